@@ -1,0 +1,50 @@
+# The project's commands, for people and for CI. All run in a virtual environment of their own, .venv.
+#   make demo     train on the shipped digits          make lint    ruff: style and formatting of imports
+#   make test     all tests, doctests included         make types   mypy
+#   make setup    only the virtual environment         make bench   the benchmarks
+# make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?=
+comma := ,
+RUN := $(VENV)/bin/python
+# each set of extras has a mark of its own, so that asking for another set installs it
+RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+
+.PHONY: setup demo test lint types bench clean
+.DEFAULT_GOAL := test
+
+setup: $(TESTING)
+
+demo: $(RUNTIME)
+	$(RUN) docs/examples/digits.py
+
+test: $(TESTING)
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(TESTING)
+	$(RUN) -m ruff check .
+
+types: $(TESTING)
+	$(RUN) -m mypy
+
+bench: $(TESTING)
+	$(RUN) -m tests.benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit("gpukeras needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] \
+	    if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	@touch $@
+
+$(TESTING): pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --editable '.[test$(if $(EXTRAS),$(comma)$(EXTRAS))]'
+	@touch $@

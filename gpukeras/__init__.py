@@ -1,0 +1,63 @@
+"""gpukeras: Keras 2 programs on NumPy and, through CuPy, on NVIDIA GPUs.
+
+`import gpukeras` alone loads nothing; every module loads when first used:
+
+>>> import gpukeras
+>>> gpukeras.config()["backend"] in ("numpy", "cupy")
+True
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpukeras.device.report import Config
+    from gpukeras.layers import Input as Input
+    from gpukeras.models import Model as Model
+    from gpukeras.models import Sequential as Sequential
+
+__version__ = "0.1.0"
+
+# Keras's three names at the root, and the module that defines each
+_FROM = {"Input": "layers", "Model": "models", "Sequential": "models"}
+
+
+def config() -> Config:
+    """What this process computes with: backend and why, device, memory, versions. Prints as a table."""
+    from gpukeras.device import config as device_config
+
+    return device_config()
+
+
+def __getattr__(name: str) -> Any:
+    """Load a submodule, or one of Keras's names at the root, when it is first asked for."""
+    from importlib import import_module
+
+    if name in _FROM:
+        value = getattr(import_module(f"gpukeras.{_FROM[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_"):
+        try:
+            return import_module(f"gpukeras.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"gpukeras.{name}":
+                raise  # the submodule exists and lacks something itself
+    raise AttributeError(f"module 'gpukeras' has no attribute {name!r}{_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, __dir__(), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def __dir__() -> list[str]:
+    from pkgutil import iter_modules
+
+    modules = (module.name for module in iter_modules(__path__))
+    return sorted(
+        {name for name in (*modules, *_FROM, *globals()) if not name.startswith("_")} | {"__version__"}
+    )

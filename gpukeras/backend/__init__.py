@@ -1,0 +1,88 @@
+"""K, the backend: Keras 2.0.9's backend functions, thin names over ops.
+
+>>> from gpukeras import backend as K
+>>> x = K.placeholder((None, 2))
+>>> K.function([x], [K.softmax(x)])([[[0., 0.]]])[0].tolist()
+[[0.5, 0.5]]
+"""
+
+from ..compiler import debugging
+from ..graph import Tensor, Variable
+from ..graph import origin as origin
+from . import settings
+from .functions import function, gradients, print_tensor, stop_gradient
+from .math import *  # noqa: F403 - the module lists its names
+from .math import __all__ as _math
+from .nn import *  # noqa: F403
+from .nn import __all__ as _nn
+from .settings import (
+    _BACKEND,
+    backend,
+    cast_to_floatx,
+    clear_session,
+    epsilon,
+    floatx,
+    get_uid,
+    image_data_format,
+    image_dim_ordering,
+    learning_phase,
+    name_scope,
+    normalize_data_format,
+    reset_uids,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+    set_image_dim_ordering,
+    set_learning_phase,
+)
+from .shapes import *  # noqa: F403
+from .shapes import __all__ as _shapes
+from .tensors import (
+    batch_get_value,
+    batch_set_value,
+    constant,
+    count_params,
+    dtype,
+    eval,
+    eye,
+    get_value,
+    get_variable_shape,
+    identity,
+    int_shape,
+    is_keras_tensor,
+    is_placeholder,
+    is_sparse,
+    is_tensor,
+    moving_average_update,
+    ndim,
+    ones,
+    ones_like,
+    placeholder,
+    random_binomial,
+    random_normal,
+    random_normal_variable,
+    random_uniform,
+    random_uniform_variable,
+    set_value,
+    shape,
+    to_dense,
+    truncated_normal,
+    update,
+    update_add,
+    update_sub,
+    variable,
+    zeros,
+    zeros_like,
+)
+
+__all__ = [
+    *_math, *_nn, *_shapes, "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value", "batch_set_value",
+    "cast_to_floatx", "clear_session", "constant", "count_params", "debugging", "dtype", "epsilon", "eval", "eye",
+    "floatx", "function", "get_uid", "get_value", "get_variable_shape", "gradients", "identity", "image_data_format",
+    "image_dim_ordering", "int_shape", "is_keras_tensor", "is_placeholder", "is_sparse", "is_tensor",
+    "learning_phase", "moving_average_update", "name_scope", "ndim", "normalize_data_format", "ones", "ones_like",
+    "origin", "placeholder", "print_tensor", "random_binomial", "random_normal", "random_normal_variable",
+    "random_uniform", "random_uniform_variable", "reset_uids", "set_epsilon", "set_floatx", "set_image_data_format",
+    "set_image_dim_ordering", "set_learning_phase", "set_value", "settings", "shape", "stop_gradient", "to_dense",
+    "truncated_normal", "update", "update_add", "update_sub", "variable", "zeros", "zeros_like",
+]

@@ -1,0 +1,89 @@
+"""Many variables as one flat vector: an optimizer then is one elementwise pass over the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph import Tensor, Variable
+from .shapes import concatenate, flatten, reshape
+from .tensors import Update, update
+
+
+class Flat:
+    """Variables of one dtype, end to end.
+
+    If they have memory of their own, they are moved into one buffer, and `value` is the variable that owns it.
+    Variables that another buffer already holds in another order stay where they are (two optimizers may share
+    layers); `value` is then put together from them, which costs a copy but gives the same numbers.
+
+    >>> from gpukeras import backend as K
+    >>> a, b = K.variable([1., 2.]), K.variable([[3.]])
+    >>> flat = Flat([a, b])
+    >>> K.eval(flat.value * 2).tolist()
+    [2.0, 4.0, 6.0]
+    """
+
+    def __init__(self, variables: Sequence[Variable]):
+        self.variables = list(variables)
+        sizes = [int(np.prod(v.shape)) for v in self.variables]
+        self._bounds = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+        self._owner = self._shared_owner() or self._move()
+
+    @property
+    def value(self) -> Tensor:
+        """All values as one vector."""
+        return self._owner if self._owner is not None else self.join(self.variables)
+
+    @staticmethod
+    def join(tensors: Sequence[Tensor]) -> Tensor:
+        """Tensors end to end."""
+        return concatenate([flatten(t) for t in tensors], 0)
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """The parts of a vector in the shapes of the variables."""
+        parts = zip(self.variables, self._bounds[:-1], self._bounds[1:])
+        return [reshape(vector[start:stop], v.shape) for v, start, stop in parts]
+
+    def updates(self, vector: Tensor) -> list[Update]:
+        """Gives the variables the values in `vector`, after each one's constraint."""
+        if any(v.constraint is not None for v in self.variables):
+            parts = [p if v.constraint is None else v.constraint(p) for v, p in zip(self.variables,
+                                                                                   self.split(vector))]
+            vector = self.join(parts)
+        if self._owner is not None:
+            return [update(self._owner, vector)]
+        return [update(v, p) for v, p in zip(self.variables, self.split(vector))]
+
+    def zeros(self) -> Flat:
+        """As many variables of the same shapes, full of zeros."""
+        return Flat([Variable(np.zeros(v.shape), v.dtype) for v in self.variables])
+
+    def _shared_owner(self) -> Variable | None:
+        """The variable that holds exactly these, in this order, if there is one."""
+        owner = self.variables[0].storage
+        if owner is self.variables[0] or owner.ndim != 1 or owner.shape[0] != self._bounds[-1]:
+            return None
+        for v, start, stop in zip(self.variables, self._bounds[:-1], self._bounds[1:]):
+            if v.storage is not owner or v.offset != start:
+                return None
+        return owner
+
+    def _move(self) -> Variable | None:
+        if any(v.storage is not v or v.holds_others for v in self.variables):
+            return None
+        if len(set(map(id, self.variables))) != len(self.variables):
+            return None
+        owner = Variable(np.zeros(self._bounds[-1]), self.variables[0].dtype)
+        for v, start, stop in zip(self.variables, self._bounds[:-1], self._bounds[1:]):
+            v.move_to(owner, start, stop)
+        return owner
+
+
+def flat_groups(variables: Sequence[Variable]) -> list[tuple[Flat, list[int]]]:
+    """One Flat for each dtype, with the positions of its variables in the list."""
+    by_dtype: dict[str, list[int]] = {}
+    for i, v in enumerate(variables):
+        by_dtype.setdefault(v.dtype, []).append(i)
+    return [(Flat([variables[i] for i in places]), places) for places in by_dtype.values()]

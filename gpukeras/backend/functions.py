@@ -1,0 +1,61 @@
+"""Functions and derivatives of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..compiler import Function
+from ..graph import Tensor, Variable
+from ..graph import gradients as graph_gradients
+from ..ops import control, convert
+
+
+def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence[Any] | None = None,
+             **kwargs: Any) -> Function:
+    """A callable that takes a list of arrays for `inputs` and returns a list of arrays for `outputs`.
+
+    `updates` are what `K.update` and its kin return, or pairs (variable, new value). The learning phase may be among
+    the inputs; it is 0 otherwise.
+
+    >>> from gpukeras import backend as K
+    >>> x = K.placeholder((None,))
+    >>> K.function([x], [x * 2, K.sum(x)])([[1., 2.]])
+    [array([2., 4.], dtype=float32), array(3., dtype=float32)]
+    """
+    if kwargs:
+        raise ValueError(f"function got unexpected arguments: {', '.join(sorted(kwargs))}")
+    pairs = []
+    for u in updates or []:
+        if not (isinstance(u, (tuple, list)) and len(u) == 2 and isinstance(u[0], Variable)):
+            raise ValueError(f"an update must be a pair (variable, new value), as K.update makes them; got {u!r}")
+        new = convert.cast(convert.as_tensor(u[1], u[0].dtype), u[0].dtype)
+        if len(new.shape) != len(u[0].shape):
+            raise ValueError(f"update of {u[0]!r}: the new value has shape {new.shape}")
+        pairs.append((u[0], new))
+    return Function(inputs, [convert.as_tensor(t) for t in outputs], pairs)
+
+
+def gradients(loss: Tensor, variables: Any) -> list[Tensor | None]:
+    """The derivatives of the loss (its sum, if it is no scalar), as tensors; None for what it does not depend on.
+
+    >>> from gpukeras import backend as K
+    >>> x = K.variable(3.)
+    >>> first, = K.gradients(x ** 3, [x])
+    >>> second, = K.gradients(first, [x])
+    >>> float(K.eval(first)), float(K.eval(second))
+    (27.0, 18.0)
+    """
+    return graph_gradients(loss, list(variables) if isinstance(variables, (list, tuple)) else [variables])
+
+
+def stop_gradient(variables: Any) -> Any:
+    """The same value (or list of values) as a constant to `gradients`."""
+    if isinstance(variables, (list, tuple)):
+        return [control.stop_gradient(convert.as_tensor(v)) for v in variables]
+    return control.stop_gradient(convert.as_tensor(variables))
+
+
+def print_tensor(x: Tensor, message: str = "") -> Tensor:
+    """The same tensor; its value is printed whenever it is computed."""
+    return control.print_tensor(x, message)

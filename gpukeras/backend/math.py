@@ -1,0 +1,124 @@
+"""Elementwise mathematics, comparisons, reductions and products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Tensor
+from ..ops import convert, elementwise as e, indexing, linalg, reduce as r
+from ..ops.elementwise import (
+    ceil, cos, cosh, equal, erf, exp, expm1, floor, greater, greater_equal, is_inf, is_nan, less, less_equal, log,
+    log1p, logical_and, logical_not, logical_or, maximum, minimum, not_equal, sign, sin, sinh, sqrt as _sqrt, square,
+    tan, where,
+)
+from ..ops.linalg import batch_dot, dot
+from ..ops.reduce import logsumexp, mean, std, var
+from .settings import floatx
+
+__all__ = [
+    "abs", "all", "any", "argmax", "argmin", "batch_dot", "cast", "ceil", "clip", "cos", "cosh", "cumprod", "cumsum",
+    "dot", "equal", "erf", "exp", "expm1", "floor", "gather", "greater", "greater_equal", "is_inf", "is_nan", "less",
+    "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logsumexp", "max", "maximum", "mean",
+    "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt", "square", "std",
+    "sum", "tan", "var", "where",
+]
+
+
+def cast(x: Any, dtype: str) -> Tensor:
+    """The tensor in another dtype.
+
+    >>> cast(np.array([1.7]), 'int32').dtype
+    'int32'
+    """
+    return convert.cast(convert.as_tensor(x), str(np.dtype(dtype)))
+
+
+def sqrt(x: Any) -> Tensor:
+    """The square root; of 0 for negative numbers, as Keras has it."""
+    return _sqrt(maximum(convert.as_float(x), 0))
+
+
+def abs(x: Any) -> Tensor:
+    """The absolute value."""
+    return e.absolute(x)
+
+
+def round(x: Any) -> Tensor:
+    """The nearest whole number; halves go to the even one."""
+    return e.rint(x)
+
+
+def pow(x: Any, a: Any) -> Tensor:
+    """x to the power a."""
+    return e.power(x, a)
+
+
+def clip(x: Any, min_value: Any, max_value: Any) -> Tensor:
+    """x kept within [min_value, max_value]; None for max_value means no bound."""
+    if max_value is None:
+        return maximum(x, min_value)
+    if not isinstance(min_value, Tensor) and not isinstance(max_value, Tensor):
+        max_value = np.maximum(max_value, min_value)
+    return minimum(maximum(x, min_value), max_value)
+
+
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The sum over one axis, several, or all."""
+    return r.reduce("sum", x, axis, keepdims)
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The product over one axis, several, or all."""
+    return r.reduce("prod", x, axis, keepdims)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The largest element over one axis, several, or all."""
+    return r.reduce("max", x, axis, keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over one axis, several, or all."""
+    return r.reduce("min", x, axis, keepdims)
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether any element is true; bool."""
+    return r.reduce("any", x, axis, keepdims)
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements are true; bool."""
+    return r.reduce("all", x, axis, keepdims)
+
+
+def cumsum(x: Any, axis: int = 0) -> Tensor:
+    """Running sums along an axis."""
+    return r.scan("sum", x, axis)
+
+
+def cumprod(x: Any, axis: int = 0) -> Tensor:
+    """Running products along an axis."""
+    return r.scan("prod", x, axis)
+
+
+def argmax(x: Any, axis: int = -1) -> Tensor:
+    """The index of the first largest element along an axis; int64."""
+    return r.arg_extreme("max", x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Tensor:
+    """The index of the first smallest element along an axis; int64."""
+    return r.arg_extreme("min", x, axis)
+
+
+def gather(reference: Tensor, indices: Any) -> Tensor:
+    """Rows of `reference`: shape of `indices`, then the shape of a row."""
+    return indexing.gather(reference, indices)
+
+
+def one_hot(indices: Any, num_classes: int) -> Tensor:
+    """Rows with a 1 at each index, in the default float dtype."""
+    return indexing.one_hot(indices, num_classes, floatx())

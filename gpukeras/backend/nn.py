@@ -1,0 +1,158 @@
+"""Activations, crossentropies, dropout, and what depends on the learning phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph import Tensor
+from ..ops import control, convert, indexing, random
+from ..ops import elementwise as e
+from ..ops import shape as s
+from ..ops import softmax as sm
+from ..ops.elementwise import sigmoid, softplus, softsign, tanh
+from ..ops.reduce import reduce
+from .settings import epsilon, learning_phase, normalize_data_format
+
+__all__ = ["bias_add", "binary_crossentropy", "categorical_crossentropy", "dropout", "elu", "hard_sigmoid",
+           "in_test_phase", "in_top_k", "in_train_phase", "l2_normalize", "relu", "sigmoid", "softmax", "softplus",
+           "softsign", "sparse_categorical_crossentropy", "switch", "tanh"]
+
+Lazy = Any  # a tensor, or a function without arguments that makes one
+
+
+def switch(condition: Any, then_expression: Lazy, else_expression: Lazy) -> Tensor:
+    """`then_expression` where the condition holds, else the other; either may be a function that makes it.
+
+    The condition is a scalar, or has the leading axes of the expressions: it then chooses element by element.
+    """
+    a, b = _made(then_expression), _made(else_expression)
+    if not isinstance(condition, Tensor):
+        return a if condition else b
+    if condition.ndim == 0:
+        return control.branch(condition, a, b)
+    rank = max(a.ndim, b.ndim)
+    if condition.ndim > rank:
+        raise ValueError(f"switch: the condition has shape {condition.shape}, which has more axes than the "
+                         f"expressions' {a.shape}")
+    for _ in range(rank - condition.ndim):
+        condition = s.expand_dims(condition, -1)
+    return e.where(condition, a, b)
+
+
+def _made(x: Lazy) -> Tensor:
+    return convert.as_tensor(x() if callable(x) else x)
+
+
+def in_train_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
+    """`x` in training, `alt` in inference; `training` (a number or tensor) overrules the learning phase.
+
+    Only the side in use is computed: training and inference are two programs.
+    """
+    phase = learning_phase() if training is None else training
+    if not isinstance(phase, Tensor):
+        return x() if phase and callable(x) else x if phase else alt() if callable(alt) else alt
+    chosen = control.branch(phase, _made(x), _made(alt))
+    if training is None:
+        chosen._uses_learning_phase = True
+    return chosen
+
+
+def in_test_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
+    """`x` in inference, `alt` in training."""
+    return in_train_phase(alt, x, training)
+
+
+def relu(x: Any, alpha: float = 0.0, max_value: float | None = None) -> Tensor:
+    """max(x, 0), with slope `alpha` below 0, not above `max_value`."""
+    x = convert.as_tensor(x)
+    y = e.relu(x)
+    if max_value is not None:
+        y = e.minimum(y, max_value)
+    if isinstance(alpha, Tensor) or alpha != 0:
+        y = y - e.relu(-x) * alpha
+    return y
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x above 0, alpha (exp(x) - 1) below (Clevert et al. 2015)."""
+    x = convert.as_float(x)
+    return e.where(e.greater(x, 0), x, (e.exp(e.minimum(x, 0)) - 1) * alpha)
+
+
+def hard_sigmoid(x: Any) -> Tensor:
+    """0.2 x + 0.5, kept within [0, 1]."""
+    return e.minimum(e.maximum(convert.as_float(x) * 0.2 + 0.5, 0), 1)
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over an axis, the last by default."""
+    return sm.softmax(x, axis)
+
+
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
+    """-sum(target log output) over the last axis. `output` are probabilities, scaled to sum to 1 and kept within
+    epsilon of 0 and 1, or logits. Shapes (..., classes) both; the result has shape (...).
+
+    If `output` comes straight from a softmax, the program works on its logits and nothing is clipped.
+    """
+    output = convert.as_float(output)
+    return sm.crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
+
+
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
+    """The crossentropy for integer labels: `target` has the shape of `output` without its last axis, or with 1 there.
+    """
+    output = convert.as_float(output)
+    labels = convert.as_tensor(target)
+    if labels.ndim == output.ndim:
+        labels = s.squeeze(labels, -1)
+    elif labels.ndim != output.ndim - 1:
+        labels = s.reshape(labels, [-1])
+        output = s.reshape(output, [-1, output.shape[-1]])
+    return sm.sparse_crossentropy(labels, output, epsilon(), from_logits)
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
+    """-target log output - (1 - target) log(1 - output), elementwise. `output` are probabilities, kept within epsilon
+    of 0 and 1, or logits. If it comes straight from a sigmoid, the program works on its logits."""
+    output = convert.as_float(output)
+    return sm.binary_crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
+
+
+def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None) -> Tensor:
+    """Sets a fraction `level` of the elements to 0 and scales the others by 1 / (1 - level). `noise_shape` has 1
+    where an axis shares its fate, None for the axis' own length."""
+    if not 0 <= level < 1:
+        raise ValueError(f"dropout: level must lie in [0, 1), got {level}")
+    x = convert.as_float(x)
+    lengths = s.shape_of(x)
+    asked = tuple(noise_shape) if noise_shape is not None else (None,) * x.ndim
+    dims = [(lengths[i] if x.shape[i] is None else x.shape[i]) if d is None else d for i, d in enumerate(asked)]
+    keep = e.greater_equal(random.draw("uniform", dims, "float32", seed), level)
+    return e.mask(x * (1 / (1 - level)), keep)
+
+
+def l2_normalize(x: Any, axis: Any = None) -> Tensor:
+    """x divided by its Euclidean norm over an axis; norms below 1e-6 count as 1e-6."""
+    x = convert.as_float(x)
+    return x / e.sqrt(e.maximum(reduce("sum", e.square(x), axis, keepdims=True), 1e-12))
+
+
+def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:
+    """Whether the target is among the k largest predictions (ties at the boundary count); bool, shape (samples,)."""
+    return indexing.in_top_k(predictions, targets, k)
+
+
+def bias_add(x: Tensor, bias: Tensor, data_format: str | None = None) -> Tensor:
+    """Adds a bias: one number a channel, or one array for all samples."""
+    layout = normalize_data_format(data_format)
+    if bias.ndim not in (1, x.ndim - 1):
+        raise ValueError(f"bias_add: the bias must have 1 or {x.ndim - 1} axes, got shape {bias.shape}")
+    if layout == "channels_last" or x.ndim < 3:
+        return x + bias
+    if bias.ndim == 1:
+        return x + s.reshape(bias, [bias.shape[0], *[1] * (x.ndim - 2)])
+    return x + s.transpose(bias, (bias.ndim - 1, *range(bias.ndim - 1)))
+
+

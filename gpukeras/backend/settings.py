@@ -1,0 +1,133 @@
+"""Settings of a program: float type, fuzz factor, image layout, learning phase, unique names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..graph import Placeholder
+from ..ops import convert
+
+_FLOATS = ("float16", "float32", "float64")
+_LAYOUTS = ("channels_last", "channels_first")
+_BACKEND = "gpukeras"
+
+_epsilon = 1e-7
+_image_data_format = "channels_last"
+_uids: dict[str, int] = defaultdict(int)
+_phase: Placeholder | int | None = None
+
+
+def backend() -> str:
+    """The name of the backend, 'gpukeras'."""
+    return _BACKEND
+
+
+def floatx() -> str:
+    """The default float dtype, e.g. 'float32'."""
+    return convert.default_float
+
+
+def set_floatx(floatx: str) -> None:
+    """Sets the default float dtype: 'float16', 'float32' or 'float64'."""
+    if floatx not in _FLOATS:
+        raise ValueError(f"floatx must be one of {', '.join(_FLOATS)}, got {floatx!r}")
+    convert.default_float = str(floatx)
+
+
+def epsilon() -> float:
+    """The small number that keeps logarithms and quotients finite; 1e-7 by default."""
+    return _epsilon
+
+
+def set_epsilon(e: float) -> None:
+    """Sets the small number that `epsilon()` returns."""
+    global _epsilon
+    _epsilon = e
+
+
+def image_data_format() -> str:
+    """Where images have their channels: 'channels_last' (default) or 'channels_first'."""
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets where images have their channels."""
+    global _image_data_format
+    _image_data_format = normalize_data_format(data_format)
+
+
+def normalize_data_format(value: str | None) -> str:
+    """The layout, checked; None means `image_data_format()`."""
+    layout = _image_data_format if value is None else str(value).lower()
+    if layout not in _LAYOUTS:
+        raise ValueError(f"data_format must be one of {', '.join(_LAYOUTS)}, got {value!r}")
+    return layout
+
+
+def image_dim_ordering() -> str:
+    """Keras 1's name for the image layout: 'tf' or 'th'."""
+    return "tf" if _image_data_format == "channels_last" else "th"
+
+
+def set_image_dim_ordering(dim_ordering: str) -> None:
+    """Keras 1's setter for the image layout: 'tf' or 'th'."""
+    if dim_ordering not in ("tf", "th"):
+        raise ValueError(f"dim_ordering must be 'tf' or 'th', got {dim_ordering!r}")
+    set_image_data_format("channels_last" if dim_ordering == "tf" else "channels_first")
+
+
+def cast_to_floatx(x: Any) -> np.ndarray:
+    """A NumPy array of the default float dtype.
+
+    >>> cast_to_floatx([1, 2]).dtype.name
+    'float32'
+    """
+    return np.asarray(x, dtype=floatx())
+
+
+def get_uid(prefix: str = "") -> int:
+    """1, 2, 3, ... for each prefix: the numbers in automatic layer names."""
+    _uids[prefix] += 1
+    return _uids[prefix]
+
+
+def reset_uids() -> None:
+    """Starts the numbers over."""
+    _uids.clear()
+
+
+def learning_phase() -> Any:
+    """1 in training, 0 in inference: a placeholder to be fed (0 if it is not), or the number set by
+    `set_learning_phase`."""
+    global _phase
+    if _phase is None:
+        _phase = Placeholder((), "uint8", name="keras_learning_phase:0", default=0)
+        _phase.is_learning_phase = True  # type: ignore[attr-defined]
+        _phase._uses_learning_phase = True
+    return _phase
+
+
+def set_learning_phase(value: int) -> None:
+    """Fixes the learning phase for what is built from now on."""
+    global _phase
+    if value not in (0, 1):
+        raise ValueError(f"the learning phase must be 0 or 1, got {value!r}")
+    _phase = int(value)
+
+
+def clear_session() -> None:
+    """Forgets automatic names and the learning phase; models that nobody refers to are freed by Python."""
+    global _phase
+    reset_uids()
+    _phase = None
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[str]:
+    """Accepted for programs that group names; names carry no meaning here."""
+    yield name

@@ -1,0 +1,78 @@
+"""Shapes: joining, splitting, repeating, turning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import Tensor, apply, canonical_axes
+from ..ops import convert
+from ..ops import shape as s
+from ..ops.shape import concatenate, expand_dims, reshape, squeeze, stack
+
+__all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "permute_dimensions", "repeat",
+           "repeat_elements", "reshape", "reverse", "squeeze", "stack", "tile", "transpose"]
+
+
+def transpose(x: Tensor) -> Tensor:
+    """All axes in reverse order."""
+    return s.transpose(convert.as_tensor(x))
+
+
+def permute_dimensions(x: Tensor, pattern: Sequence[int]) -> Tensor:
+    """Axes in the order of `pattern`."""
+    t = convert.as_tensor(x)
+    return s.transpose(t, tuple(int(a) % max(t.ndim, 1) for a in pattern))
+
+
+def flatten(x: Tensor) -> Tensor:
+    """All elements as one row."""
+    return reshape(x, [-1])
+
+
+def batch_flatten(x: Tensor) -> Tensor:
+    """Each sample's elements as one row: shape (samples, n)."""
+    t = convert.as_tensor(x)
+    rest = t.shape[1:]
+    if None in rest:
+        return reshape(t, [s.shape_of(t)[0], -1])
+    return reshape(t, [-1, int(np.prod(rest))])
+
+
+def repeat_elements(x: Tensor, rep: int, axis: int) -> Tensor:
+    """Each element `rep` times along an axis, next to itself."""
+    return s.repeat_elements(convert.as_tensor(x), rep, axis)
+
+
+def repeat(x: Tensor, n: int) -> Tensor:
+    """Each sample's row n times: (samples, features) to (samples, n, features)."""
+    if x.ndim != 2:
+        raise ValueError(f"repeat needs a tensor of shape (samples, features), got {x.shape}")
+    wide = expand_dims(x, 1)
+    return s.repeat_elements(wide, n, 1)
+
+
+def tile(x: Tensor, n: Any) -> Tensor:
+    """The whole tensor n times, along each axis (a list of counts) or the last ones."""
+    t = convert.as_tensor(x)
+    counts = [n] if isinstance(n, (int, np.integer)) else list(n)
+    if len(counts) > t.ndim:
+        raise ValueError(f"tile: {len(counts)} counts for a tensor of shape {t.shape}")
+    return s.tile(t, [1] * (t.ndim - len(counts)) + counts)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") -> Tensor:
+    """start, start + step, ... before stop; with one argument, from 0. The ends may be tensors made of shapes."""
+    if stop is None:
+        start, stop = 0, start
+        if not isinstance(stop, Tensor) and stop < 0:
+            stop = 0
+    return apply(s.Range(), *(convert.cast(convert.as_tensor(v, dtype), dtype) for v in (start, stop, step)))
+
+
+def reverse(x: Tensor, axes: Any) -> Tensor:
+    """Some axes backwards."""
+    t = convert.as_tensor(x)
+    return s.reverse(t, canonical_axes(axes, t.ndim))

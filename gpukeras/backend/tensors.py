@@ -1,0 +1,247 @@
+"""Making tensors and variables, and reading and writing values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import Placeholder, Tensor, Variable
+from ..graph import constant as graph_constant
+from ..ops import control, convert, random
+from ..ops import shape as shapes
+from .settings import floatx
+
+Update = tuple[Variable, Tensor]
+
+
+def variable(value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None) -> Variable:
+    """A variable with an initial value: a number, an array, or a tensor, which is evaluated.
+
+    >>> get_value(variable([[1, 2], [3, 4]])).dtype.name
+    'float32'
+    """
+    if isinstance(value, Tensor):
+        value = eval(value)
+    v = Variable(value, str(np.dtype(dtype or floatx())), name, constraint)
+    v._keras_shape = v.shape  # type: ignore[attr-defined]
+    return v
+
+
+def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None = None,
+             name: str | None = None) -> Tensor:
+    """A tensor that never changes; a single number fills `shape`."""
+    array = np.asarray(value, dtype or floatx())
+    if shape is not None:
+        array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
+    t = graph_constant(array, array.dtype.name)
+    if name:
+        t.name = name
+    return t
+
+
+def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = None, dtype: str | None = None,
+                sparse: bool = False, name: str | None = None) -> Placeholder:
+    """A tensor whose value is fed later. None stands for a dimension that may vary.
+
+    >>> placeholder((None, 3)).shape, placeholder(ndim=2).shape
+    ((None, 3), (None, None))
+    """
+    if sparse:
+        raise NotImplementedError("placeholder(sparse=True): sparse matrices are not supported; feed a dense array")
+    if shape is None:
+        if ndim is None:
+            raise ValueError("placeholder needs a shape or ndim")
+        shape = (None,) * ndim
+    dims = tuple(None if d is None else int(d) for d in shape)
+    p = Placeholder(dims, str(np.dtype(dtype or floatx())), name)
+    p._keras_shape = dims  # type: ignore[attr-defined]
+    return p
+
+
+def is_placeholder(x: Any) -> bool:
+    """True for tensors made by `placeholder`."""
+    return isinstance(x, Placeholder)
+
+
+def is_tensor(x: Any) -> bool:
+    """True for tensors of this backend."""
+    return isinstance(x, Tensor)
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """True for the output of a layer (or an Input); ValueError for what is no tensor at all."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"expected a symbolic tensor, got {type(x).__name__}: {x!r}")
+    return hasattr(x, "_keras_history")
+
+
+def is_sparse(tensor: Any) -> bool:
+    """False: there are no sparse tensors here."""
+    return False
+
+
+def to_dense(tensor: Any) -> Any:
+    """The tensor itself."""
+    return tensor
+
+
+def shape(x: Any) -> Tensor:
+    """The shape as an int32 vector, part of the graph.
+
+    >>> eval(shape(constant([[1., 2., 3.]]))).tolist()
+    [1, 3]
+    """
+    return shapes.shape_of(convert.as_tensor(x))
+
+
+def int_shape(x: Any) -> tuple[int | None, ...]:
+    """The shape as far as it is known, as a tuple of ints and None."""
+    known = getattr(x, "_keras_shape", None)
+    return tuple(known) if known is not None else tuple(x.shape)
+
+
+def ndim(x: Any) -> int:
+    """The number of axes."""
+    return len(x.shape)
+
+
+def dtype(x: Any) -> str:
+    """The dtype's name."""
+    return str(x.dtype)
+
+
+def get_variable_shape(x: Variable) -> tuple[int | None, ...]:
+    """The shape of a variable."""
+    return int_shape(x)
+
+
+def count_params(x: Any) -> int:
+    """The number of elements of a variable."""
+    return int(np.prod(x.shape))
+
+
+def eval(x: Any) -> np.ndarray:
+    """The value of a variable, or of a tensor that depends on no placeholder.
+
+    >>> float(eval(constant(2.) * 3))
+    6.0
+    """
+    if isinstance(x, Variable):
+        return x.read()
+    if not isinstance(x, Tensor):
+        return np.asarray(x)
+    from ..compiler import Function
+    return Function([], [x], name="eval")([])[0]
+
+
+def get_value(x: Any) -> np.ndarray:
+    """A copy of a variable's value."""
+    return x.read() if isinstance(x, Variable) else eval(x)
+
+
+def batch_get_value(ops: Sequence[Any]) -> list[np.ndarray]:
+    """The values of several variables."""
+    return [get_value(x) for x in ops]
+
+
+def set_value(x: Variable, value: Any) -> None:
+    """Gives a variable a value; programs see it at their next step."""
+    x.write(value)
+
+
+def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
+    """Gives several variables values: a list of (variable, value)."""
+    for x, value in tuples:
+        x.write(value)
+
+
+def zeros(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
+    """A variable full of zeros."""
+    return variable(np.zeros(tuple(shape)), dtype, name)
+
+
+def ones(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
+    """A variable full of ones."""
+    return variable(np.ones(tuple(shape)), dtype, name)
+
+
+def eye(size: int, dtype: str | None = None, name: str | None = None) -> Variable:
+    """A variable holding the identity matrix."""
+    return variable(np.eye(size), dtype, name)
+
+
+def zeros_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
+    """Zeros of a tensor's shape."""
+    return shapes.zeros_like(convert.as_tensor(x), dtype)
+
+
+def ones_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
+    """Ones of a tensor's shape."""
+    return shapes.ones_like(convert.as_tensor(x), dtype)
+
+
+def identity(x: Any, name: str | None = None) -> Tensor:
+    """A new tensor with the same value."""
+    return control.identity(convert.as_tensor(x))
+
+
+def random_uniform_variable(shape: Sequence[int], low: float, high: float, dtype: str | None = None,
+                            name: str | None = None, seed: int | None = None) -> Variable:
+    """A variable drawn from [low, high) with NumPy's random state, or one seeded with `seed`."""
+    return variable(_state(seed).uniform(low, high, tuple(shape)), dtype, name)
+
+
+def random_normal_variable(shape: Sequence[int], mean: float, scale: float, dtype: str | None = None,
+                           name: str | None = None, seed: int | None = None) -> Variable:
+    """A variable drawn from a normal distribution with NumPy's random state, or one seeded with `seed`."""
+    return variable(_state(seed).normal(mean, scale, tuple(shape)), dtype, name)
+
+
+def _state(seed: int | None) -> Any:
+    return np.random if seed is None else np.random.RandomState(seed)
+
+
+def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
+                  seed: int | None = None) -> Tensor:
+    """Normal random numbers, new at each run. `shape` may hold tensors, such as `K.shape(x)[0]`."""
+    return random.draw("normal", shape, dtype or floatx(), seed) * stddev + mean
+
+
+def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None,
+                   seed: int | None = None) -> Tensor:
+    """Uniform random numbers in [minval, maxval), new at each run."""
+    return random.draw("uniform", shape, dtype or floatx(), seed) * (maxval - minval) + minval
+
+
+def random_binomial(shape: Any, p: float = 0.0, dtype: str | None = None, seed: int | None = None) -> Tensor:
+    """1 with probability p, else 0; new at each run."""
+    uniform = random.draw("uniform", shape, "float32", seed)
+    return convert.cast(uniform < p, dtype or floatx())
+
+
+def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
+                     seed: int | None = None) -> Tensor:
+    """Normal random numbers within two standard deviations of the mean, new at each run."""
+    return random.draw("truncated", shape, dtype or floatx(), seed) * stddev + mean
+
+
+def update(x: Variable, new_x: Any) -> Update:
+    """An update for `function`: x becomes new_x."""
+    return x, convert.cast(convert.as_tensor(new_x, x.dtype), x.dtype)
+
+
+def update_add(x: Variable, increment: Any) -> Update:
+    """An update for `function`: x grows by an increment."""
+    return update(x, x + increment)
+
+
+def update_sub(x: Variable, decrement: Any) -> Update:
+    """An update for `function`: x shrinks by a decrement."""
+    return update(x, x - decrement)
+
+
+def moving_average_update(x: Variable, value: Any, momentum: float) -> Update:
+    """An update for `function`: x becomes momentum x + (1 - momentum) value."""
+    return update(x, x * momentum + value * (1.0 - momentum))

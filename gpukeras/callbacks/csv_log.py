@@ -1,0 +1,51 @@
+"""The logs of each epoch as a line of a CSV file."""
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from gpukeras.callbacks.base import Callback
+
+
+class CSVLogger(Callback):
+    """Writes the number of each epoch and its logs, sorted by name, as a line of the file `filename`.
+
+    `separator` stands between the columns. `append` continues a file that exists instead of replacing it,
+    without a second header. The file is closed after each line, so that an interrupted training leaves a
+    complete one.
+    """
+
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
+        super().__init__()
+        self.filename = filename
+        self.sep = separator
+        self.append = append
+        self.keys: list[str] | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Create or empty the file."""
+        self.keys = None
+        self._path = os.path.abspath(self.filename)  # the program may change its folder meanwhile
+        with open(self._path, "a" if self.append else "w", encoding="utf8"):
+            self._needs_header = os.path.getsize(self._path) == 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write one line. A value that the first epoch had and this one lacks is 'NA'."""
+        logs = logs or {}
+        if self.keys is None:
+            self.keys = sorted(logs)
+        with open(self._path, "a", newline="", encoding="utf8") as file:
+            writer = csv.writer(file, delimiter=self.sep)
+            if self._needs_header:
+                writer.writerow(["epoch", *self.keys])
+                self._needs_header = False
+            writer.writerow([epoch, *(_cell(logs[key]) if key in logs else "NA" for key in self.keys)])
+
+
+def _cell(value: Any) -> Any:
+    """A value as it stands in one column: lists and arrays in brackets."""
+    if isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'

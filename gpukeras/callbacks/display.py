@@ -1,0 +1,217 @@
+"""What training shows while it runs: a moving bar, a line an epoch, or nothing."""
+from __future__ import annotations
+
+import functools
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from gpukeras.callbacks.base import Callback, skippable
+from gpukeras.callbacks.logs import Logs, as_logs
+from gpukeras.utils.generic_utils import can_redraw, draw_bar, format_value, time_per
+
+INTERVAL = 0.05  # seconds between two drawings at least, however often the loop asks
+
+
+@functools.lru_cache(maxsize=1)
+def _bar_class() -> Any:
+    """tqdm for this terminal or notebook, imported when something is drawn for the first time."""
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):
+        monitor_interval = 0  # no helper thread: a bar is redrawn by `Meter.show` alone
+
+    return Bar
+
+
+class Meter:
+    """A bar that moves while something runs, where the output allows it, and is gone when closed.
+
+    It costs nothing before `show` is called for the first time, so that short epochs never make one.
+    """
+
+    def __init__(self, total: int | None, live: bool) -> None:
+        self.total = total
+        self.live = live
+        self.started = time.perf_counter()
+        self._bar: Any = None
+        self._drawn = -INTERVAL
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self.started
+
+    def due(self) -> bool:
+        """Whether it is time to draw again."""
+        return self.live and self.seconds - self._drawn >= INTERVAL
+
+    def show(self, seen: int, text: str = "") -> None:
+        """Draw the bar at `seen`, followed by `text`."""
+        if self._bar is None:
+            sizes: dict[str, int] = {}
+            width = ""  # a notebook chooses the width itself
+            if sys.stdout.isatty():
+                # Some terminals say that they have 0 columns and 0 lines: these become 80 and 24 here.
+                size = shutil.get_terminal_size()
+                sizes = {"ncols": size.columns, "nrows": size.lines}
+                width = ":30"
+            line = f"{{n_fmt}}/{{total_fmt}} [{{bar{width}}}] - ETA: {{remaining}}{{desc}}"
+            self._bar = _bar_class()(total=self.total, file=sys.stdout, leave=False, ascii=".>=",
+                                     bar_format=line, mininterval=0, **sizes)
+            self._bar.start_t -= self.seconds  # the time left is reckoned from the true start
+        self._bar.n = seen if self.total is None else min(seen, self.total)
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.refresh()
+        self._drawn = self.seconds
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def summary(self, seen: int, unit: str = "step") -> str:
+        """The finished bar as text, with the time it took in all and for one step."""
+        return f"{draw_bar(seen, self.total)} - {self.timing(seen, unit)}"
+
+    def timing(self, seen: int, unit: str = "step") -> str:
+        """The time it took in all and for one step."""
+        seconds = self.seconds
+        return f"{seconds:.0f}s {time_per(seconds / max(1, seen), unit)}"
+
+
+class ProgbarLogger(Callback):
+    """Shows the epochs of a training as the parameter 'verbose' says.
+
+    1 ('auto', True): a bar with the running averages, and in its place at the end a line with all results;
+    where the output is no terminal or notebook, that line alone. 2: the line of Keras 2, after 'Epoch 1/20'
+    on a line of its own. 0: nothing. `count_mode` 'samples' or 'steps' says what is counted, and in what
+    unit `tick` is told.
+
+    Raises ValueError for another `count_mode`.
+    """
+
+    def __init__(self, count_mode: str = "samples") -> None:
+        super().__init__()
+        if count_mode not in ("samples", "steps"):
+            raise ValueError(f"Unknown `count_mode`: {count_mode!r}. Expected 'samples' or 'steps'.")
+        self.use_steps = count_mode == "steps"
+        self.verbose = 0
+        self.epochs: int | None = None
+        self.seen = 0
+        self.target: int | None = None
+        self._meter: Meter | None = None
+        self._title = ""
+        self._ticked = False
+        self._sums: dict[str, list[float]] = {}  # name -> [sum over what was counted, count]
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Read how much to show."""
+        verbose = self.params["verbose"]
+        self.verbose = 1 if verbose == "auto" else int(verbose)
+        self.epochs = self.params["epochs"]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Print the heading."""
+        self.close()
+        self.seen = 0
+        self._ticked = False
+        self._sums = {}
+        self._title = f"Epoch {epoch + 1}/{self.epochs}"
+        self.target = self.params.get("steps" if self.use_steps else "samples")
+        self._meter = Meter(self.target, live=self.verbose == 1 and can_redraw())
+        if self._meter.live or self.verbose >= 2:
+            print(self._title, flush=True)
+
+    def tick(self, seen: int, read_logs: Callable[[], Mapping[str, Any]]) -> None:
+        """Move the bar to `seen` samples (or steps) of this epoch; `read_logs` gives the averages so far,
+        and is called only if something is drawn. For loops that leave out the batch hooks."""
+        self._ticked = True
+        self.seen = seen
+        if self._meter is not None and self._meter.due():
+            self._meter.show(seen, self._results(read_logs()))
+
+    @skippable
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count a batch, for loops that call this instead of `tick`."""
+        logs = as_logs(logs)
+        if self._ticked or self._meter is None:
+            return
+        count = 1 if self.use_steps else logs.get("size", 0)
+        self.seen += count
+        for name in self.params["metrics"]:
+            if name in logs:
+                entry = self._sums.setdefault(name, [0.0, 0])
+                entry[0] += logs[name] * count
+                entry[1] += count
+        if self._meter.due():
+            self._meter.show(self.seen, self._results(self._averages()))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Print the results."""
+        meter = self._meter
+        if meter is None or not self.verbose:
+            return
+        self.close()
+        results = self._results(Logs({**self._averages(), **(logs or {})}))
+        seen = self.target if self._ticked or not self.seen else self.seen
+        seen = self.seen if seen is None else seen
+        if self.verbose == 2:
+            print(f" - {meter.seconds:.0f}s{results}", flush=True)
+        elif self.verbose == 1 and meter.live:
+            print(f"{meter.summary(seen)}{results}", flush=True)
+        elif self.verbose == 1:
+            print(f"{self._title} - {meter.timing(seen)}{results}", flush=True)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave no bar behind."""
+        self.close()
+
+    def close(self) -> None:
+        """Take away the bar of an epoch that ended, or was interrupted."""
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
+
+    def _averages(self) -> Logs:
+        """Running averages over the batches that `on_batch_end` saw."""
+        return Logs({name: total / max(1, count) for name, (total, count) in self._sums.items()})
+
+    def _results(self, logs: Mapping[str, Any]) -> str:
+        """The metrics among the logs as ' - name: value' pieces, in the training's order."""
+        names = [name for name in self.params["metrics"] if name in logs]
+        return "".join(f" - {name}: {format_value(logs[name])}" for name in names)
+
+
+class progress:
+    """Shows an evaluation or a prediction: ``with progress(total, verbose) as bar: ... bar.tick(seen)``.
+
+    With `verbose` 1 (or 'auto') a bar moves and a line stays at the end, with the time for one `unit`; where
+    the output is no terminal or notebook, the line alone. With any other `verbose` there is nothing to see.
+    """
+
+    def __init__(self, total: int | None, verbose: int | str = 0, unit: str = "step") -> None:
+        self._shown = verbose == "auto" or verbose == 1
+        self._unit = unit
+        self._seen = 0
+        self._meter = Meter(total, live=False)
+
+    def __enter__(self) -> progress:
+        self._meter = Meter(self._meter.total, live=self._shown and can_redraw())
+        return self
+
+    def tick(self, seen: int) -> None:
+        """`seen` of `total` are done. May be called as often as one likes: drawing is limited by a clock."""
+        self._seen = seen
+        if self._meter.due():
+            self._meter.show(seen)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self._meter.close()
+        if self._shown and kind is None:
+            print(self._meter.summary(self._seen, self._unit), flush=True)

@@ -1,0 +1,65 @@
+"""The two callbacks that every training has: averages over an epoch, and the record of all epochs."""
+from __future__ import annotations
+
+from typing import Any
+
+from gpukeras.callbacks.base import Callback, skippable
+from gpukeras.callbacks.logs import Logs
+
+
+class BaseLogger(Callback):
+    """Puts the average over the samples of an epoch into its logs, for the callbacks after it.
+
+    A loop that leaves out the batch hooks has averaged already: then nothing changes here.
+    """
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start counting."""
+        self.seen = 0
+        self.totals: dict[str, float] = {}
+
+    @skippable
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Count one batch, with the weight of its 'size'."""
+        logs = logs or {}
+        size = logs.get("size", 0)
+        self.seen += size
+        for name, value in logs.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value * size
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Put the averages of the metrics into the logs."""
+        if logs is None or not self.seen:
+            return
+        for name in self.params.get("metrics", ()):
+            if name in self.totals:
+                logs[name] = self.totals[name] / self.seen
+
+
+class History(Callback):
+    """The record that `fit` returns: `history` maps each name to its list of values, one an epoch; `epoch`
+    has the numbers of the epochs. Names are Keras 2.0's ('acc', 'val_acc'); the later 'accuracy',
+    'val_accuracy' find the same lists.
+
+    >>> record = History()
+    >>> record.on_train_begin()
+    >>> record.on_epoch_end(0, {"loss": 0.5, "acc": 0.75})
+    >>> record.history, record.history["accuracy"]
+    ({'loss': [0.5], 'acc': [0.75]}, [0.75])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch: list[int] = []
+        self.history: dict[str, list[Any]] = Logs()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start a new record."""
+        self.epoch = []
+        self.history = Logs()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Record one epoch."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)

@@ -1,0 +1,48 @@
+"""Watching one number in the logs: which way is better, and is this better?"""
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from gpukeras.callbacks.logs import as_logs
+
+
+class Monitor:
+    """The quantity `name`, watched for `owner` (the callback's name, for messages).
+
+    `mode` says what is better: 'min', 'max', or 'auto' for what the name suggests. An improvement is a
+    change by more than `min_delta`.
+
+    >>> watch = Monitor("EarlyStopping", "val_acc")
+    >>> watch.improved(0.9, watch.worst), watch.improved(0.8, 0.9)
+    (True, False)
+    """
+
+    def __init__(self, owner: str, name: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        self.owner = owner
+        self.name = name
+        self.min_delta = min_delta
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(f"{owner} mode {mode!r} is unknown, fallback to auto mode.", RuntimeWarning,
+                          stacklevel=3)
+            mode = "auto"
+        grows = "acc" in name or name.endswith("auc") or "fmeasure" in name
+        self.larger_is_better = mode == "max" or (mode == "auto" and grows)
+        self.worst = -math.inf if self.larger_is_better else math.inf
+
+    def improved(self, current: float, best: float) -> bool:
+        """Whether `current` is better than `best`; never true of NaN."""
+        if self.larger_is_better:
+            return bool(current > best + self.min_delta)
+        return bool(current < best - self.min_delta)
+
+    def read(self, logs: Mapping[str, Any] | None) -> float | None:
+        """The value in the logs, by its name of any Keras 2; None, and a warning, if there is none."""
+        logs = as_logs(logs)
+        if self.name not in logs:
+            warnings.warn(f"{self.owner} conditioned on metric `{self.name}` which is not available. "
+                          f"Available metrics are: {','.join(logs)}", RuntimeWarning, stacklevel=3)
+            return None
+        return logs[self.name]

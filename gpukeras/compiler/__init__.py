@@ -1,0 +1,7 @@
+"""From graph to program: simplify, fuse, plan memory, run."""
+
+from .function import Feed, Function, debugging
+from .interpret import Interpreter
+from .program import Program
+
+__all__ = ["Feed", "Function", "Interpreter", "Program", "debugging"]

@@ -1,0 +1,40 @@
+"""CUDA for fused steps: the members' expressions, one local variable each, in one elementwise kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import device
+from ..ops.elementwise import C_TYPES
+
+if TYPE_CHECKING:
+    from .fuse import Fused
+
+
+def fused_body(fused: Fused) -> str:
+    """The statements of the kernel: inputs x0, x1, ..., outputs y0, y1, ....
+
+    >>> from gpukeras.compiler.fuse import Fused, Member
+    >>> from gpukeras.ops.elementwise import Elementwise
+    >>> fused = Fused([Member(Elementwise('multiply'), (0, 1), 'float32'),
+    ...                Member(Elementwise('add'), (2, 0), 'float32')], 2, [1])
+    >>> print(fused_body(fused))
+    const float t0 = x0 * x1;
+    const float t1 = t0 + x0;
+    y0 = t1;
+    """
+    names = [f"x{i}" for i in range(fused.inputs)] + [f"t{i}" for i in range(len(fused.members))]
+    lines = []
+    for i, m in enumerate(fused.members):
+        expression = m.op.cuda.format(*(names[a] for a in m.args))  # type: ignore[attr-defined]
+        lines.append(f"const {C_TYPES[m.dtype]} t{i} = {expression};")
+    lines += [f"y{k} = t{i};" for k, i in enumerate(fused.exported)]
+    return "\n".join(lines)
+
+
+def fused_kernel(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
+    """The compiled kernel, callable with inputs and outputs."""
+    in_params = ", ".join(f"{a.dtype.name} x{i}" for i, a in enumerate(ins))
+    out_params = ", ".join(f"{a.dtype.name} y{i}" for i, a in enumerate(outs))
+    return device.elementwise_kernel(in_params, out_params, fused_body(fused), fused.name)

@@ -1,0 +1,186 @@
+"""Function: outputs and updates of a graph, compiled once for each tuple of input shapes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from ..graph import Spec, Tensor, Variable
+from .interpret import Interpreter
+from .program import Memory, Program
+
+MOST_PROGRAMS = 32  # per function; more input shapes than these push the oldest out
+
+_debugging: list[bool] = []
+
+
+@contextmanager
+def debugging(check_numbers: bool = True) -> Iterator[None]:
+    """Inside, functions are interpreted op by op, and the op that first makes a NaN or infinity is named.
+
+    >>> from gpukeras import backend as K
+    >>> x = K.placeholder((2,))
+    >>> with debugging():
+    ...     K.function([x], [K.log(x)])([[1., 0.]])
+    Traceback (most recent call last):
+    FloatingPointError: NaN or infinity first appears in log(float32[2]) -> float32[2]
+    """
+    _debugging.append(check_numbers)
+    try:
+        yield
+    finally:
+        _debugging.pop()
+
+
+class Function:
+    """A callable that takes host arrays for `inputs` and returns host arrays for `outputs`; after that it has given
+    each variable of `updates` its new value. All values, outputs and new values alike, are computed from the
+    variables as they were before the call.
+
+    Inputs are placeholders, or any tensors: these are then fed in place of being computed. Safe to call from several
+    threads.
+
+    >>> from gpukeras import backend as K
+    >>> x, n = K.placeholder((None, 2)), K.variable(0.)
+    >>> f = Function([x], [K.sum(x)], [(n, n + 1)])
+    >>> [float(v) for v in f([[[1., 2.], [3., 4.]]])], float(K.get_value(n))
+    ([10.0], 1.0)
+    """
+
+    def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
+                 updates: Sequence[tuple[Variable, Tensor]] = (), name: str = "function"):
+        self.name = name
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.updates = list(updates)
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._memory = Memory()
+        self.lock = threading.RLock()
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs for these inputs, as NumPy arrays of the caller's own."""
+        if len(values) != len(self.inputs):
+            raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(values)}")
+        arrays = [x if x is None or hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x) for x in values]
+        with self.lock, np.errstate(all="ignore"):
+            if _debugging:
+                feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
+                return Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
+            program = self.program([None if a is None else a.shape for a in arrays], arrays)
+            for buffer, a in zip(program.inputs, arrays):
+                if buffer is not None:
+                    device.upload(buffer, a)
+            program.run()
+            return [np.array(device.to_host(a)) for a in program.outputs]
+
+    def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
+        """The program for these input shapes (None: nothing is fed, the placeholder's default is meant). Learning
+        phases are part of the program, so `values` must hold theirs."""
+        phases = tuple(bool(v) for p, v in zip(self.inputs, values) if _is_phase(p))
+        key = (*shapes, *phases)
+        program = self._programs.get(key)
+        if program is None or program.layout != Variable.layout:
+            program = Program(self.inputs, self.outputs, self.updates, self._feeds(shapes, values), self._memory)
+            self._programs[key] = program
+            if len(self._programs) > MOST_PROGRAMS:
+                self._programs.popitem(last=False)
+        elif len(self._programs) > 1:
+            self._programs.move_to_end(key)
+        return program
+
+    def _feeds(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any]) -> dict[Tensor, Spec]:
+        feeds: dict[Tensor, Spec] = {}
+        for i, (p, shape) in enumerate(zip(self.inputs, shapes)):
+            if shape is None:
+                if getattr(p, "default", None) is None:
+                    raise ValueError(f"{self.name}: nothing is fed for {p!r}")
+                continue
+            fits = len(shape) == len(p.shape) and all(d in (None, s) for d, s in zip(p.shape, shape))
+            if not fits:
+                raise ValueError(f"{self.name}: input {i} ('{p.name}') expects shape {p.shape}, got {tuple(shape)}")
+            value = np.asarray(int(bool(values[i])), p.dtype) if _is_phase(p) else None
+            feeds[p] = Spec(tuple(shape), p.dtype, value)
+        return feeds
+
+
+def _is_phase(p: Tensor) -> bool:
+    return getattr(p, "is_learning_phase", False)
+
+
+class Feed:
+    """Runs a function over batches of whole data arrays, without allocating: rows are gathered straight into the
+    program's input buffers.
+
+    `data` holds one array for each input, all of the same length; None for one that takes its default. `fixed`
+    gives inputs that are not batched, such as the learning phase, by position. Outputs are valid until the next run.
+    """
+
+    def __init__(self, function: Function, data: Sequence[Any], fixed: dict[int, Any] | None = None):
+        self.function = function
+        self._data = list(data)
+        self._fixed = fixed or {}
+        self._bound: dict[int, tuple[Program, list[Any]]] = {}
+        self._outputs: list[Any] = []
+
+    def run(self, rows: Any, count: int) -> None:
+        """One call on `count` rows: an array of row numbers, or a slice."""
+        if _debugging:
+            self._outputs = self.function([self._fixed.get(i) if a is None else a[rows]
+                                           for i, a in enumerate(self._data)])
+            return
+        bound = self._bound.get(count)
+        if bound is None or bound[0].layout != Variable.layout:
+            bound = self._bound[count] = self._bind(count)
+        program, loads = bound
+        for load in loads:
+            load(rows)
+        program.run()
+        self._outputs = program.outputs
+
+    def outputs(self) -> list[np.ndarray]:
+        """The outputs of the last run, as host arrays that the next run overwrites."""
+        return [device.to_host(a) for a in self._outputs]
+
+    def values(self) -> list[Any]:
+        """The outputs of the last run, copied; scalars as NumPy scalars."""
+        return [a.copy()[()] for a in self.outputs()]
+
+    def _bind(self, count: int) -> tuple[Program, list[Any]]:
+        shapes: list[Any] = []
+        for i, a in enumerate(self._data):
+            shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
+        program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
+        loads = []
+        for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
+            if buffer is None:
+                continue
+            if i in self._fixed:
+                device.upload(buffer, self._fixed[i])
+            elif a is not None:
+                loads.append(_loader(a, buffer))
+        return program, loads
+
+
+def _loader(source: Any, buffer: Any) -> Any:
+    """A function that copies some rows of `source` into `buffer`."""
+    if not isinstance(source, np.ndarray) and not device.is_device_array(source):
+        def read(rows: Any) -> None:  # an HDF5 data set takes slices and sorted lists
+            device.upload(buffer, np.asarray(source[rows if isinstance(rows, slice) else rows.tolist()]))
+        return read
+    same = device.is_device_array(source) and source.dtype == buffer.dtype
+    staging = buffer if same else np.empty(buffer.shape, source.dtype)
+
+    def gather(rows: Any) -> None:
+        if isinstance(rows, slice):
+            device.upload(buffer, source[rows])
+            return
+        source.take(rows, 0, staging, "clip")
+        if not same:
+            device.upload(buffer, staging)
+    return gather

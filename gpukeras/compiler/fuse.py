@@ -1,0 +1,223 @@
+"""Elementwise fusion: chains of elementwise steps of one shape become one step.
+
+On the GPU a fused step is one generated kernel (see codegen). On the CPU it runs its members over a few thousand
+elements at a time, so that what passes between them stays in cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import device
+from ..graph import MIX, Call, Op, Spec
+from .codegen import fused_kernel
+from .ir import Step, Value, needed, replace
+
+TILE = 16384  # elements: three or four float32 operands of a tile fit in a 256 KiB second-level cache
+MIN_TILED = 4 * TILE
+
+
+class Member(NamedTuple):
+    """One step inside a fused step. Arguments are indices: external inputs first, then the members' results."""
+
+    op: Op
+    args: tuple[int, ...]
+    dtype: str
+
+
+class Fused(Op):
+    """Several elementwise ops as one. Not a value type: it is made for one place."""
+
+    name = "fused"
+    elementwise = True
+
+    def __init__(self, members: Sequence[Member], inputs: int, exported: Sequence[int]):
+        self.members = tuple(members)
+        self.inputs = inputs
+        self.exported = tuple(exported)  # members whose results leave the step
+        self.name = "fused_" + "_".join(m.op.name for m in members[:6])
+        self._slots, self._slot_count = self._assign_slots()
+
+    def infer(self, *ins: Spec) -> tuple[Spec, ...]:
+        """The outputs' common shape."""
+        shape = np.broadcast_shapes(*(s.shape for s in ins))  # type: ignore[arg-type]
+        return tuple(Spec(shape, self.members[i].dtype) for i in self.exported)
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """As its members: they all have the full shape."""
+        rules = {m.op.batch([carries[a] for a in m.args if a < self.inputs] or [True],
+                            [ins[a] for a in m.args if a < self.inputs] or [ins[0]]) for m in self.members}
+        return rules.pop() if len(rules) == 1 else MIX
+
+    def _assign_slots(self) -> tuple[dict[int, int], int]:
+        """A temporary for every result that stays inside, reused as soon as its last reader has run."""
+        last = {a - self.inputs: i for i, m in enumerate(self.members) for a in m.args if a >= self.inputs}
+        slots: dict[int, int] = {}
+        free: list[int] = []
+        count = 0
+        for i, m in enumerate(self.members):
+            dying = [a - self.inputs for a in dict.fromkeys(m.args)
+                     if a >= self.inputs and last[a - self.inputs] == i and a - self.inputs in slots]
+            heir = next((d for d in dying if self._may_overwrite(m, d) and self.members[d].dtype == m.dtype), None)
+            if i not in self.exported:
+                if heir is not None:
+                    slots[i] = slots[heir]
+                    dying.remove(heir)
+                elif free:
+                    slots[i] = free.pop()
+                else:
+                    slots[i] = count
+                    count += 1
+            free.extend(slots[d] for d in dying)
+        return slots, count
+
+    def _may_overwrite(self, m: Member, result: int) -> bool:
+        places = [k for k, a in enumerate(m.args) if a == result + self.inputs]
+        return all(k in m.op.in_place for k in places)
+
+    def takes_over(self, output: int, source: int) -> bool:
+        """Whether output number `output` may be written into the memory of external input `source` (same shape
+        and dtype): every read of the input comes before the write, or is one that allows it."""
+        at = self.exported[output]
+        for i, m in enumerate(self.members):
+            if source in m.args and (i > at or i == at and not all(
+                    k in m.op.in_place for k, a in enumerate(m.args) if a == source)):
+                return False
+        return True
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """One tile for each temporary."""
+        if device.NAME == "cupy":
+            return []
+        elements = self._tile_elements(outs[0].shape)
+        return [Spec((elements * 8,), "uint8")] * self._slot_count
+
+    def _tile_elements(self, shape: Any) -> int:
+        size = int(np.prod(shape, dtype=np.int64))
+        if size < MIN_TILED or not shape:
+            return max(size, 1)
+        row = size // shape[0]
+        return max(TILE // row, 1) * row
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """The members' bodies, tile by tile; on the GPU one kernel."""
+        if device.NAME == "cupy":
+            return [(fused_kernel(self, ins, outs), (*ins, *outs))]
+        shape = outs[0].shape
+        if len(shape) > 1 and all(_flat(x, shape) for x in (*ins, *outs)):
+            ins = [x.reshape(-1) if x.ndim == len(shape) and x.size > 1 else x.reshape(()) for x in ins]
+            outs = [x.reshape(-1) for x in outs]
+            shape = outs[0].shape
+        step = self._tile_elements(shape) // max(int(np.prod(shape[1:])), 1) if shape else 1
+        calls: list[Call] = []
+        for start in range(0, shape[0] if shape else 1, max(step, 1)):
+            part = slice(start, start + step)
+            tile = (min(step, shape[0] - start), *shape[1:]) if shape else ()
+            cut = [x[part] if x.ndim == len(shape) and shape and x.shape[0] == shape[0] else x for x in ins]
+            calls += self._tile_calls(cut, [x[part] if shape else x for x in outs], scratch, tile)
+        return calls
+
+    def _tile_calls(self, ins: list[Any], outs: list[Any], scratch: Sequence[Any], shape: Any) -> list[Call]:
+        values = list(ins)
+        calls: list[Call] = []
+        count = int(np.prod(shape, dtype=np.int64))
+        for i, m in enumerate(self.members):
+            if i in self.exported:
+                target = outs[self.exported.index(i)]
+            else:
+                bytes_ = scratch[self._slots[i]][:count * np.dtype(m.dtype).itemsize]
+                target = bytes_.view(m.dtype).reshape(shape)
+            calls += m.op.calls([values[a] for a in m.args], [target], [])
+            values.append(target)
+        return calls
+
+
+def _flat(x: Any, shape: Any) -> bool:
+    """True for arrays that may be walked as one row: contiguous and full, or a single element."""
+    return x.size == 1 or x.shape == shape and x.flags.c_contiguous
+
+
+def fuse(roots: Sequence[Value]) -> list[Value]:
+    """Merges elementwise steps into fused ones; returns the values that take the roots' places."""
+    steps = needed(roots)
+    group_of = _group(steps)
+    groups: dict[Step, list[Step]] = {}
+    for step in steps:
+        if step in group_of:
+            groups.setdefault(group_of[step], []).append(step)
+    users: dict[Value, list[Step]] = {}
+    for step in steps:
+        for v in step.ins:
+            users.setdefault(v, []).append(step)
+    new: dict[Value, Value] = {}
+    for members in groups.values():
+        if len(members) > 1:
+            inside = set(members)
+            exported = [s for s in members if s.outs[0] in roots or any(u not in inside
+                                                                       for u in users.get(s.outs[0], []))]
+            new.update(_merge(members, exported))
+    replace([*steps, *{v.step for v in new.values() if v.step}], new)
+    return [new.get(v, v) for v in roots]
+
+
+def _group(steps: Sequence[Step]) -> dict[Step, Step]:
+    """Puts elementwise steps of one shape together where they are neighbours (one reads the other, or both read the
+    same value) and no path leaves the group and comes back. Maps each step to the first of its group."""
+    position = {s: i for i, s in enumerate(steps)}
+    group: dict[Step, list[Step]] = {s: [s] for s in steps}
+    users: dict[Value, list[Step]] = {}
+    for s in steps:
+        for v in dict.fromkeys(s.reads()):
+            users.setdefault(v, []).append(s)
+
+    def after(members: list[Step]) -> list[Step]:
+        return [u for m in members for v in m.outs for u in users.get(v, ())]
+
+    def detour(first: list[Step], second: list[Step]) -> bool:
+        """Whether a path from `first` reaches `second` through steps of neither."""
+        inside, limit = set(first) | set(second), max(position[m] for m in second)
+        todo = [u for u in after(first) if u not in inside]
+        seen: set[Step] = set()
+        while todo:
+            s = todo.pop()
+            if s in seen or min(position[m] for m in group[s]) > limit:
+                continue
+            following = after(group[s])
+            if any(u in inside and u in second for u in following):
+                return True
+            seen.update(group[s])
+            todo += [u for u in following if u not in inside and u not in seen]
+        return False
+
+    def fusible(s: Step | None) -> bool:
+        return s is not None and s.op.elementwise and not s.op.stateful
+
+    for s in steps:
+        if not fusible(s):
+            continue
+        near = [v.step for v in s.reads()] + [u for v in s.reads() for u in users[v] if position[u] < position[s]]
+        for other in dict.fromkeys(near):
+            if other is None or not fusible(other) or other.outs[0].shape != s.outs[0].shape:
+                continue
+            a, b = group[other], group[s]
+            if a is not b and not detour(a, b) and not detour(b, a):
+                merged = sorted(a + b, key=position.__getitem__)
+                for m in merged:
+                    group[m] = merged
+    return {s: members[0] for s, members in group.items() if fusible(s)}
+
+
+def _merge(members: list[Step], exported: list[Step]) -> dict[Value, Value]:
+    position = {s.outs[0]: i for i, s in enumerate(members)}
+    inputs = list(dict.fromkeys(v for s in members for v in s.ins if v not in position))
+    place = {v: i for i, v in enumerate(inputs)}
+    place |= {v: len(inputs) + i for v, i in position.items()}
+    fused = Fused([Member(s.op, tuple(place[v] for v in s.ins), s.outs[0].dtype) for s in members], len(inputs),
+                  [position[s.outs[0]] for s in exported])
+    origins = {s.origin for s in members}
+    specs = [s.outs[0].spec for s in exported]
+    step = Step(fused, inputs, specs, origins.pop() if len(origins) == 1 else None)
+    return dict(zip((s.outs[0] for s in exported), step.outs))

@@ -1,0 +1,75 @@
+"""The interpreter: op by op, with fresh memory and checks. Slow; it finds the op that went wrong, and it is the
+oracle that the compiler is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from ..graph import Spec, Tensor, Variable, ViewOp, is_float
+from .ir import Step, Value, describe, needed
+from .lower import Lowering, run_on_device
+
+
+class Interpreter:
+    """Computes outputs and updates of a graph without optimisation.
+
+    With `check_numbers`, the first NaN or infinity that an op makes of finite numbers raises FloatingPointError
+    naming the op, its layer and the shapes.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
+                 updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec],
+                 check_numbers: bool = False):
+        lowering = Lowering(feeds, optimize=False)
+        self._inputs = list(inputs)
+        self._outputs = [lowering.value(t) for t in outputs]
+        self._updates = [(v, lowering.value(t)) for v, t in updates]
+        self._steps = needed([*self._outputs, *(v for _, v in self._updates)])
+        self._check_numbers = check_numbers
+
+    def run(self, values: Sequence[Any]) -> list[Any]:
+        """The outputs, after which the updates are made."""
+        fed = {p: device.asarray(np.asarray(x, p.dtype)) for p, x in zip(self._inputs, values) if x is not None}
+        arrays: dict[Value, Any] = {}
+
+        def array(v: Value) -> Any:
+            if v.const is not None:
+                return device.asarray(v.const)
+            if v.leaf is not None:
+                return fed[v.leaf] if v.leaf in fed else v.leaf.array  # type: ignore[attr-defined]
+            return None if v.shape_only else arrays[v]
+
+        for step in self._steps:
+            ins = [array(v) for v in step.ins]
+            outs = self._run(step, ins)
+            for v, a in zip(step.outs, outs):
+                if a.shape != v.shape or a.dtype.name != v.dtype:
+                    raise AssertionError(f"{describe(step)} made an array of shape {a.shape}, dtype {a.dtype}")
+                arrays[v] = a
+            if self._check_numbers:
+                self._check(step, ins, outs)
+        results = [np.array(device.to_host(array(v))) for v in self._outputs]
+        new = [(variable, device.xp.array(array(v))) for variable, v in self._updates]
+        for variable, value in new:
+            variable.array[...] = value
+        return results
+
+    def _run(self, step: Step, ins: list[Any]) -> list[Any]:
+        if isinstance(step.op, ViewOp) or all(a is not None for a in ins):
+            return run_on_device(step.op, ins, [v.spec for v in step.outs])
+        outs = [device.xp.empty(v.shape, v.dtype) for v in step.outs]
+        scratch = [device.xp.empty(s.shape, s.dtype)
+                   for s in step.op.scratch([v.spec for v in step.ins], [v.spec for v in step.outs])]
+        for function, args in step.op.calls(ins, outs, scratch):
+            function(*args)
+        return outs
+
+    def _check(self, step: Step, ins: Sequence[Any], outs: Sequence[Any]) -> None:
+        def finite(arrays: Sequence[Any]) -> bool:
+            return all(bool(device.xp.isfinite(a).all()) for a in arrays if a is not None and is_float(a.dtype.name))
+        if finite(ins) and not finite(outs):
+            raise FloatingPointError(f"NaN or infinity first appears in {describe(step)}")

@@ -1,0 +1,173 @@
+"""From graph to steps: all shapes become concrete, constants are folded, equal steps are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable, ViewOp
+from ..ops.control import Branch
+from ..ops.shape import BroadcastTo
+from .ir import Step, Value, needed, replace
+from .rules import simplify
+
+FOLD_LIMIT = 1 << 16  # elements; larger constants are cheaper to compute than to keep
+
+
+class Lowering:
+    """Turns tensors into values, given the shapes (or the constant values) of what is fed.
+
+    Called as `lowering(op, *values)` it applies one op; rules and expansions use it that way. `optimize=False`
+    leaves out everything that could change how a number is computed: the interpreter's form.
+    """
+
+    def __init__(self, feeds: dict[Tensor, Spec], optimize: bool = True):
+        self.feeds = feeds
+        self.optimize = optimize
+        self.origin: str | None = None
+        self._values: dict[Tensor, Value] = {}
+        self._steps: dict[Any, tuple[Value, ...]] = {}
+        self._measured: dict[tuple[Any, str], Value] = {}
+
+    def value(self, tensor: Tensor) -> Value:
+        """The value of a tensor, with all that it depends on."""
+        stack = [tensor]
+        while stack:
+            t = stack[-1]
+            if t in self._values:
+                stack.pop()
+            elif t.producer is None or t in self.feeds:
+                self._values[t] = self._leaf(t)
+            else:
+                missing = self._missing(t.producer)
+                if missing:
+                    stack.extend(reversed(missing))
+                else:
+                    self._apply(t.producer)
+        return self._values[tensor]
+
+    def constant(self, array: Any) -> Value:
+        """A constant value; equal small constants are one value."""
+        array = np.asarray(array)
+        key = ("const", array.shape, array.dtype.name, array.tobytes())
+        if array.size > FOLD_LIMIT or key not in self._steps:
+            self._steps[key] = (Value(Spec(array.shape, array.dtype.name, array)),)
+        return self._steps[key][0]
+
+    def _leaf(self, t: Tensor) -> Value:
+        if t in self.feeds:
+            spec = self.feeds[t]
+            return self.constant(spec.value) if spec.value is not None else Value(spec, leaf=t)
+        if t.value is not None:
+            return self.constant(t.value)
+        if isinstance(t, Variable):
+            return Value(Spec(t.shape, t.dtype), leaf=t)
+        if isinstance(t, Placeholder):
+            if t.default is not None:
+                return self.constant(np.asarray(t.default, t.dtype))
+            raise ValueError(f"nothing is fed for {t!r}, on which an output depends; add it to the inputs")
+        raise TypeError(f"{t!r} can't be computed: it is neither fed, stored, nor made by an op")
+
+    def _missing(self, node: Apply) -> list[Tensor]:
+        """Inputs to be lowered first. Of a branch with a constant condition, only the side taken."""
+        inputs: Sequence[Tensor] = node.inputs
+        if isinstance(node.op, Branch):
+            condition = self._values.get(inputs[0])
+            if condition is None:
+                return [inputs[0]]
+            if condition.const is not None and condition.size == 1:
+                inputs = [inputs[1 if bool(condition.const) else 2]]
+        return [t for t in inputs if t not in self._values]
+
+    def _apply(self, node: Apply) -> None:
+        self.origin = node.origin
+        if isinstance(node.op, Branch):
+            condition = self._values[node.inputs[0]]
+            if condition.const is not None and condition.size == 1:
+                self._values[node.outputs[0]] = self._values[node.inputs[1 if bool(condition.const) else 2]]
+                return
+        try:
+            made = self.outputs(node.op, *(self._values[t] for t in node.inputs))
+        except ValueError as e:
+            where = f"layer '{node.origin}': " if node.origin else ""
+            raise ValueError(f"{where}{e}") from None
+        for t, v in zip(node.outputs, made):
+            self._values[t] = v
+
+    def __call__(self, op: Op, *ins: Value) -> Value:
+        """The (single) output of an op."""
+        return self.outputs(op, *ins)[0]
+
+    def outputs(self, op: Op, *ins: Value) -> tuple[Value, ...]:
+        """The outputs of an op on values: simplified, folded, shared with an equal step, or of a new step."""
+        if self.optimize:
+            better = simplify(self, op, ins)
+            if better is not None:
+                return (better,)
+        if isinstance(op, ExpandedOp):
+            return (op.expand(self, *ins),)
+        if isinstance(op, ComposedOp) and not self.optimize:
+            return (self._compose(op, ins),)
+        ins = tuple(self._measure(v) if i in op.shape_only else v for i, v in enumerate(ins))
+        try:
+            specs = op.infer(*(v.spec for v in ins))
+        except ValueError as e:
+            raise ValueError(f"{op.name}: {e}") from None
+        many = (specs,) if isinstance(specs, Spec) else specs
+        if all(v.const is not None for v in ins) and self._folds(op, many):
+            return tuple(self.constant(a) for a in run_op(op, [v.const for v in ins], many))
+        key = (op, *map(id, ins))
+        if key not in self._steps or op.stateful or not self.optimize:
+            self._steps[key] = Step(op, ins, many, self.origin).outs
+        return self._steps[key]
+
+    @staticmethod
+    def _folds(op: Op, outs: Sequence[Spec]) -> bool:
+        """Whether an op of constants is computed now. A broadcast number is better kept as a number: rules see it."""
+        limit = 64 if isinstance(op, BroadcastTo) else FOLD_LIMIT
+        return not op.stateful and sum(s.size for s in outs) <= limit
+
+    def _compose(self, op: ComposedOp, ins: Sequence[Value]) -> Value:
+        proxies = [Placeholder(v.shape, v.dtype) for v in ins]
+        self._values.update(zip(proxies, ins))
+        origin = self.origin
+        value = self.value(op.compose(*proxies))
+        self.origin = origin
+        return value
+
+    def finish(self, roots: Sequence[Value]) -> list[Value]:
+        """Puts compositions in the place of the composed ops that no rule has recognised."""
+        new: dict[Value, Value] = {}
+        for step in needed(roots):
+            replace([step], new)
+            if isinstance(step.op, ComposedOp):
+                self.origin = step.origin
+                new[step.outs[0]] = self._compose(step.op, step.ins)
+        return [new.get(v, v) for v in roots]
+
+    def _measure(self, v: Value) -> Value:
+        """A stand-in of the same shape and dtype that costs nothing."""
+        if v.const is not None:
+            return v
+        return self._measured.setdefault((v.shape, v.dtype), Value(Spec(v.shape, v.dtype), shape_only=True))
+
+
+def run_op(op: Op, arrays: Sequence[Any], specs: Sequence[Spec]) -> list[np.ndarray]:
+    """Runs one op on host arrays, with fresh memory."""
+    ins = [device.asarray(a) for a in arrays]
+    return [device.to_host(a) for a in run_on_device(op, ins, specs)]
+
+
+def run_on_device(op: Op, ins: Sequence[Any], specs: Sequence[Spec]) -> list[Any]:
+    """Runs one op on device arrays, with fresh memory for outputs and scratch."""
+    if isinstance(op, ViewOp):
+        return [device.xp.array(op.view(ins[0]))]
+    outs = [device.xp.empty(s.shape, s.dtype) for s in specs]
+    known = [Spec(a.shape, a.dtype.name) for a in ins]
+    scratch = [device.xp.empty(s.shape, s.dtype) for s in op.scratch(known, specs)]
+    for function, args in op.calls(ins, outs, scratch):
+        function(*args)
+    return outs

@@ -1,0 +1,224 @@
+"""Memory: which value lives where. Liveness decides reuse; updates go straight into variables, parts straight into
+their concatenation, elementwise results into memory of an input that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..graph import Spec, Variable, ViewOp
+from ..ops.control import Identity
+from ..ops.shape import Concatenate
+from .fuse import Fused
+from .ir import Step, Value, contiguous, is_view, needed, replace, root
+
+ALIGNMENT = 64  # bytes, a cache line
+
+
+class Part(NamedTuple):
+    """The place of a value that is written straight into a concatenation."""
+
+    whole: Value
+    index: int
+
+
+class Plan:
+    """The steps in order, and for every value with memory of its own its place: an offset in the arena, a
+    variable, or a part of a concatenation."""
+
+    def __init__(self, outputs: Sequence[Value], updates: Sequence[tuple[Variable, Value]]):
+        outputs, targets = _own_memory(list(outputs), list(updates))
+        self.outputs = outputs
+        self.steps = needed([*outputs, *targets])
+        _straighten(self.steps)
+        self.steps = needed([*outputs, *targets])
+        self.offsets: dict[Value, int] = {}
+        self.scratch: dict[Step, list[int]] = {}
+        self.variables: dict[Value, Variable] = {}
+        self.parts: dict[Value, Part] = {}
+        self.copies: list[tuple[Variable, Value]] = []  # updates that could not be made in place
+        self._position = {s: i for i, s in enumerate(self.steps)}
+        self._place_updates([(v, t) for (v, _), t in zip(updates, targets)])
+        self._place_parts()
+        self.size = self._allocate()
+
+    # Updates -----------------------------------------------------------------------------------------------
+    def _place_updates(self, updates: Sequence[tuple[Variable, Value]]) -> None:
+        times_updated: dict[Variable, int] = {}
+        for variable, _ in updates:
+            times_updated[variable.storage] = times_updated.get(variable.storage, 0) + 1
+        readers: dict[Variable, list[tuple[Step, Value]]] = {}
+        for step in self.steps:
+            for v in step.reads():
+                leaf = root(v).leaf
+                if isinstance(leaf, Variable):
+                    readers.setdefault(leaf.storage, []).append((step, v))
+        for variable, value in updates:
+            if times_updated[variable.storage] == 1 and self._fits(value, variable, readers.get(variable.storage, [])):
+                self.variables[value] = variable
+            else:
+                self.copies.append((variable, value))
+
+    def _fits(self, value: Value, variable: Variable, readers: Sequence[tuple[Step, Value]]) -> bool:
+        """Whether the value may be computed right in the variable's memory."""
+        maker = value.step
+        if maker is None or is_view(value) or value in self.variables or value in self.outputs:
+            return False
+        if value.shape != variable.shape or value.dtype != variable.dtype:
+            return False
+        at = self._position[maker]
+        for step, v in readers:
+            if self._position[step] > at:
+                return False
+            if step is maker and (v.leaf is not variable or not takes_over(maker, value, v)):
+                return False
+        return True
+
+    # Concatenations ----------------------------------------------------------------------------------------
+    def _place_parts(self) -> None:
+        for step in self.steps:
+            if not isinstance(step.op, Concatenate):
+                continue
+            whole = step.outs[0]
+            if any(d != 1 for d in whole.shape[:step.op.axis]) or whole in self.variables:
+                continue
+            for i, v in enumerate(step.ins):
+                source = root(v)
+                plain = source.step is not None and source not in self.variables and source not in self.parts
+                if plain and contiguous(v) and source.size == v.size and not self._reaches(source, whole):
+                    self.parts[source] = Part(whole, i)
+
+    def _reaches(self, source: Value, whole: Value) -> bool:
+        """Whether `source` is itself (a concatenation holding) the whole: a chain of parts must not loop."""
+        while source in self.parts:
+            source = self.parts[source].whole
+        return source is whole or any(p.whole is source for p in self.parts.values())
+
+    # The arena ---------------------------------------------------------------------------------------------
+    def _holder(self, v: Value) -> Value:
+        v = root(v)
+        while v in self.parts:
+            v = root(self.parts[v].whole)
+        return v
+
+    def _allocate(self) -> int:
+        """Gives offsets in the order of the steps, freeing what has had its last use."""
+        ends: dict[Value, int] = {}
+        for i, step in enumerate(self.steps):
+            for v in (*step.reads(), *step.outs):
+                ends[self._holder(v)] = i
+        for v in (*self.outputs, *(t for _, t in self.copies)):
+            ends[self._holder(v)] = len(self.steps)
+        arena = Arena()
+        for i, step in enumerate(self.steps):
+            dying = [h for h in dict.fromkeys(self._holder(v) for v in step.reads())
+                     if h in self.offsets and ends[h] == i]
+            for out in step.outs:
+                holder = self._holder(out)
+                if is_view(out) or holder in self.offsets or holder in self.variables:
+                    continue
+                heir = next((d for d in dying if self._may_take(step, out, d)), None)
+                if heir is not None:
+                    self.offsets[holder] = self.offsets[heir]
+                    dying.remove(heir)
+                else:
+                    self.offsets[holder] = arena.take(nbytes(holder))
+            specs = [v.spec for v in step.ins], [v.spec for v in step.outs]
+            if not isinstance(step.op, ViewOp):
+                room = [Spec(s.shape, s.dtype) for s in step.op.scratch(*specs)]
+                taken = [(arena.take(nbytes(s)), nbytes(s)) for s in room]
+                self.scratch[step] = [offset for offset, _ in taken]
+                for offset, size in taken:
+                    arena.give(offset, size)
+            for h in dying:
+                arena.give(self.offsets[h], nbytes(h))
+            for out in step.outs:  # results that nobody reads
+                h = self._holder(out)
+                if ends[h] == i and h in self.offsets and not is_view(out) and out not in self.parts:
+                    arena.give(self.offsets[h], nbytes(h))
+        return arena.size
+
+    def _may_take(self, step: Step, out: Value, dying: Value) -> bool:
+        """Whether `out` may be written into the memory of an input that dies here."""
+        if out in self.parts or dying.shape != out.shape or dying.dtype != out.dtype or dying not in step.ins:
+            return False
+        if any(p.whole is dying or self._holder(p.whole) is dying for p in self.parts.values()):
+            return False
+        if any(root(v) is dying and v is not dying for v in step.reads()):
+            return False
+        return takes_over(step, out, dying)
+
+
+def takes_over(step: Step, out: Value, source: Value) -> bool:
+    """Whether the op allows `out` to overwrite its input `source`."""
+    if source.shape != out.shape or source.dtype != out.dtype:
+        return False
+    if isinstance(step.op, Fused):
+        return step.op.takes_over(step.outs.index(out), step.ins.index(source))
+    return step.outs[0] is out and all(i in step.op.in_place for i, v in enumerate(step.ins) if v is source)
+
+
+def nbytes(v: Value | Spec) -> int:
+    """Bytes, rounded up to whole cache lines."""
+    n = v.size * np.dtype(v.dtype).itemsize
+    return max(-(-n // ALIGNMENT), 1) * ALIGNMENT
+
+
+class Arena:
+    """A first-fit allocator over an address range that grows as needed; only offsets, no memory."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._free: list[tuple[int, int]] = []  # (offset, size), sorted, never adjacent
+
+    def take(self, size: int) -> int:
+        """The offset of `size` free bytes: the tightest gap that fits, else new room at the end."""
+        fitting = [(s, o) for o, s in self._free if s >= size]
+        if fitting:
+            room, offset = min(fitting)
+            self._free.remove((offset, room))
+            if room > size:
+                self._insert(offset + size, room - size)
+            return offset
+        if self._free and sum(self._free[-1]) == self.size:
+            offset, _ = self._free.pop()
+        else:
+            offset = self.size
+        self.size = offset + size
+        return offset
+
+    def give(self, offset: int, size: int) -> None:
+        """Frees a range taken before."""
+        self._insert(offset, size)
+
+    def _insert(self, offset: int, size: int) -> None:
+        merged: list[tuple[int, int]] = []
+        for o, s in sorted([*self._free, (offset, size)]):
+            if merged and sum(merged[-1]) == o:
+                merged[-1] = (merged[-1][0], merged[-1][1] + s)
+            else:
+                merged.append((o, s))
+        self._free = merged
+
+
+def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]]) -> tuple[list[Value], list[Value]]:
+    """Copies for results that are (views of) variables which the program itself updates: they mean the old value."""
+    updated = {variable.storage for variable, _ in updates}
+
+    def settled(v: Value) -> Value:
+        leaf = root(v).leaf
+        if isinstance(leaf, Variable) and leaf.storage in updated:
+            return Step(Identity(), [v], [v.spec], None).outs[0]
+        return v
+    return [settled(v) for v in outputs], [settled(v) for _, v in updates]
+
+
+def _straighten(steps: Sequence[Step]) -> None:
+    """A copy in front of every reshape whose input has gaps."""
+    for step in steps:
+        if isinstance(step.op, ViewOp) and step.op.needs_contiguous and not contiguous(step.ins[0]):
+            copy = Step(Identity(), step.ins[:1], [step.ins[0].spec], step.origin)
+            replace([step], {step.ins[0]: copy.outs[0]})
+

@@ -1,0 +1,49 @@
+"""The few array operations that NumPy and CuPy spell differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpukeras.device.choice import NAME, xp
+
+
+def same_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays are the same elements in the same layout."""
+    return _address(a) == _address(b) and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
+
+
+def _address(a: Any) -> int:
+    return a.ctypes.data if isinstance(a, np.ndarray) else a.data.ptr
+
+
+def scatter_add(table: Any, indices: Any, rows: Any) -> None:
+    """table[indices] += rows, in the rows' order: equal inputs give equal bits on either backend."""
+    if NAME == "numpy":
+        np.add.at(table, indices, rows)
+        return
+    flat = indices.reshape(-1)
+    rows = rows.reshape((flat.size, *table.shape[1:]))
+    order = xp.argsort(flat, kind="stable")
+    flat, rows = flat[order], rows[order]
+    first = xp.flatnonzero(xp.concatenate([xp.ones(1, bool), flat[1:] != flat[:-1]]))
+    sums = xp.cumsum(rows, axis=0)
+    last = xp.concatenate([first[1:] - 1, xp.array([flat.size - 1])])
+    total = sums[last]
+    total[1:] -= sums[last[:-1]]
+    table[flat[first]] += total
+
+
+def random_generator(seed: int) -> Any:
+    """A generator with its own stream; `.random(None, dtype, out)` and `.standard_normal(None, dtype, out)` fill."""
+    bits = np.random.SFC64 if NAME == "numpy" else xp.random.Philox4x3210
+    return (np.random if NAME == "numpy" else xp.random).Generator(bits(seed))
+
+
+def upload(target: Any, value: Any) -> None:
+    """Copies a host (or device) array into a device array of the same shape, converting the dtype."""
+    if NAME == "numpy":
+        np.copyto(target, value, "unsafe")
+    else:
+        target[...] = xp.asarray(value)

@@ -1,0 +1,147 @@
+"""What this process computes with: `config()`, printed by `python -m gpukeras info`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpukeras.device.choice import NAME, REASON, xp
+from gpukeras.device.kernels import kernel_folder
+
+
+class Config(dict[str, Any]):
+    """A dict that prints as an aligned table."""
+
+    def __str__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(
+            f"{key.replace('_', ' '):<{width}}  {_readable(key, value)}" for key, value in self.items()
+        )
+
+    __repr__ = __str__
+
+
+def _readable(key: str, value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value / 2**30:.1f} GiB" if key.startswith("memory") else str(value)
+
+
+def report() -> Config:
+    """Backend, why it was chosen, device, memory in bytes, versions, BLAS and threads; None where unknown.
+
+    >>> report()["backend"] in ("numpy", "cupy")
+    True
+    """
+    name, total, free = _gpu() if NAME == "cupy" else (_processor(), *_host_memory())
+    blas, blas_kernel, blas_threads = _blas()
+    return Config(
+        backend=NAME,
+        why=REASON,
+        device=name,
+        memory_total=total,
+        memory_free=free,
+        python=platform.python_version(),
+        numpy=np.__version__,
+        **_cuda_versions(),
+        blas=blas,
+        blas_kernel=blas_kernel,
+        blas_threads=blas_threads,
+        threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        kernels=str(kernel_folder()),
+    )
+
+
+def _gpu() -> tuple[str, int, int]:
+    properties = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)
+    free, total = xp.cuda.runtime.memGetInfo()
+    return properties["name"].decode(), total, free
+
+
+def _cuda_versions() -> dict[str, str]:
+    if NAME != "cupy":
+        return {}
+    runtime = xp.cuda.runtime
+    return {
+        "cupy": xp.__version__,
+        "cuda_driver": _dotted(runtime.driverGetVersion()),
+        "cuda_runtime": _dotted(runtime.runtimeGetVersion()),
+    }
+
+
+def _dotted(version: int) -> str:
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _processor() -> str:
+    """The processor's own name; Linux keeps it in /proc only."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _host_memory() -> tuple[int | None, int | None]:
+    """Bytes of memory: all, and what a program could still take. Unknown outside POSIX systems."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None, None
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return total, int(line.split()[1]) * 1024
+    return total, None
+
+
+def _blas() -> tuple[str | None, str | None, int | None]:
+    """(library and version, processor family its kernels were written for, threads) of NumPy's BLAS."""
+    library = _openblas()
+    if library is None:
+        return _built_with(), None, None
+    core = _function(library, "get_corename", ctypes.c_char_p)
+    threads = _function(library, "get_num_threads", ctypes.c_int)
+    return _built_with(), core().decode() if core else None, threads() if threads else None
+
+
+def _built_with() -> str | None:
+    """Name and version of the BLAS that NumPy was built with, from NumPy's own record."""
+    try:
+        blas: Any = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    except (TypeError, KeyError):  # NumPy before 1.25 only prints
+        return None
+    return f"{blas['name']} {blas.get('version', '')}".strip()
+
+
+def _openblas() -> ctypes.CDLL | None:
+    """NumPy's OpenBLAS, which is already loaded; a wheel keeps it in a folder beside the package."""
+    package = Path(np.__file__).parent
+    beside = (package.parent / "numpy.libs", package / ".dylibs")
+    candidates = [path for folder in beside for path in folder.glob("*openblas*")]
+    if not candidates and Path("/proc/self/maps").exists():
+        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+        candidates = sorted(Path(name) for name in loaded if "openblas" in name or "/libblas" in name)
+    for path in candidates:
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            continue  # a library of another kind with a similar name
+    return None
+
+
+def _function(library: ctypes.CDLL, name: str, result: Any) -> Any:
+    """OpenBLAS's `openblas_<name>` under whichever prefix and suffix this build gave it."""
+    for prefix in ("scipy_openblas_", "openblas_"):
+        for suffix in ("64_", "", "_64"):
+            function = getattr(library, prefix + name + suffix, None)
+            if function is not None:
+                function.restype, function.argtypes = result, []
+                return function
+    return None

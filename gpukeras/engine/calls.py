@@ -1,0 +1,116 @@
+"""What happens when a layer is applied to tensors: masks in, `call`, masks and shapes out, a node made."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from .. import backend as K
+from ..graph import Variable
+from ..utils.generic_utils import has_arg
+from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
+
+Run = tuple[list[Any], list[Any], list[Any]]
+"""Outputs, their masks and their shapes."""
+
+
+class Called:
+    """The machinery of applying a layer; mixed into `Layer`, whose methods it uses."""
+
+    _inputs_at_work: list[Any] | None
+
+    def _named(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments given by position after the inputs, as keywords of `call`."""
+        if not args:
+            return kwargs
+        import inspect
+
+        names = [p.name for p in inspect.signature(self.call).parameters.values()
+                 if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
+        if len(args) > len(names):
+            raise TypeError(f"Layer '{self.name}': call() takes {len(names)} arguments after its inputs, got "
+                            f"{len(args)}.")
+        return {**dict(zip(names, args)), **kwargs}
+
+    def _record_call(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        """Applies the (built) layer, makes the node of the call, and returns the output(s)."""
+        masks_in = masks_of(inputs)
+        outputs, masks_out, shapes_out = self._run(inputs, masks_in, kwargs)
+        outputs = [_own(x, to_list(inputs)) for x in outputs]
+        flagged = self._forces_phase() or any(x._uses_learning_phase for x in to_list(inputs))
+        self._add_inbound_node(inputs, outputs, masks_in, masks_out, shapes_of(to_list(inputs)), shapes_out,
+                               kwargs)
+        for x in outputs:
+            x._uses_learning_phase = x._uses_learning_phase or flagged
+        return one_or_list(outputs)
+
+    def _forces_phase(self: Any) -> bool:
+        """Whether outputs count as depending on the learning phase whatever they are made of."""
+        return self._forced_learning_phase
+
+    def _run(self: Any, inputs: Any, masks: Any, kwargs: dict[str, Any]) -> Run:
+        """Outputs, their masks and their shapes, as lists of equal length. Leaves no node."""
+        if not all_none(masks) and "mask" not in kwargs and has_arg(self.call, "mask"):
+            kwargs = {**kwargs, "mask": masks}
+        before, self._inputs_at_work = self._inputs_at_work, to_list(inputs)
+        try:
+            outputs = self._checked_outputs(self.call(inputs, **kwargs))
+        finally:
+            self._inputs_at_work = before
+        shapes = self._merged_shapes(one_or_list(shapes_of(to_list(inputs))), outputs)
+        mask = self.compute_mask(inputs, masks)
+        several = isinstance(mask, (list, tuple))
+        out_masks = list(mask) if several and len(mask) == len(outputs) else [mask] * len(outputs)
+        if self.activity_regularizer is not None:
+            self.add_loss([self.activity_regularizer(x) for x in outputs], to_list(inputs))
+        return outputs, out_masks, shapes
+
+    def _checked_outputs(self: Any, result: Any) -> list[Any]:
+        """The result of `call` as a list, or a TypeError if it isn't made of tensors."""
+        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        for x in outputs:
+            if not K.is_tensor(x):
+                hint = " (is the `return` missing?)" if x is None else ""
+                raise TypeError(f"Layer '{self.name}': call() of {type(self).__name__} must return tensors, "
+                                f"but returned {type(x).__name__}{hint}.")
+        return outputs
+
+    def _merged_shapes(self: Any, input_shape: Any, outputs: list[Any]) -> list[tuple[int | None, ...]]:
+        """The outputs' shapes: as they are, with unknown sizes taken from `compute_output_shape`.
+
+        Where the two disagree the tensors are right, and the author of the layer is told.
+        """
+        real = shapes_of(outputs)
+        declared = self._declared_shapes(input_shape)
+        if declared is None:
+            return real
+        if len(declared) == len(real) and all(map(_agree, declared, real)):
+            return [tuple(r if d is None else d for d, r in zip(ds, rs)) for ds, rs in zip(declared, real)]
+        warnings.warn(f"Layer '{self.name}': compute_output_shape of {type(self).__name__} says "
+                      f"{one_or_list(declared)}, but call() returns {one_or_list(real)}. The latter is "
+                      "used.", UserWarning, stacklevel=5)
+        return real
+
+    def _add_inbound_node(self: Any, input_tensors: Any, output_tensors: Any, input_masks: Any,
+                          output_masks: Any, input_shapes: Any, output_shapes: Any,
+                          arguments: dict[str, Any] | None = None) -> None:
+        """Hangs the call into the graph, and marks the outputs with where they come from."""
+        tensors, outputs = to_list(input_tensors), to_list(output_tensors)
+        made = [history_of(x) for x in tensors]
+        Node(self, [m.layer if m else None for m in made], [m.node_index if m else None for m in made],
+             [m.tensor_index if m else None for m in made], tensors, outputs, to_list(input_masks),
+             to_list(output_masks), input_shapes, output_shapes, arguments)
+        for i, (x, shape) in enumerate(zip(outputs, output_shapes)):
+            x._keras_shape = shape
+            x._keras_history = TensorHistory(self, len(self.inbound_nodes) - 1, i)
+
+
+def _own(x: Any, inputs: list[Any]) -> Any:
+    """A tensor that the layer may mark as its own: a copy, if it is an input or another layer's output."""
+    taken = any(x is i for i in inputs) or history_of(x) is not None or isinstance(x, Variable)
+    return K.identity(x) if taken else x
+
+
+def _agree(declared: tuple[int | None, ...], real: tuple[int | None, ...]) -> bool:
+    """Whether two shapes can be the same."""
+    return len(declared) == len(real) and all(a == b for a, b in zip(declared, real) if None not in (a, b))

@@ -1,0 +1,274 @@
+"""What users hand to fit, evaluate and predict, checked and brought into one form: lists of arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..utils.generic_utils import unknown_name
+
+Arrays = list[Any]
+
+
+def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | None = None,
+                     check_batch_axis: bool = True, exception_prefix: str = "") -> Arrays:
+    """The data as one array for each name, at least 2-D, with the expected shapes.
+
+    Takes an array, a list (of arrays, or of numbers for a single name), a dict by name, a pandas DataFrame or
+    Series. Raises ValueError naming what was expected and what came.
+    """
+    what = f"Error when checking model {exception_prefix}" if exception_prefix else "Error when checking the data"
+    if not names:
+        if data is not None and hasattr(data, "__len__") and len(data):
+            raise ValueError(f"{what}: expected no data, but got {_brief(data)}")
+        return []
+    if data is None:
+        return [None] * len(names)
+    arrays = [_as_array(x, name, what) for x, name in zip(_by_name(data, names, what), names)]
+    if shapes is not None:
+        for x, name, shape in zip(arrays, names, shapes):
+            _check_shape(x, name, shape, check_batch_axis, exception_prefix)
+    return arrays
+
+
+def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
+    if isinstance(data, Mapping) and not hasattr(data, "values_list"):
+        missing = [n for n in names if n not in data]
+        if missing:
+            raise ValueError(f'{what}: No data provided for "{missing[0]}". Need data for each key in: {list(names)}; '
+                             f"got keys {list(data)}")
+        return [data[n] for n in names]
+    if isinstance(data, (list, tuple)):
+        if len(data) == len(names) and (len(names) > 1 or hasattr(data[0], "shape") or np.ndim(data[0]) > 0):
+            return list(data)
+        if len(names) == 1 and data and not hasattr(data[0], "shape"):
+            return [data]
+        if data and hasattr(data[0], "shape"):
+            came = ", ".join(str(getattr(x, "shape", type(x).__name__)) for x in data[:8])
+            raise ValueError(f"{what}: the list of Numpy arrays that you are passing to your model is not the size the "
+                             f"model expected. Expected to see {len(names)} array(s) ({', '.join(names)}), but instead "
+                             f"got a list of {len(data)} with shapes {came}. For many samples of one input, pass one "
+                             "array: np.array(the_list)")
+        raise ValueError(f"{what}: the model expects a list of {len(names)} arrays ({', '.join(names)}), but got a list "
+                         f"of {len(data)}: {_brief(data)}")
+    if len(names) > 1:
+        raise ValueError(f"{what}: The model expects {len(names)} arrays ({', '.join(names)}), but only received one "
+                         f"array. Found: {_brief(data)}")
+    return [data]
+
+
+def _as_array(x: Any, name: str, what: str) -> Any:
+    if x is None:
+        return None
+    if type(x).__name__ in ("DataFrame", "Series"):
+        x = x.values
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        if isinstance(x, (str, bytes)) or not hasattr(x, "__len__"):
+            raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
+                            f"Found: {_brief(x)}")
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them to "
+                             "one length first (keras.preprocessing.sequence.pad_sequences)") from None
+    kind = getattr(x.dtype, "kind", "f")
+    if kind == "O":
+        x = _from_objects(x, name, what)
+    elif kind not in "biuf":
+        raise ValueError(f"{what}: data for '{name}' must be numbers, but its dtype is {x.dtype} "
+                         f"({_brief(x)}); turn it into numbers first")
+    return x[:, None] if len(x.shape) == 1 else x[None, None] if len(x.shape) == 0 else x
+
+
+def _from_objects(x: Any, name: str, what: str) -> np.ndarray:
+    try:
+        return np.array(x.tolist(), dtype="float64") if x.ndim == 1 else x.astype("float64")
+    except (ValueError, TypeError):
+        raise ValueError(f"{what}: the array for '{name}' has dtype object (shape {x.shape}), and its elements are no "
+                         f"numbers, or rows of different lengths: {_brief(x)}. Encode text as numbers, or pad the "
+                         "rows to one length (keras.preprocessing.sequence.pad_sequences)") from None
+
+
+def _check_shape(x: Any, name: str, shape: Any, check_batch_axis: bool, prefix: str) -> None:
+    if x is None or shape is None:
+        return
+    if len(x.shape) != len(shape):
+        hint = _rank_hint(x.shape, shape)
+        raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have {len(shape)} dimensions, "
+                         f"shape {_shown(shape)}, but got array with shape {tuple(x.shape)}{hint}")
+    for i, (have, want) in enumerate(zip(x.shape, shape)):
+        if (i > 0 or check_batch_axis) and want is not None and have != want:
+            raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have shape {_shown(shape)} but "
+                             f"got array with shape {tuple(x.shape)}{_label_hint(x, shape, i, prefix)}")
+
+
+def _shown(shape: Any) -> str:
+    return str(tuple(shape))
+
+
+def _rank_hint(have: tuple[int, ...], want: Any) -> str:
+    if len(have) == len(want) - 1:
+        return (f"; for one sample, add the batch axis: x[None]; for a missing channel axis: x[..., None]"
+                if want[-1] == 1 else "; for one sample, add the batch axis: x[None]")
+    return ""
+
+
+def _label_hint(x: Any, shape: Any, axis: int, prefix: str) -> str:
+    if prefix == "target" and axis == len(shape) - 1:
+        if x.shape[-1] == 1 and shape[-1] and shape[-1] > 1:
+            return ("; integer labels need loss='sparse_categorical_crossentropy', or one-hot rows: "
+                    "keras.utils.to_categorical(y)")
+        if shape[-1] == 1:
+            return "; one-hot rows need a last layer with as many units, and loss='categorical_crossentropy'"
+    return ""
+
+
+def _brief(x: Any) -> str:
+    text = f"array of shape {tuple(x.shape)}, dtype {x.dtype}: {x!r}" if hasattr(x, "shape") else repr(x)
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any] | None = None) -> None:
+    """Raises ValueError unless all arrays have the same number of samples."""
+    lengths = []
+    for what, arrays in (("input arrays (x)", inputs), ("target arrays (y)", targets),
+                         ("sample_weight arrays", weights or [])):
+        found = [x.shape[0] for x in arrays or [] if x is not None]
+        if len(set(found)) > 1:
+            raise ValueError(f"All {what} should have the same number of samples. Got array shapes: "
+                             f"{[x.shape for x in arrays or [] if x is not None]}")
+        lengths.append(found[0] if found else None)
+    x, y, w = lengths
+    if y is not None and x is not None and x != y:
+        raise ValueError(f"Input arrays should have the same number of samples as target arrays. Found {x} input samples "
+                         f"and {y} target samples.")
+    if w is not None and y is not None and w != y:
+        raise ValueError(f"Sample_weight arrays should have the same number of samples as target arrays. Got {y} target "
+                         f"samples and {w} weights.")
+    if x == 0 or (x is None and y == 0):
+        raise ValueError("There is no data: the arrays have 0 samples. "
+                         f"Got array shapes: {[x.shape for x in inputs if x is not None]}")
+
+
+def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any]) -> None:
+    """Raises ValueError for targets that the loss can't mean: integer classes under categorical_crossentropy, or
+    shapes other than the output's where the loss goes element by element."""
+    elementwise = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy")
+    for y, loss, shape in zip(targets, loss_fns, output_shapes):
+        name = getattr(loss, "__name__", "")
+        if y is None or loss is None or name not in elementwise:
+            continue
+        if name == "categorical_crossentropy" and y.shape[-1] == 1:
+            raise ValueError(f"You are passing a target array of shape {y.shape} while using as loss "
+                             "`categorical_crossentropy`, which expects one-hot rows of shape (samples, classes). For "
+                             "integer classes use loss='sparse_categorical_crossentropy', or convert them: "
+                             "y = keras.utils.to_categorical(y)")
+        if any(want is not None and want != have for have, want in zip(y.shape[1:], shape[1:])):
+            raise ValueError(f"A target array with shape {y.shape} was passed for an output of shape {tuple(shape)} while "
+                             f"using as loss `{name}`. This loss expects targets to have the same shape as the output.")
+
+
+def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:
+    """Something given once, as a list, or as a dict by output name, as a list with one entry for each output."""
+    if value is None or (hasattr(value, "__len__") and len(value) == 0):
+        return [None] * len(names)
+    if len(names) == 1:
+        if isinstance(value, list) and len(value) == 1:
+            return value
+        if isinstance(value, dict) and names[0] in value:
+            return [value[names[0]]]
+        return [value]
+    if isinstance(value, list):
+        if len(value) != len(names):
+            raise ValueError(f"Provided `{what}` was a list of {len(value)} elements, but the model has {len(names)} "
+                             f"outputs. You should provide one `{what}` array per model output.")
+        return value
+    if isinstance(value, dict):
+        for key in value:
+            if key not in names:
+                raise unknown_name(f"output in {what}", key, names)
+        return [value.get(name) for name in names]
+    raise TypeError(f"The model has several outputs, so `{what}` should be either a list or a dict by output name. "
+                    f"Provided: {_brief(value)}")
+
+
+def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = None,
+                        sample_weight_mode: str | None = None) -> Any:
+    """One weight for each sample (or time step, in 'temporal' mode); None if all are 1.
+
+    `sample_weight` wins over `class_weight`, a dict from class to weight.
+    """
+    if sample_weight_mode not in (None, "temporal"):
+        raise ValueError(f'sample_weight_mode should be None or "temporal", got {sample_weight_mode!r}')
+    temporal = sample_weight_mode == "temporal"
+    if temporal and len(y.shape) < 3:
+        raise ValueError(f"sample_weight_mode='temporal' needs outputs with a time axis (at least 3 dimensions), but the "
+                         f"targets have shape {y.shape}")
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight)
+        want = 2 if temporal else 1
+        if sample_weight.ndim != want:
+            more = "" if temporal else "; weights for single time steps need compile(sample_weight_mode='temporal')"
+            raise ValueError(f"Found a sample_weight array with shape {sample_weight.shape}; expected {want} dimension(s)"
+                             f"{more}")
+        if tuple(y.shape[:want]) != sample_weight.shape:
+            raise ValueError(f"Found a sample_weight array with shape {sample_weight.shape} for targets with shape "
+                             f"{y.shape}: it needs one weight for each {'time step' if temporal else 'sample'}")
+        return sample_weight
+    if isinstance(class_weight, dict):
+        return _class_weights(y, class_weight)
+    return None
+
+
+def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
+    if len(y.shape) > 2:
+        raise ValueError(f"class_weight needs one class for each sample, but the targets have shape {y.shape}; use "
+                         "sample_weight instead")
+    classes = y.argmax(axis=1) if y.shape[1] > 1 else np.reshape(y, y.shape[0])
+    present, place = np.unique(classes, return_inverse=True)
+    missing = [c for c in present.tolist() if c not in class_weight]
+    if missing:
+        raise ValueError(f"class_weight must contain all classes in the data. The classes {missing[:20]} exist in the "
+                         f"data but not in class_weight, which has {list(class_weight)[:20]}.")
+    return np.asarray([class_weight[c] for c in present.tolist()], dtype="float64")[place.reshape(-1)]
+
+
+def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
+    """Warns if float data holds NaN: a loss of it is NaN from the first step on."""
+    for x, name in zip(arrays, names):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and np.isnan(x.sum()) and np.isnan(x).any():
+            rows = int(np.isnan(x.reshape(len(x), -1)).any(axis=1).sum())
+            warnings.warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
+                          "Replace or drop these rows.", UserWarning, stacklevel=4)
+
+
+def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:
+    """(start, stop) of each batch; the last may be smaller.
+
+    >>> make_batches(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(size, start + batch_size)) for start in range(0, size, batch_size)]
+
+
+def shuffle_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
+    """Whole batches in random order, rows in order within each; a smaller last batch stays last."""
+    full = len(index) // batch_size * batch_size
+    head = index[:full].reshape(-1, batch_size)
+    np.random.shuffle(head)
+    return np.append(head.reshape(-1), index[full:])
+
+
+def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any:
+    """Rows start to stop (or the rows listed in `start`) of an array or of each array of a list; None stays None."""
+    if arrays is None:
+        return [None]
+    if isinstance(arrays, list):
+        return [None if x is None else slice_arrays(x, start, stop) for x in arrays]
+    if hasattr(start, "__len__"):
+        # HDF5 data sets take lists only
+        return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]
+    return arrays[start:stop]

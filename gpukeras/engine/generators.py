@@ -1,0 +1,219 @@
+"""Training on batches that come one at a time, from a generator or a Sequence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import loops
+
+_OLD_NAMES = {"samples_per_epoch": "steps_per_epoch", "val_samples": "steps", "nb_epoch": "epochs",
+              "nb_val_samples": "validation_steps", "nb_worker": "workers", "max_q_size": "max_queue_size",
+              "pickle_safe": "use_multiprocessing"}
+
+
+def is_generator(x: Any) -> bool:
+    """True for what gives batches: a Sequence, or an iterator that is no array."""
+    from ..utils.data_utils import Sequence
+    return isinstance(x, Sequence) or (hasattr(x, "__next__") and not hasattr(x, "shape"))
+
+
+class GeneratorTraining:
+    """The methods of Model that take generators."""
+
+    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: Any = 1,
+                      callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
+                      class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
+                      use_multiprocessing: bool = False, shuffle: bool = True, initial_epoch: int = 0,
+                      **kwargs: Any) -> Any:
+        """Trains on batches (x, y) or (x, y, sample_weight) that `generator` yields for ever, or that a Sequence
+        holds; workers prepare batches ahead. Returns the History.
+
+        `validation_data` is a tuple of arrays, or a generator or Sequence with `validation_steps`.
+        """
+        if kwargs:
+            return self.fit_generator(generator, **_renamed(kwargs, dict(
+                steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose, callbacks=callbacks,
+                validation_data=validation_data, validation_steps=validation_steps, class_weight=class_weight,
+                max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
+                shuffle=shuffle, initial_epoch=initial_epoch)))
+        model: Any = self
+        steps_per_epoch = _steps(generator, steps_per_epoch, "steps_per_epoch")
+        validates_batches = validation_data is not None and is_generator(validation_data)
+        if validates_batches:
+            validation_steps = _steps(validation_data, validation_steps, "validation_steps")
+        validation = None
+        if validation_data is not None and not validates_batches:
+            validation = model._validation(validation_data, 0.0, None, None, None, None)
+        model._make_train_function()
+        if validation_data is not None:
+            model._make_test_function()
+        run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
+                             None, steps_per_epoch, None)
+        run.begin(validation)
+        size = 32
+        try:
+            with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle) as batches:
+                for epoch in range(initial_epoch, epochs):
+                    run.callbacks.on_epoch_begin(epoch)
+                    logs, size = self._batches(run, batches, steps_per_epoch, class_weight)
+                    if validation_data is not None and run.finished:
+                        if validates_batches:
+                            values = model.evaluate_generator(validation_data, validation_steps, max_queue_size, workers,
+                                                              use_multiprocessing)
+                            values = values if isinstance(values, list) else [values]
+                        else:
+                            values = loops.evaluate(model, validation, size, 0, None)  # type: ignore[arg-type]
+                        logs.update(zip((f"val_{n}" for n in run.names), values))
+                    run.callbacks.on_epoch_end(epoch, logs)
+                    if model.stop_training:
+                        break
+        finally:
+            run.close()
+        run.callbacks.on_train_end()
+        return model.history
+
+    def _fit_batches(self, generator: Any, y: Any, more: dict[str, Any], **arguments: Any) -> Any:
+        """fit(generator): as fit_generator."""
+        if y is not None:
+            raise ValueError("fit got a generator as x and also y: the generator must yield (x, y) batches")
+        known = {k: more.pop(k) for k in ("max_queue_size", "workers", "use_multiprocessing") if k in more}
+        if more:
+            raise TypeError(f"fit got unexpected arguments: {', '.join(sorted(more))}")
+        return self.fit_generator(generator, **arguments, **known)
+
+    def _batches(self, run: loops.Training, batches: Callable[[], Any], count: int,
+                 class_weight: Any) -> tuple[Any, int]:
+        """One epoch of `count` batches; the averages over all samples, and the last batch's size."""
+        model: Any = self
+        display, watched = run.callbacks.display, run.callbacks.needs_batches
+        sums, seen, size = np.zeros(len(run.names)), 0, 32
+        for i in range(count):
+            x, y, sample_weight = _parts(batches())
+            size = _size(x, model._feed_input_names)
+            if watched:
+                run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
+            values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
+            values = values if isinstance(values, list) else [values]
+            sums += np.asarray(values, "float64") * size
+            seen += size
+            if watched:
+                run.callbacks.on_batch_end(i, run.logs(values, batch=i, size=size))
+            if display is not None:
+                display.tick(i + 1, lambda: run.logs((sums / seen).tolist()))
+            if model.stop_training:
+                run.finished = i == count - 1
+                break
+        return run.logs((sums / max(seen, 1)).tolist()), size
+
+    def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
+                           use_multiprocessing: bool = False, **kwargs: Any) -> Any:
+        """Loss (and metrics) over `steps` batches, averaged over the samples."""
+        if kwargs:
+            return self.evaluate_generator(generator, **_renamed(kwargs, dict(
+                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing)))
+        model: Any = self
+        model._make_test_function()
+        steps = _steps(generator, steps, "steps")
+        sums, seen = np.zeros(len(model.metrics_names)), 0
+        with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches:
+            for _ in range(steps):
+                x, y, sample_weight = _parts(batches())
+                size = _size(x, model._feed_input_names)
+                values = model.test_on_batch(x, y, sample_weight=sample_weight)
+                sums += np.asarray(values, "float64").reshape(-1) * size
+                seen += size
+        means = (sums / max(seen, 1)).tolist()
+        return means[0] if len(means) == 1 else means
+
+    def predict_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
+                          use_multiprocessing: bool = False, verbose: Any = 0, **kwargs: Any) -> Any:
+        """The outputs for `steps` batches, one after the other. Targets in the batches are ignored."""
+        if kwargs:
+            return self.predict_generator(generator, **_renamed(kwargs, dict(
+                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
+                verbose=verbose)))
+        from ..callbacks import progress
+        model: Any = self
+        model._make_predict_function()
+        steps = _steps(generator, steps, "steps")
+        parts: list[Any] = []
+        with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
+                progress(steps, verbose) as bar:
+            for i in range(steps):
+                batch = batches()
+                outputs = model.predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
+                parts.append(outputs if isinstance(outputs, list) else [outputs])
+                bar.tick(i + 1)
+        results = [np.concatenate(p) for p in zip(*parts)]
+        return results[0] if len(results) == 1 else results
+
+
+def _renamed(old: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with those given by Keras 1 names put in."""
+    for name, value in old.items():
+        new = _OLD_NAMES.get(name, "")
+        if new not in arguments:
+            raise TypeError(f"unexpected argument {name!r}")
+        more = " (which counts batches, not samples)" if "samples" in name else ""
+        warnings.warn(f"`{name}` is Keras 1 spelling; write `{new}`{more}.", UserWarning, stacklevel=4)
+        arguments[new] = value
+    return arguments
+
+
+def _steps(generator: Any, steps: int | None, name: str) -> int:
+    from ..utils.data_utils import Sequence
+    if steps is not None:
+        return int(steps)
+    if isinstance(generator, Sequence):
+        return len(generator)
+    raise ValueError(f"`{name}` must be given for a generator, which has no length (a keras.utils.Sequence has)")
+
+
+def _parts(batch: Any) -> tuple[Any, Any, Any]:
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        return batch[0], batch[1], batch[2] if len(batch) == 3 else None
+    raise ValueError("Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
+                     f"{str(batch)[:200]}")
+
+
+def _size(x: Any, names: list[str]) -> int:
+    first = x[0] if isinstance(x, (list, tuple)) else next(iter(x.values())) if isinstance(x, dict) else x
+    return int(np.shape(first)[0])
+
+
+@contextmanager
+def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessing: bool,
+           shuffle: bool) -> Iterator[Callable[[], Any]]:
+    """A function that returns the next batch, prepared ahead by workers, which end with the context."""
+    from ..utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, Sequence
+    if isinstance(generator, Sequence):
+        enqueuer: Any = OrderedEnqueuer(generator, use_multiprocessing=use_multiprocessing, shuffle=shuffle)
+    else:
+        if use_multiprocessing and workers > 1:
+            warnings.warn("Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your "
+                          "data. Please consider using the `keras.utils.Sequence` class.", UserWarning, stacklevel=5)
+        enqueuer = GeneratorEnqueuer(generator, use_multiprocessing=use_multiprocessing)
+    try:
+        enqueuer.start(workers=max(workers, 1), max_queue_size=max_queue_size)
+        stream = enqueuer.get()
+        taken = 0
+
+        def take() -> Any:
+            nonlocal taken
+            try:
+                batch = next(stream)
+            except StopIteration as end:
+                if end.__cause__ is not None or type(end) is not StopIteration:
+                    raise
+                raise ValueError(f"the generator ended after {taken} batches; it must yield batches for ever, or at least "
+                                 "steps x epochs of them") from None
+            taken += 1
+            return batch
+        yield take
+    finally:
+        enqueuer.stop()

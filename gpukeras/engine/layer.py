@@ -1,0 +1,361 @@
+"""Layer: the contract between a model and everything that can stand in it, written by this library or by
+users.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as K
+from ..graph import origin
+from ..utils.generic_utils import has_arg
+from .calls import Called
+from .connections import Connected
+from .input_spec import InputSpec, check_inputs
+from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case
+
+
+class Layer(Called, Connected):
+    """Base class of all layers.
+
+    A layer of your own writes some of these methods:
+
+    - ``build(input_shape)`` makes the weights with `add_weight`; called once, before the first call;
+    - ``call(inputs, ...)`` makes the output tensor(s) with backend functions. Parameters named `mask` and
+      `training` are optional;
+    - ``compute_output_shape(input_shape)`` if the shape can't be read off the result of `call`;
+    - ``compute_mask(inputs, mask)`` if it changes masks; set ``supports_masking = True`` to pass them on
+      unchanged;
+    - ``get_config()`` if it has constructor arguments, so that a model with it can be rebuilt.
+
+    Keywords of the constructor: `name` (unique in a model), `trainable`, `weights` (arrays to start from),
+    and for the first layer of a Sequential `input_shape` (without batch axis), `input_dim` (the same for
+    vectors), `batch_size`, `batch_input_shape` and `dtype`.
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(name='factor', shape=(input_shape[-1],), initializer='ones')
+    ...     def call(self, inputs):
+    ...         return inputs * self.factor
+    >>> Scale(name='scale').name
+    'scale'
+    """
+
+    input_spec: InputSpec | Sequence[InputSpec | None] | None = None
+    supports_masking = False
+    stateful = False
+    built = False
+    dtype: str | None = None
+    batch_input_shape: tuple[int | None, ...]
+    activity_regularizer: Any = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._check_keywords(kwargs)
+        self.name: str = kwargs.get("name") or self._default_name()
+        self.trainable: bool = kwargs.get("trainable", True)
+        self.inbound_nodes, self.outbound_nodes = [], []
+        self._trainable_weights: list[Any] = []
+        self._non_trainable_weights: list[Any] = []
+        self._losses: list[Any] = []
+        self._updates: list[Any] = []
+        self._per_input_losses: dict[str | None, list[Any]] = {}
+        self._per_input_updates: dict[str | None, list[Any]] = {}
+        self._inputs_at_work: list[Any] | None = None
+        self._forced_learning_phase = False
+        self._initial_weights = kwargs.get("weights")
+        shape = self._first_shape(kwargs)
+        if shape is not None:
+            self.batch_input_shape = shape
+            self.dtype = kwargs.get("dtype") or kwargs.get("input_dtype") or K.floatx()
+
+    _keywords = frozenset({"input_shape", "input_dim", "batch_input_shape", "batch_size", "dtype", "name",
+                           "trainable",
+                           "weights", "input_dtype"})
+
+    def _check_keywords(self, kwargs: dict[str, Any]) -> None:
+        """TypeError, with the nearest argument there is, for a keyword that nobody took."""
+        unknown = sorted(set(kwargs) - self._keywords)
+        if not unknown:
+            return
+        import difflib
+        import inspect
+
+        own = {p for c in type(self).__mro__ if c is not object
+               for p in inspect.signature(c).parameters}
+        known = self._keywords | own - {"self", "args", "kwargs"}
+        near = difflib.get_close_matches(unknown[0], sorted(known), n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        raise TypeError(f"{type(self).__name__}: keyword argument not understood: `{unknown[0]}`.{hint}")
+
+    def _first_shape(self, kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
+        """The batch shape said by the constructor's keywords, if any."""
+        if kwargs.get("batch_input_shape") is not None:
+            return tuple(kwargs["batch_input_shape"])
+        shape = kwargs.get("input_shape")
+        if shape is None and kwargs.get("input_dim") is not None:
+            shape = (kwargs["input_dim"],)
+        if isinstance(shape, int):
+            raise TypeError(f"{type(self).__name__} '{self.name}': input_shape must be a tuple such as "
+                            f"({shape},), got the number {shape}.")
+        return None if shape is None else (kwargs.get("batch_size"), *shape)
+
+    def _default_name(self) -> str:
+        """'dense_1', 'dense_2', ...: the class's name and a number of its own."""
+        kind = type(self).__name__
+        return f"{to_snake_case(kind)}_{K.get_uid(kind)}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{getattr(self, 'name', '?')}'>"
+
+    # ------------------------------------------------------------------------------------------ what users
+    # override
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for inputs of `input_shape` (a list of shapes where there are several inputs)."""
+        self.built = True
+
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The outputs (a tensor or a list) for the inputs; the base class passes them on."""
+        return inputs
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the outputs: the inputs' own if the layer supports masking, else None.
+
+        TypeError if there is a mask and the layer can't handle one.
+        """
+        if self.supports_masking:
+            return mask
+        if any(m is not None for m in (mask if isinstance(mask, (list, tuple)) else [mask])):
+            raise TypeError(f"Layer '{self.name}' does not support masking, but was passed a mask: {mask}. "
+                            "Masks come from Masking and from Embedding(mask_zero=True).")
+        return None
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output shape for an input shape, both with batch axis; the base class says: the same."""
+        if hasattr(self, "get_output_shape_for"):
+            warnings.warn(f"Layer class {type(self).__name__} has Keras 1's `get_output_shape_for`, which "
+                          "Keras 2 does not call. Rename it to `compute_output_shape`.", stacklevel=2)
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain data; neither weights nor connections."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if hasattr(self, "batch_input_shape"):
+            config["batch_input_shape"] = self.batch_input_shape
+        if self.dtype is not None:
+            config["dtype"] = self.dtype
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new layer from `get_config`'s result."""
+        return cls(**config)
+
+    # -----------------------------------------------------------------------------------------------------
+    # weights
+
+    def add_weight(self, name: Any = None, shape: Any = None, dtype: str | None = None,
+                   initializer: Any = None,
+                   regularizer: Any = None, trainable: bool = True, constraint: Any = None) -> Any:
+        """A new weight of the layer, as a variable.
+
+        Without `initializer` it is 'glorot_uniform' for floats and 'zeros' for integers. The shape may also
+        come first, as in newer and older Keras: ``add_weight((3, 2), initializer='zeros')``. Raises
+        ValueError if the shape has unknown dimensions.
+        """
+        from .. import constraints, initializers, regularizers
+
+        if isinstance(name, (tuple, list)):  # shape first, then perhaps a name or an initializer
+            name, shape, second = None, name, shape
+            if isinstance(second, str) and (initializer is not None or not _names_initializer(second)):
+                name = second
+            elif second is not None:
+                initializer = second
+        shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
+        name = name or f"weight_{len(self._trainable_weights) + len(self._non_trainable_weights) + 1}"
+        if any(d is None for d in shape):
+            raise ValueError(f"Layer '{self.name}': weight '{name}' would have shape {shape}. The size of "
+                             "the layer's input must be known: give the first layer a complete input_shape.")
+        dtype = dtype or K.floatx()
+        make = initializers.get(initializer or ("glorot_uniform" if "float" in dtype else "zeros"))
+        value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
+        weight = K.variable(value, dtype=dtype, name=f"{self.name}/{name}:0",
+                            constraint=constraints.get(constraint))
+        if regularizer is not None:
+            self.add_loss(regularizers.get(regularizer)(weight))
+        (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
+        return weight
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """Variables that training changes; none if the layer is frozen."""
+        return self._trainable_weights if self.trainable else []
+
+    @trainable_weights.setter
+    def trainable_weights(self, weights: list[Any]) -> None:
+        self._trainable_weights = weights
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """Variables that training leaves alone; all of them if the layer is frozen."""
+        return [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
+
+    @non_trainable_weights.setter
+    def non_trainable_weights(self, weights: list[Any]) -> None:
+        self._non_trainable_weights = weights
+
+    @property
+    def weights(self) -> list[Any]:
+        """All variables, trainable ones first."""
+        return self.trainable_weights + self.non_trainable_weights
+
+    def get_weights(self) -> list[Any]:
+        """The values of `weights` as NumPy arrays (copies)."""
+        return K.batch_get_value(self.weights)
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets the values of `weights`; ValueError, before anything is changed, unless number and shapes fit.
+        """
+        self._assign(self.weights, list(weights))
+
+    def _assign(self, variables: list[Any], values: list[Any]) -> None:
+        """Checks values against variables, then writes them."""
+        if len(variables) != len(values):
+            raise ValueError(f"Layer '{self.name}' has {len(variables)} weights, but set_weights was given "
+                             f"{len(values)} arrays.")
+        for variable, value in zip(variables, values):
+            expected, got = K.int_shape(variable), getattr(value, "shape", None)
+            if got is not None and tuple(got) != tuple(expected):
+                raise ValueError(f"Layer '{self.name}': weight '{variable.name}' has shape {expected}, but "
+                                 f"set_weights was given an array of shape {tuple(got)}.")
+        K.batch_set_value(list(zip(variables, values)))
+
+    def count_params(self) -> int:
+        """The number of scalars in all weights; RuntimeError if the layer isn't built yet."""
+        from ..utils.layer_utils import count_params
+
+        if not self.built:
+            raise RuntimeError(f"The weights of layer '{self.name}' don't exist yet, so they can't be "
+                               "counted. Call the layer on a tensor, or "
+                               f"`{self.name}.build(batch_input_shape)`.")
+        return count_params(self.weights)
+
+    # ------------------------------------------------------------------------------------------ losses and
+    # updates
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """Adds scalar tensor(s) to what a model with this layer minimises.
+
+        A loss that depends on the layer's inputs belongs to that call only: name them in `inputs`. Inside
+        `call` that is found out without it. Losses of weights belong to no call.
+        """
+        self._losses += _file(self._per_input_losses, losses, self._owner_of(losses, inputs))
+
+    def add_update(self, updates: Any, inputs: Any = None) -> None:
+        """Adds update(s) of variables, as K.update makes them, to every training step; `inputs` as in
+        `add_loss`.
+        """
+        self._updates += _file(self._per_input_updates, updates, self._owner_of(updates, inputs))
+
+    def _owner_of(self, items: Any, inputs: Any) -> Any:
+        """The inputs that losses or updates belong to, looked for during `call` if not said."""
+        if inputs is None and self._inputs_at_work and depends_on(items, self._inputs_at_work):
+            return self._inputs_at_work
+        return inputs
+
+    def get_losses_for(self, inputs: Any) -> list[Any]:
+        """Losses of the call on `inputs`; with None, those of no call."""
+        return self._per_input_losses.get(_key(inputs), [])
+
+    def get_updates_for(self, inputs: Any) -> list[Any]:
+        """Updates of the call on `inputs`; with None, those of no call."""
+        return self._per_input_updates.get(_key(inputs), [])
+
+    @property
+    def losses(self) -> list[Any]:
+        """All losses added so far."""
+        return self._losses
+
+    @property
+    def updates(self) -> list[Any]:
+        """All updates added so far."""
+        return self._updates
+
+    @property
+    def uses_learning_phase(self) -> bool:
+        """Whether an output differs between training and test; may be set to force it."""
+        return self._forced_learning_phase or any(x._uses_learning_phase for node in self.inbound_nodes
+                                                  for x in node.output_tensors)
+
+    @uses_learning_phase.setter
+    def uses_learning_phase(self, value: bool) -> None:
+        self._forced_learning_phase = value
+
+    # -----------------------------------------------------------------------------------------------------
+    # calling
+
+    def assert_input_compatibility(self, inputs: Any) -> None:
+        """ValueError unless `inputs` fit `input_spec`."""
+        check_inputs(self, inputs)
+
+    def _build_for(self, inputs: Any) -> None:
+        """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
+        if not self.built:
+            self.assert_input_compatibility(inputs)
+            self.build(one_or_list([K.int_shape(x) for x in to_list(inputs)]))
+            self.built = True
+            if self._initial_weights is not None:
+                self.set_weights(self._initial_weights)
+        self.assert_input_compatibility(inputs)
+
+    def _declared_shapes(self, input_shape: Any) -> list[tuple[int | None, ...]] | None:
+        """What `compute_output_shape` says, or None for a class that leaves it to what `call` returns."""
+        if type(self).compute_output_shape is Layer.compute_output_shape and not hasattr(self,
+                                                                                         "get_output_shape_for"):
+            return None
+        return as_shape_list(self.compute_output_shape(input_shape))
+
+    @staticmethod
+    def _node_key(layer: Layer, node_index: int) -> str:
+        """How networks name a call: unique because layer names are."""
+        return f"{layer.name}_ib-{node_index}"
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Applies the layer to a tensor or a list of tensors and returns its output(s).
+
+        Builds the layer first if need be. Keywords (and further positional arguments) go to `call`.
+        """
+        if not hasattr(self, "_per_input_losses"):
+            raise RuntimeError(f"{type(self).__name__} did not call super().__init__() in its constructor.")
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else inputs
+        with origin(self.name):
+            self._build_for(inputs)
+            return self._record_call(inputs, self._named(args, kwargs))
+
+
+def _file(shelf: dict[str | None, list[Any]], items: Any, inputs: Any) -> list[Any]:
+    """Puts the items under the key of `inputs` and returns them as a list."""
+    if items is None or (isinstance(items, (list, tuple)) and not items):
+        return []
+    # An update is a pair (variable, new value): a tuple is one item here, a list several.
+    found = items if isinstance(items, list) else [items]
+    shelf.setdefault(_key(inputs), []).extend(found)
+    return list(found)
+
+
+def _key(inputs: Any) -> str | None:
+    """The key of a call: which tensors went in."""
+    return None if inputs is None or (isinstance(inputs, list) and not inputs) else object_list_uid(inputs)
+
+
+def _names_initializer(name: str) -> bool:
+    """Whether a string is an initializer's name rather than a weight's."""
+    from .. import initializers
+
+    try:
+        initializers.get(name)
+    except ValueError:
+        return False
+    return True

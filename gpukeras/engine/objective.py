@@ -1,0 +1,139 @@
+"""What a model is trained for: for each output its loss, weights, mask and metrics, and their sum."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend as K
+from ..utils.generic_utils import unknown_name
+
+
+def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """A function (y_true, y_pred, weights, mask) -> scalar of a function (y_true, y_pred) -> value per sample.
+
+    Masked positions count 0 and the rest is scaled up by the mask's mean; then weights multiply, and the mean is
+    taken over the samples whose weight is not 0.
+    """
+    if fn is None:
+        return None
+
+    def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
+        score = fn(y_true, y_pred)
+        if mask is not None:
+            mask = K.cast(mask, K.floatx())
+            score = score * mask / K.mean(mask)
+        if weights is not None:
+            extra = list(range(K.ndim(weights), K.ndim(score)))
+            score = K.mean(score, axis=extra) if extra else score
+            score = score * weights / K.mean(K.cast(K.not_equal(weights, 0), K.floatx()))
+        return K.mean(score)
+    return weighted
+
+
+def per_output(value: Any, names: Sequence[str], what: str, default: Any = None) -> list[Any]:
+    """An argument of compile, given as a list or as a dict by output name, as a list with one entry an output."""
+    if isinstance(value, dict):
+        for key in value:
+            if key not in names:
+                raise unknown_name(f"output in the {what} dictionary", key, names)
+        return [value.get(name, default) for name in names]
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(names):
+            raise ValueError(f"When passing a list as {what}, it should have one entry per model output. The model has "
+                             f"{len(names)} outputs ({', '.join(names)}), but you passed {what}={value!r}")
+        return list(value)
+    raise TypeError(f"{what} should be a list or a dict by output name, got {value!r}")
+
+
+def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
+    """One loss function (or None) for each output."""
+    from .. import losses
+    if not isinstance(loss, (dict, list, tuple)):
+        return [losses.get(loss)] * len(names)
+    chosen = per_output(loss, names, "loss")
+    if isinstance(loss, dict):
+        for name in names:
+            if name not in loss:
+                warnings.warn(f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and we '
+                              f'will not be expecting any data to be passed to "{name}" during training.',
+                              UserWarning, stacklevel=4)
+    return [losses.get(fn) for fn in chosen]
+
+
+def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
+    """The metrics of each output, from a list for all of them or a dict by output name."""
+    if not metrics:
+        return [[] for _ in names]
+    if isinstance(metrics, (list, tuple)):
+        return [list(metrics) for _ in names]
+    if isinstance(metrics, dict):
+        chosen = per_output(metrics, names, "metrics", [])
+        return [list(m) if isinstance(m, (list, tuple)) else [m] for m in chosen]
+    raise TypeError("Type of `metrics` argument not understood. Expected a list or dictionary, such as "
+                    f"metrics=['accuracy'], found: {metrics!r}")
+
+
+class Head:
+    """One output of a model with all that compile says about it."""
+
+    def __init__(self, name: str, tensor: Any, shape: Any, mask: Any, loss: Any, loss_weight: float):
+        self.name, self.tensor, self.shape, self.mask = name, tensor, shape, mask
+        self.loss, self.loss_weight = loss, loss_weight
+        self.target: Any = None
+        self.fed = False
+        self.sample_weight: Any = None
+        self.mode: str | None = None
+
+    def expect_target(self, given: Any) -> None:
+        """Makes the target's placeholder, unless a tensor is given."""
+        self.fed = given is None or K.is_placeholder(given)
+        self.target = given if given is not None else K.placeholder(
+            ndim=len(self.shape), name=f"{self.name}_target", dtype=K.dtype(self.tensor))
+
+    def expect_weights(self, mode: str | None) -> None:
+        """Makes the placeholder of the sample weights; where none are fed, they are 1."""
+        ndim = 2 if mode == "temporal" else 1
+        self.mode = "temporal" if mode == "temporal" else None
+        self.sample_weight = K.placeholder(ndim=ndim, name=f"{self.name}_sample_weights")
+        self.sample_weight.default = np.ones((1,) * ndim)
+
+    def weighted_loss(self) -> Any:
+        """The scalar loss of this output, without its loss weight."""
+        objective = weighted_masked_objective(self.loss)
+        assert objective is not None
+        return objective(self.target, self.tensor, self.sample_weight, self.mask)
+
+    def metric(self, metric: Any, weighted: bool) -> tuple[str, Any]:
+        """Name and value of a metric; 'accuracy' means the kind that fits the loss and the output's shape."""
+        fn = self._accuracy() if metric in ("accuracy", "acc") else self._metric(metric)
+        name = "acc" if metric in ("accuracy", "acc") else getattr(fn, "__name__", type(fn).__name__)
+        objective = weighted_masked_objective(fn)
+        assert objective is not None
+        value = objective(self.target, self.tensor, self.sample_weight if weighted else None, self.mask)
+        return ("weighted_" if weighted else "") + name, value
+
+    def _accuracy(self) -> Any:
+        from .. import losses, metrics
+        if self.shape[-1] == 1 or self.loss is losses.binary_crossentropy:
+            return metrics.binary_accuracy
+        if self.loss is losses.sparse_categorical_crossentropy:
+            return metrics.sparse_categorical_accuracy
+        return metrics.categorical_accuracy
+
+    @staticmethod
+    def _metric(metric: Any) -> Any:
+        from .. import metrics
+        return metrics.get(metric)
+
+    def feed_shape(self) -> Any:
+        """The shape that target arrays must have; None if any will do."""
+        from .. import losses
+        if self.loss is losses.sparse_categorical_crossentropy:
+            return (*self.shape[:-1], 1)
+        if getattr(losses, getattr(self.loss, "__name__", ""), None) is None:
+            return None  # a loss of the user's own may take other shapes
+        return self.shape

@@ -1,0 +1,57 @@
+"""Model architectures as text: JSON and YAML."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .. import backend as K
+
+if TYPE_CHECKING:
+    from .network import Network
+
+KERAS_VERSION = "2.0.9"
+"""The Keras whose layout the files have: readers decide by it how to take weights and configs."""
+
+
+def json_ready(value: Any) -> Any:
+    """NumPy scalars, arrays and types as JSON can hold them; TypeError for anything else.
+
+    Arrays become ``{'type': 'ndarray', 'value': [...]}``, as Keras writes the arguments of a Lambda layer.
+    """
+    if hasattr(value, "tolist") and hasattr(value, "ndim"):
+        return {"type": "ndarray", "value": value.tolist()} if value.ndim else value.item()
+    if isinstance(value, type):
+        return value.__name__
+    raise TypeError(f"{value!r} of type {type(value).__name__} can't be written to JSON; give it as plain "
+                    "numbers, strings, lists and dictionaries in get_config().")
+
+
+def described(model: Network) -> dict[str, Any]:
+    """Class, config and the versions a reader asks for."""
+    return {"class_name": type(model).__name__, "config": model.get_config(), "keras_version": KERAS_VERSION,
+            "backend": K.backend()}
+
+
+def model_as_json(model: Network, **kwargs: Any) -> str:
+    """The architecture as JSON text; keywords go to json.dumps."""
+    return json.dumps(described(model), default=json_ready, **kwargs)
+
+
+def model_as_yaml(model: Network, **kwargs: Any) -> str:
+    """The architecture as YAML text of plain data; keywords go to yaml.safe_dump."""
+    return _yaml().safe_dump(json.loads(model_as_json(model)), **kwargs)
+
+
+def read_yaml(text: str) -> Any:
+    """Plain data from YAML. Tags that would make Python objects are refused by the reader."""
+    return _yaml().safe_load(text)
+
+
+def _yaml() -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module("yaml")
+    except ImportError as e:
+        raise ImportError("YAML needs PyYAML: pip install pyyaml. Or use to_json and model_from_json.") from e

@@ -1,0 +1,21 @@
+"""Keras 2.0.9's address of the graph of layers: every name that programs import from
+``keras.engine.topology``.
+"""
+
+from __future__ import annotations
+
+from .input_layer import Input, InputLayer
+from .input_spec import InputSpec
+from .layer import Layer
+from .network import Network, get_source_inputs
+from .node import Node, all_none, masks_of, object_list_uid, shapes_of, to_list, to_snake_case
+
+Container = Network
+_collect_input_shape = shapes_of
+_collect_previous_mask = masks_of
+_is_all_none = all_none
+_object_list_uid = object_list_uid
+_to_list = to_list
+_to_snake_case = to_snake_case
+
+__all__ = ["Container", "Input", "InputLayer", "InputSpec", "Layer", "Network", "Node", "get_source_inputs"]

@@ -1,0 +1,357 @@
+"""Model: a network that can be compiled, trained, evaluated, and asked for predictions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .. import backend as K
+from . import loops
+from .data import (
+    check_lengths,
+    check_loss_and_targets,
+    make_batches,
+    slice_arrays,
+    spread,
+    standardize_data,
+    standardize_weights,
+    warn_of_nan,
+)
+from .generators import GeneratorTraining, is_generator
+from .network import Network
+from .objective import Head, loss_functions, metrics_by_output, per_output, weighted_masked_objective
+
+# Names that programs of Keras 2.0.9's days import from here.
+_weighted_masked_objective = weighted_masked_objective
+_standardize_input_data, _standardize_weights = standardize_data, standardize_weights
+_slice_arrays, _make_batches = slice_arrays, make_batches
+_check_array_lengths, _check_loss_and_target_compatibility = check_lengths, check_loss_and_targets
+
+_HARMLESS = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "options", "run_metadata")
+"""Arguments of other Keras versions that choose a way of running, not a result."""
+
+
+class Model(Network, GeneratorTraining):
+    """A network of layers from `inputs` to `outputs` that can be trained.
+
+    >>> import numpy as np
+    >>> from gpukeras.layers import Dense, Input
+    >>> x = Input(shape=(2,))
+    >>> model = Model(inputs=x, outputs=Dense(1)(x))
+    >>> model.compile(optimizer='sgd', loss='mse')
+    >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    >>> history.history['loss']
+    [0.0]
+    """
+
+    optimizer: Any
+    stop_training = False
+
+    # ------------------------------------------------------------------------------------------------ compile
+
+    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
+                sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
+                **kwargs: Any) -> None:
+        """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
+        for several outputs.
+
+        `loss_weights` multiply the losses in their sum; `sample_weight_mode='temporal'` takes weights for time
+        steps; `target_tensors` are used instead of fed targets. Raises ValueError for unknown names, with the nearest.
+        """
+        for name in kwargs:
+            if name not in _HARMLESS:
+                raise TypeError(f"compile got an unexpected argument {name!r}")
+        from .. import optimizers
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss if loss is not None else []
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
+        self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
+        self.metrics_names, self.metrics_tensors = ["loss"], []
+        self.total_loss = self._sum_losses()
+        self._add_metrics(metrics, weighted_metrics)
+        self._mirror_heads()
+        self.train_function = self.test_function = self.predict_function = None
+        self._collected_trainable_weights = self.trainable_weights
+
+    def _make_heads(self, loss: Any, loss_weights: Any, modes: Any, target_tensors: Any) -> list[Head]:
+        names = self.output_names
+        masks = self.compute_mask(self.inputs, mask=None)
+        masks = masks if isinstance(masks, list) else [masks] * len(names)
+        weights = per_output(loss_weights, names, "loss_weights", 1.0) if loss_weights is not None else [1.0] * len(names)
+        functions = loss_functions(loss, names)
+        heads = [Head(*parts) for parts in zip(names, self.outputs, self.internal_output_shapes, masks, functions, weights)]
+        if target_tensors is not None and not isinstance(target_tensors, (list, tuple, dict)):
+            target_tensors = [target_tensors]
+        targets = per_output(target_tensors, names, "target_tensors") if target_tensors is not None else [None] * len(names)
+        if isinstance(modes, (dict, list, tuple)):
+            modes = per_output(modes, names, "sample_weight_mode")
+        else:
+            modes = [modes] * len(names)
+        for head, target, mode in zip(heads, targets, modes):
+            if head.loss is not None:
+                head.expect_target(target)
+                if head.fed:
+                    head.expect_weights(mode)
+        return heads
+
+    def _sum_losses(self) -> Any:
+        total: Any = None
+        for head in self._heads:
+            if head.loss is None:
+                continue
+            with K.origin(head.name):
+                value = head.weighted_loss()
+            if len(self._heads) > 1:
+                self.metrics_names.append(head.name + "_loss")
+                self.metrics_tensors.append(value)
+            value = value if head.loss_weight == 1 else value * head.loss_weight
+            total = value if total is None else total + value
+        for extra in self.losses:
+            extra = K.mean(extra) if K.ndim(extra) else extra
+            total = extra if total is None else total + extra
+        if total is None:
+            raise ValueError("The model cannot be compiled because it has no loss to optimize: give compile a loss "
+                             "(loss='mse'), or call add_loss.")
+        return total
+
+    def _add_metrics(self, metrics: Any, weighted_metrics: Any) -> None:
+        plain = metrics_by_output(metrics, self.output_names)
+        weighted = metrics_by_output(weighted_metrics, self.output_names)
+        for head, *chosen in zip(self._heads, plain, weighted):
+            if head.loss is None:
+                continue
+            for use_weights, group in enumerate(chosen):
+                for metric in group:
+                    name, value = head.metric(metric, bool(use_weights))
+                    self.metrics_names.append(name if len(self._heads) == 1 else f"{head.name}_{name}")
+                    self.metrics_tensors.append(value)
+
+    def _mirror_heads(self) -> None:
+        """The lists by output that Keras 2.0.9's own training code and programs look at."""
+        fed = [h for h in self._heads if h.fed]
+        self.loss_functions = [h.loss for h in self._heads]
+        self.targets = [h.target for h in self._heads]
+        self.sample_weights = [h.sample_weight for h in self._heads]
+        self.sample_weight_modes = [h.mode for h in self._heads]
+        self._feed_targets = [h.target for h in fed]
+        self._feed_outputs = [h.tensor for h in fed]
+        self._feed_output_names = [h.name for h in fed]
+        self._feed_output_shapes = [h.shape for h in fed]
+        self._feed_loss_fns = [h.loss for h in fed]
+        self._feed_sample_weights = [h.sample_weight for h in fed]
+        self._feed_sample_weight_modes = [h.mode for h in fed]
+
+    # ---------------------------------------------------------------------------------------------- functions
+
+    def _phase_inputs(self) -> list[Any]:
+        phase = K.learning_phase()
+        return [phase] if self.uses_learning_phase and not isinstance(phase, int) else []
+
+    def _check_compiled(self) -> None:
+        if not hasattr(self, "train_function"):
+            raise RuntimeError("You must compile your model before using it: call model.compile(optimizer, loss) first.")
+
+    def _objective_inputs(self) -> list[Any]:
+        return [*self._feed_inputs, *self._feed_targets, *self._feed_sample_weights, *self._phase_inputs()]
+
+    def _check_trainable_weights_consistency(self) -> None:
+        now, then = ({id(w) for w in weights} for weights in (self.trainable_weights, self._collected_trainable_weights))
+        if now != then:
+            warnings.warn("Discrepancy between trainable weights and collected trainable weights: did you set "
+                          "`trainable` without calling `model.compile` after it? What compile saw is trained.",
+                          UserWarning, stacklevel=4)
+
+    def _make_train_function(self) -> None:
+        """Makes `train_function` if there is none: one step, returning loss and metrics."""
+        self._check_compiled()
+        self._check_trainable_weights_consistency()
+        if self.train_function is None:
+            steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
+            values = [self.total_loss, *self.metrics_tensors]
+            self._train_totals = loops.Totals(len(values))
+            totals = self._train_totals.updates(values, self._feed_inputs)
+            self.train_function = K.function(self._objective_inputs(), values,
+                                             updates=[*self.updates, *steps, *totals])
+            self.train_function.name = "train_function"
+
+    def _make_test_function(self) -> None:
+        """Makes `test_function` if there is none: loss and metrics without training."""
+        self._check_compiled()
+        if self.test_function is None:
+            values = [self.total_loss, *self.metrics_tensors]
+            self._test_totals = loops.Totals(len(values))
+            totals = self._test_totals.updates(values, self._feed_inputs)
+            self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
+            self.test_function.name = "test_function"
+
+    def _make_predict_function(self) -> None:
+        """Makes `predict_function` if there is none: the outputs."""
+        if getattr(self, "predict_function", None) is None:
+            self.predict_function = K.function([*self._feed_inputs, *self._phase_inputs()], self.outputs,
+                                               updates=self.state_updates)
+            self.predict_function.name = "predict_function"
+
+    # --------------------------------------------------------------------------------------------------- data
+
+    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False) -> list[Any]:
+        return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input")
+
+    def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
+                               check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
+        """Inputs, targets and sample weights (None where all are 1) as lists of arrays; ValueError if they do not
+        fit the model or each other."""
+        self._check_compiled()
+        fed = [h for h in self._heads if h.fed]
+        names = [h.name for h in fed]
+        xs = self._standardize_inputs(x, check_batch_axis)
+        ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target")
+        if any(v is None for v in (*xs, *ys)) and not (x is None and y is None):
+            raise ValueError(f"Data is missing: the model needs inputs {self._feed_input_names} and targets {names}")
+        sample_weights, class_weights = (spread(v, names, what) for v, what in (
+            (sample_weight, "sample_weight"), (class_weight, "class_weight")))
+        weights = [None if t is None else standardize_weights(t, sw, cw, h.mode)
+                   for t, sw, cw, h in zip(ys, sample_weights, class_weights, fed)]
+        check_lengths(xs, ys, weights)
+        check_loss_and_targets(ys, self._feed_loss_fns, self._feed_output_shapes)
+        if self.stateful and batch_size and xs and xs[0] is not None and xs[0].shape[0] % batch_size != 0:
+            raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
+                             f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}")
+        return xs, ys, weights
+
+    def _phase_value(self, training: bool) -> list[float]:
+        return [float(training)] if self._phase_inputs() else []
+
+    # ------------------------------------------------------------------------------------------- whole arrays
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
+            callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
+            class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
+            steps_per_epoch: int | None = None, validation_steps: int | None = None, **kwargs: Any) -> Any:
+        """Trains for `epochs` rounds over the data and returns a History.
+
+        `x`, `y`: arrays, lists of arrays, dicts by name; or a generator or Sequence of batches as `x`.
+        `validation_split` sets aside the last fraction of the rows, before shuffling; `shuffle` is True, False or
+        'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. `batch_size` is 32 by default.
+        """
+        epochs = _keras1_epochs(kwargs, epochs)
+        verbose = 1 if verbose == "auto" else verbose
+        if is_generator(x):
+            return self._fit_batches(x, y, kwargs, steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose,
+                                     callbacks=callbacks, validation_data=validation_data,
+                                     validation_steps=validation_steps, class_weight=class_weight, shuffle=bool(shuffle),
+                                     initial_epoch=initial_epoch)
+        if kwargs:
+            raise TypeError(f"fit got unexpected arguments: {', '.join(sorted(kwargs))}")
+        if x is None and y is None and steps_per_epoch is None:
+            raise ValueError("fit needs data (x and y); only a model on tensors of its own goes without, with "
+                             "steps_per_epoch=...")
+        batch_size = _batch_size(batch_size, steps_per_epoch)
+        xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight, False, batch_size)
+        val = self._validation(validation_data, validation_split, validation_steps, steps_per_epoch, (xs, ys, ws),
+                               batch_size)
+        if val is not None and validation_data is None and validation_split:
+            xs, ys, ws = (slice_arrays(part, 0, self._split_at) for part in (xs, ys, ws))
+        warn_of_nan([*xs, *ys], [*self._feed_input_names, *self._feed_output_names])
+        self._make_train_function()
+        if val is not None or validation_steps:
+            self._make_test_function()
+        return loops.fit(self, [*xs, *ys, *ws], val, batch_size, epochs, verbose, callbacks, shuffle, initial_epoch,
+                         steps_per_epoch, validation_steps)
+
+    def _validation(self, data: Any, split: float, validation_steps: Any, steps: Any, train: Any,
+                    batch_size: int | None) -> list[Any] | None:
+        """The validation arrays, from what the user gave or from the last rows of the training data."""
+        if validation_steps and steps is None:
+            raise ValueError("Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` must "
+                             "be set.")
+        if data is not None:
+            if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+                raise ValueError("validation_data must be a tuple (x_val, y_val) or (x_val, y_val, sample_weights), got "
+                                 f"{type(data).__name__}" + (f" of {len(data)} items" if hasattr(data, "__len__") else ""))
+            xs, ys, ws = self._standardize_user_data(data[0], data[1], data[2] if len(data) == 3 else None, None, False,
+                                                     batch_size)
+            return [*xs, *ys, *ws]
+        if not split:
+            return [] if validation_steps else None
+        if not 0 < split < 1:
+            raise ValueError(f"validation_split must lie between 0 and 1, got {split}")
+        count = train[0][0].shape[0]
+        self._split_at = int(count * (1.0 - split))
+        if not 0 < self._split_at < count:
+            raise ValueError(f"validation_split={split} of {count} samples leaves nothing to train on or to validate with")
+        return [a for part in train for a in slice_arrays(part, self._split_at, None)]
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 1,
+                 sample_weight: Any = None, steps: int | None = None) -> Any:
+        """Loss (and metrics, as a list in the order of `metrics_names`) over the data, averaged over the samples."""
+        if is_generator(x):
+            return self.evaluate_generator(x, steps)
+        if x is None and y is None and steps is None:
+            raise ValueError("evaluate needs data (x and y), or `steps` for a model on tensors of its own")
+        batch_size = _batch_size(batch_size, steps)
+        xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
+        self._make_test_function()
+        return _single(loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps))
+
+    def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
+        """The outputs for the inputs: an array, or a list of arrays for several outputs."""
+        if is_generator(x):
+            return self.predict_generator(x, steps, verbose=verbose)
+        if x is None and steps is None:
+            raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
+        batch_size = _batch_size(batch_size, steps)
+        xs = self._standardize_inputs(x)
+        check_lengths(xs, [])
+        if self.stateful and batch_size and xs and xs[0].shape[0] % batch_size != 0:
+            raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
+                             f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
+        self._make_predict_function()
+        return _single(loops.predict(self, xs, batch_size, verbose, steps))
+
+    # -------------------------------------------------------------------------------------------- one batch
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
+        """One step on one batch; the loss (and metrics) before it."""
+        xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight)
+        self._make_train_function()
+        return _single(self.train_function([*xs, *ys, *ws, *self._phase_value(True)]))
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+        """The loss (and metrics) on one batch, without training."""
+        xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
+        self._make_test_function()
+        return _single(self.test_function([*xs, *ys, *ws, *self._phase_value(False)]))
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
+        xs = self._standardize_inputs(x)
+        self._make_predict_function()
+        return _single(self.predict_function([*xs, *self._phase_value(False)]))
+
+
+def _single(values: list[Any]) -> Any:
+    values = [v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in values]
+    return values[0] if len(values) == 1 else values
+
+
+def _batch_size(batch_size: int | None, steps: int | None) -> int | None:
+    if steps is not None:
+        if batch_size is not None:
+            raise ValueError("If a number of steps is given, batch_size must be left out: a step is one run on the tensors "
+                             "that the model reads")
+        return None
+    batch_size = 32 if batch_size is None else batch_size
+    if int(batch_size) != batch_size or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    return int(batch_size)
+
+
+def _keras1_epochs(kwargs: dict[str, Any], epochs: int) -> int:
+    if "nb_epoch" in kwargs:
+        warnings.warn("`nb_epoch` is Keras 1 spelling; write `epochs`.", UserWarning, stacklevel=3)
+        epochs = kwargs.pop("nb_epoch")
+    return epochs

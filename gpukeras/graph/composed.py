@@ -1,0 +1,33 @@
+"""Ops that are named for the compiler's sake but defined by a composition of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .gradients import gradients
+from .op import Op
+from .spec import Spec
+from .tensor import OPERATORS, Apply, Placeholder, Tensor
+
+
+class ComposedOp(Op):
+    """An op that is given as graph. Its name lets the compiler recognise a pattern (softmax then crossentropy); if
+    it recognises none, the composition takes its place. The derivative is that of the composition."""
+
+    def compose(self, *inputs: Tensor) -> Tensor:
+        """The same value made of other ops."""
+        raise NotImplementedError(f"op {self.name} declares no composition")
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The composition's shape and dtype."""
+        out = self.compose(*(Placeholder(s.shape, s.dtype) for s in ins))
+        return Spec(out.shape, out.dtype)
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """The derivative of the composition."""
+        return differentiate(self.compose(*node.inputs), node, grads[0])
+
+
+def differentiate(value: Tensor, node: Apply, grad: Tensor) -> list[Tensor | None]:
+    """The derivatives of sum(value * grad) with respect to the inputs of `node`."""
+    return gradients(OPERATORS["multiply"](value, grad), list(node.inputs))

@@ -1,0 +1,75 @@
+"""What an op declares, once, in one place: shape rule, body, gradient, and how it treats the batch axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .spec import Spec
+from .tensor import Apply, Tensor
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A bound call of a program: the function and its positional arguments."""
+
+ROW, REDUCE, MIX = "row-wise", "reducing", "mixing"
+
+
+class Op:
+    """Base of all ops. Subclasses are frozen dataclasses: equal attributes make equal ops, which is how the
+    compiler finds common subexpressions. An op has no inputs of its own; `apply(op, *tensors)` uses it.
+
+    Either `calls` (a body that fills preallocated outputs), or `view` (the output shares its input's memory), or
+    `expand` (the op is written in terms of other ops once all shapes are known) is given.
+    """
+
+    name = "op"
+    elementwise = False
+    stateful = False
+    shape_only: tuple[int, ...] = ()
+    """Inputs of which only the shape is read: they need not be computed."""
+    in_place: tuple[int, ...] = ()
+    """Inputs whose memory the first output may take over."""
+
+    def infer(self, *ins: Spec) -> Spec | tuple[Spec, ...]:
+        """Shape and dtype of the outputs; raises ValueError on inputs that do not fit."""
+        raise NotImplementedError(f"op {self.name} declares no shape rule")
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Extra buffers the body needs while it runs."""
+        return []
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """The body on arrays, as calls that write `outs`. Written with `device.xp`, so it serves both backends."""
+        raise NotImplementedError(f"op {self.name} declares no body")
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """The derivative with respect to each input, as graph; None where there is none."""
+        raise NotImplementedError(f"op {self.name} has no gradient"
+                                  + (f" (used in layer '{node.origin}')" if node.origin else ""))
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """How the op treats samples, given which inputs carry them on axis 0.
+
+        ROW: output row i depends on row i of these inputs only. REDUCE: the output is a sum over the samples.
+        MIX: anything else; the whole batch is needed at once.
+        """
+        return MIX
+
+
+class ViewOp(Op):
+    """An op whose output is a view of its first input."""
+
+    needs_contiguous = False
+    keeps_contiguous = False
+
+    def view(self, x: Any) -> Any:
+        """The view of an array."""
+        raise NotImplementedError(f"op {self.name} declares no view")
+
+
+class ExpandedOp(Op):
+    """An op that depends on shapes: when they are known, it is replaced by other ops."""
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """The same value made of other ops; `make(op, *values)` applies one, `value.shape` is concrete."""
+        raise NotImplementedError(f"op {self.name} declares no expansion")

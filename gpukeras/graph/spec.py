@@ -1,0 +1,104 @@
+"""What is known of a tensor before it is computed: shape, dtype, and sometimes its value."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Shape = tuple["int | None", ...]
+
+
+class Spec(NamedTuple):
+    """Shape (None = not yet known), dtype name and, for constants, the value as a host array."""
+
+    shape: Shape
+    dtype: str
+    value: Any = None
+
+    @property
+    def known(self) -> bool:
+        """True if every dimension is known."""
+        return None not in self.shape
+
+    @property
+    def size(self) -> int:
+        """Number of elements; all dimensions must be known."""
+        return size_of(self.shape)
+
+
+class StaticShape(tuple):
+    """A shape as TensorFlow-era programs ask for it: `x.get_shape().as_list()`."""
+
+    def as_list(self) -> list[int | None]:
+        """The dimensions as a list."""
+        return list(self)
+
+    @property
+    def ndims(self) -> int:
+        """The number of dimensions."""
+        return len(self)
+
+
+def size_of(shape: Shape) -> int:
+    """The number of elements of a shape without unknown dimensions."""
+    n = 1
+    for d in shape:
+        assert d is not None
+        n *= d
+    return n
+
+
+def is_float(dtype: str) -> bool:
+    """True for the dtypes that have gradients."""
+    return dtype.startswith("float") or dtype == "bfloat16"
+
+
+def merge_dtypes(*dtypes: str) -> str:
+    """The dtype of an arithmetic result: a float beats integers whatever their width; the widest float wins.
+
+    >>> merge_dtypes('float32', 'int64'), merge_dtypes('float32', 'float64'), merge_dtypes('bool', 'int32')
+    ('float32', 'float64', 'int32')
+    """
+    if dtypes.count(dtypes[0]) == len(dtypes):
+        return dtypes[0]
+    floats = [d for d in dtypes if is_float(d)]
+    return str(np.result_type(*(floats or dtypes)))
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """NumPy's broadcasting, with unknown dimensions.
+
+    An unknown dimension against a known one other than 1 takes the known one: a mismatch, if there is one, is
+    then seen when the shapes are specialised.
+
+    >>> broadcast_shapes((None, 1), (5,)), broadcast_shapes((None, 3), (None, 3))
+    ((None, 5), (None, 3))
+    """
+    rank = max((len(s) for s in shapes), default=0)
+    out: list[int | None] = []
+    for i in range(-rank, 0):
+        dims = [s[i] for s in shapes if len(s) >= -i]
+        wide = {d for d in dims if d is not None and d != 1}
+        if len(wide) > 1:
+            raise ValueError(f"shapes {' and '.join(map(str, shapes))} do not fit together")
+        if wide:
+            out.append(wide.pop())
+        else:
+            out.append(None if None in dims else 1)
+    return tuple(out)
+
+
+def canonical_axes(axis: int | list[int] | tuple[int, ...] | None, rank: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all of them.
+
+    >>> canonical_axes(-1, 3), canonical_axes(None, 2)
+    ((2,), (0, 1))
+    """
+    if axis is None:
+        return tuple(range(rank))
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    for a in axes:
+        if not -rank <= a < max(rank, 1):
+            raise ValueError(f"axis {a} is out of range for a tensor of rank {rank}")
+    return tuple(sorted({int(a) % rank for a in axes})) if rank else ()

@@ -1,0 +1,252 @@
+"""Tensors, variables and placeholders: the nodes of a define-then-run graph. Nothing here computes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from .spec import Spec, StaticShape, is_float
+
+OPERATORS: dict[str, Callable[..., Any]] = {}
+"""What `+`, `@`, `x[...]` and gradients build; the floor above (ops) fills it in."""
+
+_names = itertools.count(1)
+_origins: list[str] = []
+
+
+@contextmanager
+def origin(layer: str) -> Iterator[None]:
+    """Marks the tensors made inside with the layer that makes them, for error messages."""
+    _origins.append(layer)
+    try:
+        yield
+    finally:
+        _origins.pop()
+
+
+def current_origin() -> str | None:
+    """The innermost layer at work, or None outside of every layer."""
+    return _origins[-1] if _origins else None
+
+
+class Tensor:
+    """A value that will be computed. Its shape may have unknown (None) dimensions.
+
+    Programs may put attributes of their own on a tensor, as Keras itself does (`_keras_history`).
+    """
+
+    _uses_learning_phase = False
+    __array_ufunc__ = None  # numpy_array * tensor must call Tensor.__rmul__
+    __hash__ = object.__hash__
+
+    def __init__(self, spec: Spec, producer: Apply | None = None, index: int = 0, name: str | None = None):
+        self.shape = spec.shape
+        self.dtype = spec.dtype
+        self.value = spec.value
+        self.producer = producer
+        self.index = index
+        self.origin = current_origin()
+        self.name = name or f"{producer.op.name if producer else 'tensor'}_{next(_names)}:0"
+
+    @property
+    def spec(self) -> Spec:
+        """Shape, dtype and, if constant, value."""
+        return Spec(self.shape, self.dtype, self.value)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    def get_shape(self) -> StaticShape:
+        """The static shape, with `.as_list()`."""
+        return StaticShape(self.shape)
+
+    def __repr__(self) -> str:
+        made = f", from layer '{self.origin}'" if self.origin else ""
+        return f"<{type(self).__name__} '{self.name}' shape={self.shape} dtype={self.dtype}{made}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} has no value yet, so it can't decide an `if`; use K.switch, or K.eval first")
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError(f"{self!r} can't be iterated: the length of its first axis is unknown")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __len__(self) -> int:
+        if not self.shape or self.shape[0] is None:
+            raise TypeError(f"{self!r} has no length: its first axis is unknown")
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return OPERATORS["getitem"](self, index)
+
+    def __add__(self, other: Any) -> Tensor:
+        return OPERATORS["add"](self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return OPERATORS["add"](other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return OPERATORS["subtract"](self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return OPERATORS["subtract"](other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return OPERATORS["multiply"](self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return OPERATORS["multiply"](other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return OPERATORS["divide"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return OPERATORS["divide"](other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return OPERATORS["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return OPERATORS["floor_divide"](other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return OPERATORS["mod"](self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return OPERATORS["mod"](other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return OPERATORS["power"](self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return OPERATORS["power"](other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return OPERATORS["matmul"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return OPERATORS["matmul"](other, self)
+
+    def __neg__(self) -> Tensor:
+        return OPERATORS["negative"](self)
+
+    def __abs__(self) -> Tensor:
+        return OPERATORS["absolute"](self)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return OPERATORS["less"](self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return OPERATORS["less_equal"](self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return OPERATORS["greater"](self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return OPERATORS["greater_equal"](self, other)
+
+    def __and__(self, other: Any) -> Tensor:
+        return OPERATORS["logical_and"](self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return OPERATORS["logical_or"](self, other)
+
+    def __invert__(self) -> Tensor:
+        return OPERATORS["logical_not"](self)
+
+
+class Placeholder(Tensor):
+    """A tensor whose value is fed at each call; `default` is used when nothing is fed."""
+
+    def __init__(self, shape: Sequence[int | None], dtype: str, name: str | None = None, default: Any = None):
+        super().__init__(Spec(tuple(shape), dtype), name=name or f"placeholder_{next(_names)}:0")
+        self.default = default
+
+
+class Variable(Tensor):
+    """A tensor that keeps its value between calls, in a device array of its own or in a slice of a flat one.
+
+    `array` is the storage that programs are bound to: it is written in place, and replaced only by `move_to`,
+    which makes every program bound before out of date (`Variable.layout` counts these moves).
+    """
+
+    layout = 0
+
+    def __init__(self, value: Any, dtype: str, name: str | None = None, constraint: Any = None):
+        host = np.array(value, dtype=dtype, order="C")
+        super().__init__(Spec(host.shape, dtype), name=name or f"Variable_{next(_names)}:0")
+        self.array = device.asarray(host)
+        self.storage: Variable = self  # the variable that owns the memory
+        self.offset = 0  # of the first element in the owner's memory
+        self.holds_others = False
+        self.constraint = constraint
+        self.trainable = True
+
+    def read(self) -> np.ndarray:
+        """A copy of the value as a host array."""
+        return np.array(device.to_host(self.array))
+
+    def write(self, value: Any) -> None:
+        """Sets the value in place: programs see it at their next step."""
+        host = np.asarray(value)
+        if host.shape != self.shape:
+            raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {host.shape}")
+        self.array[...] = device.asarray(host.astype(self.dtype, copy=False))
+
+    def move_to(self, owner: Variable, start: int, stop: int) -> None:
+        """Lets the variable live in elements start to stop of a vector, taking its value along."""
+        array = owner.array[start:stop].reshape(self.shape)
+        array[...] = self.array
+        self.array, self.storage, self.offset = array, owner, start
+        owner.holds_others = True
+        Variable.layout += 1
+
+
+class Apply:
+    """One use of an op: its inputs and the tensors that come out."""
+
+    __slots__ = ("op", "inputs", "outputs", "origin")
+
+    def __init__(self, op: Any, inputs: Sequence[Tensor]):
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.origin = current_origin()
+        self.outputs: tuple[Tensor, ...] = ()
+
+
+def apply(op: Any, *inputs: Tensor) -> Any:
+    """The tensor (or tuple of tensors) that `op` makes of `inputs`; shapes are checked here, before any run."""
+    node = Apply(op, inputs)
+    try:
+        specs = op.infer(*(t.spec for t in inputs))
+    except ValueError as e:
+        where = f"layer '{node.origin}': " if node.origin else ""
+        came = ", ".join(f"{t.shape}" + (f" from layer '{t.origin}'" if t.origin else "") for t in inputs)
+        raise ValueError(f"{where}{op.name}: {e} (inputs: {came})") from None
+    many = not isinstance(specs, Spec)
+    outputs = tuple(Tensor(s, node, i) for i, s in enumerate(specs if many else (specs,)))
+    if any(t._uses_learning_phase for t in inputs):
+        for t in outputs:
+            t._uses_learning_phase = True
+    node.outputs = outputs
+    return outputs if many else outputs[0]
+
+
+def constant(value: Any, dtype: str) -> Tensor:
+    """A tensor with a fixed value."""
+    host = np.array(value, dtype=dtype)
+    host.setflags(write=False)
+    return Tensor(Spec(host.shape, dtype, host), name=f"Const_{next(_names)}:0")
+
+
+def has_gradient(t: Tensor) -> bool:
+    """True if a derivative may flow through the tensor."""
+    return is_float(t.dtype)

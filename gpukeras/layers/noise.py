@@ -1,0 +1,149 @@
+"""Layers that add noise in training, and do nothing otherwise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as K
+from ..engine.input_spec import InputSpec
+from ..engine.keras1 import renamed_arguments
+from ..engine.layer import Layer
+from .core import Dropout
+
+# The saturation of SELU: -scale * alpha (Klambauer et al., 2017, arXiv:1706.02515, eq. 14).
+_SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
+
+
+class GaussianNoise(Layer):
+    """Adds normal noise of mean 0 and standard deviation `stddev`, in training."""
+
+    @renamed_arguments(sigma="stddev")
+    def __init__(self, stddev: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.stddev = stddev
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """Noisy inputs, in training."""
+        return K.in_train_phase(lambda: inputs + K.random_normal(K.shape(inputs), 0.0, self.stddev), inputs,
+                                training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+class GaussianDropout(Layer):
+    """Multiplies by normal noise of mean 1 and standard deviation ``sqrt(rate / (1 - rate))``, in training.
+
+    Source: Srivastava et al., JMLR 15 (2014), section 10.
+    """
+
+    @renamed_arguments(p="rate")
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.rate = rate
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """Noisy inputs, in training."""
+        if not 0 < self.rate < 1:
+            return inputs
+        stddev = math.sqrt(self.rate / (1 - self.rate))
+        return K.in_train_phase(lambda: inputs * K.random_normal(K.shape(inputs), 1.0, stddev), inputs,
+                                training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+class AlphaDropout(Layer):
+    """Dropout for SELU networks: sets a share `rate` to SELU's floor and rescales, so mean and variance stay.
+
+    Source: Klambauer et al., 2017, arXiv:1706.02515, section 3.
+    """
+
+    def __init__(self, rate: float, noise_shape: Sequence[int] | None = None, seed: int | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.rate = rate
+        self.noise_shape = noise_shape
+        self.seed = seed
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        """The shape of the random mask."""
+        return self.noise_shape or K.shape(inputs)
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """Inputs with some at the floor, in training."""
+        if not 0.0 < self.rate < 1.0:
+            return inputs
+
+        def dropped() -> Any:
+            draw = K.random_uniform(self._get_noise_shape(inputs), seed=self.seed)
+            kept = K.cast(K.greater_equal(draw, self.rate), K.dtype(inputs))
+            scale = ((1 - self.rate) * (1 + self.rate * _SELU_FLOOR ** 2)) ** -0.5
+            return scale * (inputs * kept + _SELU_FLOOR * (1 - kept)) - scale * _SELU_FLOOR * self.rate
+
+        return K.in_train_phase(dropped, inputs, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
+
+
+class SpatialDropout1D(Dropout):
+    """Dropout of whole channels of (batch, steps, channels). Source: Tompson et al., 2014, arXiv:1411.4280.
+    """
+
+    @renamed_arguments(p="rate")
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        super().__init__(rate, **kwargs)
+        self.input_spec = InputSpec(ndim=3)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        sizes = K.shape(inputs)
+        return (sizes[0], 1, sizes[2])
+
+
+class _SpatialDropout(Dropout):
+    """Dropout of whole channels of images or volumes."""
+
+    _rank = 0
+
+    @renamed_arguments(p="rate", dim_ordering="data_format")
+    def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, **kwargs)
+        self.data_format = K.normalize_data_format(
+            {"tf": "channels_last", "th": "channels_first", "default": None}.get(data_format or "default",
+                                                                                 data_format))
+        self.input_spec = InputSpec(ndim=self._rank)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        sizes, ones = K.shape(inputs), (1,) * (self._rank - 2)
+        if self.data_format == "channels_first":
+            return (sizes[0], sizes[1], *ones)
+        return (sizes[0], *ones, sizes[self._rank - 1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class SpatialDropout2D(_SpatialDropout):
+    """Dropout of whole feature maps of (batch, rows, columns, channels), or channels first.
+
+    Source: Tompson et al., 2014, arXiv:1411.4280.
+    """
+
+    _rank = 4
+
+
+class SpatialDropout3D(_SpatialDropout):
+    """Dropout of whole feature maps of (batch, depth, rows, columns, channels), or channels first."""
+
+    _rank = 5

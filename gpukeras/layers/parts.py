@@ -1,0 +1,31 @@
+"""Initializers, regularizers, constraints and activations of a layer: read by its constructor, written by its
+config.
+
+What an argument is follows from the end of its name, as in `kernel_initializer` or `recurrent_activation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .. import activations, constraints, initializers, regularizers
+from ..engine.layer import Layer
+
+_MODULES: dict[str, Any] = {"activation": activations, "constraint": constraints, "initializer": initializers,
+                            "regularizer": regularizers}
+
+
+def set_parts(layer: Layer, **given: Any) -> None:
+    """Sets the attributes of these names to the objects that names, configs or functions stand for."""
+    for name, value in given.items():
+        setattr(layer, name, _module(name).get(value))
+
+
+def part_configs(layer: Layer, names: Iterable[str]) -> dict[str, Any]:
+    """What a config says of these attributes."""
+    return {name: _module(name).serialize(getattr(layer, name)) for name in names}
+
+
+def _module(name: str) -> Any:
+    return _MODULES[name.rpartition("_")[2]]

@@ -1,0 +1,160 @@
+"""Losses: ``loss(y_true, y_pred)`` gives one number a sample (the last axis is reduced), smaller being
+better.
+
+The model takes the (weighted) mean over all of them. Any function of two tensors made of K can stand in
+their place.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpukeras import backend as K
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of the squared differences.
+
+    >>> from gpukeras import backend as K
+    >>> K.eval(mean_squared_error(K.constant([[0.0, 0.0]]), K.constant([[1.0, 3.0]]))).tolist()
+    [5.0]
+    """
+    return K.mean(K.square(y_pred - y_true), axis=-1)
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of the absolute differences."""
+    return K.mean(K.abs(y_pred - y_true), axis=-1)
+
+
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of the absolute differences in percent of the target (targets below 1e-7 in size count as
+    1e-7)."""
+    relative = (y_true - y_pred) / K.maximum(K.abs(y_true), K.epsilon())
+    return 100.0 * K.mean(K.abs(relative), axis=-1)
+
+
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean of the squared differences of ``log(y + 1)``; values below 1e-7 count as 1e-7."""
+    def log(y: Any) -> Any:
+        return K.log(K.maximum(y, K.epsilon()) + 1.0)
+
+    return K.mean(K.square(log(y_pred) - log(y_true)), axis=-1)
+
+
+def hinge(y_true: Any, y_pred: Any) -> Any:
+    """Mean of how far ``y_true * y_pred`` stays below 1; targets are -1 or 1."""
+    return K.mean(_margin(y_true, y_pred), axis=-1)
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Any:
+    """Mean of the squares of `hinge`'s terms; targets are -1 or 1."""
+    return K.mean(K.square(_margin(y_true, y_pred)), axis=-1)
+
+
+def _margin(y_true: Any, y_pred: Any) -> Any:
+    """What is missing to a margin of 1."""
+    return K.maximum(1.0 - y_true * y_pred, 0.0)
+
+
+def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
+    """By how much the best wrong class comes within 1 of the right one; targets are one-hot."""
+    right = K.sum(y_true * y_pred, axis=-1)
+    wrong = K.max((1.0 - y_true) * y_pred, axis=-1)
+    return K.maximum(wrong - right + 1.0, 0.0)
+
+
+def logcosh(y_true: Any, y_pred: Any) -> Any:
+    """Mean of ``log(cosh(difference))``: squares for small differences, absolute values for large ones."""
+    difference = y_pred - y_true
+    # log(cosh(d)) = d + log(1 + exp(-2d)) - log(2), which does not overflow as cosh does from 89 on.
+    return K.mean(difference + K.softplus(-2.0 * difference) - math.log(2.0), axis=-1)
+
+
+def categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """``-sum(y_true * log(y_pred))`` over classes; predictions are probabilities, first divided by their
+    sum."""
+    return K.categorical_crossentropy(y_true, y_pred)
+
+
+def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """`categorical_crossentropy` with integer classes as targets."""
+    return K.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """Mean of ``-y log(p) - (1 - y) log(1 - p)`` over the outputs, each a yes or no of its own."""
+    return K.mean(K.binary_crossentropy(y_true, y_pred), axis=-1)
+
+
+def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:
+    """``sum(y_true * log(y_true / y_pred))`` of two distributions, both clipped to 1e-7 ... 1."""
+    y_true = K.clip(y_true, K.epsilon(), 1.0)
+    y_pred = K.clip(y_pred, K.epsilon(), 1.0)
+    return K.sum(y_true * K.log(y_true / y_pred), axis=-1)
+
+
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """Mean of ``y_pred - y_true * log(y_pred + 1e-7)``: counts as targets, rates as predictions."""
+    return K.mean(y_pred - y_true * K.log(y_pred + K.epsilon()), axis=-1)
+
+
+def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
+    """Minus the cosine of the angle between target and prediction: -1 is perfect."""
+    return -K.sum(K.l2_normalize(y_true, axis=-1) * K.l2_normalize(y_pred, axis=-1), axis=-1)
+
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+kld = KLD = kl_divergence = kullback_leibler_divergence
+bce = BCE = binary_crossentropy
+log_cosh = logcosh
+cosine = cosine_proximity
+
+__all__ = [
+    "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error", "hinge", "squared_hinge", "categorical_hinge", "logcosh",
+    "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
+    "kullback_leibler_divergence", "poisson", "cosine_proximity", "mse", "MSE", "mae", "MAE", "mape", "MAPE",
+    "msle", "MSLE", "kld", "KLD", "kl_divergence", "bce", "BCE", "log_cosh", "cosine",
+]
+
+
+def serialize(loss: Callable[..., Any]) -> str:
+    """The name under which a config stores `loss`."""
+    return loss.__name__
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """The loss called `name`; ValueError with the nearest known name otherwise."""
+    return deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
+                                    printable_module_name="loss function")
+
+
+def get(identifier: Any) -> Callable[..., Any] | None:
+    """The loss that `compile` means: None stays None, a string is a name, a function itself.
+
+    >>> get("mse") is mean_squared_error
+    True
+    >>> get("categorical_cross_entropy")
+    Traceback (most recent call last):
+        ...
+    ValueError: Unknown loss function: 'categorical_cross_entropy'. Did you mean 'categorical_crossentropy'?
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, (str, Mapping)):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Could not interpret loss function identifier: {identifier!r}. Expected None, a name "
+                     "such as 'mse', or a function of (y_true, y_pred).")
+
+
+# What configs and strings may name. Made last: what a program adds later is its own.
+_named = Registry(globals(), __all__)
+__all__ += ["serialize", "deserialize", "get"]

@@ -1,0 +1,139 @@
+"""Metrics: ``metric(y_true, y_pred)`` is averaged over samples and reported, but not trained on.
+
+Every loss is a metric too. The names 'accuracy' and 'acc' are resolved by `compile`, which picks binary,
+categorical or sparse accuracy by the loss and the shape of the output.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpukeras import backend as K
+from gpukeras.losses import (
+    BCE,
+    KLD,
+    MAE,
+    MAPE,
+    MSE,
+    MSLE,
+    bce,
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    cosine,
+    cosine_proximity,
+    hinge,
+    kl_divergence,
+    kld,
+    kullback_leibler_divergence,
+    log_cosh,
+    logcosh,
+    mae,
+    mape,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    mse,
+    msle,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, get_custom_objects, unknown_name
+
+
+def binary_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """The part of each sample's outputs that round to their target (0.5 rounds to 0).
+
+    >>> from gpukeras import backend as K
+    >>> K.eval(binary_accuracy(K.constant([[1.0, 0.0]]), K.constant([[0.8, 0.9]]))).tolist()
+    [0.5]
+    """
+    return K.mean(_agree(y_true, K.round(y_pred)), axis=-1)
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest output is the class of the one-hot target, else 0; the first of equal outputs
+    counts."""
+    return _agree(K.argmax(y_true, axis=-1), K.argmax(y_pred, axis=-1))
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest output is the class that the target names, else 0."""
+    return _agree(K.cast(_classes(y_true, y_pred), K.floatx()), K.cast(K.argmax(y_pred, axis=-1), K.floatx()))
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """The part of the batch (a scalar) whose one-hot target is among the `k` largest outputs, ties
+    included."""
+    return _hit_rate(y_pred, K.argmax(y_true, axis=-1), k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """`top_k_categorical_accuracy` with integer classes as targets."""
+    return _hit_rate(y_pred, K.cast(_classes(y_true, y_pred), "int32"), k)
+
+
+def _agree(a: Any, b: Any) -> Any:
+    """1 where equal, else 0."""
+    return K.cast(K.equal(a, b), K.floatx())
+
+
+def _classes(y_true: Any, y_pred: Any) -> Any:
+    """Integer targets without the last axis of length one that they usually carry."""
+    return K.max(y_true, axis=-1) if K.ndim(y_true) == K.ndim(y_pred) else y_true
+
+
+def _hit_rate(y_pred: Any, classes: Any, k: int) -> Any:
+    """The part of the samples whose class is among the k largest outputs."""
+    return K.mean(K.cast(K.in_top_k(y_pred, classes, k), K.floatx()), axis=-1)
+
+
+__all__ = [
+    "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy", "BCE", "KLD", "MAE", "MAPE", "MSE", "MSLE", "bce",
+    "binary_crossentropy", "categorical_crossentropy", "categorical_hinge", "cosine", "cosine_proximity",
+    "hinge", "kl_divergence", "kld", "kullback_leibler_divergence", "log_cosh", "logcosh", "mae", "mape",
+    "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error", "mse", "msle", "poisson", "sparse_categorical_crossentropy",
+    "squared_hinge",
+]
+
+
+def serialize(metric: Callable[..., Any]) -> str:
+    """The name under which a config stores `metric`."""
+    return metric.__name__
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """The metric called `name`; ValueError with the nearest known name otherwise."""
+    if isinstance(name, str):
+        known = {*_named, *get_custom_objects(), *(custom_objects or ())}
+        if name in ("accuracy", "acc") and name not in known:
+            raise ValueError(f"{name!r} stands for one of several metrics, which only "
+                             f"compile(metrics=[{name!r}]) can tell apart. Name binary_accuracy, "
+                             "categorical_accuracy or sparse_categorical_accuracy.")
+        if name not in known:
+            raise unknown_name("metric function", name, known | {"accuracy"})
+    return deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
+                                    printable_module_name="metric function")
+
+
+def get(identifier: Any) -> Callable[..., Any]:
+    """The metric that `compile` means: a name, or a function of (y_true, y_pred).
+
+    >>> get("mae").__name__
+    'mean_absolute_error'
+    """
+    if isinstance(identifier, (str, Mapping)):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Could not interpret metric function identifier: {identifier!r}. Expected a name such "
+                     "as 'accuracy', or a function of (y_true, y_pred).")
+
+
+# What configs and strings may name. Made last: what a program adds later is its own.
+_named = Registry(globals(), __all__)
+__all__ += ["serialize", "deserialize", "get"]

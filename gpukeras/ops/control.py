@@ -1,0 +1,141 @@
+"""Ops that steer: branches that may be resolved when a program is made, barriers for derivatives, debugging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..device import to_host, xp
+from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, ViewOp, apply
+from .convert import as_tensor, unify
+from .elementwise import Cast, Elementwise
+from .shape import zeros_like
+
+
+@dataclass(frozen=True)
+class Branch(ExpandedOp):
+    """(condition, a, b) -> a or b. A scalar condition that is constant in a program, such as the learning phase,
+    leaves only the chosen side in it; otherwise both are computed and one is selected."""
+
+    name = "switch"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The dimensions on which both sides agree."""
+        _, a, b = ins
+        if len(a.shape) != len(b.shape):
+            raise ValueError(f"both branches need the same rank, got shapes {a.shape} and {b.shape}")
+        dims = []
+        for p, q in zip(a.shape, b.shape):
+            if None not in (p, q) and p != q:
+                raise ValueError(f"both branches need the same shape, got {a.shape} and {b.shape}")
+            dims.append(p if p == q else None)
+        return Spec(tuple(dims), a.dtype)
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """An elementwise selection."""
+        return make(Elementwise("where"), make(Cast("bool"), ins[0]), ins[1], ins[2])
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """To the side that is taken."""
+        condition, a, b = node.inputs
+        return [None, branch(condition, grads[0], zeros_like(a)), branch(condition, zeros_like(b), grads[0])]
+
+
+def branch(condition: Any, a: Any, b: Any) -> Tensor:
+    """`a` if the scalar condition holds, else `b`."""
+    a, b = unify(a, b)
+    return apply(Branch(), as_tensor(condition), a, b)
+
+
+@dataclass(frozen=True)
+class StopGradient(ViewOp):
+    """The same value, through which no derivative flows."""
+
+    name = "stop_gradient"
+    keeps_contiguous = True
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The input's."""
+        return ins[0]
+
+    def view(self, x: Any) -> Any:
+        """The input."""
+        return x
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """None."""
+        return [None]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise."""
+        return ROW
+
+
+def stop_gradient(x: Tensor) -> Tensor:
+    """The same value as a constant to `gradients`."""
+    return apply(StopGradient(), x)
+
+
+@dataclass(frozen=True)
+class Identity(Op):
+    """A copy of the value."""
+
+    name = "identity"
+    in_place = (0,)
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The input's."""
+        return Spec(ins[0].shape, ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One copy."""
+        return [(xp.copyto, (outs[0], ins[0]))]
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """Passed on."""
+        return [grads[0]]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise."""
+        return ROW
+
+
+def identity(x: Tensor) -> Tensor:
+    """A tensor with the same value."""
+    return apply(Identity(), x)
+
+
+@dataclass(frozen=True)
+class Print(Op):
+    """A copy that prints the value when it is computed."""
+
+    message: str
+    name = "print"
+    stateful = True
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The input's."""
+        return Spec(ins[0].shape, ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """A copy and a print."""
+        return [(xp.copyto, (outs[0], ins[0])), (self.show, (ins[0],))]
+
+    def show(self, x: Any) -> None:
+        """Prints a device array."""
+        print(self.message, to_host(x))
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """Passed on."""
+        return [grads[0]]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """The whole batch is printed at once."""
+        return MIX
+
+
+def print_tensor(x: Tensor, message: str = "") -> Tensor:
+    """The same value; printed whenever it is computed."""
+    return apply(Print(message), x)
+

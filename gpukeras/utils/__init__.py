@@ -1,0 +1,35 @@
+"""Keras's utilities. Names are loaded when first used, because some of their modules are heavy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_FROM = {
+    "CustomObjectScope": "generic_utils",
+    "GeneratorEnqueuer": "data_utils",
+    "OrderedEnqueuer": "data_utils",
+    "Progbar": "generic_utils",
+    "Sequence": "data_utils",
+    "custom_object_scope": "generic_utils",
+    "deserialize_keras_object": "generic_utils",
+    "get_custom_objects": "generic_utils",
+    "get_file": "data_utils",
+    "normalize": "np_utils",
+    "print_summary": "layer_utils",
+    "serialize_keras_object": "generic_utils",
+    "to_categorical": "np_utils",
+}
+_MODULES = {"data_utils", "generic_utils", "layer_utils", "np_utils"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"gpukeras.utils.{name}")
+    if name in _FROM:
+        return getattr(import_module(f"gpukeras.utils.{_FROM[name]}"), name)
+    raise AttributeError(f"module 'gpukeras.utils' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*_FROM, *_MODULES})

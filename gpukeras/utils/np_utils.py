@@ -1,0 +1,41 @@
+"""Array helpers on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
+    """One-hot rows for class numbers `y` (integers of any shape, flattened): float64 (n, num_classes).
+
+    `num_classes` defaults to the largest number plus one. ValueError for a class number that has no column.
+
+    >>> to_categorical([0, 2])
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
+    """
+    labels = np.array(y, dtype=int).ravel()
+    if not num_classes:
+        if not labels.size:
+            raise ValueError("to_categorical: y is empty, so give num_classes.")
+        num_classes = int(labels.max()) + 1
+    outside = labels[(labels >= num_classes) | (labels < -num_classes)]  # negative ones count from the end
+    if outside.size:
+        raise ValueError(
+            f"to_categorical: y holds class number {outside[0]}, but num_classes={num_classes} allows 0 to "
+            f"{num_classes - 1}. Class numbers start at 0."
+        )
+    return np.eye(num_classes)[labels]
+
+
+def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
+    """`x` divided by its norm of the given order along `axis`, as a new array; vectors of norm 0 stay 0.
+
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    norm = np.linalg.norm(x, order, axis, keepdims=True)
+    return x / np.where(norm == 0, 1, norm)

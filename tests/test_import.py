@@ -1,0 +1,123 @@
+"""What `import gpukeras` costs and brings along."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpukeras
+
+ROOT = Path(__file__).parents[1]
+RUNS = 7
+BOUND = 2.5  # times `import numpy`
+PROGRAMS = {
+    "package": "import gpukeras",
+    "what a program uses": "from gpukeras.models import Sequential; from gpukeras.layers import Dense",
+    "backend": "from gpukeras import backend as K",
+}
+_TIMED = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+
+
+def fresh(code: str, **environ: str) -> str:
+    """What a new interpreter prints for `code`, with this checkout's package."""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment | environ)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", PROGRAMS.values(), ids=list(PROGRAMS))
+def test_import_time_beside_numpy(statement, tmp_path):
+    """Medians of interleaved runs, so that a busy machine slows both alike. NumPy's own import is counted in.
+
+    Both find their byte code compiled, as installed packages do.
+    """
+
+    def seconds(code):
+        return float(fresh(_TIMED.format(code), PYTHONPYCACHEPREFIX=str(tmp_path)))
+
+    seconds(statement), seconds("import numpy")
+    pairs = [(seconds("import numpy"), seconds(statement)) for _ in range(RUNS)]
+    numpy, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
+    print(f"{statement}: {ours * 1e3:.0f} ms, {ours / numpy:.2f} times import numpy ({numpy * 1e3:.0f} ms)")
+    assert ours < BOUND * numpy
+
+
+HEAVY = {
+    "cupy",
+    "h5py",
+    "tqdm",
+    "pandas",
+    "scipy",
+    "yaml",
+    "matplotlib",
+    "PIL",
+    "multiprocessing",
+    "concurrent.futures",
+}
+
+
+@pytest.mark.parametrize("statement", PROGRAMS.values(), ids=list(PROGRAMS))
+def test_heavy_modules_wait_until_they_are_needed(statement):
+    loaded = fresh(f"{statement}; print(*sys.modules)").split()
+    assert not HEAVY & set(loaded)
+
+
+def test_the_package_alone_loads_nothing():
+    loaded = fresh("before = set(sys.modules); import gpukeras; print(*(set(sys.modules) - before))").split()
+    assert set(loaded) <= {
+        "gpukeras",
+        "__future__",
+        "typing",
+        "re",
+        "collections",
+        "functools",
+        "operator",
+    } | {name for name in loaded if not name.startswith(("gpukeras.", "numpy"))}
+    assert "numpy" not in loaded
+
+
+def test_keras_names_at_the_root():
+    from gpukeras.layers import Input
+    from gpukeras.models import Model, Sequential
+
+    assert (gpukeras.Input, gpukeras.Model, gpukeras.Sequential) == (Input, Model, Sequential)
+
+
+def test_every_submodule_is_reached_by_attribute_and_listed():
+    names = {
+        module.name for module in pkgutil.iter_modules(gpukeras.__path__) if not module.name.startswith("_")
+    }
+    assert {"backend", "datasets", "device", "engine", "layers", "losses", "utils"} <= names
+    for name in names:
+        assert getattr(gpukeras, name).__name__ == f"gpukeras.{name}"
+    assert {*names, "Input", "Model", "Sequential", "config", "__version__"} <= set(dir(gpukeras))
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(AttributeError, match="no attribute 'Sequental'; did you mean 'Sequential'"):
+        _ = gpukeras.Sequental
+    with pytest.raises(ImportError):
+        from gpukeras import nothing_of_this_name  # noqa: F401
+
+
+def test_utils_reached_by_name():
+    from gpukeras import utils
+
+    for name in dir(utils):
+        assert getattr(utils, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'to_categoricl'"):
+        _ = utils.to_categoricl
+
+
+def test_version_is_the_packages():
+    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert declared and declared[1] == gpukeras.__version__
