@@ -42,6 +42,8 @@ class Sequential(Model):
     (None, 2)
     """
 
+    _default_epochs = 10
+
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
         self._disconnect()
@@ -71,8 +73,8 @@ class Sequential(Model):
             self._start(made.layer)
             return
         if not isinstance(layer, Layer):
-            hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) and issubclass(layer,
-                                                                                              Layer) else ""
+            is_class = isinstance(layer, type) and issubclass(layer, Layer)
+            hint = f"; write {layer.__name__}(...)" if is_class else ""
             raise TypeError(f"Sequential '{self.name}' is made of layers, but got {layer!r:.200}{hint}.")
         if self.outputs:
             result = layer(self.outputs[0])
@@ -172,8 +174,7 @@ class Sequential(Model):
             data = data[0]
         elif isinstance(data, dict) and len(data) == 1:
             data = next(iter(data.values()))
-        if not hasattr(data, "shape") and hasattr(data, "__getitem__") and hasattr(data,
-                                                                                   "__len__") and len(data):
+        if not hasattr(data, "shape") and not isinstance(data, dict) and hasattr(data, "__getitem__"):
             first = data[0]
             data = first[0] if isinstance(first, tuple) else data
         shape = getattr(data, "shape", None)

@@ -408,9 +408,10 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
-    """The optimizer that `serialize` described."""
+    """The optimizer that `serialize` described. The class name may have any case; as in Keras 2.0.9, it is in lower
+    case in `config` afterwards."""
     if config["class_name"].lower() in _CLASSES:
-        config = {**config, "class_name": config["class_name"].lower()}
+        config["class_name"] = config["class_name"].lower()
     return deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
                                     printable_module_name="optimizer")
 

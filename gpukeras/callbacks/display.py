@@ -13,6 +13,7 @@ from gpukeras.callbacks.base import Callback, skippable
 from gpukeras.callbacks.logs import Logs, as_logs
 from gpukeras.utils.generic_utils import can_redraw, draw_bar, format_value, time_per
 
+BAR_WIDTH = 30  # characters, where the terminal has room for them
 INTERVAL = 0.05  # seconds between two drawings at least, however often the loop asks
 
 
@@ -51,18 +52,18 @@ class Meter:
 
     def show(self, seen: int, text: str = "") -> None:
         """Draw the bar at `seen`, followed by `text`."""
+        # Some terminals say that they have 0 columns: they count as 80. Notebooks see to it themselves.
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        bar = "{bar}"
+        if columns is not None:
+            numbers = len(f"{self.total}/{self.total} [] - ETA: 00:00:00")
+            bar = f"{{bar:{max(1, min(BAR_WIDTH, columns - 1 - numbers - len(text)))}}}"
+        layout = f"{{n_fmt}}/{{total_fmt}} [{bar}] - ETA: {{remaining}}{{desc}}"
         if self._bar is None:
-            sizes: dict[str, int] = {}
-            width = ""  # a notebook chooses the width itself
-            if sys.stdout.isatty():
-                # Some terminals say that they have 0 columns and 0 lines: these become 80 and 24 here.
-                size = shutil.get_terminal_size()
-                sizes = {"ncols": size.columns, "nrows": size.lines}
-                width = ":30"
-            line = f"{{n_fmt}}/{{total_fmt}} [{{bar{width}}}] - ETA: {{remaining}}{{desc}}"
             self._bar = _bar_class()(total=self.total, file=sys.stdout, leave=False, ascii=".>=",
-                                     bar_format=line, mininterval=0, **sizes)
+                                     bar_format=layout, ncols=columns, nrows=columns and 24, mininterval=0)
             self._bar.start_t -= self.seconds  # the time left is reckoned from the true start
+        self._bar.bar_format, self._bar.ncols = layout, columns
         self._bar.n = seen if self.total is None else min(seen, self.total)
         self._bar.set_description_str(text, refresh=False)
         self._bar.refresh()
@@ -102,11 +103,11 @@ class ProgbarLogger(Callback):
         self.use_steps = count_mode == "steps"
         self.verbose = 0
         self.epochs: int | None = None
-        self.seen = 0
+        self.seen = 0  # what `on_batch_end` counted
         self.target: int | None = None
         self._meter: Meter | None = None
         self._title = ""
-        self._ticked = False
+        self._told = 0  # what `tick` was last told
         self._sums: dict[str, list[float]] = {}  # name -> [sum over what was counted, count]
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -119,7 +120,7 @@ class ProgbarLogger(Callback):
         """Print the heading."""
         self.close()
         self.seen = 0
-        self._ticked = False
+        self._told = 0
         self._sums = {}
         self._title = f"Epoch {epoch + 1}/{self.epochs}"
         self.target = self.params.get("steps" if self.use_steps else "samples")
@@ -130,17 +131,14 @@ class ProgbarLogger(Callback):
     def tick(self, seen: int, read_logs: Callable[[], Mapping[str, Any]]) -> None:
         """Move the bar to `seen` samples (or steps) of this epoch; `read_logs` gives the averages so far,
         and is called only if something is drawn. For loops that leave out the batch hooks."""
-        self._ticked = True
-        self.seen = seen
+        self._told = seen
         if self._meter is not None and self._meter.due():
             self._meter.show(seen, self._results(read_logs()))
 
     @skippable
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Count a batch, for loops that call this instead of `tick`."""
+        """Count a batch, and draw for loops that never call `tick`."""
         logs = as_logs(logs)
-        if self._ticked or self._meter is None:
-            return
         count = 1 if self.use_steps else logs.get("size", 0)
         self.seen += count
         for name in self.params["metrics"]:
@@ -148,7 +146,7 @@ class ProgbarLogger(Callback):
                 entry = self._sums.setdefault(name, [0.0, 0])
                 entry[0] += logs[name] * count
                 entry[1] += count
-        if self._meter.due():
+        if not self._told and self._meter is not None and self._meter.due():
             self._meter.show(self.seen, self._results(self._averages()))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -158,8 +156,7 @@ class ProgbarLogger(Callback):
             return
         self.close()
         results = self._results(Logs({**self._averages(), **(logs or {})}))
-        seen = self.target if self._ticked or not self.seen else self.seen
-        seen = self.seen if seen is None else seen
+        seen = self.seen or self.target or self._told  # an epoch nobody counted is taken to be complete
         if self.verbose == 2:
             print(f" - {meter.seconds:.0f}s{results}", flush=True)
         elif self.verbose == 1 and meter.live:

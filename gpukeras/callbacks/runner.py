@@ -75,7 +75,7 @@ class CallbackList:
             logs.update(shared)
 
     def _wanting(self, hook: str) -> list[Any]:
-        """The callbacks that do something of their own at a hook; looked up once for the calls of one epoch."""
+        """The callbacks that do something of their own at a hook, looked up once an epoch."""
         if hook not in self._wanted:
             self._wanted[hook] = [callback for callback in self.callbacks if wants(callback, hook)]
         return self._wanted[hook]

@@ -135,11 +135,11 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
     """Raises ValueError unless all arrays have the same number of samples."""
     lengths = []
     for what, arrays in (("input arrays (x)", inputs), ("target arrays (y)", targets),
-                         ("sample_weight arrays", weights or [])):
-        found = [x.shape[0] for x in arrays or [] if x is not None]
+                         ("sample_weight arrays", [] if weights is None else [w for w in weights if w is not None])):
+        found = [0] if arrays is None else [0 if a is None else a.shape[0] for a in arrays]
         if len(set(found)) > 1:
             raise ValueError(f"All {what} should have the same number of samples. Got array shapes: "
-                             f"{[x.shape for x in arrays or [] if x is not None]}")
+                             f"{[None if a is None else a.shape for a in arrays]}")
         lengths.append(found[0] if found else None)
     x, y, w = lengths
     if y is not None and x is not None and x != y:
@@ -148,9 +148,10 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
     if w is not None and y is not None and w != y:
         raise ValueError(f"Sample_weight arrays should have the same number of samples as target arrays. Got {y} target "
                          f"samples and {w} weights.")
-    if x == 0 or (x is None and y == 0):
-        raise ValueError("There is no data: the arrays have 0 samples. "
-                         f"Got array shapes: {[x.shape for x in inputs if x is not None]}")
+    shapes = [a.shape for a in (*(inputs if x == 0 and inputs is not None else ()),
+                                *(targets if y == 0 and targets is not None else ())) if a is not None]
+    if shapes:
+        raise ValueError(f"There is no data: the arrays have 0 samples. Got array shapes: {shapes}")
 
 
 def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any]) -> None:
@@ -188,8 +189,8 @@ def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:
         return value
     if isinstance(value, dict):
         for key in value:
-            if key not in names:
-                raise unknown_name(f"output in {what}", key, names)
+            if isinstance(key, str) and key not in names:
+                warnings.warn(f"{unknown_name(f'output in {what}', key, names)} It is left out.", stacklevel=4)
         return [value.get(name) for name in names]
     raise TypeError(f"The model has several outputs, so `{what}` should be either a list or a dict by output name. "
                     f"Provided: {_brief(value)}")
@@ -267,7 +268,8 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     if arrays is None:
         return [None]
     if isinstance(arrays, list):
-        return [None if x is None else slice_arrays(x, start, stop) for x in arrays]
+        return [None if x is None else x[start:stop] if not hasattr(start, "__len__") else slice_arrays(x, start)
+                for x in arrays]
     if hasattr(start, "__len__"):
         # HDF5 data sets take lists only
         return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]

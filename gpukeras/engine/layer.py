@@ -312,8 +312,8 @@ class Layer(Called, Connected):
 
     def _declared_shapes(self, input_shape: Any) -> list[tuple[int | None, ...]] | None:
         """What `compute_output_shape` says, or None for a class that leaves it to what `call` returns."""
-        if type(self).compute_output_shape is Layer.compute_output_shape and not hasattr(self,
-                                                                                         "get_output_shape_for"):
+        silent = type(self).compute_output_shape is Layer.compute_output_shape
+        if silent and not hasattr(self, "get_output_shape_for"):
             return None
         return as_shape_list(self.compute_output_shape(input_shape))
 

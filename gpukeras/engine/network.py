@@ -49,11 +49,9 @@ class Network(Layer):
         self.layers_by_depth = self._graph.layers_by_depth
         self.nodes_by_depth = self._graph.nodes_by_depth
         self.container_nodes = self._graph.node_keys
-        ends = [history_of(x) for x in self.inputs], [history_of(x) for x in self.outputs]
-        self.input_layers, self.input_layers_node_indices, self.input_layers_tensor_indices = map(list,
-                                                                                                  zip(*ends[0]))
-        self.output_layers, self.output_layers_node_indices, self.output_layers_tensor_indices = map(list,
-                                                                                                     zip(*ends[1]))
+        self.input_layers, self.input_layers_node_indices, self.input_layers_tensor_indices = _places(inputs)
+        self.output_layers, self.output_layers_node_indices, self.output_layers_tensor_indices = _places(
+            outputs)
         self.input_names = [layer.name for layer in self.input_layers]
         self.output_names = [layer.name for layer in self.output_layers]
         self.internal_input_shapes = shapes_of(self.inputs)
@@ -303,11 +301,11 @@ class Network(Layer):
     # description
 
     def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None,
-                print_fn: Callable[[str], Any] | None = None) -> None:
+                print_fn: Callable[[str], Any] = print) -> None:
         """Prints the layers, their output shapes and numbers of parameters, line by line with `print_fn`."""
         from ..utils.layer_utils import print_summary
 
-        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn or print)
+        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
 
     def get_config(self) -> dict[str, Any]:
         """Layers and connections as plain data, in Keras 2.0.9's layout."""
@@ -333,6 +331,11 @@ class Network(Layer):
         from .serialization import model_as_yaml
 
         return model_as_yaml(self, **kwargs)
+
+
+def _places(tensors: Sequence[Any]) -> Iterable[list[Any]]:
+    """The layers that made the tensors, the numbers of their calls, and of their outputs: three lists."""
+    return (list(part) for part in zip(*map(history_of, tensors)))
 
 
 def _shapes_through(node: Node, came: list[Any]) -> list[Any]:

@@ -45,8 +45,8 @@ def network_config(network: Network) -> dict[str, Any]:
             if network._node_key(layer, i) in network.container_nodes and node.inbound_layers:
                 kwargs = _plain_arguments(layer, node.arguments)
                 calls.append([[giver.name, number.get(network._node_key(giver, index), 0), tensor, kwargs]
-                              for giver, index, tensor in zip(node.inbound_layers, node.node_indices,
-                                                              node.tensor_indices)
+                              for giver, index, tensor
+                              in zip(node.inbound_layers, node.node_indices, node.tensor_indices)
                               if giver is not None and index is not None])
         return calls
 

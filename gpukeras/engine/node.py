@@ -103,8 +103,7 @@ def as_shape_list(shape: Any) -> list[tuple[int | None, ...]]:
     >>> as_shape_list((None, 3)), as_shape_list([None, 3]), as_shape_list([(None, 3), (None, 4)])
     ([(None, 3)], [(None, 3)], [(None, 3), (None, 4)])
     """
-    several = isinstance(shape, (list, tuple)) and len(shape) > 0 and all(isinstance(s, (list, tuple))
-                                                                          for s in shape)
+    several = len(shape) > 0 and all(isinstance(s, (list, tuple)) for s in shape)
     return [tuple(None if d is None else int(d) for d in s) for s in (shape if several else [shape])]
 
 

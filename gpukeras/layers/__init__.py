@@ -24,7 +24,8 @@ from .reshaping import Flatten, Permute, RepeatVector, Reshape
 __all__ = ["Activation", "ActivityRegularization", "AlphaDropout", "Dense", "Dropout", "ELU", "Flatten",
            "GaussianDropout", "GaussianNoise", "Input", "InputLayer", "InputSpec", "Lambda", "Layer",
            "LeakyReLU", "Masking", "PReLU", "Permute", "ReLU", "RepeatVector", "Reshape", "Softmax",
-           "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "deserialize", "serialize"]
+           "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "deserialize",
+           "serialize"]
 
 
 

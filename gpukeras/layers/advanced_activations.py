@@ -62,7 +62,7 @@ class PReLU(Layer):
         self.input_spec = InputSpec(ndim=len(input_shape), axes=own if shared else {})
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         """The activation of the inputs."""
         return K.relu(inputs) - self.alpha * K.relu(-inputs)
 
@@ -97,7 +97,7 @@ class ThresholdedReLU(Layer):
         self.supports_masking = True
         self.theta = float(K.cast_to_floatx(theta))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         """The activation of the inputs."""
         return inputs * K.cast(K.greater(inputs, self.theta), K.dtype(inputs))
 

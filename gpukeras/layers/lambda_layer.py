@@ -56,8 +56,7 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(f"Lambda '{self.name}' needs a function, got {function!r:.200}.")
-        if output_shape is not None and not callable(output_shape) and not isinstance(output_shape,
-                                                                                      (tuple, list)):
+        if not (output_shape is None or callable(output_shape) or isinstance(output_shape, (tuple, list))):
             raise TypeError(f"Lambda '{self.name}': output_shape must be a tuple, a list or a function, got "
                             f"{output_shape!r}.")
         self.function = function

@@ -118,9 +118,8 @@ class _SpatialDropout(Dropout):
     @renamed_arguments(p="rate", dim_ordering="data_format")
     def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(rate, **kwargs)
-        self.data_format = K.normalize_data_format(
-            {"tf": "channels_last", "th": "channels_first", "default": None}.get(data_format or "default",
-                                                                                 data_format))
+        keras1 = {"tf": "channels_last", "th": "channels_first", "default": None}
+        self.data_format = K.normalize_data_format(keras1.get(data_format or "default", data_format))
         self.input_spec = InputSpec(ndim=self._rank)
 
     def _get_noise_shape(self, inputs: Any) -> Any:

@@ -75,9 +75,8 @@ class Reshape(Layer):
     def call(self, inputs: Any) -> Any:
         """The inputs with samples of the target shape."""
         target = self.compute_output_shape(K.int_shape(inputs))[1:]
-        free = None in target
-        return K.reshape(inputs, (K.shape(inputs)[0] if free else -1, *(-1 if d is None else d
-                                                                        for d in target)))
+        batch = K.shape(inputs)[0] if None in target else -1  # only one size may be left open
+        return K.reshape(inputs, (batch, *(-1 if d is None else d for d in target)))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

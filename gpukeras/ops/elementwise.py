@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..device import xp
@@ -156,6 +157,11 @@ def where(condition: Any, x: Any, y: Any) -> Tensor:
     return op("where", cast(as_tensor(condition), "bool"), x, y)
 
 
+def _keyword_out(ufunc: Any) -> Any:
+    """The body of a ufunc that NumPy wants `out` by name for."""
+    return lambda ins, out: [(partial(ufunc, out=out), tuple(ins))]
+
+
 def _sigmoid(ins: Sequence[Any], out: Any) -> list[Call]:
     return [(xp.negative, (ins[0], out)), (xp.exp, (out, out)), (xp.add, (out, 1, out)), (xp.reciprocal, (out, out))]
 
@@ -194,9 +200,9 @@ row("floor_divide", xp.floor_divide, "floor({0} / {1})")
 row("mod", xp.remainder, "({0} - {1} * floor({0} / {1}))",
     lambda g, y, a, b: (g, -(g * op("floor_divide", a, b))))
 row("power", xp.power, "pow({0}, {1})", _power_gradient)
-row("maximum", xp.maximum, "({0} > {1} || {0} != {0} ? {0} : {1})",
+row("maximum", _keyword_out(xp.maximum), "({0} > {1} || {0} != {0} ? {0} : {1})",
     lambda g, y, a, b: (mask(g, greater_equal(a, b)), mask(g, less(a, b))))
-row("minimum", xp.minimum, "({0} < {1} || {0} != {0} ? {0} : {1})",
+row("minimum", _keyword_out(xp.minimum), "({0} < {1} || {0} != {0} ? {0} : {1})",
     lambda g, y, a, b: (mask(g, less_equal(a, b)), mask(g, greater(a, b))))
 row("negative", xp.negative, "-{0}", lambda g, y, x: [-g])
 row("absolute", xp.absolute, "abs({0})", lambda g, y, x: [g * sign(x)])
@@ -221,7 +227,7 @@ row("sigmoid_gradient", _sigmoid_gradient_calls, "{0} * {1} * (1 - {1})",
 row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], 0, out))], "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
     lambda g, y, x: [g * sigmoid(x)])
 row("softsign", _softsign, "{0} / (1 + abs({0}))", lambda g, y, x: [g / square(abs(x) + 1)], in_place=())
-row("relu", lambda ins, out: [(xp.maximum, (ins[0], 0, out))], "({0} > 0 || {0} != {0} ? {0} : 0)",
+row("relu", lambda ins, out: [(partial(xp.maximum, out=out), (ins[0], 0))], "({0} > 0 || {0} != {0} ? {0} : 0)",
     lambda g, y, x: [mask(g, greater(y, 0))])
 row("mask", lambda ins, out: [(xp.multiply, (ins[1], ins[0], out))], "({0} ? {1} : 0)",
     lambda g, y, keep, x: (None, mask(g, keep)), in_place=(1,))

@@ -45,8 +45,8 @@ def test_layout_of_2_0_9():
     assert config["config"]["output_layers"] == [["mixed", 0, 0], ["shared", 1, 0]]
 
 
-@pytest.mark.parametrize(("write", "read"), [(Model.to_json, model_from_json), (Model.to_yaml,
-                                                                                model_from_yaml)])
+@pytest.mark.parametrize(("write", "read"),
+                         [(Model.to_json, model_from_json), (Model.to_yaml, model_from_yaml)])
 def test_text_there_and_back(write, read):
     if read is model_from_yaml:
         pytest.importorskip("yaml")

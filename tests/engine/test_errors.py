@@ -96,9 +96,8 @@ TABLE = [
      ["layer 'sum'", "(None, 3) and (None, 5)", "'b'"]),
     ("unknown sizes", lambda: Dense(2, name="fc")(Input(shape=(None,))), ValueError,
      ["'fc'", "'kernel'", "(None, 2)", "input_shape"]),
-    ("flatten unknown", lambda: Flatten(name="flat")(Input(shape=(None, 3))), ValueError, ["'flat'", "(None, "
-                                                                                                     "None, "
-                                                                                                     "3)"]),
+    ("flatten unknown", lambda: Flatten(name="flat")(Input(shape=(None, 3))), ValueError,
+     ["'flat'", "(None, None, 3)"]),
     ("reshape", lambda: Reshape((2, 2), name="r")(vectors()), ValueError, ["'r'", "(3,)", "(2, 2)"]),
     ("two free sizes", lambda: Reshape((-1, -1), name="r"), ValueError, ["'r'", "more than one -1"]),
     ("permutation", lambda: layers.Permute((0, 1), name="p"), ValueError, ["'p'", "1..2"]),
@@ -118,8 +117,8 @@ TABLE = [
     ("count before build", lambda: Dense(2, name="fc").count_params(), RuntimeError, ["'fc'", "fc.build("]),
     ("never called", lambda: Dense(2, name="fc").get_input_at(0), RuntimeError,
      ["'fc' has never been called"]),
-    ("no such node", lambda: vectors()._keras_history[0].get_output_at(4), ValueError, ["node 4", "1 "
-                                                                                                  "inbound"]),
+    ("no such node", lambda: vectors()._keras_history[0].get_output_at(4), ValueError,
+     ["node 4", "1 inbound"]),
     ("no output yet", lambda: Dense(2, name="fc").output, AttributeError, ["'fc' is not connected"]),
     ("no return", no_return, TypeError, ["'f'", "Forgetful", "NoneType", "return"]),
     ("no super().__init__", no_init, RuntimeError, ["Hasty", "super().__init__()"]),

@@ -7,7 +7,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.engine import InputSpec
-from gpukeras.layers import Dense, Input, Layer, Masking, deserialize, serialize
+from gpukeras.layers import Dense, Input, Lambda, Layer, Masking, deserialize, serialize
 from gpukeras.models import Model, Sequential, model_from_json
 
 
@@ -195,3 +195,24 @@ def test_serialize_is_class_and_config():
     assert serialize(layer) == {"class_name": "Dense", "config": layer.get_config()}
     assert deserialize(serialize(layer)).get_config() == layer.get_config()
     assert InputSpec(shape=(None, 3)).ndim == 2 and "ndim=2" in repr(InputSpec(ndim=2))
+
+
+def test_a_variational_autoencoder_in_the_style_of_the_time():
+    """A Lambda that closes over other layers' tensors, and a layer whose loss is the model's only one."""
+    x = Input(shape=(6,))
+    mean, spread = Dense(2)(x), Dense(2)(x)
+    z = Lambda(lambda t: mean + K.exp(spread / 2) * 0.1 * t, output_shape=(2,))(mean)
+    decoded = Dense(6, activation="sigmoid")(z)
+
+    class Objective(Layer):
+        def call(self, inputs):
+            given, made = inputs
+            divergence = -0.5 * K.sum(1 + spread - K.square(mean) - K.exp(spread), axis=-1)
+            self.add_loss(K.mean(K.sum(K.square(given - made), axis=-1) + divergence), inputs=inputs)
+            return given
+
+    model = Model(x, Objective()([x, decoded]))
+    model.compile("adam", loss=None)
+    data = np.random.RandomState(0).uniform(size=(32, 6))
+    history = model.fit(data, verbose=0, epochs=3)
+    assert history.history["loss"][-1] < history.history["loss"][0]

@@ -1,4 +1,4 @@
-"""The kernels of softmax_crossentropy.cu, run on the CPU, against plain NumPy in float64."""
+"""The kernels of softmax_crossentropy.cu, on the CPU and on the GPU if there is one, against NumPy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
+from gpukeras import device
 from gpukeras.device import kernel_source
 from tests.kernels.on_cpu import CpuModule
+from tests.kernels.on_gpu import GpuModule
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ compiles the kernels for the CPU")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="g++ compiles the kernels for the CPU"
+)
+PLACES = [pytest.param("cpu", marks=needs_compiler), *(["gpu"] if device.NAME == "cupy" else [])]
 BLOCKS = (1, 8, 128)
 SHAPES = [(1, 1), (3, 10), (5, 8), (2, 129), (4, 1000)]
 TYPES = {"f32": np.float32, "f64": np.float64}
@@ -18,8 +23,15 @@ LABELS = {"i32": np.int32, "i64": np.int64}
 TOLERANCE = {"f32": 2e-6, "f64": 1e-14}
 
 
+@pytest.fixture(scope="module", params=PLACES)
+def place(request):
+    return request.param
+
+
 @pytest.fixture(scope="module", params=BLOCKS, ids=lambda block: f"block{block}")
-def module(request, tmp_path_factory):
+def module(place, request, tmp_path_factory):
+    if place == "gpu":
+        return GpuModule("softmax_crossentropy", request.param)
     return CpuModule(kernel_source("softmax_crossentropy"), tmp_path_factory.mktemp("cpu"), request.param)
 
 
@@ -114,6 +126,7 @@ def test_class_number_out_of_range_is_nan(module, wrong):
     assert np.isfinite(loss[1]) and np.isfinite(dx[1]).all()
 
 
+@needs_compiler
 @pytest.mark.parametrize("barrier", range(3))
 def test_the_harness_sees_a_missing_barrier(tmp_path, barrier):
     """Each __syncthreads of the reduction is needed: without any one of them the numbers are wrong."""
@@ -129,6 +142,7 @@ def test_the_harness_sees_a_missing_barrier(tmp_path, barrier):
     assert not np.allclose(y, softmax(x), rtol=1e-12, atol=0)
 
 
+@needs_compiler
 def test_the_harness_sees_a_barrier_in_a_branch(tmp_path):
     source = (
         'extern "C" __global__ void half(int* x) { if (threadIdx.x < BLOCK / 2) __syncthreads(); x[0] = 1; }'

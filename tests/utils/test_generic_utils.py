@@ -281,7 +281,7 @@ def test_progbar_redraws_in_place_and_ends_the_line(monkeypatch):
     assert first.startswith("2/4 [=>..] - ETA: ")
     assert " - loss: 0.5000" in first
     assert second.startswith("4/4 [====] - 0s ")
-    assert "us/step - loss: 1.0000" in second
+    assert "s/step - loss: 1.0000" in second
     assert second.endswith("\n")
 
 
