@@ -1,7 +1,8 @@
 """Initial values of weights: an initializer is called with a shape and returns a NumPy array.
 
-Random ones draw from NumPy's global state, so that ``np.random.seed(7)`` at the top of a program repeats its
-weights, or from a generator of their own if they are given a `seed`: then every call gives the same values.
+Random ones draw a seed from NumPy's global state, so that ``np.random.seed(7)`` at the top of a program repeats its
+weights, or take the `seed` they are given: then every call gives the same values. A seed gives the values that Keras 2
+on TensorFlow 1 got of it (see ops/philox.py), so old programs start from their old weights.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras import backend as K
+from gpukeras.ops import philox
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
 
 # A normal distribution cut at two standard deviations has this much of its standard deviation left.
@@ -36,25 +38,25 @@ class Initializer:
         return cls(**{key: value for key, value in config.items() if key != "dtype"})
 
 
-def _generator(seed: int | None) -> Any:
-    """Where to draw from: NumPy's global state, or a fresh one for a seed."""
-    return np.random if seed is None else np.random.RandomState(seed)
-
-
 def _cast(values: np.ndarray, dtype: str | None) -> np.ndarray:
     """The values in the asked type."""
     return np.asarray(values, dtype=dtype or K.floatx())
 
 
-def _truncated_normal(seed: int | None, shape: Sequence[int], mean: float, stddev: float) -> np.ndarray:
-    """Normal values, drawn again where they lie more than two standard deviations from the mean."""
-    draw = _generator(seed)
-    values = np.asarray(draw.normal(size=tuple(shape)))
-    outside = np.abs(values) > 2.0
-    while outside.any():
-        values[outside] = draw.normal(size=int(outside.sum()))
-        outside = np.abs(values) > 2.0
-    return mean + stddev * values
+def _draw(numbers: Callable[[int, int], np.ndarray], seed: int | None, shape: Sequence[int], scale: float,
+          shift: float, dtype: str | None) -> np.ndarray:
+    """Random numbers times `scale` plus `shift`, in float32 arithmetic like the original's.
+
+    Without a seed, one is drawn from NumPy's global state: just one number for each weight, as Keras 2 does, so
+    that what a program draws after building its model is the same too.
+    """
+    size = math.prod(shape)
+    seed = int(np.random.randint(10_000_000)) if seed is None else int(seed)
+    return _cast((numbers(size, seed) * np.float32(scale) + np.float32(shift)).reshape(tuple(shape)), dtype)
+
+
+def _uniform(seed: int | None, shape: Sequence[int], low: float, high: float, dtype: str | None) -> np.ndarray:
+    return _draw(philox.uniform, seed, shape, np.float32(high) - np.float32(low), low, dtype)
 
 
 class Zeros(Initializer):
@@ -101,7 +103,7 @@ class RandomNormal(Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        return _cast(_generator(self.seed).normal(self.mean, self.stddev, tuple(shape)), dtype)
+        return _draw(philox.normal, self.seed, shape, self.stddev, self.mean, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
@@ -116,7 +118,7 @@ class RandomUniform(Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        return _cast(_generator(self.seed).uniform(self.minval, self.maxval, tuple(shape)), dtype)
+        return _uniform(self.seed, shape, self.minval, self.maxval, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
@@ -129,7 +131,7 @@ class TruncatedNormal(RandomNormal):
     """
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        return _cast(_truncated_normal(self.seed, shape, self.mean, self.stddev), dtype)
+        return _draw(philox.truncated_normal, self.seed, shape, self.stddev, self.mean, dtype)
 
 
 class VarianceScaling(Initializer):
@@ -169,13 +171,13 @@ class VarianceScaling(Initializer):
         variance = self.scale / max(1.0, units)
         if self.distribution == "uniform":
             limit = math.sqrt(3 * variance)
-            return _cast(_generator(self.seed).uniform(-limit, limit, tuple(shape)), dtype)
+            return _uniform(self.seed, shape, -limit, limit, dtype)
         stddev = math.sqrt(variance)
         if self.distribution == "untruncated_normal":
-            return _cast(_generator(self.seed).normal(0.0, stddev, tuple(shape)), dtype)
+            return _draw(philox.normal, self.seed, shape, stddev, 0.0, dtype)
         if self.distribution == "truncated_normal":
             stddev /= TRUNCATED_STD
-        return _cast(_truncated_normal(self.seed, shape, 0.0, stddev), dtype)
+        return _draw(philox.truncated_normal, self.seed, shape, stddev, 0.0, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self.seed}
@@ -193,7 +195,8 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs a shape of at least 2 dimensions, got {tuple(shape)}.")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        values = _generator(self.seed).normal(size=(rows, columns))
+        draw: Any = np.random if self.seed is None else np.random.RandomState(self.seed)  # as Keras 2: the matrix itself is drawn here
+        values = draw.normal(size=(rows, columns))
         left, _, right = np.linalg.svd(values, full_matrices=False)
         matrix = left if left.shape == (rows, columns) else right
         return _cast(self.gain * matrix.reshape(tuple(shape)), dtype)

@@ -78,9 +78,9 @@ class Optimizer:
         grads = K.gradients(loss, list(params))
         for p, g in zip(params, grads):
             if g is None:
-                raise ValueError(f"the loss does not depend on the weight '{p.name}' of shape {p.shape} (or only through "
-                                 "an op without derivative, such as K.argmax or K.round): set trainable=False on its "
-                                 "layer, or use the weight in the loss")
+                raise ValueError(f"the loss does not depend on the weight '{p.name}' of shape {p.shape} (or only "
+                                 "through an op without derivative, such as K.argmax or K.round): set "
+                                 "trainable=False on its layer, or use the weight in the loss")
         return grads
 
     def _clip(self, grads: list[Tensor]) -> list[Tensor]:
@@ -97,8 +97,8 @@ class Optimizer:
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the state from a list of arrays, as `get_weights` returns them."""
         if len(weights) != len(self.weights):
-            raise ValueError(f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}; build the "
-                             "training function first (fit, or model._make_train_function())")
+            raise ValueError(f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}; build "
+                             "the training function first (fit, or model._make_train_function())")
         for v, value in zip(self.weights, weights):
             if tuple(v.shape) != np.shape(value):
                 raise ValueError(f"optimizer state '{v.name}' has shape {v.shape}, got {np.shape(value)}")
@@ -429,5 +429,6 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer of it")
+        raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
+                        " of it")
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")

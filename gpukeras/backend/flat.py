@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..graph import Tensor, Variable
+from ..graph import Tensor, Variable, size_of
 from .shapes import concatenate, flatten, reshape
 from .tensors import Update, update
 
@@ -27,9 +27,10 @@ class Flat:
 
     def __init__(self, variables: Sequence[Variable]):
         self.variables = list(variables)
-        sizes = [int(np.prod(v.shape)) for v in self.variables]
+        sizes = [size_of(v.shape) for v in self.variables]
         self._bounds = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-        self._owner = self._shared_owner() or self._move()
+        owner = self._shared_owner()
+        self._owner = self._move() if owner is None else owner
 
     @property
     def value(self) -> Tensor:
@@ -65,7 +66,7 @@ class Flat:
         owner = self.variables[0].storage
         if owner is self.variables[0] or owner.ndim != 1 or owner.shape[0] != self._bounds[-1]:
             return None
-        for v, start, stop in zip(self.variables, self._bounds[:-1], self._bounds[1:]):
+        for v, start in zip(self.variables, self._bounds):
             if v.storage is not owner or v.offset != start:
                 return None
         return owner

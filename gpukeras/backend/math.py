@@ -7,11 +7,41 @@ from typing import Any
 import numpy as np
 
 from ..graph import Tensor
-from ..ops import convert, elementwise as e, indexing, linalg, reduce as r
+from ..ops import convert, indexing
+from ..ops import elementwise as e
+from ..ops import reduce as r
 from ..ops.elementwise import (
-    ceil, cos, cosh, equal, erf, exp, expm1, floor, greater, greater_equal, is_inf, is_nan, less, less_equal, log,
-    log1p, logical_and, logical_not, logical_or, maximum, minimum, not_equal, sign, sin, sinh, sqrt as _sqrt, square,
-    tan, where,
+    ceil,
+    cos,
+    cosh,
+    equal,
+    erf,
+    exp,
+    expm1,
+    floor,
+    greater,
+    greater_equal,
+    is_inf,
+    is_nan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    not_equal,
+    sign,
+    sin,
+    sinh,
+    square,
+    tan,
+    where,
+)
+from ..ops.elementwise import (
+    sqrt as _sqrt,
 )
 from ..ops.linalg import batch_dot, dot
 from ..ops.reduce import logsumexp, mean, std, var

@@ -63,7 +63,7 @@ def in_test_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
     return in_train_phase(alt, x, training)
 
 
-def relu(x: Any, alpha: float = 0.0, max_value: float | None = None) -> Tensor:
+def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None) -> Tensor:
     """max(x, 0), with slope `alpha` below 0, not above `max_value`."""
     x = convert.as_tensor(x)
     y = e.relu(x)

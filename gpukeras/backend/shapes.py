@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor, apply, canonical_axes
+from ..graph import Tensor, apply, canonical_axes, size_of
 from ..ops import convert
 from ..ops import shape as s
-from ..ops.shape import concatenate, expand_dims, reshape, squeeze, stack
+from ..ops.joining import concatenate, stack
+from ..ops.shape import expand_dims, reshape, squeeze
 
 __all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "permute_dimensions", "repeat",
            "repeat_elements", "reshape", "reverse", "squeeze", "stack", "tile", "transpose"]
@@ -38,7 +39,7 @@ def batch_flatten(x: Tensor) -> Tensor:
     rest = t.shape[1:]
     if None in rest:
         return reshape(t, [s.shape_of(t)[0], -1])
-    return reshape(t, [-1, int(np.prod(rest))])
+    return reshape(t, [-1, size_of(rest)])
 
 
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Tensor:
@@ -57,7 +58,7 @@ def repeat(x: Tensor, n: int) -> Tensor:
 def tile(x: Tensor, n: Any) -> Tensor:
     """The whole tensor n times, along each axis (a list of counts) or the last ones."""
     t = convert.as_tensor(x)
-    counts = [n] if isinstance(n, (int, np.integer)) else list(n)
+    counts: list[int] = [int(n)] if isinstance(n, (int, np.integer)) else [int(v) for v in n]
     if len(counts) > t.ndim:
         raise ValueError(f"tile: {len(counts)} counts for a tensor of shape {t.shape}")
     return s.tile(t, [1] * (t.ndim - len(counts)) + counts)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Placeholder, Tensor, Variable
 from ..graph import constant as graph_constant
-from ..ops import control, convert, random
+from ..ops import control, convert, philox, random
 from ..ops import shape as shapes
 from .settings import floatx
 
@@ -189,18 +189,20 @@ def identity(x: Any, name: str | None = None) -> Tensor:
 
 def random_uniform_variable(shape: Sequence[int], low: float, high: float, dtype: str | None = None,
                             name: str | None = None, seed: int | None = None) -> Variable:
-    """A variable drawn from [low, high) with NumPy's random state, or one seeded with `seed`."""
-    return variable(_state(seed).uniform(low, high, tuple(shape)), dtype, name)
+    """A variable drawn from [low, high) with `seed`, or with a seed drawn from NumPy's global state."""
+    values = philox.uniform(int(np.prod(shape)), _variable_seed(seed))
+    return variable((values * np.float32(high - low) + np.float32(low)).reshape(tuple(shape)), dtype, name)
 
 
 def random_normal_variable(shape: Sequence[int], mean: float, scale: float, dtype: str | None = None,
                            name: str | None = None, seed: int | None = None) -> Variable:
-    """A variable drawn from a normal distribution with NumPy's random state, or one seeded with `seed`."""
-    return variable(_state(seed).normal(mean, scale, tuple(shape)), dtype, name)
+    """A normal variable drawn with `seed`, or with a seed drawn from NumPy's global state."""
+    values = philox.normal(int(np.prod(shape)), _variable_seed(seed))
+    return variable((values * np.float32(scale) + np.float32(mean)).reshape(tuple(shape)), dtype, name)
 
 
-def _state(seed: int | None) -> Any:
-    return np.random if seed is None else np.random.RandomState(seed)
+def _variable_seed(seed: int | None) -> int:
+    return int(np.random.randint(100_000_000)) if seed is None else int(seed)
 
 
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,

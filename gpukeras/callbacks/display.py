@@ -181,7 +181,7 @@ class ProgbarLogger(Callback):
     def _results(self, logs: Mapping[str, Any]) -> str:
         """The metrics among the logs as ' - name: value' pieces, in the training's order."""
         names = [name for name in self.params["metrics"] if name in logs]
-        return "".join(f" - {name}: {format_value(logs[name])}" for name in names)
+        return "".join(f" - {name}: {format_value(logs[name], self.verbose)}" for name in names)
 
 
 class progress:

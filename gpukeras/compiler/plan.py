@@ -10,7 +10,7 @@ import numpy as np
 
 from ..graph import Spec, Variable, ViewOp
 from ..ops.control import Identity
-from ..ops.shape import Concatenate
+from ..ops.joining import Concatenate
 from .fuse import Fused
 from .ir import Step, Value, contiguous, is_view, needed, replace, root
 
@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """The place of a value that is written straight into a concatenation."""
 
     whole: Value
-    index: int
+    number: int
 
 
 class Plan:

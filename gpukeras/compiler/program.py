@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..graph import Call, Spec, Tensor, Variable, ViewOp
+from ..graph import Call, Spec, Tensor, Variable, ViewOp, size_of
 from .fuse import fuse
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
@@ -80,7 +80,7 @@ class Program:
         return self._cut(self.plan.offsets[v], v.shape, v.dtype)
 
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        size = size_of(tuple(shape)) * np.dtype(dtype).itemsize
         return self._memory[offset:offset + size].view(dtype).reshape(shape)
 
 

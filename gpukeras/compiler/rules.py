@@ -14,8 +14,9 @@ from ..graph import Op, is_float
 from ..ops import softmax as sm
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
+from ..ops.joining import Concatenate
 from ..ops.reduce import Reduce
-from ..ops.shape import BroadcastTo, Concatenate, DropAxes, InsertAxes, Reshape, Slice, Transpose
+from ..ops.shape import BroadcastTo, DropAxes, InsertAxes, Reshape, Slice, Transpose
 from .ir import Value
 
 Make = Callable[..., Value]
@@ -186,7 +187,7 @@ def _softmax_gradient(make: Make, op: sm.SoftmaxGradient, ins: Sequence[Value]) 
     g, p = ins
     if not _made_by(p, sm.Softmax()) or g.step is None or g.step.ins[1:2] != (p,):
         return None
-    outer, _, target = (*g.step.ins, None)[:3]
+    outer, target = g.step.ins[0], g.step.ins[-1]
     if isinstance(g.step.op, sm.CrossentropyGradient) and target.shape == p.shape:
         return make(sm.SoftmaxCrossentropyGradient(), outer, p, target)
     if isinstance(g.step.op, sm.SparseCrossentropyGradient):

@@ -111,7 +111,7 @@ def _shown(shape: Any) -> str:
 
 def _rank_hint(have: tuple[int, ...], want: Any) -> str:
     if len(have) == len(want) - 1:
-        return (f"; for one sample, add the batch axis: x[None]; for a missing channel axis: x[..., None]"
+        return ("; for one sample, add the batch axis: x[None]; for a missing channel axis: x[..., None]"
                 if want[-1] == 1 else "; for one sample, add the batch axis: x[None]")
     return ""
 

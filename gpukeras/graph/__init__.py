@@ -6,6 +6,8 @@ from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Op, ViewOp
 from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
 from .tensor import OPERATORS, Apply, Placeholder, Tensor, Variable, apply, constant, origin
 
-__all__ = ["MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Op", "Placeholder", "Shape", "Spec",
-           "Tensor", "Variable", "ViewOp", "apply", "broadcast_shapes", "canonical_axes", "constant", "differentiate", "gradients",
-           "is_float", "merge_dtypes", "origin", "size_of", "topological"]
+__all__ = [
+    "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Op", "Placeholder", "Shape",
+    "Spec", "Tensor", "Variable", "ViewOp", "apply", "broadcast_shapes", "canonical_axes", "constant",
+    "differentiate", "gradients", "is_float", "merge_dtypes", "origin", "size_of", "topological",
+]

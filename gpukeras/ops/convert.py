@@ -20,7 +20,7 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
-        from .shape import stack
+        from .joining import stack
         return stack([as_tensor(v, dtype) for v in value], 0)
     array = np.asarray(value)
     if array.dtype == object:
@@ -54,6 +54,6 @@ def as_float(value: Any) -> Tensor:
 
 def cast(x: Tensor, dtype: str) -> Tensor:
     """The tensor in another dtype; the same tensor if it has it already."""
-    from .elementwise import Cast
     from ..graph import apply
+    from .elementwise import Cast
     return x if x.dtype == dtype else apply(Cast(dtype), x)

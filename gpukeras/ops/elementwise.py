@@ -146,6 +146,33 @@ def _bools(name: str) -> Callable[..., Tensor]:
     return build
 
 
+add, subtract, multiply = _numbers("add"), _numbers("subtract"), _numbers("multiply")
+floor_divide, mod = _numbers("floor_divide"), _numbers("mod")
+maximum, minimum = _numbers("maximum"), _numbers("minimum")
+equal, not_equal = _numbers("equal"), _numbers("not_equal")
+less, less_equal = _numbers("less"), _numbers("less_equal")
+greater, greater_equal = _numbers("greater"), _numbers("greater_equal")
+negative, absolute, sign, square = _numbers("negative"), _numbers("absolute"), _numbers("sign"), _numbers("square")
+relu = _numbers("relu")
+floor, ceil, rint = _floats("floor"), _floats("ceil"), _floats("round")
+sqrt, exp, expm1, log, log1p = _floats("sqrt"), _floats("exp"), _floats("expm1"), _floats("log"), _floats("log1p")
+sin, cos, tan, sinh, cosh, tanh = (_floats(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
+erf, sigmoid, softplus, softsign = _floats("erf"), _floats("sigmoid"), _floats("softplus"), _floats("softsign")
+is_nan, is_inf = _floats("is_nan"), _floats("is_inf")
+logical_and, logical_or, logical_not = _bools("logical_and"), _bools("logical_or"), _bools("logical_not")
+
+
+def divide(a: Any, b: Any) -> Tensor:
+    """True division; integers are taken as floats."""
+    a, b = unify(a, b)
+    return op("divide", as_float(a), as_float(b))
+
+
+def power(x: Any, a: Any) -> Tensor:
+    """x to the power a."""
+    return op("power", *unify(x, a))
+
+
 def mask(x: Tensor, keep: Tensor) -> Tensor:
     """x where `keep` is true, 0 elsewhere."""
     return op("mask", keep, x)
@@ -245,30 +272,3 @@ row("logical_or", xp.logical_or, "{0} || {1}", result="bool")
 row("logical_not", xp.logical_not, "!{0}", result="bool")
 row("is_nan", xp.isnan, "isnan({0})", result="bool", in_place=())
 row("is_inf", xp.isinf, "isinf({0})", result="bool", in_place=())
-
-
-add, subtract, multiply = _numbers("add"), _numbers("subtract"), _numbers("multiply")
-floor_divide, mod = _numbers("floor_divide"), _numbers("mod")
-maximum, minimum = _numbers("maximum"), _numbers("minimum")
-equal, not_equal = _numbers("equal"), _numbers("not_equal")
-less, less_equal = _numbers("less"), _numbers("less_equal")
-greater, greater_equal = _numbers("greater"), _numbers("greater_equal")
-negative, absolute, sign, square = _numbers("negative"), _numbers("absolute"), _numbers("sign"), _numbers("square")
-relu = _numbers("relu")
-floor, ceil, rint = _floats("floor"), _floats("ceil"), _floats("round")
-sqrt, exp, expm1, log, log1p = _floats("sqrt"), _floats("exp"), _floats("expm1"), _floats("log"), _floats("log1p")
-sin, cos, tan, sinh, cosh, tanh = (_floats(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
-erf, sigmoid, softplus, softsign = _floats("erf"), _floats("sigmoid"), _floats("softplus"), _floats("softsign")
-is_nan, is_inf = _floats("is_nan"), _floats("is_inf")
-logical_and, logical_or, logical_not = _bools("logical_and"), _bools("logical_or"), _bools("logical_not")
-
-
-def divide(a: Any, b: Any) -> Tensor:
-    """True division; integers are taken as floats."""
-    a, b = unify(a, b)
-    return op("divide", as_float(a), as_float(b))
-
-
-def power(x: Any, a: Any) -> Tensor:
-    """x to the power a."""
-    return op("power", *unify(x, a))

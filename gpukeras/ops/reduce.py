@@ -8,7 +8,16 @@ from typing import Any
 
 from ..device import xp
 from ..graph import (
-    MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, canonical_axes,
+    MIX,
+    REDUCE,
+    ROW,
+    Apply,
+    Call,
+    Op,
+    Spec,
+    Tensor,
+    apply,
+    canonical_axes,
 )
 from .convert import as_float, as_tensor, cast
 from .elementwise import divide, equal, exp, log, mask, sqrt, square

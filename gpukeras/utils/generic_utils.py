@@ -267,14 +267,15 @@ def to_snake_case(name: str) -> str:
 # ----------------------------------------------------------------------------------------------- progress bar
 
 
-def format_value(value: Any) -> str:
-    """A metric as Keras prints it: four decimals, in scientific notation when the size is 0.001 or less.
+def format_value(value: Any, verbose: int = 1) -> str:
+    """A metric as Keras prints it: four decimals, in scientific notation when the size is 0.001 or less. In the line
+    of `verbose` 2, all negative numbers are in scientific notation, as Keras 2 has it.
 
-    >>> format_value(0.64), format_value(0.0001), format_value(-0.25)
-    ('0.6400', '1.0000e-04', '-0.2500')
+    >>> format_value(0.64), format_value(0.0001), format_value(-0.25), format_value(-0.25, verbose=2)
+    ('0.6400', '1.0000e-04', '-0.2500', '-2.5000e-01')
     """
     mean = float(np.mean(value))
-    return f"{mean:.4e}" if abs(mean) <= 1e-3 else f"{mean:.4f}"
+    return f"{mean:.4f}" if (mean if verbose == 2 else abs(mean)) > 1e-3 else f"{mean:.4e}"
 
 
 def _duration(seconds: float) -> str:
@@ -375,7 +376,7 @@ class Progbar:
 
     def _averages(self) -> str:
         """The running averages as ' - name: value' pieces."""
-        return "".join(f" - {name}: {format_value(total / max(1, steps))}"
+        return "".join(f" - {name}: {format_value(total / max(1, steps), self.verbose)}"
                        for name, (total, steps) in self.sum_values.items())
 
     def _draw(self, current: int, now: float, finished: bool) -> None:
