@@ -42,8 +42,6 @@ class Sequential(Model):
     (None, 2)
     """
 
-    _default_epochs = 10
-
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
         self._disconnect()
@@ -195,10 +193,26 @@ class Sequential(Model):
             self.optimizer = optimizers.get(optimizer)
             self._compile_later = (self.optimizer, *args), kwargs
 
-    fit = _builds_first("fit")
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = 32, epochs: int = 10, verbose: Any = 1,
+            callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
+            class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0, **kwargs: Any) -> Any:
+        """As Model.fit, for 10 epochs unless told otherwise."""
+        if not self.built:
+            self._build_from(x)
+        if kwargs.get("steps_per_epoch") is not None and batch_size == 32:
+            batch_size = None  # a step is one run on the tensors that the model reads
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+                           class_weight, sample_weight, initial_epoch, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any, class_weight: Any = None,  # type: ignore[override]
+                       sample_weight: Any = None) -> Any:
+        """As Model.train_on_batch, with the two weights in the other order, as in Keras 2.0.9."""
+        if not self.built:
+            self._build_from(x)
+        return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
+
     evaluate = _builds_first("evaluate")
     predict = _builds_first("predict")
-    train_on_batch = _builds_first("train_on_batch")
     test_on_batch = _builds_first("test_on_batch")
     predict_on_batch = _builds_first("predict_on_batch")
     fit_generator = _builds_first("fit_generator")
@@ -218,7 +232,7 @@ class Sequential(Model):
         finally:
             self.layers = shown
 
-    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Any:
+    def predict_proba(self, x: Any, batch_size: int | None = 32, verbose: int = 1) -> Any:
         """As predict, with a warning if the values can't be probabilities."""
         found = self.predict(x, batch_size=batch_size, verbose=verbose)
         if found.min() < 0 or found.max() > 1:
@@ -226,7 +240,7 @@ class Sequential(Model):
                           "the last layer lack a softmax or a sigmoid?", UserWarning, stacklevel=2)
         return found
 
-    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Any:
+    def predict_classes(self, x: Any, batch_size: int | None = 32, verbose: int = 1) -> Any:
         """The class of each sample: the greatest of several outputs, or whether the only one is over 0.5."""
         found = self.predict(x, batch_size=batch_size, verbose=verbose)
         return found.argmax(axis=-1) if found.shape[-1] > 1 else (found > 0.5).astype("int32")

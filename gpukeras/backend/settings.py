@@ -127,6 +127,10 @@ def clear_session() -> None:
     _phase = None
 
 
+def manual_variable_initialization(value: bool) -> None:
+    """Accepted for programs of TensorFlow's time; variables have their values as soon as they are made."""
+
+
 @contextmanager
 def name_scope(name: str) -> Iterator[str]:
     """Accepted for programs that group names; names carry no meaning here."""

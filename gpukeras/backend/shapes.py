@@ -10,11 +10,17 @@ import numpy as np
 from ..graph import Tensor, apply, canonical_axes, size_of
 from ..ops import convert
 from ..ops import shape as s
-from ..ops.joining import concatenate, stack
+from ..ops.joining import concatenate
+from ..ops.joining import stack as _stack
 from ..ops.shape import expand_dims, reshape, squeeze
 
 __all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "permute_dimensions", "repeat",
            "repeat_elements", "reshape", "reverse", "squeeze", "stack", "tile", "transpose"]
+
+
+def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
+    """Tensors of one shape along a new axis."""
+    return _stack(x, axis)
 
 
 def transpose(x: Tensor) -> Tensor:

@@ -27,11 +27,24 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
         return []
     if data is None:
         return [None] * len(names)
+    if len(names) == 1 and isinstance(data, (list, tuple)):
+        data = _one_or_list(data, shapes[0] if shapes is not None else None)
     arrays = [_as_array(x, name, what) for x, name in zip(_by_name(data, names, what), names)]
     if shapes is not None:
         for x, name, shape in zip(arrays, names, shapes):
             _check_shape(x, name, shape, check_batch_axis, exception_prefix)
     return arrays
+
+
+def _one_or_list(data: Any, shape: Any) -> Any:
+    """What a list means to a model with one input (or output): one array in a list, or the rows of the array. Plain
+    nested lists are what their depth says."""
+    if len(data) != 1 or hasattr(data[0], "shape") or not isinstance(data[0], (list, tuple)):
+        return data
+    depth, inner = 1, data[0]
+    while isinstance(inner, (list, tuple)) and len(inner):
+        depth, inner = depth + 1, inner[0]
+    return data if shape is not None and depth == len(shape) + 1 else [np.asarray(data)]
 
 
 def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -80,7 +93,10 @@ def _as_array(x: Any, name: str, what: str) -> Any:
     elif kind not in "biuf":
         raise ValueError(f"{what}: data for '{name}' must be numbers, but its dtype is {x.dtype} "
                          f"({_brief(x)}); turn it into numbers first")
-    return x[:, None] if len(x.shape) == 1 else x[None, None] if len(x.shape) == 0 else x
+    if len(x.shape) > 1:
+        return x
+    x = np.asarray(x)  # an HDF5 data set can't be given a new axis
+    return x[:, None] if x.ndim == 1 else x[None, None]
 
 
 def _from_objects(x: Any, name: str, what: str) -> np.ndarray:
@@ -131,11 +147,12 @@ def _brief(x: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
-def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any] | None = None) -> None:
-    """Raises ValueError unless all arrays have the same number of samples."""
+def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any] | None = ()) -> None:
+    """Raises ValueError unless all arrays have the same number of samples. None counts 0 samples; among `weights` it
+    means that all are 1."""
     lengths = []
     for what, arrays in (("input arrays (x)", inputs), ("target arrays (y)", targets),
-                         ("sample_weight arrays", [] if weights is None else [w for w in weights if w is not None])):
+                         ("sample_weight arrays", None if weights is None else [w for w in weights if w is not None])):
         found = [0] if arrays is None else [0 if a is None else a.shape[0] for a in arrays]
         if len(set(found)) > 1:
             raise ValueError(f"All {what} should have the same number of samples. Got array shapes: "

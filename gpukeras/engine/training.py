@@ -48,7 +48,6 @@ class Model(Network, GeneratorTraining):
 
     optimizer: Any
     stop_training = False
-    _default_epochs = 1
 
     # ------------------------------------------------------------------------------------------------ compile
 
@@ -228,8 +227,8 @@ class Model(Network, GeneratorTraining):
 
     # ------------------------------------------------------------------------------------------- whole arrays
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int | None = None,
-            verbose: Any = 1, callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
+            callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
             steps_per_epoch: int | None = None, validation_steps: int | None = None, **kwargs: Any) -> Any:
         """Trains for `epochs` rounds over the data and returns a History.
@@ -239,7 +238,6 @@ class Model(Network, GeneratorTraining):
         'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. By default `batch_size` is 32 and
         `epochs` 1 (10 for a Sequential).
         """
-        epochs = self._default_epochs if epochs is None else epochs
         epochs = _keras1_epochs(kwargs, epochs)
         verbose = 1 if verbose == "auto" else verbose
         if is_generator(x):

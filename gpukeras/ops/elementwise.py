@@ -130,9 +130,17 @@ def _floats(name: str) -> Callable[..., Tensor]:
     return build
 
 
+def _number(name: str) -> Callable[..., Tensor]:
+    def build(x: Any) -> Tensor:
+        return op(name, as_tensor(x))
+    build.__name__ = name
+    build.__doc__ = f"Elementwise {name} of a tensor."
+    return build
+
+
 def _numbers(name: str) -> Callable[..., Tensor]:
-    def build(*values: Any) -> Tensor:
-        return op(name, *unify(*values))
+    def build(x: Any, y: Any) -> Tensor:
+        return op(name, *unify(x, y))
     build.__name__ = name
     build.__doc__ = f"Elementwise {name}, broadcasting; the values are brought to one dtype."
     return build
@@ -152,8 +160,8 @@ maximum, minimum = _numbers("maximum"), _numbers("minimum")
 equal, not_equal = _numbers("equal"), _numbers("not_equal")
 less, less_equal = _numbers("less"), _numbers("less_equal")
 greater, greater_equal = _numbers("greater"), _numbers("greater_equal")
-negative, absolute, sign, square = _numbers("negative"), _numbers("absolute"), _numbers("sign"), _numbers("square")
-relu = _numbers("relu")
+negative, absolute, sign, square = _number("negative"), _number("absolute"), _number("sign"), _number("square")
+relu = _number("relu")
 floor, ceil, rint = _floats("floor"), _floats("ceil"), _floats("round")
 sqrt, exp, expm1, log, log1p = _floats("sqrt"), _floats("exp"), _floats("expm1"), _floats("log"), _floats("log1p")
 sin, cos, tan, sinh, cosh, tanh = (_floats(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
