@@ -193,7 +193,8 @@ class Sequential(Model):
             self.optimizer = optimizers.get(optimizer)
             self._compile_later = (self.optimizer, *args), kwargs
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = 32, epochs: int = 10, verbose: Any = 1,
+    def fit(  # type: ignore[override]
+            self, x: Any = None, y: Any = None, batch_size: int | None = 32, epochs: int = 10, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0, **kwargs: Any) -> Any:
         """As Model.fit, for 10 epochs unless told otherwise."""

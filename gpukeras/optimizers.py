@@ -426,9 +426,9 @@ def get(identifier: Any) -> Optimizer:
         return deserialize(identifier)
     if isinstance(identifier, str):
         return deserialize({"class_name": identifier, "config": {}})
-    if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
-        return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
                         " of it")
+    if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
+        return identifier
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")

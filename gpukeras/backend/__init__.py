@@ -11,6 +11,8 @@ from ..graph import Tensor, Variable
 from ..graph import origin as origin
 from . import settings
 from .functions import function, gradients, print_tensor, stop_gradient
+from .images import *  # noqa: F403
+from .images import __all__ as _images
 from .math import *  # noqa: F403 - the module lists its names
 from .math import __all__ as _math
 from .nn import *  # noqa: F403
@@ -77,7 +79,7 @@ from .tensors import (
 )
 
 __all__ = [
-    *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value", "batch_set_value",
+    *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value", "batch_set_value",
     "cast_to_floatx", "clear_session", "constant", "count_params", "debugging", "dtype", "epsilon", "eval", "eye",
     "floatx", "function", "get_uid", "get_value", "get_variable_shape", "gradients", "identity", "image_data_format",
     "image_dim_ordering", "int_shape", "is_keras_tensor", "is_placeholder", "is_sparse", "is_tensor",

@@ -121,10 +121,11 @@ def set_learning_phase(value: int) -> None:
 
 
 def clear_session() -> None:
-    """Forgets automatic names and the learning phase; models that nobody refers to are freed by Python."""
+    """Forgets automatic names and a fixed learning phase; models that nobody refers to are freed by Python."""
     global _phase
     reset_uids()
-    _phase = None
+    if isinstance(_phase, int):  # the placeholder stays: models that are still alive are fed through it
+        _phase = None
 
 
 def manual_variable_initialization(value: bool) -> None:

@@ -171,16 +171,23 @@ def _loader(source: Any, buffer: Any) -> Any:
     """A function that copies some rows of `source` into `buffer`."""
     if not isinstance(source, np.ndarray) and not device.is_device_array(source):
         def read(rows: Any) -> None:  # an HDF5 data set takes slices and sorted lists
-            device.upload(buffer, np.asarray(source[rows if isinstance(rows, slice) else rows.tolist()]))
+            if isinstance(rows, slice):
+                device.upload(buffer, np.asarray(source[rows]))
+                return
+            order = np.argsort(rows)
+            found = np.asarray(source[rows[order].tolist()])
+            device.upload(buffer, found[np.argsort(order)])
         return read
     same = device.is_device_array(source) and source.dtype == buffer.dtype
-    staging = buffer if same else np.empty(buffer.shape, source.dtype)
+    staging = None if same else np.empty(buffer.shape, source.dtype)
 
     def gather(rows: Any) -> None:
         if isinstance(rows, slice):
             device.upload(buffer, source[rows])
             return
-        source.take(rows, 0, staging, "clip")
-        if not same:
-            device.upload(buffer, staging)
+        if same:
+            device.take(source, device.asarray(rows), 0, buffer)
+            return
+        source.take(rows, 0, staging, "clip")  # any mode but 'raise' spares a copy; rows are in range
+        device.upload(buffer, staging)
     return gather

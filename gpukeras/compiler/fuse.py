@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
-from ..graph import MIX, Call, Op, Spec
+from ..graph import MIX, Call, Op, Spec, size_of
 from .codegen import fused_kernel
 from .ir import Step, Value, needed, replace
 
 TILE = 16384  # elements: three or four float32 operands of a tile fit in a 256 KiB second-level cache
 MIN_TILED = 4 * TILE
+LONGEST_SEARCH = 64  # groups looked at before two steps are left apart
 
 
 class Member(NamedTuple):
@@ -92,7 +93,8 @@ class Fused(Op):
         """One tile for each temporary."""
         if device.NAME == "cupy":
             return []
-        elements = self._tile_elements(outs[0].shape)
+        shape = outs[0].shape
+        elements = max(self._tile_elements(shape), self._tile_elements((size_of(shape),)))  # as it is, or as one row
         return [Spec((elements * 8,), "uint8")] * self._slot_count
 
     def _tile_elements(self, shape: Any) -> int:
@@ -143,18 +145,16 @@ def _flat(x: Any, shape: Any) -> bool:
 def fuse(roots: Sequence[Value]) -> list[Value]:
     """Merges elementwise steps into fused ones; returns the values that take the roots' places."""
     steps = needed(roots)
-    group_of = _group(steps)
-    groups: dict[Step, list[Step]] = {}
-    for step in steps:
-        if step in group_of:
-            groups.setdefault(group_of[step], []).append(step)
+    groups: dict[_Group, list[Step]] = {}
+    for step, group in _group(steps).items():
+        groups.setdefault(group, []).append(step)  # in the order of the steps
     users: dict[Value, list[Step]] = {}
     for step in steps:
         for v in step.ins:
             users.setdefault(v, []).append(step)
     new: dict[Value, Value] = {}
     for members in groups.values():
-        if len(members) > 1:
+        if len(members) > 1 or device.NAME == "cupy":  # there, even one op is best run as its CUDA expression
             inside = set(members)
             exported = [s for s in members if s.outs[0] in roots or any(u not in inside
                                                                        for u in users.get(s.outs[0], []))]
@@ -163,51 +163,60 @@ def fuse(roots: Sequence[Value]) -> list[Value]:
     return [new.get(v, v) for v in roots]
 
 
-def _group(steps: Sequence[Step]) -> dict[Step, Step]:
+class _Group:
+    """Steps that will be one, with the range of their places in the order."""
+
+    def __init__(self, steps: list[Step], first: int, last: int):
+        self.steps, self.first, self.last = steps, first, last
+
+
+def _group(steps: Sequence[Step]) -> dict[Step, _Group]:
     """Puts elementwise steps of one shape together where they are neighbours (one reads the other, or both read the
-    same value) and no path leaves the group and comes back. Maps each step to the first of its group."""
-    position = {s: i for i, s in enumerate(steps)}
-    group: dict[Step, list[Step]] = {s: [s] for s in steps}
+    same array) and no path leaves the group and comes back."""
+    group = {s: _Group([s], i, i) for i, s in enumerate(steps)}
     users: dict[Value, list[Step]] = {}
     for s in steps:
         for v in dict.fromkeys(s.reads()):
             users.setdefault(v, []).append(s)
 
-    def after(members: list[Step]) -> list[Step]:
-        return [u for m in members for v in m.outs for u in users.get(v, ())]
+    def after(g: _Group) -> list[_Group]:
+        return [group[u] for s in g.steps for v in s.outs for u in users.get(v, ())]
 
-    def detour(first: list[Step], second: list[Step]) -> bool:
-        """Whether a path from `first` reaches `second` through steps of neither."""
-        inside, limit = set(first) | set(second), max(position[m] for m in second)
-        todo = [u for u in after(first) if u not in inside]
-        seen: set[Step] = set()
+    def detour(first: _Group, second: _Group) -> bool:
+        """Whether a path from `first` reaches `second` through other groups; also True if the search gets long,
+        as it does from the forward to the backward pass, where there nearly always is one."""
+        todo = [g for g in after(first) if g is not first and g is not second]
+        seen: set[_Group] = set()
+        grouped = max(first.last, second.last)  # what begins later is not in a group yet and leads only further on
         while todo:
-            s = todo.pop()
-            if s in seen or min(position[m] for m in group[s]) > limit:
+            g = todo.pop()
+            if g in seen or g.first > grouped:
                 continue
-            following = after(group[s])
-            if any(u in inside and u in second for u in following):
+            seen.add(g)
+            following = after(g)
+            if second in following or len(seen) > LONGEST_SEARCH:
                 return True
-            seen.update(group[s])
-            todo += [u for u in following if u not in inside and u not in seen]
+            todo += following
         return False
 
-    def fusible(s: Step | None) -> bool:
-        return s is not None and s.op.elementwise and not s.op.stateful
-
-    for s in steps:
-        if not fusible(s):
+    for i, s in enumerate(steps):
+        if not _fusible(s):
             continue
-        near = [v.step for v in s.reads()] + [u for v in s.reads() for u in users[v] if position[u] < position[s]]
+        shape = s.outs[0].shape
+        near = [v.step for v in s.reads() if v.step is not None]
+        near += [u for v in s.reads() if v.shape == shape for u in users[v] if group[u].first < i]
         for other in dict.fromkeys(near):
-            if other is None or not fusible(other) or other.outs[0].shape != s.outs[0].shape:
-                continue
             a, b = group[other], group[s]
-            if a is not b and not detour(a, b) and not detour(b, a):
-                merged = sorted(a + b, key=position.__getitem__)
-                for m in merged:
-                    group[m] = merged
-    return {s: members[0] for s, members in group.items() if fusible(s)}
+            if a is b or not _fusible(other) or other.outs[0].shape != shape or detour(a, b) or detour(b, a):
+                continue
+            merged = _Group(a.steps + b.steps, min(a.first, b.first), max(a.last, b.last))
+            for m in merged.steps:
+                group[m] = merged
+    return {s: g for s, g in group.items() if _fusible(s)}
+
+
+def _fusible(s: Step) -> bool:
+    return s.op.elementwise and not s.op.stateful
 
 
 def _merge(members: list[Step], exported: list[Step]) -> dict[Value, Value]:

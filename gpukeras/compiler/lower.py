@@ -109,7 +109,7 @@ class Lowering:
                 return (better,)
         if isinstance(op, ExpandedOp):
             return (op.expand(self, *ins),)
-        if isinstance(op, ComposedOp) and not self.optimize:
+        if isinstance(op, ComposedOp) and (not self.optimize or all(v.const is not None for v in ins)):
             return (self._compose(op, ins),)
         ins = tuple(self._measure(v) if i in op.shape_only else v for i, v in enumerate(ins))
         try:

@@ -216,9 +216,12 @@ def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]]) -> 
 
 
 def _straighten(steps: Sequence[Step]) -> None:
-    """A copy in front of every reshape whose input has gaps."""
+    """A copy in front of every reshape, and of every body that asks for it, whose input has gaps."""
     for step in steps:
-        if isinstance(step.op, ViewOp) and step.op.needs_contiguous and not contiguous(step.ins[0]):
-            copy = Step(Identity(), step.ins[:1], [step.ins[0].spec], step.origin)
-            replace([step], {step.ins[0]: copy.outs[0]})
+        wanted = step.op.contiguous if not isinstance(step.op, ViewOp) else (0,) if step.op.needs_contiguous else ()
+        for i in wanted:
+            source = step.ins[i]
+            if not contiguous(source):
+                copy = Step(Identity(), [source], [source.spec], step.origin)
+                step.ins = (*step.ins[:i], copy.outs[0], *step.ins[i + 1:])
 

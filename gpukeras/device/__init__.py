@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpukeras.device.arrays import random_generator, same_memory, scatter_add, upload
+from gpukeras.device.arrays import REDUCTIONS, SCANS, random_generator, same_memory, scatter_add, take, upload
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.kernels import (
     elementwise_kernel,
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "NAME",
     "REASON",
+    "REDUCTIONS",
+    "SCANS",
     "BackendUnavailable",
     "allocate",
     "asarray",
@@ -40,6 +42,7 @@ __all__ = [
     "same_memory",
     "scatter_add",
     "synchronize",
+    "take",
     "to_host",
     "upload",
     "xp",

@@ -9,6 +9,28 @@ import numpy as np
 from gpukeras.device.choice import NAME, xp
 
 
+# Reductions: (array, axes, None, out, keepdims). Scans: (array, axis, None, out).
+if NAME == "numpy":
+    REDUCTIONS: dict[str, Any] = {"sum": np.add.reduce, "prod": np.multiply.reduce, "max": np.maximum.reduce,
+                                  "min": np.minimum.reduce, "any": np.logical_or.reduce, "all": np.logical_and.reduce}
+    SCANS: dict[str, Any] = {"sum": np.add.accumulate, "prod": np.multiply.accumulate}
+else:
+    def _without_dtype(function: Any) -> Any:
+        return lambda x, axes, dtype=None, out=None, keepdims=False: function(x, axes, out, keepdims)
+
+    REDUCTIONS = {"sum": xp.sum, "prod": xp.prod, **{name: _without_dtype(getattr(xp, name))
+                                                     for name in ("max", "min", "any", "all")}}
+    SCANS = {"sum": xp.cumsum, "prod": xp.cumprod}
+
+
+def take(source: Any, indices: Any, axis: int | None, out: Any) -> None:
+    """out = source[indices] along an axis (None: of the flattened source); the indices must be in range."""
+    if NAME == "numpy":
+        source.take(indices, axis, out, "clip")  # any mode but 'raise' spares NumPy a copy of `out`
+    else:
+        xp.take(source, indices, axis, out)
+
+
 def same_memory(a: Any, b: Any) -> bool:
     """Whether two arrays are the same elements in the same layout."""
     return _address(a) == _address(b) and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype

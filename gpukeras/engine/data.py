@@ -37,14 +37,19 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
 
 
 def _one_or_list(data: Any, shape: Any) -> Any:
-    """What a list means to a model with one input (or output): one array in a list, or the rows of the array. Plain
-    nested lists are what their depth says."""
+    """What a list means to a model with one input (or output): one array in a list, or the rows of the array. Of
+    nested lists it is what has the expected shape."""
     if len(data) != 1 or hasattr(data[0], "shape") or not isinstance(data[0], (list, tuple)):
         return data
-    depth, inner = 1, data[0]
-    while isinstance(inner, (list, tuple)) and len(inner):
-        depth, inner = depth + 1, inner[0]
-    return data if shape is not None and depth == len(shape) + 1 else [np.asarray(data)]
+    try:
+        whole, inner = np.asarray(data), np.asarray(data[0])
+    except ValueError:  # rows of different lengths: said with the name of the input later
+        return data
+
+    def fits(x: Any) -> bool:
+        have = x.shape if x.ndim > 1 else (*x.shape, 1)
+        return len(have) == len(shape) and all(b in (None, a) for a, b in zip(have[1:], shape[1:]))
+    return [inner if shape is not None and fits(inner) and not fits(whole) else whole]
 
 
 def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -65,8 +70,8 @@ def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
                              f"model expected. Expected to see {len(names)} array(s) ({', '.join(names)}), but instead "
                              f"got a list of {len(data)} with shapes {came}. For many samples of one input, pass one "
                              "array: np.array(the_list)")
-        raise ValueError(f"{what}: the model expects a list of {len(names)} arrays ({', '.join(names)}), but got a list "
-                         f"of {len(data)}: {_brief(data)}")
+        raise ValueError(f"{what}: the model expects a list of {len(names)} arrays ({', '.join(names)}), but got a "
+                         f"list of {len(data)}: {_brief(data)}")
     if len(names) > 1:
         raise ValueError(f"{what}: The model expects {len(names)} arrays ({', '.join(names)}), but only received one "
                          f"array. Found: {_brief(data)}")
@@ -85,8 +90,8 @@ def _as_array(x: Any, name: str, what: str) -> Any:
         try:
             x = np.asarray(x)
         except ValueError:
-            raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them to "
-                             "one length first (keras.preprocessing.sequence.pad_sequences)") from None
+            raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them "
+                             "to one length first (keras.preprocessing.sequence.pad_sequences)") from None
     kind = getattr(x.dtype, "kind", "f")
     if kind == "O":
         x = _from_objects(x, name, what)
@@ -117,8 +122,8 @@ def _check_shape(x: Any, name: str, shape: Any, check_batch_axis: bool, prefix: 
                          f"shape {_shown(shape)}, but got array with shape {tuple(x.shape)}{hint}")
     for i, (have, want) in enumerate(zip(x.shape, shape)):
         if (i > 0 or check_batch_axis) and want is not None and have != want:
-            raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have shape {_shown(shape)} but "
-                             f"got array with shape {tuple(x.shape)}{_label_hint(x, shape, i, prefix)}")
+            raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have shape {_shown(shape)} "
+                             f"but got array with shape {tuple(x.shape)}{_label_hint(x, shape, i, prefix)}")
 
 
 def _shown(shape: Any) -> str:
@@ -133,6 +138,8 @@ def _rank_hint(have: tuple[int, ...], want: Any) -> str:
 
 
 def _label_hint(x: Any, shape: Any, axis: int, prefix: str) -> str:
+    if prefix != "target" and tuple(x.shape) == (shape[-1], 1) and len(shape) == 2:
+        return "; for one sample, add the batch axis: x[None]"
     if prefix == "target" and axis == len(shape) - 1:
         if x.shape[-1] == 1 and shape[-1] and shape[-1] > 1:
             return ("; integer labels need loss='sparse_categorical_crossentropy', or one-hot rows: "
@@ -151,32 +158,39 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
     """Raises ValueError unless all arrays have the same number of samples. None counts 0 samples; among `weights` it
     means that all are 1."""
     lengths = []
-    for what, arrays in (("input arrays (x)", inputs), ("target arrays (y)", targets),
-                         ("sample_weight arrays", None if weights is None else [w for w in weights if w is not None])):
+    given = None if weights is None else [w for w in weights if w is not None]
+    arrays: Sequence[Any] | None
+    for what, arrays in (("input arrays (x)", inputs), ("target arrays (y)", targets), ("sample_weight arrays", given)):
         found = [0] if arrays is None else [0 if a is None else a.shape[0] for a in arrays]
         if len(set(found)) > 1:
             raise ValueError(f"All {what} should have the same number of samples. Got array shapes: "
-                             f"{[None if a is None else a.shape for a in arrays]}")
+                             f"{[None if a is None else a.shape for a in arrays or ()]}")
         lengths.append(found[0] if found else None)
     x, y, w = lengths
     if y is not None and x is not None and x != y:
-        raise ValueError(f"Input arrays should have the same number of samples as target arrays. Found {x} input samples "
-                         f"and {y} target samples.")
+        raise ValueError(f"Input arrays should have the same number of samples as target arrays. Found {x} input "
+                         f"samples and {y} target samples.")
     if w is not None and y is not None and w != y:
-        raise ValueError(f"Sample_weight arrays should have the same number of samples as target arrays. Got {y} target "
-                         f"samples and {w} weights.")
+        raise ValueError(f"Sample_weight arrays should have the same number of samples as target arrays. Got {y} "
+                         f"target samples and {w} weights.")
     shapes = [a.shape for a in (*(inputs if x == 0 and inputs is not None else ()),
                                 *(targets if y == 0 and targets is not None else ())) if a is not None]
     if shapes:
         raise ValueError(f"There is no data: the arrays have 0 samples. Got array shapes: {shapes}")
 
 
-def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any]) -> None:
-    """Raises ValueError for targets that the loss can't mean: integer classes under categorical_crossentropy, or
-    shapes other than the output's where the loss goes element by element."""
+def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any],
+                           names: Sequence[str] = ()) -> None:
+    """Raises ValueError for targets that the loss can't mean: integer classes under categorical_crossentropy, classes
+    that have no unit, or shapes other than the output's where the loss goes element by element."""
     elementwise = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy")
-    for y, loss, shape in zip(targets, loss_fns, output_shapes):
+    for i, (y, loss, shape) in enumerate(zip(targets, loss_fns, output_shapes)):
         name = getattr(loss, "__name__", "")
+        if name == "sparse_categorical_crossentropy" and isinstance(y, np.ndarray) and shape[-1] is not None:
+            if y.min() < 0 or y.max() >= shape[-1]:
+                raise ValueError(f"Error when checking target: the classes of output '{(*names, *'?' * (i + 1))[i]}', with "
+                                 f"{shape[-1]} units, must be 0 to {shape[-1] - 1}, but the targets go from {y.min()} to "
+                                 f"{y.max()}")
         if y is None or loss is None or name not in elementwise:
             continue
         if name == "categorical_crossentropy" and y.shape[-1] == 1:
@@ -185,8 +199,9 @@ def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], outp
                              "integer classes use loss='sparse_categorical_crossentropy', or convert them: "
                              "y = keras.utils.to_categorical(y)")
         if any(want is not None and want != have for have, want in zip(y.shape[1:], shape[1:])):
-            raise ValueError(f"A target array with shape {y.shape} was passed for an output of shape {tuple(shape)} while "
-                             f"using as loss `{name}`. This loss expects targets to have the same shape as the output.")
+            raise ValueError(f"A target array with shape {y.shape} was passed for an output of shape {tuple(shape)} "
+                             f"while using as loss `{name}`. This loss expects targets to have the same shape as the "
+                             "output.")
 
 
 def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -223,15 +238,18 @@ def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = N
         raise ValueError(f'sample_weight_mode should be None or "temporal", got {sample_weight_mode!r}')
     temporal = sample_weight_mode == "temporal"
     if temporal and len(y.shape) < 3:
-        raise ValueError(f"sample_weight_mode='temporal' needs outputs with a time axis (at least 3 dimensions), but the "
-                         f"targets have shape {y.shape}")
+        raise ValueError(f"sample_weight_mode='temporal' needs outputs with a time axis (at least 3 dimensions), but "
+                         f"the targets have shape {y.shape}")
+    if class_weight is not None and not isinstance(class_weight, dict):
+        warnings.warn(f"class_weight must be a dict from class to weight, such as {{0: 1., 1: 5.}}; "
+                      f"{_brief(class_weight)} is left out.", UserWarning, stacklevel=4)
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight)
         want = 2 if temporal else 1
         if sample_weight.ndim != want:
             more = "" if temporal else "; weights for single time steps need compile(sample_weight_mode='temporal')"
-            raise ValueError(f"Found a sample_weight array with shape {sample_weight.shape}; expected {want} dimension(s)"
-                             f"{more}")
+            raise ValueError(f"Found a sample_weight array with shape {sample_weight.shape}; expected {want} "
+                             f"dimension(s){more}")
         if tuple(y.shape[:want]) != sample_weight.shape:
             raise ValueError(f"Found a sample_weight array with shape {sample_weight.shape} for targets with shape "
                              f"{y.shape}: it needs one weight for each {'time step' if temporal else 'sample'}")
@@ -257,7 +275,11 @@ def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
 def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
     """Warns if float data holds NaN: a loss of it is NaN from the first step on."""
     for x, name in zip(arrays, names):
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and np.isnan(x.sum()) and np.isnan(x).any():
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            continue
+        with np.errstate(all="ignore"):
+            suspicious = np.isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
+        if suspicious and np.isnan(x).any():
             rows = int(np.isnan(x.reshape(len(x), -1)).any(axis=1).sum())
             warnings.warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
                           "Replace or drop these rows.", UserWarning, stacklevel=4)

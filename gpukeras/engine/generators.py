@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.generic_utils import unknown_name
 from . import loops
 
 _OLD_NAMES = {"samples_per_epoch": "steps_per_epoch", "val_samples": "steps", "nb_epoch": "epochs",
               "nb_val_samples": "validation_steps", "nb_worker": "workers", "max_q_size": "max_queue_size",
               "pickle_safe": "use_multiprocessing"}
+QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
+"""How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
 
 
 def is_generator(x: Any) -> bool:
@@ -36,7 +40,7 @@ class GeneratorTraining:
         `validation_data` is a tuple of arrays, or a generator or Sequence with `validation_steps`.
         """
         if kwargs:
-            return self.fit_generator(generator, **_renamed(kwargs, dict(
+            return self.fit_generator(generator, **_renamed("fit_generator", kwargs, dict(
                 steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose, callbacks=callbacks,
                 validation_data=validation_data, validation_steps=validation_steps, class_weight=class_weight,
                 max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
@@ -63,11 +67,12 @@ class GeneratorTraining:
                     logs, size = self._batches(run, batches, steps_per_epoch, class_weight)
                     if validation_data is not None and run.finished:
                         if validates_batches:
-                            values = model.evaluate_generator(validation_data, validation_steps, max_queue_size, workers,
-                                                              use_multiprocessing)
-                            values = values if isinstance(values, list) else [values]
+                            values = _listed(model.evaluate_generator(
+                                validation_data, validation_steps, max_queue_size, workers, use_multiprocessing,
+                                callbacks=run.callbacks))
                         else:
-                            values = loops.evaluate(model, validation, size, 0, None)  # type: ignore[arg-type]
+                            assert validation is not None
+                            values = loops.evaluate(model, validation, size, 0, None, run.callbacks)
                         logs.update(zip((f"val_{n}" for n in run.names), values))
                     run.callbacks.on_epoch_end(epoch, logs)
                     if model.stop_training:
@@ -81,10 +86,8 @@ class GeneratorTraining:
         """fit(generator): as fit_generator."""
         if y is not None:
             raise ValueError("fit got a generator as x and also y: the generator must yield (x, y) batches")
-        known = {k: more.pop(k) for k in ("max_queue_size", "workers", "use_multiprocessing") if k in more}
-        if more:
-            raise TypeError(f"fit got unexpected arguments: {', '.join(sorted(more))}")
-        return self.fit_generator(generator, **arguments, **known)
+        refuse_unknown("fit", [name for name in more if name not in QUEUE_ARGUMENTS], type(self).fit)  # type: ignore
+        return self.fit_generator(generator, **arguments, **more)
 
     def _batches(self, run: loops.Training, batches: Callable[[], Any], count: int,
                  class_weight: Any) -> tuple[Any, int]:
@@ -94,71 +97,91 @@ class GeneratorTraining:
         sums, seen, size = np.zeros(len(run.names)), 0, 32
         for i in range(count):
             x, y, sample_weight = _parts(batches())
-            size = _size(x, model._feed_input_names)
+            size = _size(x)
             if watched:
                 run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
             values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
-            values = values if isinstance(values, list) else [values]
+            values = _listed(values)
             sums += np.asarray(values, "float64") * size
             seen += size
             if watched:
                 run.callbacks.on_batch_end(i, run.logs(values, batch=i, size=size))
             if display is not None:
-                display.tick(i + 1, lambda: run.logs((sums / seen).tolist()))
+                display.tick(i + 1, lambda at=sums / seen: run.logs(at.tolist()))  # type: ignore[misc]
             if model.stop_training:
                 run.finished = i == count - 1
                 break
         return run.logs((sums / max(seen, 1)).tolist()), size
 
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
-                           use_multiprocessing: bool = False, **kwargs: Any) -> Any:
+                           use_multiprocessing: bool = False, callbacks: Any = None, **kwargs: Any) -> Any:
         """Loss (and metrics) over `steps` batches, averaged over the samples."""
         if kwargs:
-            return self.evaluate_generator(generator, **_renamed(kwargs, dict(
-                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing)))
+            return self.evaluate_generator(generator, **_renamed("evaluate_generator", kwargs, dict(
+                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
+                callbacks=callbacks)))
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
         sums, seen = np.zeros(len(model.metrics_names)), 0
+        heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps), "test", model.metrics_names)
+        heard.begin()
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches:
-            for _ in range(steps):
+            for i in range(steps):
                 x, y, sample_weight = _parts(batches())
-                size = _size(x, model._feed_input_names)
-                values = model.test_on_batch(x, y, sample_weight=sample_weight)
-                sums += np.asarray(values, "float64").reshape(-1) * size
+                size = _size(x)
+                heard.batch_begin(i, size)
+                values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight))
+                sums += np.asarray(values, "float64") * size
                 seen += size
-        means = (sums / max(seen, 1)).tolist()
+                heard.batch_end(i, size, values)
+        means = heard.end((sums / max(seen, 1)).tolist())
         return means[0] if len(means) == 1 else means
 
     def predict_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
-                          use_multiprocessing: bool = False, verbose: Any = 0, **kwargs: Any) -> Any:
+                          use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
+                          **kwargs: Any) -> Any:
         """The outputs for `steps` batches, one after the other. Targets in the batches are ignored."""
         if kwargs:
-            return self.predict_generator(generator, **_renamed(kwargs, dict(
+            return self.predict_generator(generator, **_renamed("predict_generator", kwargs, dict(
                 steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
-                verbose=verbose)))
+                verbose=verbose, callbacks=callbacks)))
         from ..callbacks import progress
         model: Any = self
         model._make_predict_function()
         steps = _steps(generator, steps, "steps")
         parts: list[Any] = []
+        heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
+        heard.begin()
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
                 progress(steps, verbose) as bar:
             for i in range(steps):
                 batch = batches()
-                outputs = model.predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
-                parts.append(outputs if isinstance(outputs, list) else [outputs])
+                x = batch[0] if isinstance(batch, tuple) else batch
+                heard.batch_begin(i, _size(x))
+                parts.append(_listed(model.predict_on_batch(x)))
+                heard.batch_end(i, _size(x), parts[-1])
                 bar.tick(i + 1)
+        heard.end(())
         results = [np.concatenate(p) for p in zip(*parts)]
         return results[0] if len(results) == 1 else results
 
 
-def _renamed(old: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def refuse_unknown(method: str, names: list[str], takes: Callable[..., Any] | None = None) -> None:
+    """Raises TypeError if there are any of these arguments, with the nearest of those that the method takes."""
+    if not names:
+        return
+    code = getattr(takes, "__code__", None)
+    known = [*code.co_varnames[1:code.co_argcount], *QUEUE_ARGUMENTS] if code else []
+    raise TypeError(str(unknown_name(f"argument of {method}", names[0], known)))
+
+
+def _renamed(method: str, old: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments with those given by Keras 1 names put in."""
     for name, value in old.items():
         new = _OLD_NAMES.get(name, "")
         if new not in arguments:
-            raise TypeError(f"unexpected argument {name!r}")
+            raise TypeError(str(unknown_name(f"argument of {method}", name, arguments)))
         more = " (which counts batches, not samples)" if "samples" in name else ""
         warnings.warn(f"`{name}` is Keras 1 spelling; write `{new}`{more}.", UserWarning, stacklevel=4)
         arguments[new] = value
@@ -168,7 +191,9 @@ def _renamed(old: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
 def _steps(generator: Any, steps: int | None, name: str) -> int:
     from ..utils.data_utils import Sequence
     if steps is not None:
-        return int(steps)
+        if not steps > 0:
+            raise ValueError(f"`{name}` must be at least 1, got {steps!r}")
+        return math.ceil(steps)  # Keras 2.0.9 counts batches until it has as many: len(x) / 32 may be a fraction
     if isinstance(generator, Sequence):
         return len(generator)
     raise ValueError(f"`{name}` must be given for a generator, which has no length (a keras.utils.Sequence has)")
@@ -181,9 +206,18 @@ def _parts(batch: Any) -> tuple[Any, Any, Any]:
                      f"{str(batch)[:200]}")
 
 
-def _size(x: Any, names: list[str]) -> int:
-    first = x[0] if isinstance(x, (list, tuple)) else next(iter(x.values())) if isinstance(x, dict) else x
-    return int(np.shape(first)[0])
+def _size(x: Any) -> int:
+    """The number of samples in a batch of inputs."""
+    first = x[0] if isinstance(x, (list, tuple)) and len(x) else next(iter(x.values())) if isinstance(x, dict) else x
+    shape = np.shape(first) or np.shape(x)
+    if not shape:
+        raise ValueError(f"a generator yielded {str(x)[:200]} as the inputs of a batch: expected an array, or a list "
+                         "or dict of arrays")
+    return int(shape[0])
+
+
+def _listed(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
 
 
 @contextmanager
@@ -210,8 +244,8 @@ def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessin
             except StopIteration as end:
                 if end.__cause__ is not None or type(end) is not StopIteration:
                     raise
-                raise ValueError(f"the generator ended after {taken} batches; it must yield batches for ever, or at least "
-                                 "steps x epochs of them") from None
+                raise ValueError(f"the generator ended after {taken} batches; it must yield batches for ever, or at "
+                                 "least steps x epochs of them") from None
             taken += 1
             return batch
         yield take

@@ -4,7 +4,7 @@ something is shown and at the end of an epoch."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     run = Training(model, callbacks, verbose, epochs, validation is not None, batch_size, steps, count)
     run.begin(validation)
     index = np.arange(count or 0)
-    phase = model._phase_value(True)
+    phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
     try:
         for epoch in range(initial_epoch, epochs):
@@ -60,7 +60,7 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
                     np.random.shuffle(index)
                 logs = run.epoch(feed, index if shuffle else None, make_batches(len(index), batch_size))
             if validation is not None and run.finished:
-                values = evaluate(model, validation, batch_size, 0, validation_steps)
+                values = evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks)
                 logs.update(zip((f"val_{name}" for name in run.names), values))
             run.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
@@ -96,7 +96,7 @@ class Training:
         self.callbacks.on_train_begin()
         if validation:
             full = [np.ones(validation[0].shape[0]) if a is None else a for a in validation]
-            validation = [*full, *self.model._phase_value(False)]
+            validation = [*full, *self.model._phase_value(self.model.test_function, False)]
         for callback in self.callbacks:
             callback.validation_data = validation
 
@@ -131,7 +131,7 @@ class Training:
                     break
                 if time.perf_counter() > look:
                     assert display is not None
-                    display.tick(seen, lambda: self.logs(totals.means(seen)))
+                    display.tick(seen, lambda at=seen: self.logs(totals.means(at)))  # type: ignore[misc]
                     look = time.perf_counter() + REDRAW
         return self.logs(totals.means(seen))
 
@@ -149,61 +149,132 @@ class Training:
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda: self.logs((sums / done).tolist()))
+                display.tick(done, lambda at=sums / done: self.logs(at.tolist()))  # type: ignore[misc]
             if self.model.stop_training:
                 break
         return self.logs((sums / max(done, 1)).tolist())
 
 
-def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None) -> list[float]:
+def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
+             callbacks: Any = None) -> list[float]:
     """Loss and metrics over the data, averaged over samples (or steps)."""
     from ..callbacks import progress
-    phase = model._phase_value(False)
     function: Function = model.test_function
+    phase = model._phase_value(function, False)
+    heard = Hooks(callbacks, "test", model.metrics_names)
+    heard.begin()
     if steps is not None:
         with progress(steps, verbose) as bar:
             sums = np.zeros(len(model.metrics_names))
             for i in range(steps):
-                sums += [float(v) for v in function([*arrays, *phase])]
+                heard.batch_begin(i, 1)
+                values = function([*arrays, *phase])
+                sums += [float(v) for v in values]
+                heard.batch_end(i, 1, [v[()] for v in values])
                 bar.tick(i + 1)
-        return (sums / steps).tolist()
+        return heard.end((sums / steps).tolist())
     assert batch_size is not None
     count = arrays[0].shape[0]
     feed = _feed(function, arrays, phase)
     with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
         model._test_totals.reset()
-        for start, stop in make_batches(count, batch_size):
+        for i, (start, stop) in enumerate(make_batches(count, batch_size)):
+            heard.batch_begin(i, stop - start)
             feed.run(slice(start, stop), stop - start)
+            heard.batch_end(i, stop - start, feed.values)
             bar.tick(stop)
-        return model._test_totals.means(count)
+        means = model._test_totals.means(count)
+    return heard.end(means)
 
 
-def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None) -> list[np.ndarray]:
+def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
+            callbacks: Any = None) -> list[np.ndarray]:
     """The outputs for all rows."""
     from ..callbacks import progress
-    phase = model._phase_value(False)
     function: Function = model.predict_function
+    phase = model._phase_value(function, False)
+    heard = Hooks(callbacks, "predict", ())
+    heard.begin()
     if steps is not None:
         with progress(steps, verbose) as bar:
             parts = []
             for i in range(steps):
+                heard.batch_begin(i, 1)
                 parts.append(function([*arrays, *phase]))
+                heard.batch_end(i, 1, parts[-1])
                 bar.tick(i + 1)
+        heard.end(())
         return [np.concatenate(p) for p in zip(*parts)]
     assert batch_size is not None
     count = arrays[0].shape[0]
     feed = _feed(function, arrays, phase)
     results: list[np.ndarray] = []
     with np.errstate(all="ignore"), progress(count, verbose) as bar:
-        for start, stop in make_batches(count, batch_size):
+        for i, (start, stop) in enumerate(make_batches(count, batch_size)):
+            heard.batch_begin(i, stop - start)
             with function.lock:
                 feed.run(slice(start, stop), stop - start)
                 if not results:
                     results = [np.empty((count, *v.shape[1:]), v.dtype) for v in feed.outputs()]
                 for result, values in zip(results, feed.outputs()):
                     result[start:stop] = values
+            heard.batch_end(i, stop - start, [r[start:stop] for r in results])
             bar.tick(stop)
+    heard.end(())
     return results
+
+
+class Hooks:
+    """The hooks around an evaluation ('test') or a prediction ('predict'), which newer Keras has. Where no callback
+    listens, nothing is called and no value is read.
+
+    Logs of a batch hold its values by name, or, in a prediction, the 'outputs'.
+    """
+
+    def __init__(self, callbacks: Any, kind: str, names: Sequence[str]):
+        from .. import callbacks as cb
+        self._callbacks, self._kind, self._logs_class = callbacks, kind, cb.Logs
+        self._names = unique_names(names)
+        self._whole = callbacks is not None and callbacks.needs(f"on_{kind}_begin", f"on_{kind}_end")
+        self._batches = callbacks is not None and callbacks.needs(f"on_{kind}_batch_begin", f"on_{kind}_batch_end")
+
+    def begin(self) -> None:
+        """The evaluation or prediction starts."""
+        if self._whole:
+            self._call("begin", self._logs_class())
+
+    def batch_begin(self, batch: int, size: int) -> None:
+        """A batch starts."""
+        if self._batches:
+            self._call("batch_begin", batch, self._logs_class(batch=batch, size=size))
+
+    def batch_end(self, batch: int, size: int, values: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
+        """A batch is done, with these values (or a function that reads them)."""
+        if self._batches:
+            found = values() if callable(values) else values
+            named = dict(zip(self._names, found)) if self._kind == "test" else {"outputs": list(found)}
+            self._call("batch_end", batch, self._logs_class(**named, batch=batch, size=size))
+
+    def end(self, values: Any) -> Any:
+        """The evaluation or prediction is done, with these values, which are returned."""
+        if self._whole:
+            self._call("end", self._logs_class(zip(self._names, values)))
+        return values
+
+    def _call(self, moment: str, *args: Any) -> None:
+        getattr(self._callbacks, f"on_{self._kind}_{moment}")(*args)
+
+
+def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
+    """The callbacks of an evaluation or a prediction as one list to drive; None if there are none."""
+    from .. import callbacks as cb
+    if not callbacks or isinstance(callbacks, cb.CallbackList):
+        return callbacks or None
+    found = cb.CallbackList(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])
+    found.set_model(model)
+    found.set_params({"epochs": 1, "do_validation": False, "metrics": unique_names(getattr(model, "metrics_names", ())),
+                      **params})
+    return found
 
 
 def _feed(function: Function, arrays: list[Any], phase: list[float]) -> Feed:

@@ -58,8 +58,8 @@ def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(loss, dict):
         for name in names:
             if name not in loss:
-                warnings.warn(f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and we '
-                              f'will not be expecting any data to be passed to "{name}" during training.',
+                warnings.warn(f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and '
+                              f'we will not be expecting any data to be passed to "{name}" during training.',
                               UserWarning, stacklevel=4)
     return [losses.get(fn) for fn in chosen]
 
@@ -96,6 +96,8 @@ class Head:
 
     def expect_weights(self, mode: str | None) -> None:
         """Makes the placeholder of the sample weights; where none are fed, they are 1."""
+        if mode not in (None, "temporal"):
+            raise ValueError(f"sample_weight_mode of output '{self.name}' should be None or 'temporal', got {mode!r}")
         ndim = 2 if mode == "temporal" else 1
         self.mode = "temporal" if mode == "temporal" else None
         self.sample_weight = K.placeholder(ndim=ndim, name=f"{self.name}_sample_weights")

@@ -19,7 +19,7 @@ from .data import (
     standardize_weights,
     warn_of_nan,
 )
-from .generators import GeneratorTraining, is_generator
+from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .network import Network
 from .objective import Head, loss_functions, metrics_by_output, per_output, weighted_masked_objective
 
@@ -47,6 +47,11 @@ class Model(Network, GeneratorTraining):
     """
 
     optimizer: Any
+    metrics_names: list[str]
+    metrics_tensors: list[Any]
+    train_function: Any
+    test_function: Any
+    predict_function: Any
     stop_training = False
 
     # ------------------------------------------------------------------------------------------------ compile
@@ -60,9 +65,7 @@ class Model(Network, GeneratorTraining):
         `loss_weights` multiply the losses in their sum; `sample_weight_mode='temporal'` takes weights for time
         steps; `target_tensors` are used instead of fed targets. Raises ValueError for unknown names, with the nearest.
         """
-        for name in kwargs:
-            if name not in _HARMLESS:
-                raise TypeError(f"compile got an unexpected argument {name!r}")
+        refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss if loss is not None else []
@@ -79,15 +82,26 @@ class Model(Network, GeneratorTraining):
 
     def _make_heads(self, loss: Any, loss_weights: Any, modes: Any, target_tensors: Any) -> list[Head]:
         names = self.output_names
+        if isinstance(loss_weights, tuple):
+            raise TypeError(f"loss_weights should be a list or a dict by output name, got the tuple {loss_weights}")
         masks = self.compute_mask(self.inputs, mask=None)
         masks = masks if isinstance(masks, list) else [masks] * len(names)
-        weights = per_output(loss_weights, names, "loss_weights", 1.0) if loss_weights is not None else [1.0] * len(names)
+        weights = [1.0] * len(names)
+        if loss_weights is not None:
+            weights = per_output(loss_weights, names, "loss_weights", 1.0)
         functions = loss_functions(loss, names)
-        heads = [Head(*parts) for parts in zip(names, self.outputs, self.internal_output_shapes, masks, functions, weights)]
+        heads = [Head(*parts) for parts in zip(names, self.outputs, self.internal_output_shapes, masks, functions,
+                                               weights)]
         if target_tensors is not None and not isinstance(target_tensors, (list, tuple, dict)):
             target_tensors = [target_tensors]
-        targets = per_output(target_tensors, names, "target_tensors") if target_tensors is not None else [None] * len(names)
+        targets = [None] * len(names)
+        if target_tensors is not None:
+            targets = per_output(target_tensors, names, "target_tensors")
         if isinstance(modes, (dict, list, tuple)):
+            missing = [h.name for h in heads if isinstance(modes, dict) and h.loss is not None and h.name not in modes]
+            if missing:
+                raise ValueError(f"sample_weight_mode as a dictionary needs every output; '{missing[0]}' is missing "
+                                 "(None means one weight a sample)")
             modes = per_output(modes, names, "sample_weight_mode")
         else:
             modes = [modes] * len(names)
@@ -153,13 +167,15 @@ class Model(Network, GeneratorTraining):
 
     def _check_compiled(self) -> None:
         if not hasattr(self, "train_function"):
-            raise RuntimeError("You must compile your model before using it: call model.compile(optimizer, loss) first.")
+            raise RuntimeError("You must compile your model before using it: call model.compile(optimizer, loss) "
+                               "first.")
 
     def _objective_inputs(self) -> list[Any]:
         return [*self._feed_inputs, *self._feed_targets, *self._feed_sample_weights, *self._phase_inputs()]
 
     def _check_trainable_weights_consistency(self) -> None:
-        now, then = ({id(w) for w in weights} for weights in (self.trainable_weights, self._collected_trainable_weights))
+        now, then = ({id(w) for w in weights} for weights in (
+            self.trainable_weights, self._collected_trainable_weights))
         if now != then:
             warnings.warn("Discrepancy between trainable weights and collected trainable weights: did you set "
                           "`trainable` without calling `model.compile` after it? What compile saw is trained.",
@@ -216,14 +232,16 @@ class Model(Network, GeneratorTraining):
         weights = [None if t is None else standardize_weights(t, sw, cw, h.mode)
                    for t, sw, cw, h in zip(ys, sample_weights, class_weights, fed)]
         check_lengths(xs, ys, weights)
-        check_loss_and_targets(ys, self._feed_loss_fns, self._feed_output_shapes)
+        check_loss_and_targets(ys, self._feed_loss_fns, self._feed_output_shapes, names)
         if self.stateful and batch_size and xs and xs[0] is not None and xs[0].shape[0] % batch_size != 0:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}")
         return xs, ys, weights
 
-    def _phase_value(self, training: bool) -> list[float]:
-        return [float(training)] if self._phase_inputs() else []
+    @staticmethod
+    def _phase_value(function: Any, training: bool) -> list[float]:
+        """What to feed a function of `_make_..._function` for its learning phase, if it takes one."""
+        return [float(training) for p in function.inputs[-1:] if getattr(p, "is_learning_phase", False)]
 
     # ------------------------------------------------------------------------------------------- whole arrays
 
@@ -238,15 +256,18 @@ class Model(Network, GeneratorTraining):
         'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. By default `batch_size` is 32 and
         `epochs` 1 (10 for a Sequential).
         """
-        epochs = _keras1_epochs(kwargs, epochs)
+        epochs = _whole("epochs", _keras1_epochs(kwargs, epochs), 0)
+        initial_epoch = _whole("initial_epoch", initial_epoch, 0)
         verbose = 1 if verbose == "auto" else verbose
         if is_generator(x):
+            if validation_split or sample_weight is not None:
+                raise ValueError("fit got a generator as x: validation_split and sample_weight need arrays; give "
+                                 "validation_data, or yield (x, y, sample_weight)")
             return self._fit_batches(x, y, kwargs, steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose,
                                      callbacks=callbacks, validation_data=validation_data,
-                                     validation_steps=validation_steps, class_weight=class_weight, shuffle=bool(shuffle),
-                                     initial_epoch=initial_epoch)
-        if kwargs:
-            raise TypeError(f"fit got unexpected arguments: {', '.join(sorted(kwargs))}")
+                                     validation_steps=validation_steps, class_weight=class_weight,
+                                     shuffle=bool(shuffle), initial_epoch=initial_epoch)
+        refuse_unknown("fit", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.fit)
         if x is None and y is None and steps_per_epoch is None:
             raise ValueError("fit needs data (x and y); only a model on tensors of its own goes without, with "
                              "steps_per_epoch=...")
@@ -254,7 +275,7 @@ class Model(Network, GeneratorTraining):
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight, False, batch_size)
         val = self._validation(validation_data, validation_split, validation_steps, steps_per_epoch, (xs, ys, ws),
                                batch_size)
-        if val is not None and validation_data is None and validation_split:
+        if val is not None and not validation_data and validation_split:
             xs, ys, ws = (slice_arrays(part, 0, self._split_at) for part in (xs, ys, ws))
         warn_of_nan([*xs, *ys], [*self._feed_input_names, *self._feed_output_names])
         self._make_train_function()
@@ -267,12 +288,13 @@ class Model(Network, GeneratorTraining):
                     batch_size: int | None) -> list[Any] | None:
         """The validation arrays, from what the user gave or from the last rows of the training data."""
         if validation_steps and steps is None:
-            raise ValueError("Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` must "
-                             "be set.")
-        if data is not None:
+            raise ValueError("Can only use `validation_steps` when doing step-wise training, i.e. `steps_per_epoch` "
+                             "must be set.")
+        if data is not None and not (isinstance(data, (tuple, list)) and not data):
             if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-                raise ValueError("validation_data must be a tuple (x_val, y_val) or (x_val, y_val, sample_weights), got "
-                                 f"{type(data).__name__}" + (f" of {len(data)} items" if hasattr(data, "__len__") else ""))
+                items = f" of {len(data)} items" if hasattr(data, "__len__") else ""
+                raise ValueError("validation_data must be a tuple (x_val, y_val) or (x_val, y_val, sample_weights), "
+                                 f"got {type(data).__name__}{items}")
             xs, ys, ws = self._standardize_user_data(data[0], data[1], data[2] if len(data) == 3 else None, None, False,
                                                      batch_size)
             return [*xs, *ys, *ws]
@@ -283,25 +305,41 @@ class Model(Network, GeneratorTraining):
         count = train[0][0].shape[0]
         self._split_at = int(count * (1.0 - split))
         if not 0 < self._split_at < count:
-            raise ValueError(f"validation_split={split} of {count} samples leaves nothing to train on or to validate with")
+            raise ValueError(f"validation_split={split} of {count} samples leaves nothing to train on or to validate "
+                             "with")
         return [a for part in train for a in slice_arrays(part, self._split_at, None)]
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 1,
-                 sample_weight: Any = None, steps: int | None = None) -> Any:
-        """Loss (and metrics, as a list in the order of `metrics_names`) over the data, averaged over the samples."""
-        if is_generator(x):
-            return self.evaluate_generator(x, steps)
-        if x is None and y is None and steps is None:
-            raise ValueError("evaluate needs data (x and y), or `steps` for a model on tensors of its own")
-        batch_size = _batch_size(batch_size, steps)
-        xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
-        self._make_test_function()
-        return _single(loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps))
+                 sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
+                 **kwargs: Any) -> Any:
+        """Loss (and metrics, as a list in the order of `metrics_names`) over the data, averaged over the samples.
 
-    def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None) -> Any:
-        """The outputs for the inputs: an array, or a list of arrays for several outputs."""
+        `callbacks` (hooks on_test_...) and `return_dict` are newer Keras's; `x` may be a generator or Sequence.
+        """
+        refuse_unknown("evaluate", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.evaluate)
         if is_generator(x):
-            return self.predict_generator(x, steps, verbose=verbose)
+            values = self.evaluate_generator(x, steps, callbacks=callbacks, **kwargs)
+            values = values if isinstance(values, list) else [values]
+        else:
+            if x is None and y is None and steps is None:
+                raise ValueError("evaluate needs data (x and y), or `steps` for a model on tensors of its own")
+            batch_size = _batch_size(batch_size, steps)
+            xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
+            self._make_test_function()
+            heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+                                    samples=xs[0].shape[0] if steps is None else None)
+            values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
+        return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
+
+    def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
+                callbacks: Any = None, **kwargs: Any) -> Any:
+        """The outputs for the inputs: an array, or a list of arrays for several outputs.
+
+        `callbacks` (hooks on_predict_...) are newer Keras's; `x` may be a generator or Sequence.
+        """
+        refuse_unknown("predict", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.predict)
+        if is_generator(x):
+            return self.predict_generator(x, steps, verbose=verbose, callbacks=callbacks, **kwargs)
         if x is None and steps is None:
             raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
         batch_size = _batch_size(batch_size, steps)
@@ -311,7 +349,9 @@ class Model(Network, GeneratorTraining):
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
         self._make_predict_function()
-        return _single(loops.predict(self, xs, batch_size, verbose, steps))
+        heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+                                samples=xs[0].shape[0] if steps is None else None)
+        return _single(loops.predict(self, xs, batch_size, verbose, steps, heard))
 
     # -------------------------------------------------------------------------------------------- one batch
 
@@ -319,19 +359,19 @@ class Model(Network, GeneratorTraining):
         """One step on one batch; the loss (and metrics) before it."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight)
         self._make_train_function()
-        return _single(self.train_function([*xs, *ys, *ws, *self._phase_value(True)]))
+        return _single(self.train_function([*xs, *ys, *ws, *self._phase_value(self.train_function, True)]))
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         """The loss (and metrics) on one batch, without training."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
         self._make_test_function()
-        return _single(self.test_function([*xs, *ys, *ws, *self._phase_value(False)]))
+        return _single(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]))
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch."""
         xs = self._standardize_inputs(x)
         self._make_predict_function()
-        return _single(self.predict_function([*xs, *self._phase_value(False)]))
+        return _single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)]))
 
 
 def _single(values: list[Any]) -> Any:
@@ -342,13 +382,19 @@ def _single(values: list[Any]) -> Any:
 def _batch_size(batch_size: int | None, steps: int | None) -> int | None:
     if steps is not None:
         if batch_size is not None:
-            raise ValueError("If a number of steps is given, batch_size must be left out: a step is one run on the tensors "
-                             "that the model reads")
+            raise ValueError("If a number of steps is given, batch_size must be left out: a step is one run on the "
+                             "tensors that the model reads")
         return None
-    batch_size = 32 if batch_size is None else batch_size
-    if int(batch_size) != batch_size or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-    return int(batch_size)
+    return _whole("batch_size", 32 if batch_size is None else batch_size, 1)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    """The value as an int; an error that names the argument if it is none."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__int__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if int(value) != value or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
 
 
 def _keras1_epochs(kwargs: dict[str, Any], epochs: int) -> int:

@@ -29,6 +29,8 @@ class Op:
     """Inputs of which only the shape is read: they need not be computed."""
     in_place: tuple[int, ...] = ()
     """Inputs whose memory the first output may take over."""
+    contiguous: tuple[int, ...] = ()
+    """Inputs that the body takes under another shape: the compiler puts a copy before one that has gaps."""
 
     def infer(self, *ins: Spec) -> Spec | tuple[Spec, ...]:
         """Shape and dtype of the outputs; raises ValueError on inputs that do not fit."""

@@ -11,7 +11,7 @@ from ..engine.input_spec import InputSpec
 from ..engine.keras1 import renamed_arguments
 from ..engine.layer import Layer
 from .lambda_layer import Lambda
-from .parts import part_configs, set_parts
+from .parts import part_configs, set_parts, whole_number
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
 
 # Here is where Keras 2.0.9 has all of these.
@@ -51,7 +51,7 @@ class Dense(Layer):
                  activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = _whole_number(self, "units", units)
+        self.units = whole_number(self, "units", units)
         self.use_bias = use_bias
         set_parts(self, activation=activation, kernel_initializer=kernel_initializer,
                   bias_initializer=bias_initializer, kernel_regularizer=kernel_regularizer,
@@ -183,11 +183,3 @@ class ActivityRegularization(Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "l1": self.l1, "l2": self.l2}
-
-
-def _whole_number(layer: Layer, argument: str, value: Any) -> int:
-    """A positive integer, or a ValueError naming the argument."""
-    whole = isinstance(value, (int, float)) or hasattr(value, "__index__")
-    if not whole or isinstance(value, bool) or value != int(value) or value < 1:
-        raise ValueError(f"Layer '{layer.name}': {argument} must be a positive integer, got {value!r}.")
-    return int(value)

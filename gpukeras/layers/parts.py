@@ -6,7 +6,7 @@ What an argument is follows from the end of its name, as in `kernel_initializer`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, regularizers
@@ -29,3 +29,18 @@ def part_configs(layer: Layer, names: Iterable[str]) -> dict[str, Any]:
 
 def _module(name: str) -> Any:
     return _MODULES[name.rpartition("_")[2]]
+
+
+def add_part_weight(layer: Layer, name: str, shape: Sequence[int], part: str | None = None) -> Any:
+    """A weight made with the layer's ``<part>_initializer``, `_regularizer` and `_constraint`; `part` is its name if
+    not said otherwise."""
+    made_with = {what: getattr(layer, f"{part or name}_{what}") for what in ("initializer", "regularizer", "constraint")}
+    return layer.add_weight(name=name, shape=tuple(shape), **made_with)
+
+
+def whole_number(layer: Layer, argument: str, value: Any) -> int:
+    """A positive integer, or a ValueError naming the argument."""
+    whole = isinstance(value, (int, float)) or hasattr(value, "__index__")
+    if not whole or isinstance(value, bool) or value != int(value) or value < 1:
+        raise ValueError(f"Layer '{layer.name}': {argument} must be a positive integer, got {value!r}.")
+    return int(value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import scatter_add, xp
+from ..device import scatter_add, take, xp
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import as_tensor, cast
 from .elementwise import greater, less
@@ -34,8 +34,8 @@ class Gather(Op):
         return Spec((*ins[1].shape, *ins[0].shape[1:]), ins[0].dtype)
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """A range check, then one take; clip mode only spares NumPy a copy."""
-        return [(check_range, (ins[1], ins[0].shape[0], self.name)), (xp.take, (ins[0], ins[1], 0, outs[0], "clip"))]
+        """A range check, then one take."""
+        return [(check_range, (ins[1], ins[0].shape[0], self.name)), (take, (ins[0], ins[1], 0, outs[0]))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Rows added up where they came from."""

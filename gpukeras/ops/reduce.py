@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import xp
+from ..device import REDUCTIONS, SCANS
 from ..graph import (
     MIX,
     REDUCE,
@@ -22,10 +22,6 @@ from ..graph import (
 from .convert import as_float, as_tensor, cast
 from .elementwise import divide, equal, exp, log, mask, sqrt, square
 from .shape import DropAxes, InsertAxes, ReshapeLike, broadcast_like, count, reshape, reverse, shape_of, transpose
-
-_UFUNCS = {"sum": xp.add, "prod": xp.multiply, "max": xp.maximum, "min": xp.minimum,
-           "any": xp.logical_or, "all": xp.logical_and}
-
 
 @dataclass(frozen=True)
 class Reduce(Op):
@@ -51,7 +47,7 @@ class Reduce(Op):
         x, out = ins[0], outs[0]
         if x.size == 0 and self.kind in ("max", "min"):
             raise ValueError(f"{self.kind} over no elements: the input has shape {x.shape}")
-        return [(_UFUNCS[self.kind].reduce, (x, self.axes, None, out, self.keepdims))]
+        return [(REDUCTIONS[self.kind], (x, self.axes, None, out, self.keepdims))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Spread back over the axes: to all elements, to those equal to the extremum (shared among equals), or
@@ -95,14 +91,14 @@ class Scan(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One accumulation; shifted by one if exclusive."""
         x, out = ins[0], outs[0]
-        ufunc = _UFUNCS[self.kind]
+        scan = SCANS[self.kind]
         if not self.exclusive:
-            return [(ufunc.accumulate, (x, self.axis, None, out))]
+            return [(scan, (x, self.axis, None, out))]
         head: tuple[Any, ...] = (slice(None),) * self.axis
         first, rest, before = (*head, slice(0, 1)), (*head, slice(1, None)), (*head, slice(0, -1))
         calls: list[Call] = [(out[first].fill, (0 if self.kind == "sum" else 1,))]
         if x.shape[self.axis] > 1:
-            calls.append((ufunc.accumulate, (x[before], self.axis, None, out[rest])))
+            calls.append((scan, (x[before], self.axis, None, out[rest])))
         return calls
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import xp
+from ..device import REDUCTIONS, take, xp
 from ..graph import MIX, ROW, Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differentiate
 from .convert import as_float, cast
 from .elementwise import exp, greater_equal, less_equal, log, log1p, logical_and, mask, maximum, minimum
@@ -40,8 +40,8 @@ class Softmax(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Shifted by the row's maximum, so that nothing overflows."""
         x, y, column = ins[0], outs[0], scratch[0]
-        return [(xp.maximum.reduce, (x, -1, None, column, True)), (xp.subtract, (x, column, y)), (xp.exp, (y, y)),
-                (xp.add.reduce, (y, -1, None, column, True)), (xp.divide, (y, column, y))]
+        return [(REDUCTIONS["max"], (x, -1, None, column, True)), (xp.subtract, (x, column, y)), (xp.exp, (y, y)),
+                (REDUCTIONS["sum"], (y, -1, None, column, True)), (xp.divide, (y, column, y))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """y (g - sum(g y))."""
@@ -69,7 +69,7 @@ class SoftmaxGradient(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A product, its row sums, and the combination."""
         g, y, out, column = ins[0], ins[1], outs[0], scratch[0]
-        return [(xp.multiply, (g, y, out)), (xp.add.reduce, (out, -1, None, column, True)),
+        return [(xp.multiply, (g, y, out)), (REDUCTIONS["sum"], (out, -1, None, column, True)),
                 (xp.subtract, (g, column, out)), (xp.multiply, (out, y, out))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
@@ -228,7 +228,7 @@ class SoftmaxCrossentropy(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """The log of the sum less each logit, weighted by the target."""
         return [*_log_sum(ins[0], *scratch), (xp.subtract, (scratch[2], scratch[0], scratch[0])),
-                (xp.multiply, (scratch[0], ins[1], scratch[0])), (xp.add.reduce, (scratch[0], -1, None, outs[0]))]
+                (xp.multiply, (scratch[0], ins[1], scratch[0])), (REDUCTIONS["sum"], (scratch[0], -1, None, outs[0]))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Of its formula."""
@@ -261,7 +261,7 @@ class SoftmaxCrossentropyGradient(Op):
         """Four passes."""
         g, p, target = ins
         out, column = outs[0], scratch[0]
-        return [(xp.add.reduce, (target, -1, None, column, True)), (xp.multiply, (p, column, out)),
+        return [(REDUCTIONS["sum"], (target, -1, None, column, True)), (xp.multiply, (p, column, out)),
                 (xp.subtract, (out, target, out)), (xp.multiply, (out, g[..., None], out))]
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
@@ -287,7 +287,7 @@ class SparseSoftmaxCrossentropy(Op):
         """The log of the sum less the label's logit."""
         (z, labels), out, (shifted, powers, column, index) = ins, outs[0], scratch
         return [*_log_sum(z, shifted, powers, column), *_flat_index(labels, index, z.shape[-1], self.name),
-                (xp.take, (shifted.reshape(-1), index, None, out, "clip")),
+                (take, (shifted.reshape(-1), index, None, out)),
                 (xp.subtract, (column[..., 0], out, out))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
@@ -320,7 +320,7 @@ class SparseSoftmaxCrossentropyGradient(Op):
         (g, p, labels), out, (index, own) = ins, outs[0], scratch
         flat = out.reshape(-1)
         return [*_flat_index(labels, index, p.shape[-1], self.name), (xp.copyto, (out, p)),
-                (xp.take, (flat, index, None, own, "clip")), (xp.subtract, (own, 1, own)),
+                (take, (flat, index, None, own)), (xp.subtract, (own, 1, own)),
                 (xp.put, (flat, index, own, "clip")), (xp.multiply, (out, g[..., None], out))]
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
@@ -335,8 +335,8 @@ def _same_classes(ins: Sequence[Spec]) -> None:
 
 def _log_sum(z: Any, shifted: Any, powers: Any, column: Any) -> list[Call]:
     """shifted = z - max(z); column = log(sum(exp(shifted)))."""
-    return [(xp.maximum.reduce, (z, -1, None, column, True)), (xp.subtract, (z, column, shifted)),
-            (xp.exp, (shifted, powers)), (xp.add.reduce, (powers, -1, None, column, True)), (xp.log, (column, column))]
+    return [(REDUCTIONS["max"], (z, -1, None, column, True)), (xp.subtract, (z, column, shifted)),
+            (xp.exp, (shifted, powers)), (REDUCTIONS["sum"], (powers, -1, None, column, True)), (xp.log, (column, column))]
 
 
 def _flat_index(labels: Any, index: Any, classes: int, name: str) -> list[Call]:

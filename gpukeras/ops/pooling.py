@@ -1,0 +1,196 @@
+"""Maximum and average over windows, channels last, in any number of dimensions. Gradients gather: each cell's sum has
+a fixed order. They are linear in the incoming gradient, so gradients of any order exist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..device import xp
+from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
+from .windows import Window
+
+
+@dataclass(frozen=True)
+class _Pooling(Op):
+    """What the pooling ops share: they are row-wise."""
+
+    window: Window
+
+    def _pooled(self, x: Spec) -> Spec:
+        if len(x.shape) != len(self.window.size) + 2:
+            raise ValueError(f"expected an input with {len(self.window.size) + 2} axes, got shape {x.shape}")
+        return Spec((x.shape[0], *self.window.output_space(x.shape[1:-1]), x.shape[-1]), x.dtype)
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise."""
+        return ROW
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pooling):
+    """x (samples, *space, channels) -> the largest of each window."""
+
+    name = "max_pool"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """(samples, *positions, channels)."""
+        return self._pooled(ins[0])
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Cell by cell of the window."""
+        x, y = ins[0], outs[0]
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        calls: list[Call] = [(y.fill, (lowest,))]
+        for tap in self.window.taps(x.shape[1:-1]):
+            seen = y[(slice(None), *tap.outputs)]
+            calls.append((partial(xp.maximum, out=seen), (seen, x[(slice(None), *tap.inputs)])))
+        return calls
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """To the first largest cell of each window."""
+        return [apply(MaxPoolGradient(self.window), grads[0], node.inputs[0], node.outputs[0])]
+
+
+@dataclass(frozen=True)
+class _AtMaximum(_Pooling):
+    """Walks the windows of x and finds, in each, the first cell that equals y."""
+
+    def _rooms(self, y: Spec) -> list[Spec]:
+        return [Spec(y.shape, "bool"), Spec(y.shape, "bool"), y]
+
+    def _walk(self, x: Any, y: Any, found: Any, open_: Any) -> Any:
+        """For each tap: the calls that set `found`, then input and output slices."""
+        for tap in self.window.taps(x.shape[1:-1]):
+            cells, seen = (slice(None), *tap.inputs), (slice(None), *tap.outputs)
+            hit, left = found[seen], open_[seen]
+            yield [(xp.equal, (x[cells], y[seen], hit)), (xp.logical_and, (hit, left, hit)),
+                   (xp.logical_xor, (left, hit, left))], cells, seen
+
+
+@dataclass(frozen=True)
+class MaxPoolGradient(_AtMaximum):
+    """(g, x, y) -> g put to the first largest cell of each window."""
+
+    name = "max_pool_gradient"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The shape of x."""
+        return Spec(ins[1].shape, ins[0].dtype)
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Two masks and a product."""
+        return self._rooms(ins[2])
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Cell by cell of the window; each window gives its gradient once."""
+        (g, x, y), dx, (found, open_, part) = ins, outs[0], scratch
+        calls: list[Call] = [(dx.fill, (0,)), (open_.fill, (True,))]
+        for find, cells, seen in self._walk(x, y, found, open_):
+            target = dx[cells]
+            calls += [*find, (xp.multiply, (g[seen], found[seen], part[seen])), (xp.add, (target, part[seen], target))]
+        return calls
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """What lies at those cells; the choice of cells does not vary smoothly."""
+        return [apply(MaxPoolPick(self.window), grads[0], *node.inputs[1:]), None, None]
+
+
+@dataclass(frozen=True)
+class MaxPoolPick(_AtMaximum):
+    """(h, x, y) -> for each window, h at the first largest cell of x."""
+
+    name = "max_pool_pick"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The shape of y."""
+        return Spec(ins[2].shape, ins[0].dtype)
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Two masks and a product."""
+        return self._rooms(ins[2])
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Cell by cell of the window."""
+        (h, x, y), out, (found, open_, part) = ins, outs[0], scratch
+        calls: list[Call] = [(out.fill, (0,)), (open_.fill, (True,))]
+        for find, cells, seen in self._walk(x, y, found, open_):
+            calls += [*find, (xp.multiply, (h[cells], found[seen], part[seen])),
+                      (xp.add, (out[seen], part[seen], out[seen]))]
+        return calls
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """Put back to those cells."""
+        return [apply(MaxPoolGradient(self.window), grads[0], *node.inputs[1:]), None, None]
+
+
+@dataclass(frozen=True)
+class AveragePool(_Pooling):
+    """x -> the mean of the real cells of each window; padding does not count."""
+
+    name = "average_pool"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """(samples, *positions, channels)."""
+        return self._pooled(ins[0])
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Cell by cell of the window, then divided by the number of cells."""
+        x, y = ins[0], outs[0]
+        calls: list[Call] = [(y.fill, (0,))]
+        for tap in self.window.taps(x.shape[1:-1]):
+            seen = y[(slice(None), *tap.outputs)]
+            calls.append((xp.add, (seen, x[(slice(None), *tap.inputs)], seen)))
+        return [*calls, (xp.divide, (y, _cells(self.window, x.shape[1:-1], y.dtype), y))]
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """Spread evenly."""
+        return [apply(AveragePoolGradient(self.window), grads[0], node.inputs[0])]
+
+
+@dataclass(frozen=True)
+class AveragePoolGradient(_Pooling):
+    """(g, like x) -> g spread evenly over the real cells of each window."""
+
+    name = "average_pool_gradient"
+    shape_only = (1,)
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The shape of x."""
+        return Spec(ins[1].shape, ins[0].dtype)
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The shares."""
+        return [ins[0]]
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Divided by the number of cells, then cell by cell of the window."""
+        dx, share = outs[0], scratch[0]
+        space = dx.shape[1:-1]
+        calls: list[Call] = [(xp.divide, (ins[0], _cells(self.window, space, dx.dtype), share)), (dx.fill, (0,))]
+        for tap in self.window.taps(space):
+            cells = dx[(slice(None), *tap.inputs)]
+            calls.append((xp.add, (cells, share[(slice(None), *tap.outputs)], cells)))
+        return calls
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """The average."""
+        return [apply(AveragePool(self.window), grads[0]), None]
+
+
+def _cells(window: Window, space: Sequence[int], dtype: Any) -> Any:
+    """The number of real cells that each window sees, shaped to divide (samples, *positions, channels)."""
+    counts: Any = np.zeros((*window.output_space(space), 1), dtype)  # type: ignore[arg-type]
+    for tap in window.taps(space):
+        counts[tap.outputs] += 1
+    return xp.asarray(counts)
+
+
+def pool(x: Tensor, size: tuple[int, ...], strides: tuple[int, ...], padding: str, mode: str) -> Tensor:
+    """The largest ('max') or the mean ('avg') of each window."""
+    window = Window(size, strides, padding, (1,) * len(size))
+    return apply(MaxPool(window) if mode == "max" else AveragePool(window), x)
