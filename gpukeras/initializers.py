@@ -56,7 +56,7 @@ def _draw(numbers: Callable[[int, int], np.ndarray], seed: int | None, shape: Se
 
 
 def _uniform(seed: int | None, shape: Sequence[int], low: float, high: float, dtype: str | None) -> np.ndarray:
-    return _draw(philox.uniform, seed, shape, np.float32(high) - np.float32(low), low, dtype)
+    return _draw(philox.uniform, seed, shape, float(np.float32(high) - np.float32(low)), low, dtype)
 
 
 class Zeros(Initializer):
@@ -195,7 +195,8 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs a shape of at least 2 dimensions, got {tuple(shape)}.")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        draw: Any = np.random if self.seed is None else np.random.RandomState(self.seed)  # as Keras 2: the matrix itself is drawn here
+        # As in Keras 2, the matrix itself is drawn from the global state, not a seed for it.
+        draw: Any = np.random if self.seed is None else np.random.RandomState(self.seed)
         values = draw.normal(size=(rows, columns))
         left, _, right = np.linalg.svd(values, full_matrices=False)
         matrix = left if left.shape == (rows, columns) else right

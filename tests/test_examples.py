@@ -45,7 +45,7 @@ def test_every_example_says_how_to_start_it():
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_digits_reaches_97_percent(seed, tmp_path):
     printed = run("digits.py", "--seed", seed, "--verbose", "2", cwd=tmp_path)
-    assert "Trainable params: 17,226" in printed and "Epoch 60/60" in printed
+    assert "Trainable params: 50,826" in printed and "Epoch 60/60" in printed
     assert number(r"Test accuracy: ([\d.]+)", printed) > 0.97
     assert len(re.findall(r"This is a \d; the network says \d and is [\d.]+% sure", printed)) == 3
 

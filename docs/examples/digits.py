@@ -16,12 +16,13 @@ from gpukeras.models import Sequential
 
 
 def make_model():
-    """64 pixels -> 128 -> 64 -> the probabilities of the ten digits."""
+    """64 pixels -> 256 -> 128 -> the probabilities of the ten digits."""
     return Sequential([
         Flatten(input_shape=(8, 8)),
+        Dense(256, activation='relu'),
+        Dropout(0.3),
         Dense(128, activation='relu'),
-        Dropout(0.2),
-        Dense(64, activation='relu'),
+        Dropout(0.3),
         Dense(10, activation='softmax'),
     ])
 

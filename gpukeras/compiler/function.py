@@ -178,16 +178,20 @@ def _loader(source: Any, buffer: Any) -> Any:
             found = np.asarray(source[rows[order].tolist()])
             device.upload(buffer, found[np.argsort(order)])
         return read
-    same = device.is_device_array(source) and source.dtype == buffer.dtype
-    staging = None if same else np.empty(buffer.shape, source.dtype)
+    on_device, same = device.is_device_array(source), source.dtype == buffer.dtype
+    staging: Any = buffer if same and on_device else None
 
     def gather(rows: Any) -> None:
+        nonlocal staging
         if isinstance(rows, slice):
             device.upload(buffer, source[rows])
             return
-        if same:
-            device.take(source, device.asarray(rows), 0, buffer)
-            return
-        source.take(rows, 0, staging, "clip")  # any mode but 'raise' spares a copy; rows are in range
-        device.upload(buffer, staging)
+        if staging is None:
+            staging = (device.xp if on_device else np).empty(buffer.shape, source.dtype)
+        if on_device:
+            device.take(source, device.asarray(rows), 0, staging)
+        else:
+            source.take(rows, 0, staging, "clip")  # any mode but 'raise' spares a copy; the rows are in range
+        if staging is not buffer:
+            device.upload(buffer, staging)
     return gather

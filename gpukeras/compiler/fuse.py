@@ -110,7 +110,7 @@ class Fused(Op):
             return [(fused_kernel(self, ins, outs), (*ins, *outs))]
         shape = outs[0].shape
         if len(shape) > 1 and all(_flat(x, shape) for x in (*ins, *outs)):
-            ins = [x.reshape(-1) if x.ndim == len(shape) and x.size > 1 else x.reshape(()) for x in ins]
+            ins = [x.reshape(-1) if x.ndim == len(shape) and x.size != 1 else x.reshape(()) for x in ins]
             outs = [x.reshape(-1) for x in outs]
             shape = outs[0].shape
         step = self._tile_elements(shape) // max(int(np.prod(shape[1:])), 1) if shape else 1

@@ -10,7 +10,7 @@ import numpy as np
 from .. import device
 from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable, ViewOp
 from ..ops.control import Branch
-from ..ops.shape import BroadcastTo
+from ..ops.shape import BroadcastTo, Reshape
 from .ir import Step, Value, needed, replace
 from .rules import simplify
 
@@ -103,6 +103,8 @@ class Lowering:
 
     def outputs(self, op: Op, *ins: Value) -> tuple[Value, ...]:
         """The outputs of an op on values: simplified, folded, shared with an equal step, or of a new step."""
+        if isinstance(op, (Reshape, BroadcastTo)) and len(ins) > 1:
+            op, ins = self._settle(op, ins), ins[:1]
         if self.optimize:
             better = simplify(self, op, ins)
             if better is not None:
@@ -123,6 +125,14 @@ class Lowering:
         if key not in self._steps or op.stateful or not self.optimize:
             self._steps[key] = Step(op, ins, many, self.origin).outs
         return self._steps[key]
+
+    @staticmethod
+    def _settle(op: Reshape | BroadcastTo, ins: Sequence[Value]) -> Reshape | BroadcastTo:
+        """The op with constant dimensions in place of those that inputs give."""
+        dims = op.infer(*(v.spec for v in ins)).shape
+        if None in dims:
+            raise ValueError(f"{op.name}: the dimensions {dims} must follow from shapes (K.shape), not from data")
+        return type(op)(dims)
 
     @staticmethod
     def _folds(op: Op, outs: Sequence[Spec]) -> bool:

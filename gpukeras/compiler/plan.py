@@ -12,7 +12,7 @@ from ..graph import Spec, Variable, ViewOp
 from ..ops.control import Identity
 from ..ops.joining import Concatenate
 from .fuse import Fused
-from .ir import Step, Value, contiguous, is_view, needed, replace, root
+from .ir import Step, Value, contiguous, is_view, needed, root
 
 ALIGNMENT = 64  # bytes, a cache line
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,9 @@ class Program:
         self._arrays: dict[Value, Any] = {}
         self._memory = memory.at_least(self.plan.size)
         self.calls: list[Call] = []
+        self._starts: list[int] = []  # for each step, its first call
         for step in self.plan.steps:
+            self._starts.append(len(self.calls))
             self._bind(step)
         for variable, value in self.plan.copies:
             self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
@@ -40,8 +44,14 @@ class Program:
 
     def run(self) -> None:
         """Makes every call, in order."""
-        for function, args in self.calls:
-            function(*args)
+        calls = iter(self.calls)
+        try:
+            for function, args in calls:
+                function(*args)
+        except IndexError as e:  # labels or indices out of range: say of which layer
+            at = len(self.calls) - length_hint(calls) - 1
+            step = self.plan.steps[bisect(self._starts, at) - 1]
+            raise IndexError(f"layer '{step.origin}': {e}" if step.origin else str(e)) from None
 
     def describe(self) -> str:
         """The steps, one a line, for people."""

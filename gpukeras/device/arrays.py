@@ -8,19 +8,21 @@ import numpy as np
 
 from gpukeras.device.choice import NAME, xp
 
-
 # Reductions: (array, axes, None, out, keepdims). Scans: (array, axis, None, out).
 if NAME == "numpy":
     REDUCTIONS: dict[str, Any] = {"sum": np.add.reduce, "prod": np.multiply.reduce, "max": np.maximum.reduce,
                                   "min": np.minimum.reduce, "any": np.logical_or.reduce, "all": np.logical_and.reduce}
     SCANS: dict[str, Any] = {"sum": np.add.accumulate, "prod": np.multiply.accumulate}
 else:
-    def _without_dtype(function: Any) -> Any:
-        return lambda x, axes, dtype=None, out=None, keepdims=False: function(x, axes, out, keepdims)
+    def _reduction(name: str) -> Any:
+        return lambda x, axes, dtype=None, out=None, keepdims=False: getattr(xp, name)(x, axes, out=out,
+                                                                                      keepdims=keepdims)
 
-    REDUCTIONS = {"sum": xp.sum, "prod": xp.prod, **{name: _without_dtype(getattr(xp, name))
-                                                     for name in ("max", "min", "any", "all")}}
-    SCANS = {"sum": xp.cumsum, "prod": xp.cumprod}
+    def _scan(name: str) -> Any:
+        return lambda x, axis, dtype=None, out=None: getattr(xp, name)(x, axis, out=out)
+
+    REDUCTIONS = {name: _reduction(name) for name in ("sum", "prod", "max", "min", "any", "all")}
+    SCANS = {"sum": _scan("cumsum"), "prod": _scan("cumprod")}
 
 
 def take(source: Any, indices: Any, axis: int | None, out: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,14 @@ import numpy as np
 from ..utils.generic_utils import unknown_name
 
 Arrays = list[Any]
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the line of the program that called into this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __name__.split(".")[0]:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | None = None,
@@ -188,9 +197,9 @@ def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], outp
         name = getattr(loss, "__name__", "")
         if name == "sparse_categorical_crossentropy" and isinstance(y, np.ndarray) and shape[-1] is not None:
             if y.min() < 0 or y.max() >= shape[-1]:
-                raise ValueError(f"Error when checking target: the classes of output '{(*names, *'?' * (i + 1))[i]}', with "
-                                 f"{shape[-1]} units, must be 0 to {shape[-1] - 1}, but the targets go from {y.min()} to "
-                                 f"{y.max()}")
+                output = f"output '{names[i]}'" if i < len(names) else f"output {i}"
+                raise ValueError(f"Error when checking target: the classes of {output}, which has {shape[-1]} units, "
+                                 f"must be 0 to {shape[-1] - 1}, but the targets go from {y.min()} to {y.max()}")
         if y is None or loss is None or name not in elementwise:
             continue
         if name == "categorical_crossentropy" and y.shape[-1] == 1:
@@ -222,7 +231,7 @@ def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:
     if isinstance(value, dict):
         for key in value:
             if isinstance(key, str) and key not in names:
-                warnings.warn(f"{unknown_name(f'output in {what}', key, names)} It is left out.", stacklevel=4)
+                warn(f"{unknown_name(f'output in {what}', key, names)} It is left out.")
         return [value.get(name) for name in names]
     raise TypeError(f"The model has several outputs, so `{what}` should be either a list or a dict by output name. "
                     f"Provided: {_brief(value)}")
@@ -241,8 +250,8 @@ def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = N
         raise ValueError(f"sample_weight_mode='temporal' needs outputs with a time axis (at least 3 dimensions), but "
                          f"the targets have shape {y.shape}")
     if class_weight is not None and not isinstance(class_weight, dict):
-        warnings.warn(f"class_weight must be a dict from class to weight, such as {{0: 1., 1: 5.}}; "
-                      f"{_brief(class_weight)} is left out.", UserWarning, stacklevel=4)
+        warn(f"class_weight must be a dict from class to weight, such as {{0: 1., 1: 5.}}; "
+                      f"{_brief(class_weight)} is left out.")
     if sample_weight is not None:
         sample_weight = np.asarray(sample_weight)
         want = 2 if temporal else 1
@@ -281,8 +290,8 @@ def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
             suspicious = np.isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
         if suspicious and np.isnan(x).any():
             rows = int(np.isnan(x.reshape(len(x), -1)).any(axis=1).sum())
-            warnings.warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
-                          "Replace or drop these rows.", UserWarning, stacklevel=4)
+            warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
+                          "Replace or drop these rows.")
 
 
 def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..utils.generic_utils import unknown_name
 from . import loops
+from .data import warn
 
 _OLD_NAMES = {"samples_per_epoch": "steps_per_epoch", "val_samples": "steps", "nb_epoch": "epochs",
               "nb_val_samples": "validation_steps", "nb_worker": "workers", "max_q_size": "max_queue_size",
@@ -183,7 +183,7 @@ def _renamed(method: str, old: dict[str, Any], arguments: dict[str, Any]) -> dic
         if new not in arguments:
             raise TypeError(str(unknown_name(f"argument of {method}", name, arguments)))
         more = " (which counts batches, not samples)" if "samples" in name else ""
-        warnings.warn(f"`{name}` is Keras 1 spelling; write `{new}`{more}.", UserWarning, stacklevel=4)
+        warn(f"`{name}` is Keras 1 spelling; write `{new}`{more}.")
         arguments[new] = value
     return arguments
 
@@ -229,8 +229,8 @@ def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessin
         enqueuer: Any = OrderedEnqueuer(generator, use_multiprocessing=use_multiprocessing, shuffle=shuffle)
     else:
         if use_multiprocessing and workers > 1:
-            warnings.warn("Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your "
-                          "data. Please consider using the `keras.utils.Sequence` class.", UserWarning, stacklevel=5)
+            warn("Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your "
+                          "data. Please consider using the `keras.utils.Sequence` class.")
         enqueuer = GeneratorEnqueuer(generator, use_multiprocessing=use_multiprocessing)
     try:
         enqueuer.start(workers=max(workers, 1), max_queue_size=max_queue_size)

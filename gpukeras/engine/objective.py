@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from .. import backend as K
 from ..utils.generic_utils import unknown_name
+from .data import warn
 
 
 def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., Any] | None:
@@ -58,9 +58,8 @@ def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
     if isinstance(loss, dict):
         for name in names:
             if name not in loss:
-                warnings.warn(f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and '
-                              f'we will not be expecting any data to be passed to "{name}" during training.',
-                              UserWarning, stacklevel=4)
+                warn(f'Output "{name}" missing from loss dictionary. We assume this was done on purpose, and '
+                              f'we will not be expecting any data to be passed to "{name}" during training.')
     return [losses.get(fn) for fn in chosen]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from .data import (
     spread,
     standardize_data,
     standardize_weights,
+    warn,
     warn_of_nan,
 )
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
@@ -177,9 +177,8 @@ class Model(Network, GeneratorTraining):
         now, then = ({id(w) for w in weights} for weights in (
             self.trainable_weights, self._collected_trainable_weights))
         if now != then:
-            warnings.warn("Discrepancy between trainable weights and collected trainable weights: did you set "
-                          "`trainable` without calling `model.compile` after it? What compile saw is trained.",
-                          UserWarning, stacklevel=4)
+            warn("Discrepancy between trainable weights and collected trainable weights: did you set "
+                          "`trainable` without calling `model.compile` after it? What compile saw is trained.")
 
     def _make_train_function(self) -> None:
         """Makes `train_function` if there is none: one step, returning loss and metrics."""
@@ -399,6 +398,6 @@ def _whole(name: str, value: Any, least: int) -> int:
 
 def _keras1_epochs(kwargs: dict[str, Any], epochs: int) -> int:
     if "nb_epoch" in kwargs:
-        warnings.warn("`nb_epoch` is Keras 1 spelling; write `epochs`.", UserWarning, stacklevel=3)
+        warn("`nb_epoch` is Keras 1 spelling; write `epochs`.")
         epochs = kwargs.pop("nb_epoch")
     return epochs

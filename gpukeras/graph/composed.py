@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .gradients import gradients
 from .op import Op
@@ -25,9 +25,13 @@ class ComposedOp(Op):
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The derivative of the composition."""
-        return differentiate(self.compose(*node.inputs), node, grads[0])
+        return differentiate(self.compose, node, grads[0])
 
 
-def differentiate(value: Tensor, node: Apply, grad: Tensor) -> list[Tensor | None]:
-    """The derivatives of sum(value * grad) with respect to the inputs of `node`."""
-    return gradients(OPERATORS["multiply"](value, grad), list(node.inputs))
+def differentiate(compose: Callable[..., Tensor], node: Apply, grad: Tensor) -> list[Tensor | None]:
+    """The partial derivatives of sum(compose(*inputs) * grad) with respect to each input of `node`."""
+    inputs = list(node.inputs)
+    for i, x in enumerate(node.inputs):
+        if x in inputs[:i]:  # one tensor in two places has a derivative for each
+            inputs[i] = OPERATORS["identity"](x)
+    return gradients(compose(*inputs), inputs, seed=grad)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from .tensor import OPERATORS, Apply, Tensor, has_gradient
 
 
-def topological(outputs: Sequence[Tensor]) -> list[Apply]:
-    """Every op application that `outputs` depend on, inputs before users."""
+def topological(outputs: Sequence[Tensor], given: Sequence[Tensor] = ()) -> list[Apply]:
+    """Every op application that `outputs` depend on, inputs before users; nothing of what makes `given`."""
     order: list[Apply] = []
-    seen: set[Apply] = set()
-    stack: list[tuple[Apply, bool]] = [(t.producer, False) for t in reversed(outputs) if t.producer]
+    seen: set[Apply] = {t.producer for t in given if t.producer}
+    stack: list[tuple[Apply, bool]] = [(t.producer, False) for t in reversed(outputs)
+                                       if t.producer and t.producer not in seen]
     while stack:
         node, ready = stack.pop()
         if ready:
@@ -24,12 +25,14 @@ def topological(outputs: Sequence[Tensor]) -> list[Apply]:
     return order
 
 
-def gradients(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor | None]:
-    """d sum(loss) / d x for each x in `wrt`; None where the loss does not depend on it.
+def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None) -> list[Tensor | None]:
+    """d sum(loss) / d x for each x in `wrt`; None where the loss does not depend on it. The derivatives are total:
+    if one x is made of another, what flows through it counts.
 
-    The results are ordinary tensors, so they can be differentiated again.
+    With a `seed` of the loss's shape, the partial derivatives of sum(loss * seed) instead, as an op's own rule needs
+    them: the seed and the other x are held fixed. The results are ordinary tensors, so they can be differentiated again.
     """
-    order = topological([loss])
+    order = topological([loss], () if seed is None else wrt)
     targets = set(wrt)
     reaches = set(targets)  # tensors that depend on a target
     for node in order:
@@ -38,7 +41,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor | None]:
             reaches.update(t for t in node.outputs if has_gradient(t))
     grads: dict[Tensor, Tensor] = {}
     if loss in reaches:
-        grads[loss] = OPERATORS["ones_like"](loss)
+        grads[loss] = OPERATORS["ones_like"](loss) if seed is None else seed
     for node in reversed(order):
         incoming = [grads.get(t) for t in node.outputs]
         if all(g is None for g in incoming):

@@ -23,6 +23,7 @@ class Filters(Spatial):
     _parts: tuple[str, ...] = ("activation", "kernel_initializer", "bias_initializer", "kernel_regularizer",
                                "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
     _paddings: tuple[str, ...] = ("valid", "same")
+    filters: Any  # None where the channels decide
     bias: Any = None
     activation: Any
     kernel_initializer: Any
@@ -63,7 +64,7 @@ class Filters(Spatial):
     def _new_size(self, axis: int, size: Any) -> Any:
         return self._windows("kernel_size", axis, size, self.strides[axis], self.padding)
 
-    def _new_channels(self, channels: int | None) -> int | None:
+    def _new_channels(self, channels: Any) -> Any:
         return self.filters
 
     def get_config(self) -> dict[str, Any]:

@@ -125,5 +125,5 @@ class DepthwiseConv2D(_Depthwise, Conv2D):
         return K.depthwise_conv2d(inputs, self.depthwise_kernel, self.strides, self.padding, self.data_format,
                                   self.dilation_rate)
 
-    def _new_channels(self, channels: int | None) -> int | None:
+    def _new_channels(self, channels: Any) -> Any:
         return None if channels is None else channels * self.depth_multiplier

@@ -34,8 +34,8 @@ def _module(name: str) -> Any:
 def add_part_weight(layer: Layer, name: str, shape: Sequence[int], part: str | None = None) -> Any:
     """A weight made with the layer's ``<part>_initializer``, `_regularizer` and `_constraint`; `part` is its name if
     not said otherwise."""
-    made_with = {what: getattr(layer, f"{part or name}_{what}") for what in ("initializer", "regularizer", "constraint")}
-    return layer.add_weight(name=name, shape=tuple(shape), **made_with)
+    kinds = ("initializer", "regularizer", "constraint")
+    return layer.add_weight(name=name, shape=tuple(shape), **{k: getattr(layer, f"{part or name}_{k}") for k in kinds})
 
 
 def whole_number(layer: Layer, argument: str, value: Any) -> int:

@@ -1,10 +1,28 @@
 """All ops, one file a family; each op is declared once, with shape rule, body, derivative and batch behaviour."""
 
 from ..graph import OPERATORS
-from . import control, convolution, depthwise, elementwise, indexing, joining, linalg, patches, philox, pooling, random, reduce, shape, softmax
+from . import (
+    control,
+    convolution,
+    depthwise,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    patches,
+    philox,
+    pooling,
+    random,
+    reduce,
+    shape,
+    softmax,
+)
 
 OPERATORS.update({name: getattr(elementwise, name) for name in (
     "add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "negative", "absolute", "less",
     "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not")})
 
-__all__ = ["control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches", "philox", "pooling", "random", "reduce", "shape", "softmax"]
+__all__ = [
+    "control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches", "philox",
+    "pooling", "random", "reduce", "shape", "softmax",
+]

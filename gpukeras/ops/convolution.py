@@ -14,7 +14,6 @@ from typing import Any
 from ..device import xp
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
 from .linalg import dot
-from .shape import reshape
 from .windows import Window
 
 TILE = 1 << 18  # elements of a tile of columns: a megabyte of float32
@@ -29,10 +28,9 @@ class _Windowed(Op):
     def _tile(self, x: Spec, per_sample: int) -> int:
         return max(1, min(int(x.shape[0] or 1), TILE // max(per_sample, 1)))
 
-    def _columns(self, x: Spec) -> tuple[int, ...]:
+    def _columns(self, x: Spec) -> tuple[int | None, ...]:
         """The shape of one sample's columns."""
-        space = self.window.output_space(x.shape[1:-1])
-        return (*space, *self.window.size, x.shape[-1])  # type: ignore[return-value]
+        return (*self.window.output_space(x.shape[1:-1]), *self.window.size, x.shape[-1])
 
     def _scratch(self, x: Spec) -> list[Spec]:
         """A tile of columns, and of padded input if there is padding."""

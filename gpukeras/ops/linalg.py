@@ -45,8 +45,9 @@ class MatMul(Op):
         """Row-wise: samples as rows of the left factor, or a product per sample."""
         if len(ins[0].shape) == len(ins[1].shape) == 2:
             return ROW if not carries[1] else MIX
-        ranks = {len(s.shape) for c, s in zip(carries, ins) if c}
-        return ROW if ranks == {max(len(s.shape) for s in ins)} else MIX
+        rank = max(len(s.shape) for s in ins)
+        fits = all(len(s.shape) == rank if c else len(s.shape) < rank or s.shape[0] == 1 for c, s in zip(carries, ins))
+        return ROW if fits and any(carries) else MIX
 
 
 @dataclass(frozen=True)

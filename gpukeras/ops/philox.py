@@ -17,7 +17,8 @@ _RESERVED = 256  # counters set aside for every four numbers of a distribution t
 def philox(key: int, seed: int, counters: np.ndarray) -> np.ndarray:
     """Four random 32-bit words for each counter: uint32, shape (len(counters), 4).
 
-    `key` (64 bits) chooses the stream, `seed` (64 bits) is the upper half of the counter, `counters` (uint64) the lower.
+    `key` (64 bits) chooses the stream; `seed` (64 bits) is the upper half of the counter, `counters` (uint64) the
+    lower.
 
     >>> [hex(word) for word in philox(0, 0, np.zeros(1, 'uint64'))[0]]
     ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']

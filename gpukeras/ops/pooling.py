@@ -184,7 +184,7 @@ class AveragePoolGradient(_Pooling):
 
 def _cells(window: Window, space: Sequence[int], dtype: Any) -> Any:
     """The number of real cells that each window sees, shaped to divide (samples, *positions, channels)."""
-    counts: Any = np.zeros((*window.output_space(space), 1), dtype)  # type: ignore[arg-type]
+    counts: Any = np.zeros((*window.output_space(space), 1), dtype)
     for tap in window.taps(space):
         counts[tap.outputs] += 1
     return xp.asarray(counts)

@@ -23,6 +23,7 @@ from .convert import as_float, as_tensor, cast
 from .elementwise import divide, equal, exp, log, mask, sqrt, square
 from .shape import DropAxes, InsertAxes, ReshapeLike, broadcast_like, count, reshape, reverse, shape_of, transpose
 
+
 @dataclass(frozen=True)
 class Reduce(Op):
     """Sum, product, maximum, minimum, any or all over some axes."""

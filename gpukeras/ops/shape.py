@@ -312,7 +312,7 @@ class BroadcastTo(ViewOp):
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise if samples stay on axis 0."""
-        return ROW if len(ins[0].shape) == len(self.dims) and ins[0].shape[0] == self.dims[0] else MIX
+        return ROW if self.dims and len(ins[0].shape) == len(self.dims) and ins[0].shape[0] == self.dims[0] else MIX
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,7 @@ class SoftmaxGradient(Op):
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """That of its formula."""
-        g, y = node.inputs
-        return differentiate(y * (g - reduce("sum", g * y, -1, keepdims=True)), node, grads[0])
+        return differentiate(lambda g, y: y * (g - reduce("sum", g * y, -1, keepdims=True)), node, grads[0])
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise if the softmax is not over the samples."""
@@ -107,7 +106,7 @@ class Crossentropy(ComposedOp):
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By a named op for p, so that the compiler can see it; by the composition for the target."""
-        of_target = differentiate(self.compose(*node.inputs), node, grads[0])[1]
+        of_target = differentiate(self.compose, node, grads[0])[1]
         return [apply(CrossentropyGradient(self.epsilon), grads[0], *node.inputs), of_target]
 
 
@@ -176,7 +175,7 @@ class BinaryCrossentropy(ComposedOp):
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By a named op for p, so that the compiler can see it; by the composition for the target."""
-        of_target = differentiate(self.compose(*node.inputs), node, grads[0])[1]
+        of_target = differentiate(self.compose, node, grads[0])[1]
         of_p = apply(BinaryCrossentropyGradient(self.epsilon), grads[0], *node.inputs)
         return [sum_like(of_p, node.inputs[0]), of_target]
 
@@ -336,7 +335,8 @@ def _same_classes(ins: Sequence[Spec]) -> None:
 def _log_sum(z: Any, shifted: Any, powers: Any, column: Any) -> list[Call]:
     """shifted = z - max(z); column = log(sum(exp(shifted)))."""
     return [(REDUCTIONS["max"], (z, -1, None, column, True)), (xp.subtract, (z, column, shifted)),
-            (xp.exp, (shifted, powers)), (REDUCTIONS["sum"], (powers, -1, None, column, True)), (xp.log, (column, column))]
+            (xp.exp, (shifted, powers)), (REDUCTIONS["sum"], (powers, -1, None, column, True)),
+            (xp.log, (column, column))]
 
 
 def _flat_index(labels: Any, index: Any, classes: int, name: str) -> list[Call]:
@@ -389,4 +389,4 @@ def binary_crossentropy(target: Tensor, output: Tensor, epsilon: float, from_log
 
 def logits_crossentropy(z: Tensor, target: Tensor) -> Tensor:
     """-target log sigmoid(z) - (1 - target) log(1 - sigmoid(z)), without overflow."""
-    return maximum(z, 0) - z * target + log1p(exp(-abs(z)))
+    return maximum(z, 0) - z * target + log1p(exp(minimum(-z, z)))  # -|z|, with derivatives that also fit at 0

@@ -67,7 +67,7 @@ class Window:
         for place in itertools.product(*map(range, self.size)):
             ranges = [self._range(place[a], n, a) for a, n in enumerate(space)]
             if all(r is not None for r in ranges):
-                yield Tap(place, *zip(*ranges))  # type: ignore[arg-type]
+                yield Tap(place, *zip(*ranges))
 
     def _range(self, place: int, length: int, axis: int) -> tuple[slice, slice] | None:
         stride = self.strides[axis]

@@ -18,10 +18,8 @@ def normalize_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int,
     >>> normalize_tuple(3, 2, "kernel_size"), normalize_tuple([1, 2], 2, "strides")
     ((3, 3), (1, 2))
     """
-    entries = [value] * n if _whole(value) else value
-    if isinstance(entries, (str, bytes)) or not hasattr(entries, "__iter__"):
-        entries = ()
-    entries = tuple(entries)
+    entries: Any = (value,) * n if _whole(value) else value
+    entries = tuple(entries) if hasattr(entries, "__iter__") else ()
     if len(entries) != n or not all(_whole(entry) for entry in entries):
         raise ValueError(f"`{name}` must be an integer or a tuple of {n} integers, got {value!r}.")
     return tuple(int(entry) for entry in entries)

@@ -388,7 +388,7 @@ def _put(ready: Any, item: Any, stop: Any) -> bool:
 
 def _fail(error: Exception) -> None:
     _log.error("A worker failed while preparing a batch: %s: %s", type(error).__name__, error)
-    raise WorkerError(error) from error
+    raise WorkerError(f"a worker failed while preparing a batch: {type(error).__name__}: {error}") from error
 
 
 def _check_sizes(workers: int, max_queue_size: int) -> None:

@@ -146,7 +146,7 @@ TABLE = [
      ValueError, ["class_weight", "[2]"]),
     ("class weights of sequences", lambda: series().fit(np.ones((6, 4, 3)), np.ones((6, 4, 2)), class_weight={0: 1}),
      ValueError, ["class_weight", "(6, 4, 2)", "sample_weight"]),
-    ("temporal weights", lambda: model(sample_weight_mode="temporal").fit(X, Y, sample_weight=np.ones((6, 1))), ValueError,
+    ("temporal weights", lambda: model(sample_weight_mode="temporal").fit(X, Y, sample_weight=Y), ValueError,
      ["temporal", "(6, 1)"]),
     ("unknown sample_weight_mode", lambda: model(sample_weight_mode="tempral"), ValueError,
      ["sample_weight_mode", "'tempral'", "'temporal'"]),

@@ -38,7 +38,9 @@ def check_layer(make: Callable[[], Layer], shape: Sequence[int], custom_objects:
 
 
 def _set_random_weights(layer: Layer, rng: np.random.RandomState) -> None:
-    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    """Normal ones; variances are positive."""
+    layer.set_weights([np.abs(v) + 0.1 if "variance" in w.name else v
+                       for w, v in ((w, rng.normal(size=K.int_shape(w))) for w in layer.weights)])
 
 
 def _run(inputs: Any, output: Any, x: np.ndarray) -> np.ndarray:
@@ -83,7 +85,8 @@ def _check_gradient(layer: Layer, inputs: Any, output: Any, x: np.ndarray,
     f = K.function([inputs], [loss, *K.gradients(loss, wrt)])
     weights = layer.get_weights()
     grads = f([x])[1:]
-    steps = [rng.normal(size=x.shape), *(rng.normal(size=w.shape) for w in weights)]
+    trained = len(layer.trainable_weights)  # the first ones; the others stay where they are
+    steps = [rng.normal(size=x.shape), *(rng.normal(size=w.shape) * (i < trained) for i, w in enumerate(weights))]
 
     def value(h: float) -> float:
         layer.set_weights([w + h * s for w, s in zip(weights, steps[1:])])

@@ -9,6 +9,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import layers
+from tests.layers import rows_spatial
 from tests.layers.layer_check import check_layer, check_training
 
 
@@ -62,6 +63,7 @@ TABLE = [
     ("SpatialDropout1D", lambda: layers.SpatialDropout1D(0.5), (3, 4), {}),
     ("SpatialDropout2D", lambda: layers.SpatialDropout2D(0.5, data_format="channels_first"), (3, 4, 5), {}),
     ("SpatialDropout3D", lambda: layers.SpatialDropout3D(0.5), (2, 3, 4, 5), {}),
+    *rows_spatial.ROWS,
 ]
 
 
@@ -87,6 +89,6 @@ def test_training_step(name, make, shape, options):
 
 
 def test_every_layer_has_a_row():
-    classes = {name for name in layers.__all__ if isinstance(getattr(layers, name), type)
-               and issubclass(getattr(layers, name), layers.Layer)}
+    objects = [getattr(layers, name) for name in layers.__all__]
+    classes = {c.__name__ for c in objects if isinstance(c, type) and issubclass(c, layers.Layer)}
     assert classes - {"Layer", "InputLayer"} <= {row[0] for row in TABLE}

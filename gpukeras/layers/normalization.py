@@ -1,0 +1,102 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backend as K
+from ..engine.input_spec import InputSpec
+from ..engine.layer import Layer
+from .parts import add_part_weight, part_configs, set_parts
+
+
+class BatchNormalization(Layer):
+    """Normalizes each feature along `axis` to mean 0 and variance 1, then ``gamma * x + beta``. Shape unchanged.
+
+    In training mean and variance are those of the batch, over all other axes, and `moving_mean` and
+    `moving_variance` follow them: each step keeps a share `momentum` of the old value. In inference the moving values
+    are used. As in Keras 2.0.9 the variance is the biased one (divided by n) in both places, and freezing the layer
+    (``trainable=False``) freezes gamma and beta only; ``layer(x, training=False)`` uses the moving values always and
+    leaves them alone. Raises ValueError if the number of features isn't known.
+
+    Weights: gamma (if `scale`), beta (if `center`), moving_mean, moving_variance; all (features,).
+    Source: Ioffe and Szegedy, 2015, arXiv:1502.03167.
+
+    >>> layer = BatchNormalization(axis=1)
+    >>> layer.build((None, 3, 8, 8))
+    >>> [w.shape for w in layer.get_weights()]
+    [(3,), (3,), (3,), (3,)]
+    """
+
+    _parts = ("beta_initializer", "gamma_initializer", "moving_mean_initializer", "moving_variance_initializer",
+              "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint")
+    beta_initializer: Any
+    gamma_initializer: Any
+    moving_mean_initializer: Any
+    moving_variance_initializer: Any
+    beta_regularizer: Any
+    gamma_regularizer: Any
+    beta_constraint: Any
+    gamma_constraint: Any
+
+    def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
+                 scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
+                 moving_mean_initializer: Any = "zeros", moving_variance_initializer: Any = "ones",
+                 beta_regularizer: Any = None, gamma_regularizer: Any = None, beta_constraint: Any = None,
+                 gamma_constraint: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.axis = axis
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        set_parts(self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,
+                  moving_mean_initializer=moving_mean_initializer,
+                  moving_variance_initializer=moving_variance_initializer, beta_regularizer=beta_regularizer,
+                  gamma_regularizer=gamma_regularizer, beta_constraint=beta_constraint,
+                  gamma_constraint=gamma_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for as many features as `input_shape` has along `axis`."""
+        rank = len(input_shape)
+        features = input_shape[self.axis] if -rank <= self.axis < rank else None
+        if features is None:
+            raise ValueError(f"Layer '{self.name}' normalizes axis {self.axis} and must know how many features it has, "
+                             f"but the input has shape {tuple(input_shape)}. Give the first layer a complete "
+                             "input_shape, or another axis.")
+        shape = (features,)
+        self.gamma = add_part_weight(self, "gamma", shape) if self.scale else None
+        self.beta = add_part_weight(self, "beta", shape) if self.center else None
+        self.moving_mean, self.moving_variance = (
+            self.add_weight(name=name, shape=shape, initializer=getattr(self, f"{name}_initializer"), trainable=False)
+            for name in ("moving_mean", "moving_variance"))
+        self.input_spec = InputSpec(ndim=rank, axes={self.axis: features})
+        self.built = True
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """The normalized inputs; `training` overrules the learning phase."""
+        always_moving = training is not None and not K.is_tensor(training) and not training
+        if always_moving:
+            return self._by_moving_values(inputs)
+        axes = [axis for axis in range(K.ndim(inputs)) if axis != self.axis % K.ndim(inputs)]
+        normalized, mean, variance = K.normalize_batch_in_training(inputs, self.gamma, self.beta, axes,
+                                                                   epsilon=self.epsilon)
+        self.add_update([K.moving_average_update(self.moving_mean, mean, self.momentum),
+                         K.moving_average_update(self.moving_variance, variance, self.momentum)], inputs)
+        return K.in_train_phase(normalized, lambda: self._by_moving_values(inputs), training=training)
+
+    def _by_moving_values(self, inputs: Any) -> Any:
+        along = [1] * K.ndim(inputs)
+        along[self.axis] = -1
+
+        def spread(weight: Any) -> Any:
+            return None if weight is None else K.reshape(weight, along)
+
+        return K.batch_normalization(inputs, spread(self.moving_mean), spread(self.moving_variance),
+                                     spread(self.beta), spread(self.gamma), epsilon=self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
+                "center": self.center, "scale": self.scale, **part_configs(self, self._parts)}

@@ -1,0 +1,190 @@
+"""Pooling: the largest or the mean of windows, or of the whole sequence, image or volume, channel by channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as K
+from .spatial import Spatial
+
+Sizes = int | Sequence[int]
+
+
+class _Pooling(Spatial):
+    """One number for each window and channel; windows of `pool_size` cells, `strides` apart (None: side by side)."""
+
+    _mode = ""
+
+    def __init__(self, rank: int, pool_size: Sizes, strides: Sizes | None, padding: str, data_format: str | None,
+                 **kwargs: Any) -> None:
+        super().__init__(rank, data_format, **kwargs)
+        self.pool_size = self._per_axis("pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else self._per_axis("strides", strides)
+        self.padding = self._checked_padding(padding, ("valid", "same"))
+
+    def call(self, inputs: Any) -> Any:
+        """The pooled inputs."""
+        self.compute_output_shape(K.int_shape(inputs))  # refuses what doesn't fit in the layer's own words
+        pool = (K.pool1d, K.pool2d, K.pool3d)[self.rank - 1]
+        return pool(inputs, self.pool_size, self.strides, self.padding, self.data_format, self._mode)
+
+    def _new_size(self, axis: int, size: Any) -> Any:
+        return self._windows("pool_size", axis, size, self.strides[axis], self.padding)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+
+
+class _Pooling1D(_Pooling):
+    def __init__(self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid", *,
+                 data_format: str | None = "channels_last", **kwargs: Any) -> None:
+        super().__init__(1, pool_size, strides, padding, data_format, **kwargs)
+
+
+class _Pooling2D(_Pooling):
+    def __init__(self, pool_size: Sizes = (2, 2), strides: Sizes | None = None, padding: str = "valid",
+                 data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(2, pool_size, strides, padding, data_format, **kwargs)
+
+
+class _Pooling3D(_Pooling):
+    def __init__(self, pool_size: Sizes = (2, 2, 2), strides: Sizes | None = None, padding: str = "valid",
+                 data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(3, pool_size, strides, padding, data_format, **kwargs)
+
+
+class MaxPooling1D(_Pooling1D):
+    """The largest of each window of steps, channel by channel: (batch, steps, channels) to (batch, windows, channels).
+
+    Raises ValueError if no window fits.
+
+    >>> MaxPooling1D(3).compute_output_shape((None, 10, 4))
+    (None, 3, 4)
+    """
+
+    _mode = "max"
+
+
+class MaxPooling2D(_Pooling2D):
+    """The largest of each window of an image, channel by channel. Raises ValueError if no window fits.
+
+    >>> MaxPooling2D((2, 3)).compute_output_shape((None, 10, 12, 4))
+    (None, 5, 4, 4)
+    >>> MaxPooling2D(3, strides=2, padding="same").compute_output_shape((None, 5, 7, 4))
+    (None, 3, 4, 4)
+    """
+
+    _mode = "max"
+
+
+class MaxPooling3D(_Pooling3D):
+    """The largest of each window of a volume, channel by channel. Raises ValueError if no window fits.
+
+    >>> MaxPooling3D().compute_output_shape((None, 6, 8, 10, 3))
+    (None, 3, 4, 5, 3)
+    """
+
+    _mode = "max"
+
+
+class AveragePooling1D(_Pooling1D):
+    """The mean of each window of steps, channel by channel; with 'same' padding, of those steps that exist.
+
+    >>> AveragePooling1D(2, strides=1).compute_output_shape((None, 10, 4))
+    (None, 9, 4)
+    """
+
+    _mode = "avg"
+
+
+class AveragePooling2D(_Pooling2D):
+    """The mean of each window of an image, channel by channel; with 'same' padding, of those cells that exist.
+
+    >>> AveragePooling2D(2, padding="same").compute_output_shape((None, 5, 7, 4))
+    (None, 3, 4, 4)
+    """
+
+    _mode = "avg"
+
+
+class AveragePooling3D(_Pooling3D):
+    """The mean of each window of a volume, channel by channel; with 'same' padding, of those cells that exist.
+
+    >>> AveragePooling3D().compute_output_shape((None, 6, 8, 10, 3))
+    (None, 3, 4, 5, 3)
+    """
+
+    _mode = "avg"
+
+
+class _GlobalPooling(Spatial):
+    """One number for each channel."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """(batch, channels)."""
+        return (input_shape[0], input_shape[self._channel_axis])
+
+
+class _GlobalPooling1D(_GlobalPooling):
+    def __init__(self, *, data_format: str | None = "channels_last", **kwargs: Any) -> None:
+        super().__init__(1, data_format, **kwargs)
+
+
+class _GlobalPooling2D(_GlobalPooling):
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(2, data_format, **kwargs)
+
+
+class _GlobalPooling3D(_GlobalPooling):
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(3, data_format, **kwargs)
+
+
+class _Largest(Spatial):
+    """Mixed in: the largest of each channel."""
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, channels)."""
+        return K.max(inputs, axis=list(self._axes))
+
+
+class _Mean(Spatial):
+    """Mixed in: the mean of each channel."""
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, channels)."""
+        return K.mean(inputs, axis=list(self._axes))
+
+
+class GlobalMaxPooling1D(_Largest, _GlobalPooling1D):
+    """The largest over all steps: (batch, steps, channels) to (batch, channels)."""
+
+
+class GlobalMaxPooling2D(_Largest, _GlobalPooling2D):
+    """The largest over all rows and columns: (batch, rows, columns, channels) to (batch, channels)."""
+
+
+class GlobalMaxPooling3D(_Largest, _GlobalPooling3D):
+    """The largest over the whole volume: (batch, depth, rows, columns, channels) to (batch, channels)."""
+
+
+class GlobalAveragePooling1D(_Mean, _GlobalPooling1D):
+    """The mean over all steps: (batch, steps, channels) to (batch, channels)."""
+
+
+class GlobalAveragePooling2D(_Mean, _GlobalPooling2D):
+    """The mean over all rows and columns: (batch, rows, columns, channels) to (batch, channels)."""
+
+
+class GlobalAveragePooling3D(_Mean, _GlobalPooling3D):
+    """The mean over the whole volume: (batch, depth, rows, columns, channels) to (batch, channels)."""
+
+
+# Keras's short names.
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
+GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (GlobalAveragePooling1D, GlobalAveragePooling2D,
+                                                     GlobalAveragePooling3D)
