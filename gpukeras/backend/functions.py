@@ -30,7 +30,7 @@ def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence
         if not (isinstance(u, (tuple, list)) and len(u) == 2 and isinstance(u[0], Variable)):
             raise ValueError(f"an update must be a pair (variable, new value), as K.update makes them; got {u!r}")
         new = convert.cast(convert.as_tensor(u[1], u[0].dtype), u[0].dtype)
-        if len(new.shape) != len(u[0].shape):
+        if len(new.shape) != len(u[0].shape) or any(d not in (None, n) for d, n in zip(new.shape, u[0].shape)):
             raise ValueError(f"update of {u[0]!r}: the new value has shape {new.shape}")
         pairs.append((u[0], new))
     return Function(inputs, [convert.as_tensor(t) for t in outputs], pairs)

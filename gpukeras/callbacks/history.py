@@ -25,7 +25,7 @@ class BaseLogger(Callback):
         size = logs.get("size", 0)
         self.seen += size
         for name, value in logs.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value * size
+            self.totals[name] = self.totals.get(name, 0.0) + float(value) * size
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the averages of the metrics into the logs."""

@@ -55,6 +55,9 @@ class Function:
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
                  updates: Sequence[tuple[Variable, Tensor]] = (), name: str = "function"):
+        for t in inputs:
+            if isinstance(t, Variable):
+                raise ValueError(f"{name}: the variable '{t.name}' can't be an input; give it a value with K.set_value")
         self.name = name
         self.inputs = list(inputs)
         self.outputs = list(outputs)

@@ -92,6 +92,9 @@ def _as_array(x: Any, name: str, what: str) -> Any:
         return None
     if type(x).__name__ in ("DataFrame", "Series"):
         x = x.values
+    if hasattr(x, "tocsr") and hasattr(x, "toarray"):
+        raise TypeError(f"{what}: data for '{name}' is a sparse {type(x).__name__} of shape {x.shape}; pass a dense "
+                        "array: x.toarray()")
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):
         if isinstance(x, (str, bytes)) or not hasattr(x, "__len__"):
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "

@@ -4,7 +4,8 @@ something is shown and at the end of an epoch."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,13 @@ class Totals:
     def means(self, seen: int) -> list[float]:
         """The averages over `seen` samples."""
         return (K.get_value(self.sums) / max(seen, 1)).tolist()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside, the function may be used for something else; afterwards the sums are as they were."""
+        before = K.get_value(self.sums)
+        yield
+        K.set_value(self.sums, before)
 
 
 def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size: int | None, epochs: int, verbose: Any,
@@ -125,7 +133,8 @@ class Training:
                 feed.run(rows, stop - start)
                 seen = stop
                 if watched:
-                    self.callbacks.on_batch_end(i, self.logs(feed.values(), batch=i, size=stop - start))
+                    with totals.kept():  # a callback may train the same model on a batch of its own
+                        self.callbacks.on_batch_end(i, self.logs(feed.values(), batch=i, size=stop - start))
                 if self.model.stop_training:
                     self.finished = i == len(batches) - 1
                     break
@@ -176,14 +185,17 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     assert batch_size is not None
     count = arrays[0].shape[0]
     feed = _feed(function, arrays, phase)
+    totals = model._test_totals
     with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
-        model._test_totals.reset()
+        totals.reset()
         for i, (start, stop) in enumerate(make_batches(count, batch_size)):
             heard.batch_begin(i, stop - start)
             feed.run(slice(start, stop), stop - start)
-            heard.batch_end(i, stop - start, feed.values)
+            if heard.batches:
+                with totals.kept():  # a callback may evaluate the same model
+                    heard.batch_end(i, stop - start, feed.values())
             bar.tick(stop)
-        means = model._test_totals.means(count)
+        means = totals.means(count)
     return heard.end(means)
 
 
@@ -236,7 +248,7 @@ class Hooks:
         self._callbacks, self._kind, self._logs_class = callbacks, kind, cb.Logs
         self._names = unique_names(names)
         self._whole = callbacks is not None and callbacks.needs(f"on_{kind}_begin", f"on_{kind}_end")
-        self._batches = callbacks is not None and callbacks.needs(f"on_{kind}_batch_begin", f"on_{kind}_batch_end")
+        self.batches = callbacks is not None and callbacks.needs(f"on_{kind}_batch_begin", f"on_{kind}_batch_end")
 
     def begin(self) -> None:
         """The evaluation or prediction starts."""
@@ -245,14 +257,13 @@ class Hooks:
 
     def batch_begin(self, batch: int, size: int) -> None:
         """A batch starts."""
-        if self._batches:
+        if self.batches:
             self._call("batch_begin", batch, self._logs_class(batch=batch, size=size))
 
-    def batch_end(self, batch: int, size: int, values: Sequence[Any] | Callable[[], Sequence[Any]]) -> None:
-        """A batch is done, with these values (or a function that reads them)."""
-        if self._batches:
-            found = values() if callable(values) else values
-            named = dict(zip(self._names, found)) if self._kind == "test" else {"outputs": list(found)}
+    def batch_end(self, batch: int, size: int, values: Sequence[Any]) -> None:
+        """A batch is done, with these values."""
+        if self.batches:
+            named = dict(zip(self._names, values)) if self._kind == "test" else {"outputs": list(values)}
             self._call("batch_end", batch, self._logs_class(**named, batch=batch, size=size))
 
     def end(self, values: Any) -> Any:

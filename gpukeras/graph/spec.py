@@ -99,6 +99,6 @@ def canonical_axes(axis: int | list[int] | tuple[int, ...] | None, rank: int) ->
         return tuple(range(rank))
     axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
     for a in axes:
-        if not -rank <= a < max(rank, 1):
+        if not -max(rank, 1) <= a < max(rank, 1):
             raise ValueError(f"axis {a} is out of range for a tensor of rank {rank}")
     return tuple(sorted({int(a) % rank for a in axes})) if rank else ()

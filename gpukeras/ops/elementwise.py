@@ -231,8 +231,8 @@ row("add", xp.add, "{0} + {1}", lambda g, y, a, b: (g, g))
 row("subtract", xp.subtract, "{0} - {1}", lambda g, y, a, b: (g, -g))
 row("multiply", xp.multiply, "{0} * {1}", lambda g, y, a, b: (g * b, g * a))
 row("divide", xp.true_divide, "{0} / {1}", lambda g, y, a, b: (g / b, -(g * y) / b))
-row("floor_divide", xp.floor_divide, "floor({0} / {1})")
-row("mod", xp.remainder, "({0} - {1} * floor({0} / {1}))",
+row("floor_divide", xp.floor_divide, "floor((double){0} / {1})")  # double: right for integers too
+row("mod", xp.remainder, "({0} - {1} * floor((double){0} / {1}))",
     lambda g, y, a, b: (g, -(g * op("floor_divide", a, b))))
 row("power", xp.power, "pow({0}, {1})", _power_gradient)
 row("maximum", _keyword_out(xp.maximum), "({0} > {1} || {0} != {0} ? {0} : {1})",

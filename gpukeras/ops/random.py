@@ -10,6 +10,7 @@ import numpy as np
 
 from ..device import random_generator, xp
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
+from .convert import cast
 from .shape import fill_dims, split_dims
 
 
@@ -66,4 +67,5 @@ def draw(kind: str, shape: Any, dtype: str, seed: int | None) -> Tensor:
     if seed is None:
         seed = int(np.random.randint(10_000_000))
     dims, dynamic = split_dims(shape)
-    return apply(Random(kind, dims, dtype, int(seed)), *dynamic)
+    drawn = "float32" if dtype == "float16" else dtype  # the generators know no halves
+    return cast(apply(Random(kind, dims, drawn, int(seed)), *dynamic), dtype)

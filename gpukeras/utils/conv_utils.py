@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,13 @@ def normalize_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int,
 
 def _whole(value: Any) -> bool:
     """Whether a value is an integer, perhaps NumPy's, or a float without a fraction."""
-    return hasattr(value, "__index__") or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, float):
+        return value.is_integer()
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
 
 
 def normalize_data_format(value: str | None) -> str:

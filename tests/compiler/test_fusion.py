@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,7 @@ def single(op: Elementwise | Cast, ins: list[np.ndarray], out: str) -> Fused:
     return Fused([Member(op, tuple(range(len(ins))), out)], len(ins), [0])
 
 
+@cache
 def cases() -> list[tuple[str, Fused, list[np.ndarray], np.ndarray]]:
     """(name, fused step of one op, inputs, what NumPy makes of them), in float32 and in the row's integers."""
     found = []

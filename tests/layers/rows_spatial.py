@@ -10,6 +10,12 @@ REGULARIZED = {"kernel_regularizer": "l2", "bias_regularizer": "l1", "activity_r
 DEPTHWISE = {"depthwise_regularizer": "l2", "bias_regularizer": "l2", "activity_regularizer": "l2",
              "depthwise_constraint": "unit_norm"}
 
+
+def row(name, shape, **arguments):
+    """A row for the layer called `name`, made with these arguments."""
+    return name, lambda: getattr(k, name)(**arguments), shape, {}
+
+
 CONVOLUTIONS = [
     ("Conv1D", lambda: k.Conv1D(3, 2), (5, 2), {}),
     ("Conv1D", lambda: k.Conv1D(3, 3, strides=2, padding="same", activation="tanh"), (7, 2), {}),
@@ -55,24 +61,19 @@ CONVOLUTIONS = [
 ]
 
 POOLINGS = [
-    *((name, lambda c=getattr(k, name), kw=kw: c(**kw), shape, {})
-      for name in ("MaxPooling1D", "AveragePooling1D")
-      for kw, shape in [({}, (6, 2)), ({"pool_size": 3, "strides": 2, "padding": "same"}, (6, 2)),
-                        ({"pool_size": 3, "strides": 1, "data_format": FIRST}, (2, 5))]),
-    *((name, lambda c=getattr(k, name), kw=kw: c(**kw), shape, {})
-      for name in ("MaxPooling2D", "AveragePooling2D")
-      for kw, shape in [({}, (5, 4, 2)), ({"pool_size": (3, 2), "strides": (1, 3), "padding": "same"}, (4, 5, 2)),
-                        ({"pool_size": (2, 3), "strides": 2, "data_format": FIRST}, (2, 5, 5)),
-                        ({"pool_size": 2, "strides": 3}, (7, 6, 1))]),
-    *((name, lambda c=getattr(k, name), kw=kw: c(**kw), shape, {})
-      for name in ("MaxPooling3D", "AveragePooling3D")
-      for kw, shape in [({}, (2, 4, 5, 2)), ({"pool_size": (1, 2, 3), "strides": 2, "padding": "same",
-                                              "data_format": FIRST}, (2, 2, 3, 4))]),
-    *((name, lambda c=getattr(k, name): c(), (4, 3), {}) for name in ("GlobalMaxPooling1D", "GlobalAveragePooling1D")),
-    *((name, lambda c=getattr(k, name), f=f: c(data_format=f), shape, {})
-      for name, shape in [("GlobalMaxPooling2D", (2, 3, 4)), ("GlobalAveragePooling2D", (2, 3, 4)),
-                          ("GlobalMaxPooling3D", (2, 3, 4, 2)), ("GlobalAveragePooling3D", (2, 3, 4, 2))]
-      for f in (None, FIRST)),
+    *(row(f"{kind}Pooling{rank}D", shape, **arguments) for kind in ("Max", "Average") for rank, shape, arguments in [
+        (1, (6, 2), {}),
+        (1, (6, 2), {"pool_size": 3, "strides": 2, "padding": "same"}),
+        (1, (2, 5), {"pool_size": 3, "strides": 1, "data_format": FIRST}),
+        (2, (5, 4, 2), {}),
+        (2, (4, 5, 2), {"pool_size": (3, 2), "strides": (1, 3), "padding": "same"}),
+        (2, (2, 5, 5), {"pool_size": (2, 3), "strides": 2, "data_format": FIRST}),
+        (2, (7, 6, 1), {"pool_size": 2, "strides": 3}),
+        (3, (2, 4, 5, 2), {}),
+        (3, (2, 2, 3, 4), {"pool_size": (1, 2, 3), "strides": 2, "padding": "same", "data_format": FIRST}),
+    ]),
+    *(row(f"Global{kind}Pooling{rank}D", (2, 3, 4, 3)[:rank + 1], data_format=layout)
+      for kind in ("Max", "Average") for rank in (1, 2, 3) for layout in ("channels_last", FIRST)),
 ]
 
 RESAMPLINGS = [

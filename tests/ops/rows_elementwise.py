@@ -48,6 +48,7 @@ ROWS = [
     Row("multiply", use("multiply"), (In((3,)), In(())), batch=None, note="scalar"),
     two("floor_divide", b=(0.5, 2), constant=True),
     Row("floor_divide", use("floor_divide"), (In(("n", 3), whole(9, -9)), In((3,), whole(5, 1))), constant=True, note="ints"),
+    Row("mod", use("mod"), (In(("n", 3), whole(9, -9)), In((3,), whole(5, 1))), constant=True, note="ints"),
     two("mod", a=(-4, 4), b=(0.6, 2), kinks=lambda a, b: a / b - np.round(a / b)),
     two("power", a=(0.5, 2)),
     Row("power", lambda x: power(x, 3), (In(("n", 3)),), note="cube"),

@@ -48,6 +48,7 @@ def test_input_length_with_same_padding(output, size, stride, expected):
 def test_transposed_length_is_undone_by_the_convolution(padding):
     for length, size, stride in itertools.product(range(1, 6), (1, 2, 3, 4), (1, 2, 3)):
         longer = u.deconv_length(length, stride, size, padding)
+        assert longer >= length * stride
         assert u.conv_output_length(longer, size, padding, stride) == length
         for extra in range(stride if padding == "valid" else 0):
             longer = u.deconv_length(length, stride, size, padding, extra)
