@@ -62,14 +62,20 @@ class Flat:
         return Flat([Variable(np.zeros(v.shape), v.dtype) for v in self.variables])
 
     def _shared_owner(self) -> Variable | None:
-        """The variable that holds exactly these, in this order, if there is one."""
-        owner = self.variables[0].storage
-        if owner is self.variables[0] or owner.ndim != 1 or owner.shape[0] != self._bounds[-1]:
+        """The variable that holds exactly these, in this order, if one does; or a view of the part of it that does, as
+        when some layers were frozen since it was made."""
+        owner, first = self.variables[0].storage, self.variables[0].offset
+        if owner is self.variables[0] or owner.ndim != 1:
             return None
         for v, start in zip(self.variables, self._bounds):
-            if v.storage is not owner or v.offset != start:
+            if v.storage is not owner or v.offset != first + start:
                 return None
-        return owner
+        size = self._bounds[-1]
+        if owner.shape[0] == size:
+            return owner
+        part = Variable(owner.read()[first:first + size], owner.dtype)
+        part.move_to(owner, first, first + size)
+        return part
 
     def _move(self) -> Variable | None:
         if any(v.storage is not v or v.holds_others for v in self.variables):

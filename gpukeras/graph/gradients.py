@@ -30,7 +30,8 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None) -
     if one x is made of another, what flows through it counts.
 
     With a `seed` of the loss's shape, the partial derivatives of sum(loss * seed) instead, as an op's own rule needs
-    them: the seed and the other x are held fixed. The results are ordinary tensors, so they can be differentiated again.
+    them: the seed and the other x are held fixed. The results are ordinary tensors, so they can be differentiated
+    again.
     """
     order = topological([loss], () if seed is None else wrt)
     targets = set(wrt)

@@ -15,13 +15,32 @@ from gpukeras.compiler.plan import takes_over
 from gpukeras.graph import Variable, ViewOp, broadcast_shapes
 
 UNARY: list[Callable[..., Any]] = [
-    K.tanh, K.sigmoid, K.relu, K.abs, K.softsign, K.sin, K.softplus, lambda x: -x, lambda x: x * 0.5, lambda x: x + 0.25,
-    lambda x: K.exp(K.tanh(x)), lambda x: K.cast(x > 0, x.dtype), lambda x: K.stop_gradient(x), lambda x: K.square(K.sin(x)),
-    lambda x: K.softmax(K.expand_dims(x)) if x.ndim == 0 else K.softmax(x), K.identity, lambda x: 1 - x,
+    K.tanh,
+    K.sigmoid,
+    K.relu,
+    K.abs,
+    K.softsign,
+    K.sin,
+    K.softplus,
+    lambda x: -x,
+    lambda x: x * 0.5,
+    lambda x: x + 0.25,
+    lambda x: K.exp(K.tanh(x)),
+    lambda x: K.cast(x > 0, x.dtype),
+    lambda x: K.stop_gradient(x),
+    lambda x: K.square(K.sin(x)),
+    lambda x: K.softmax(K.expand_dims(x)) if x.ndim == 0 else K.softmax(x),
+    K.identity,
+    lambda x: 1 - x,
 ]
 BINARY: list[Callable[..., Any]] = [
-    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, K.maximum, K.minimum,
-    lambda a, b: a / (K.square(b) + 1), lambda a, b: K.where(a > b, a, b * 0.5),
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: a * b,
+    K.maximum,
+    K.minimum,
+    lambda a, b: a / (K.square(b) + 1),
+    lambda a, b: K.where(a > b, a, b * 0.5),
 ]
 MOST_ELEMENTS = 400
 
@@ -44,10 +63,12 @@ class Builder:
         self.dtype = dtype
         self.inputs = [K.placeholder(self._shape(), dtype=dtype) for _ in range(self.rng.randint(1, 4))]
         self.feeds = [self.rng.uniform(-1, 1, p.shape).astype(dtype) for p in self.inputs]
-        self.variables = [K.variable(self.rng.uniform(-1, 1, self._shape()), dtype) for _ in range(self.rng.randint(2, 7))]
+        self.variables = [
+            K.variable(self.rng.uniform(-1, 1, self._shape()), dtype) for _ in range(self.rng.randint(2, 7))
+        ]
         self.pool: list[Any] = [*self.inputs, *self.variables]
         if self.rng.rand() < 0.5:
-            self.pool.append(Flat(self.variables[:self.rng.randint(1, len(self.variables) + 1)]).value)
+            self.pool.append(Flat(self.variables[: self.rng.randint(1, len(self.variables) + 1)]).value)
 
     def _shape(self) -> tuple[int, ...]:
         return tuple(int(d) for d in self.rng.choice([1, 2, 3, 4, 6], self.rng.randint(0, 4)))
@@ -59,12 +80,26 @@ class Builder:
 
     def build(self, size: int) -> Graph:
         """A graph of about `size` ops."""
-        kinds = [self.unary, self.binary, self.unary, self.binary, self.reduce, self.product, self.reshape, self.transpose,
-                 self.join, self.cut, self.reverse, self.gather, self.repeat, self.derivative]
+        kinds = [
+            self.unary,
+            self.binary,
+            self.unary,
+            self.binary,
+            self.reduce,
+            self.product,
+            self.reshape,
+            self.transpose,
+            self.join,
+            self.cut,
+            self.reverse,
+            self.gather,
+            self.repeat,
+            self.derivative,
+        ]
         while len(self.pool) < size:
             new = kinds[self.rng.randint(len(kinds))]()
             self.pool += [t for t in (new or []) if np.prod(t.shape) <= MOST_ELEMENTS]
-        made = self.pool[len(self.inputs):]
+        made = self.pool[len(self.inputs) :]
         outputs = [made[i] for i in self.rng.randint(len(made), size=self.rng.randint(1, 5))]
         return Graph(self.inputs, self.feeds, outputs, self.updates(), self.variables)
 
@@ -127,15 +162,21 @@ class Builder:
         if a is None:
             return []
         axis = self.rng.randint(a.ndim)
-        parts = [a] + [self.pick(lambda t: t.ndim == a.ndim and all(
-            p == q for i, (p, q) in enumerate(zip(t.shape, a.shape)) if i != axis)) for _ in range(self.rng.randint(1, 3))]
+        parts = [a] + [
+            self.pick(
+                lambda t: (
+                    t.ndim == a.ndim and all(p == q for i, (p, q) in enumerate(zip(t.shape, a.shape)) if i != axis)
+                )
+            )
+            for _ in range(self.rng.randint(1, 3))
+        ]
         self.rng.shuffle(parts)
         return [K.concatenate(parts, int(axis))]
 
     def cut(self) -> list[Any]:
         """basic indexing"""
         x = self.pick(lambda t: t.ndim > 0)
-        return [] if x is None else [x[tuple(self._entry(d) for d in x.shape[:self.rng.randint(1, x.ndim + 1)])]]
+        return [] if x is None else [x[tuple(self._entry(d) for d in x.shape[: self.rng.randint(1, x.ndim + 1)])]]
 
     def _entry(self, d: int) -> Any:
         kind = self.rng.randint(6)
@@ -203,7 +244,9 @@ class Shadow:
                 self._claim(array, out)
             for offset, room in zip(scratch, rooms):
                 for out in step.outs:
-                    assert not np.shares_memory(self._program._cut(offset, room.shape, room.dtype), self._program._array(out))
+                    assert not np.shares_memory(
+                        self._program._cut(offset, room.shape, room.dtype), self._program._array(out)
+                    )
         self._intact([*plan.outputs, *(v for _, v in plan.copies)], None)
 
     def _intact(self, values: Sequence[Value], step: Any) -> None:
@@ -229,7 +272,9 @@ class Shadow:
 
 def _addresses(array: np.ndarray) -> list[int]:
     """The address of every element's first 4-byte word (or less)."""
-    offsets = sum(np.arange(n).reshape([-1] + [1] * (array.ndim - i - 1)) * s
-                  for i, (n, s) in enumerate(zip(array.shape, array.strides)))
+    offsets = sum(
+        np.arange(n).reshape([-1] + [1] * (array.ndim - i - 1)) * s
+        for i, (n, s) in enumerate(zip(array.shape, array.strides))
+    )
     firsts = array.ctypes.data + np.asarray(offsets).reshape(-1)
     return [] if not array.size else [int(a) + b for a in np.unique(firsts) for b in range(0, array.itemsize, 4)]

@@ -50,24 +50,28 @@ def test_oldest_programs_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_results_are_the_callers_own() -> None:
     x = K.placeholder((2,))
     f = K.function([x], [x + 1, x])
-    first, given = f([[1., 2.]])
-    f([[5., 6.]])
+    first, given = f([[1.0, 2.0]])
+    f([[5.0, 6.0]])
     assert first.tolist() == [2, 3] and given.tolist() == [1, 2]
     first[0] = 9
 
 
 def test_inputs_are_not_changed() -> None:
     x = K.placeholder((3,))
-    a = np.array([-1., 2., -3.], "float32")
+    a = np.array([-1.0, 2.0, -3.0], "float32")
     K.function([x], [K.relu(K.exp(x) - 1)])([a])
     assert a.tolist() == [-1, 2, -3]
 
 
-@pytest.mark.parametrize("values, message", [
-    ([], "takes 2 inputs, got 0"), ([np.zeros((2, 4)), np.zeros(2)], r"input 0 .* expects shape \(None, 3\), got \(2, 4\)"),
-    ([np.zeros((2, 3)), np.zeros((2, 1))], r"input 1 .*expects shape \(None,\), got \(2, 1\)"),
-    ([np.zeros((2, 3)), None], "nothing is fed for"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ([], "takes 2 inputs, got 0"),
+        ([np.zeros((2, 4)), np.zeros(2)], r"input 0 .* expects shape \(None, 3\), got \(2, 4\)"),
+        ([np.zeros((2, 3)), np.zeros((2, 1))], r"input 1 .*expects shape \(None,\), got \(2, 1\)"),
+        ([np.zeros((2, 3)), None], "nothing is fed for"),
+    ],
+)
 def test_wrong_inputs(values: list[Any], message: str) -> None:
     x, y = K.placeholder((None, 3)), K.placeholder((None,))
     with pytest.raises(ValueError, match=message):
@@ -100,32 +104,41 @@ def test_intermediate_tensors_can_be_fed() -> None:
     hidden = K.exp(x)
     y = K.sum(hidden * 2)
     f = K.function([hidden], [y])
-    assert f([[[1., 2.]]])[0] == 6
+    assert f([[[1.0, 2.0]]])[0] == 6
     with debugging():
-        assert f([[[1., 2.]]])[0] == 6
+        assert f([[[1.0, 2.0]]])[0] == 6
 
 
 def test_variables_cannot_be_fed() -> None:
-    v = K.variable([1., 2.])
+    v = K.variable([1.0, 2.0])
     with pytest.raises(ValueError, match="variable"):
         K.function([v], [v * 2])
 
 
 def test_default_of_a_placeholder() -> None:
     x = K.placeholder((2,))
-    x.default = [3., 4.]
+    x.default = [3.0, 4.0]
     f = K.function([x], [x * 2])
-    assert f([None])[0].tolist() == [6, 8] and f([[1., 1.]])[0].tolist() == [2, 2] and f([None])[0].tolist() == [6, 8]
+    assert f([None])[0].tolist() == [6, 8] and f([[1.0, 1.0]])[0].tolist() == [2, 2] and f([None])[0].tolist() == [6, 8]
     assert K.function([], [x * 2])([])[0].tolist() == [6, 8]
 
 
 def test_same_placeholder_twice_and_unused_inputs() -> None:
     x, unused = K.placeholder((2,)), K.placeholder((None, 7))
-    assert K.function([x, unused, x], [x + 1])([[1., 2.], np.zeros((3, 7)), [1., 2.]])[0].tolist() == [2, 3]
+    assert K.function([x, unused, x], [x + 1])([[1.0, 2.0], np.zeros((3, 7)), [1.0, 2.0]])[0].tolist() == [2, 3]
 
 
-@pytest.mark.parametrize("given", [[[1, 2], [3, 4]], np.array([[1, 2], [3, 4]], "int64"), np.array([[1, 2], [3, 4]], "float64"),
-                                   np.array([[1, 3], [2, 4]], "float32").T, ((1, 2), (3, 4)), np.array([[1, 2], [3, 4]], "uint8")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        [[1, 2], [3, 4]],
+        np.array([[1, 2], [3, 4]], "int64"),
+        np.array([[1, 2], [3, 4]], "float64"),
+        np.array([[1, 3], [2, 4]], "float32").T,
+        ((1, 2), (3, 4)),
+        np.array([[1, 2], [3, 4]], "uint8"),
+    ],
+)
 def test_inputs_of_any_kind_are_converted(given: Any) -> None:
     x = K.placeholder((None, 2))
     got = K.function([x], [x * 1.5])([given])[0]
@@ -133,10 +146,10 @@ def test_inputs_of_any_kind_are_converted(given: Any) -> None:
 
 
 def test_variables_set_between_calls() -> None:
-    v = K.variable([1., 2.])
+    v = K.variable([1.0, 2.0])
     f = K.function([], [v * 2])
     assert f([])[0].tolist() == [2, 4]
-    K.set_value(v, [10., 20.])
+    K.set_value(v, [10.0, 20.0])
     assert f([])[0].tolist() == [20, 40]
 
 
@@ -167,7 +180,7 @@ def test_fixed_learning_phase() -> None:
 def test_switch_on_data_keeps_both_sides() -> None:
     x, c = K.placeholder((2,)), K.placeholder((), dtype="bool")
     f = K.function([x, c], [K.switch(c, x + 1, x - 1)])
-    assert f([[1., 2.], True])[0].tolist() == [2, 3] and f([[1., 2.], False])[0].tolist() == [0, 1]
+    assert f([[1.0, 2.0], True])[0].tolist() == [2, 3] and f([[1.0, 2.0], False])[0].tolist() == [0, 1]
 
 
 # Random numbers ------------------------------------------------------------------------------------------------
@@ -176,6 +189,7 @@ def test_random_numbers_are_new_at_every_call_and_repeat_with_the_seed() -> None
         np.random.seed(3)
         f = K.function([], [K.random_uniform((5,)), K.random_normal((5,)), K.truncated_normal((5,))])
         return [a.tolist() for _ in range(3) for a in f([])]
+
     first, second = run(), run()
     assert first == second
     assert len({tuple(a) for a in first}) == 9
@@ -199,8 +213,12 @@ def test_two_random_tensors_differ_even_with_one_seed() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_random_numbers_of_every_float(dtype: str) -> None:
-    tensors = [K.random_uniform((4000,), 2, 3, dtype), K.random_normal((4000,), 1, 2, dtype), K.truncated_normal((4000,), 1, 2, dtype),
-               K.random_binomial((4000,), 0.25, dtype)]
+    tensors = [
+        K.random_uniform((4000,), 2, 3, dtype),
+        K.random_normal((4000,), 1, 2, dtype),
+        K.truncated_normal((4000,), 1, 2, dtype),
+        K.random_binomial((4000,), 0.25, dtype),
+    ]
     uniform, normal, truncated, binomial = K.function([], tensors)([])
     assert {a.dtype.name for a in (uniform, normal, truncated, binomial)} == {dtype}
     assert uniform.min() >= 2 and uniform.max() <= 3 and abs(uniform.astype(float).mean() - 2.5) < 0.02
@@ -223,6 +241,7 @@ def test_calls_from_several_threads() -> None:
             y, total = f([a])
             if not (np.allclose(y, np.tanh(np.tanh(a @ m) @ m), 1e-4, 1e-5) and np.isclose(total, a.sum(), 1e-4, 1e-4)):
                 wrong.append(a)
+
     threads = [threading.Thread(target=work, args=(s,)) for s in range(6)]
     for t in threads:
         t.start()
@@ -262,8 +281,11 @@ def test_a_fed_step_allocates_no_arrays() -> None:
 
     def epoch() -> None:
         for start in range(0, 4096, 1024):
-            feed.run(order[start:start + 1024], 1024)
-    assert array_bytes(epoch) < 100_000  # a ufunc may buffer 8192 numbers; an array of a batch has 131,072 bytes or more
+            feed.run(order[start : start + 1024], 1024)
+
+    assert (
+        array_bytes(epoch) < 100_000
+    )  # a ufunc may buffer 8192 numbers; an array of a batch has 131,072 bytes or more
     first = feed.values()[0]
     for _ in range(20):
         epoch()
@@ -271,11 +293,17 @@ def test_a_fed_step_allocates_no_arrays() -> None:
 
 
 def test_feed_takes_slices_row_numbers_and_a_smaller_batch() -> None:
-    x, n = K.placeholder((None, 2)), K.variable(0.)
+    x, n = K.placeholder((None, 2)), K.variable(0.0)
     f = K.function([x, K.learning_phase()], [K.sum(x, 0)], [(n, n + K.sum(x))])
-    data = np.arange(14.).reshape(7, 2)
+    data = np.arange(14.0).reshape(7, 2)
     feed = Feed(f, [data, None], {1: 1})
-    for rows, count in ((slice(0, 3), 3), (np.array([6, 1, 2]), 3), (slice(6, 7), 1), (np.array([5]), 1), (slice(3, 6), 3)):
+    for rows, count in (
+        (slice(0, 3), 3),
+        (np.array([6, 1, 2]), 3),
+        (slice(6, 7), 1),
+        (np.array([5]), 1),
+        (slice(3, 6), 3),
+    ):
         feed.run(rows, count)
         np.testing.assert_allclose(feed.values()[0], data[rows].sum(0))
         with debugging():
@@ -310,6 +338,7 @@ def test_many_calls_leave_memory_flat() -> None:
     def calls() -> None:
         for _ in range(2000):
             f([a])
+
     assert array_bytes(calls) < 20_000
 
 
@@ -319,20 +348,20 @@ def test_debugging_names_op_and_layer() -> None:
     with K.origin("dense_3"):
         y = K.log(x)
     with debugging(), pytest.raises(FloatingPointError, match=r"log\(float32\[2\]\).*layer 'dense_3'"):
-        K.function([x], [y * 0])([[1., 0.]])
-    assert np.isnan(K.function([x], [y * 0])([[1., 0.]])[0][1])
+        K.function([x], [y * 0])([[1.0, 0.0]])
+    assert np.isnan(K.function([x], [y * 0])([[1.0, 0.0]])[0][1])
     with debugging(check_numbers=False):
-        assert np.isnan(K.function([x], [y * 0])([[1., 0.]])[0][1])
+        assert np.isnan(K.function([x], [y * 0])([[1.0, 0.0]])[0][1])
 
 
 def test_debugging_lets_infinite_inputs_pass() -> None:
     x = K.placeholder((2,))
     with debugging():
-        assert np.isinf(K.function([x], [x * 2])([[1., np.inf]])[0][1])
+        assert np.isinf(K.function([x], [x * 2])([[1.0, np.inf]])[0][1])
 
 
 def test_print_tensor(capsys: pytest.CaptureFixture[str]) -> None:
     x = K.placeholder((2,))
     f = K.function([x], [K.print_tensor(x * 2, "doubled:") + 1])
-    assert f([[1., 2.]])[0].tolist() == [3, 5]
+    assert f([[1.0, 2.0]])[0].tolist() == [3, 5]
     assert capsys.readouterr().out == "doubled: [2. 4.]\n"

@@ -113,14 +113,34 @@ def cases() -> list[tuple[str, Fused, list[np.ndarray], np.ndarray]]:
         values = [v.astype("float32") if v.dtype.kind == "f" else v for v in row.draw(number)]
         for step, _ in lowered(row, values):
             rng = np.random.RandomState(number)
-            ins = [np.ascontiguousarray(np.broadcast_to(v, step.outs[0].shape)).reshape(-1) for v in values[-len(step.ins):]] \
-                if len(values) >= len(step.ins) else [np.abs(rng.randn(18)).astype("float32") for _ in step.ins]
+            ins = (
+                [
+                    np.ascontiguousarray(np.broadcast_to(v, step.outs[0].shape)).reshape(-1)
+                    for v in values[-len(step.ins) :]
+                ]
+                if len(values) >= len(step.ins)
+                else [np.abs(rng.randn(18)).astype("float32") for _ in step.ins]
+            )
             if any(a.dtype.kind == "f" for a in ins) and row.op not in ("Cast",):
                 edges = np.array([0.0, -0.0, 1.0, -1.0, 30.0, -30.0], "float32")
-                ins = [np.concatenate([a, np.resize(edges if row.op not in ("mod", "floor_divide", "power") else a, 6).astype(a.dtype)])
-                       for a in ins]
-            out = "bool" if TABLE.get(row.op) and TABLE[row.op].result else step.op.dtype if isinstance(step.op, Cast) \
+                ins = [
+                    np.concatenate(
+                        [
+                            a,
+                            np.resize(edges if row.op not in ("mod", "floor_divide", "power") else a, 6).astype(
+                                a.dtype
+                            ),
+                        ]
+                    )
+                    for a in ins
+                ]
+            out = (
+                "bool"
+                if TABLE.get(row.op) and TABLE[row.op].result
+                else step.op.dtype
+                if isinstance(step.op, Cast)
                 else ins[-1].dtype.name
+            )
             with np.errstate(all="ignore"):
                 expected = run_on_device(step.op, ins, [Spec(ins[0].shape, out)])[0]
             found.append((str(row), single(step.op, ins, out), ins, expected))
@@ -133,15 +153,34 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         pytest.skip("no g++ on this machine")
     text = [PRELUDE]
     for i, (_, fused, ins, expected) in enumerate(cases()):
-        args = [f"const {C_TYPES[a.dtype.name]} *p{k}" for k, a in enumerate(ins)] + [f"{C_TYPES[expected.dtype.name]} *q", "long n"]
+        args = [f"const {C_TYPES[a.dtype.name]} *p{k}" for k, a in enumerate(ins)] + [
+            f"{C_TYPES[expected.dtype.name]} *q",
+            "long n",
+        ]
         loads = " ".join(f"const {C_TYPES[a.dtype.name]} x{k} = p{k}[i];" for k, a in enumerate(ins))
-        text.append(f'extern "C" void op{i}({", ".join(args)}) {{ for (long i = 0; i < n; ++i) {{ {loads}\n'
-                    f"{C_TYPES[expected.dtype.name]} y0;\n{fused_body(fused)}\nq[i] = y0; }} }}")
+        text.append(
+            f'extern "C" void op{i}({", ".join(args)}) {{ for (long i = 0; i < n; ++i) {{ {loads}\n'
+            f"{C_TYPES[expected.dtype.name]} y0;\n{fused_body(fused)}\nq[i] = y0; }} }}"
+        )
     source = Path(tmp_path_factory.mktemp("codegen")) / "ops.cpp"
     source.write_text("\n".join(text))
     library = source.with_suffix(".so")
-    subprocess.run(["g++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wall", "-Werror", "-Wno-unused", str(source), "-o", str(library)],
-                   check=True)
+    subprocess.run(
+        [
+            "g++",
+            "-std=c++17",
+            "-O1",
+            "-shared",
+            "-fPIC",
+            "-Wall",
+            "-Werror",
+            "-Wno-unused",
+            str(source),
+            "-o",
+            str(library),
+        ],
+        check=True,
+    )
     return ctypes.CDLL(str(library))
 
 

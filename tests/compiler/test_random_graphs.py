@@ -11,7 +11,7 @@ from gpukeras import backend as K
 from gpukeras.compiler import debugging, fuse
 from tests.compiler.random_graphs import Builder, Graph, Shadow
 
-SEEDS = range(int(__import__('os').environ.get('N','60')))
+SEEDS = range(60)
 
 
 def compare(graph: Graph, rtol: float) -> None:
@@ -51,8 +51,11 @@ def test_large_graphs_in_float32(seed: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def big(dtype: str, rows: int, width: int) -> tuple[list[Any], list[np.ndarray], Any]:
-    x, row, column = K.placeholder((None, width), dtype=dtype), K.placeholder((width,), dtype=dtype), \
-        K.placeholder((None, 1), dtype=dtype)
+    x, row, column = (
+        K.placeholder((None, width), dtype=dtype),
+        K.placeholder((width,), dtype=dtype),
+        K.placeholder((None, 1), dtype=dtype),
+    )
     y = K.tanh(x * row + column) * x + K.exp(-K.square(row - x))
     rng = np.random.RandomState(3)
     feeds = [rng.randn(rows, width).astype(dtype), rng.randn(width).astype(dtype), rng.randn(rows, 1).astype(dtype)]

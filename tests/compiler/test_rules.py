@@ -47,16 +47,31 @@ def test_equal_steps_are_shared() -> None:
     assert steps([x], [K.sum(a), K.sum(b, 0), K.sum(b, 0, keepdims=True)], [(4, 3)]).count("sum") == 3
 
 
-@pytest.mark.parametrize("build, expected", [
-    (lambda x: x + 0, []), (lambda x: 0 + x, []), (lambda x: x * 1, []), (lambda x: x / 1, []), (lambda x: x - 0, []),
-    (lambda x: -(-x), []), (lambda x: x ** 1, []), (lambda x: x ** 2, ["square"]), (lambda x: x ** 0.5, ["sqrt"]),
-    (lambda x: x * -1, ["negative"]), (lambda x: K.transpose(K.transpose(x)), []), (lambda x: K.identity(x), []),
-    (lambda x: K.permute_dimensions(K.permute_dimensions(x, (1, 0)), (1, 0)), []),
-    (lambda x: K.reshape(K.reshape(x, [-1]), [3, 3]), []), (lambda x: x[:], []), (lambda x: K.cast(x, "float32"), []),
-    (lambda x: K.reshape(K.expand_dims(K.reshape(x, [9])), [1, 9]), ["reshape"]),
-    (lambda x: K.concatenate([x, x * 2], 1)[:, 0:3], []), (lambda x: K.concatenate([x, x + 1], 0)[3:6], ["add"]),
-    (lambda x: K.sum(K.expand_dims(x), -1), []),
-])
+@pytest.mark.parametrize(
+    "build, expected",
+    [
+        (lambda x: x + 0, []),
+        (lambda x: 0 + x, []),
+        (lambda x: x * 1, []),
+        (lambda x: x / 1, []),
+        (lambda x: x - 0, []),
+        (lambda x: -(-x), []),
+        (lambda x: x**1, []),
+        (lambda x: x**2, ["square"]),
+        (lambda x: x**0.5, ["sqrt"]),
+        (lambda x: x * -1, ["negative"]),
+        (lambda x: K.transpose(K.transpose(x)), []),
+        (lambda x: K.identity(x), []),
+        (lambda x: K.permute_dimensions(K.permute_dimensions(x, (1, 0)), (1, 0)), []),
+        (lambda x: K.reshape(K.reshape(x, [-1]), [3, 3]), []),
+        (lambda x: x[:], []),
+        (lambda x: K.cast(x, "float32"), []),
+        (lambda x: K.reshape(K.expand_dims(K.reshape(x, [9])), [1, 9]), ["reshape"]),
+        (lambda x: K.concatenate([x, x * 2], 1)[:, 0:3], []),
+        (lambda x: K.concatenate([x, x + 1], 0)[3:6], ["add"]),
+        (lambda x: K.sum(K.expand_dims(x), -1), []),
+    ],
+)
 def test_algebra_that_costs_nothing(build: Callable[[Any], Any], expected: list[str]) -> None:
     x = K.placeholder((3, 3))
     a = np.abs(np.random.RandomState(0).randn(3, 3)).astype("float32")
@@ -67,17 +82,28 @@ def test_algebra_that_costs_nothing(build: Callable[[Any], Any], expected: list[
     np.testing.assert_allclose(K.function([x], [y])([a])[0], oracle, 1e-6)
 
 
-@pytest.mark.parametrize("build", [
-    lambda x, r: K.pow(x, K.ones_like(r) * 2), lambda x, r: K.pow(x, K.zeros_like(r) + 0.5), lambda x, r: x * K.ones_like(r),
-    lambda x, r: x + K.zeros_like(r), lambda x, r: K.zeros_like(r) - (-x), lambda x, r: x * (K.ones_like(r) * -1),
-    lambda x, r: K.where(K.ones_like(r) > 0, x, r), lambda x, r: K.where(K.constant([[1., 0., 1.]]) > 0, x, r),
-    lambda x, r: K.concatenate([x, x * 2], 0)[1:4], lambda x, r: K.concatenate([r, r * 2], 1)[:, 3:0:-1],
-    lambda x, r: x[::-1] + r, lambda x, r: x[-2:] * r[..., :-1][:, :1], lambda x, r: K.relu(x) * K.square(r),
-])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, r: K.pow(x, K.ones_like(r) * 2),
+        lambda x, r: K.pow(x, K.zeros_like(r) + 0.5),
+        lambda x, r: x * K.ones_like(r),
+        lambda x, r: x + K.zeros_like(r),
+        lambda x, r: K.zeros_like(r) - (-x),
+        lambda x, r: x * (K.ones_like(r) * -1),
+        lambda x, r: K.where(K.ones_like(r) > 0, x, r),
+        lambda x, r: K.where(K.constant([[1.0, 0.0, 1.0]]) > 0, x, r),
+        lambda x, r: K.concatenate([x, x * 2], 0)[1:4],
+        lambda x, r: K.concatenate([r, r * 2], 1)[:, 3:0:-1],
+        lambda x, r: x[::-1] + r,
+        lambda x, r: x[-2:] * r[..., :-1][:, :1],
+        lambda x, r: K.relu(x) * K.square(r),
+    ],
+)
 def test_algebra_keeps_broadcasting(build: Callable[[Any, Any], Any]) -> None:
     """A column and a row: the result has the full shape whatever is left out."""
     x, r = K.placeholder((3, 1)), K.placeholder((1, 3))
-    a, b = np.array([[1.], [2.], [3.]], "float32"), np.array([[4., 5., 6.]], "float32")
+    a, b = np.array([[1.0], [2.0], [3.0]], "float32"), np.array([[4.0, 5.0, 6.0]], "float32")
     f = K.function([x, r], [build(x, r)])
     with debugging():
         oracle = f([a, b])[0]
@@ -118,7 +144,7 @@ def test_softmax_and_crossentropy_become_one_stable_step(sparse: bool) -> None:
 def test_sigmoid_and_crossentropy_become_stable_steps() -> None:
     z, t = K.placeholder((None, 1)), K.placeholder((None, 1))
     loss = K.binary_crossentropy(t, K.sigmoid(z))
-    slope, = K.gradients(K.mean(loss), [z])
+    (slope,) = K.gradients(K.mean(loss), [z])
     names = " ".join(steps([z, t], [loss, slope], [(6, 1), (6, 1)]))
     assert "relu_multiply_subtract_absolute" in names and "sqrt" not in names and "divide" not in names
     logits = np.array([[1000], [-1000], [1000], [-1000], [0.5], [0]], "float32")
@@ -130,10 +156,18 @@ def test_sigmoid_and_crossentropy_become_stable_steps() -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("build", [
-    lambda z: K.sigmoid(z), lambda z: K.softmax(z) * 0.5 + 0.1, lambda z: K.softmax(z, axis=0), lambda z: z,
-    lambda z: K.stop_gradient(K.softmax(z)) * z, lambda z: K.relu(K.softmax(z)) + 1e-3, lambda z: K.softmax(z)[::-1],
-])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda z: K.sigmoid(z),
+        lambda z: K.softmax(z) * 0.5 + 0.1,
+        lambda z: K.softmax(z, axis=0),
+        lambda z: z,
+        lambda z: K.stop_gradient(K.softmax(z)) * z,
+        lambda z: K.relu(K.softmax(z)) + 1e-3,
+        lambda z: K.softmax(z)[::-1],
+    ],
+)
 def test_no_crossentropy_on_logits_where_there_is_no_softmax(build: Callable[[Any], Any], sparse: bool) -> None:
     z = K.placeholder((None, CLASSES))
     t = K.placeholder((None, 1) if sparse else (None, CLASSES))
@@ -172,8 +206,8 @@ def test_broadcast_targets_are_not_mistaken() -> None:
 
 def test_second_derivative_through_the_fused_crossentropy() -> None:
     z, t = K.placeholder((None, CLASSES), dtype="float64"), K.placeholder((None, CLASSES), dtype="float64")
-    slope, = K.gradients(K.sum(K.categorical_crossentropy(t, K.softmax(z))), [z])
-    curvature, = K.gradients(K.sum(K.square(slope)), [z])
+    (slope,) = K.gradients(K.sum(K.categorical_crossentropy(t, K.softmax(z))), [z])
+    (curvature,) = K.gradients(K.sum(K.square(slope)), [z])
     f = K.function([z, t], [slope, curvature])
     at = np.random.RandomState(0).randn(4, CLASSES)
     _, got = f([at, TARGETS])
@@ -184,8 +218,8 @@ def test_second_derivative_through_the_fused_crossentropy() -> None:
 
 def test_crossentropy_from_logits_has_the_right_slope_at_zero() -> None:
     z, t = K.placeholder((None,)), K.placeholder((None,))
-    slope, = K.gradients(K.sum(K.binary_crossentropy(t, z, from_logits=True)), [z])
-    got = K.function([z, t], [slope])([[0., 0., 3., -1000., 1000.], [0., 1., 1., 0., 0.]])[0]
+    (slope,) = K.gradients(K.sum(K.binary_crossentropy(t, z, from_logits=True)), [z])
+    got = K.function([z, t], [slope])([[0.0, 0.0, 3.0, -1000.0, 1000.0], [0.0, 1.0, 1.0, 0.0, 0.0]])[0]
     np.testing.assert_allclose(got, [0.5, -0.5, 1 / (1 + np.exp(-3)) - 1, 0, 1], 1e-6, 1e-7)
 
 

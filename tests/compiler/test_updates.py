@@ -24,7 +24,7 @@ def values(*variables) -> list:
 
 
 def test_swap() -> None:
-    a, b = K.variable([1., 2.]), K.variable([3., 4.])
+    a, b = K.variable([1.0, 2.0]), K.variable([3.0, 4.0])
     f = K.function([], [], [(a, b), (b, a)])
     f([])
     assert values(a, b) == [[3, 4], [1, 2]]
@@ -33,9 +33,9 @@ def test_swap() -> None:
 
 
 def test_rotation_through_views_and_sums() -> None:
-    a, b, c = (K.variable(np.arange(4.).reshape(2, 2) + 10 * i) for i in range(3))
+    a, b, c = (K.variable(np.arange(4.0).reshape(2, 2) + 10 * i) for i in range(3))
     f = K.function([], [a + b], [(a, K.transpose(b)), (b, K.reshape(c, [2, 2]) * 1), (c, a + 1)])
-    old = [np.arange(4.).reshape(2, 2) + 10 * i for i in range(3)]
+    old = [np.arange(4.0).reshape(2, 2) + 10 * i for i in range(3)]
     for _ in range(4):
         assert f([])[0].tolist() == (old[0] + old[1]).tolist()
         old = [old[1].T, old[2], old[0] + 1]
@@ -43,7 +43,7 @@ def test_rotation_through_views_and_sums() -> None:
 
 
 def test_updated_variable_read_by_later_steps_and_returned() -> None:
-    a, w = K.variable([1., 2.]), K.variable([[2., 0.], [0., 3.]])
+    a, w = K.variable([1.0, 2.0]), K.variable([[2.0, 0.0], [0.0, 3.0]])
     new = a + 1
     later = K.dot(K.reshape(a, [1, 2]), w)
     f = K.function([], [new, a, later, K.sum(new)], [(a, new)])
@@ -54,33 +54,39 @@ def test_updated_variable_read_by_later_steps_and_returned() -> None:
 
 
 def test_same_new_value_for_two_variables() -> None:
-    a, b, x = K.variable([1., 2.]), K.variable([0., 0.]), K.placeholder((2,))
+    a, b, x = K.variable([1.0, 2.0]), K.variable([0.0, 0.0]), K.placeholder((2,))
     new = a + x
-    K.function([x], [], [(a, new), (b, new)])([[1., 1.]])
+    K.function([x], [], [(a, new), (b, new)])([[1.0, 1.0]])
     assert values(a, b) == [[2, 3], [2, 3]]
 
 
 def test_variable_becomes_input_constant_or_itself() -> None:
-    a, b, c, x = K.variable([1., 2.]), K.variable([5., 5.]), K.variable([7., 7.]), K.placeholder((2,))
-    K.function([x], [], [(a, x), (b, K.constant([8., 9.])), (c, c)])([[3., 4.]])
+    a, b, c, x = K.variable([1.0, 2.0]), K.variable([5.0, 5.0]), K.variable([7.0, 7.0]), K.placeholder((2,))
+    K.function([x], [], [(a, x), (b, K.constant([8.0, 9.0])), (c, c)])([[3.0, 4.0]])
     assert values(a, b, c) == [[3, 4], [8, 9], [7, 7]]
 
 
 def test_last_of_two_updates_wins() -> None:
-    a = K.variable([1.])
+    a = K.variable([1.0])
     K.function([], [], [(a, a + 1), (a, a + 10)])([])
     assert values(a) == [[11]]
 
 
 def test_update_through_a_reduction_of_itself() -> None:
-    a = K.variable([[1., 2.], [3., 4.]])
-    f = K.function([], [K.sum(a)], [(a, a / K.sum(a, 1, keepdims=True)), ])
+    a = K.variable([[1.0, 2.0], [3.0, 4.0]])
+    f = K.function(
+        [],
+        [K.sum(a)],
+        [
+            (a, a / K.sum(a, 1, keepdims=True)),
+        ],
+    )
     assert f([])[0] == 10
     np.testing.assert_allclose(K.get_value(a), [[1 / 3, 2 / 3], [3 / 7, 4 / 7]], 1e-6)
 
 
 def test_matrix_product_is_not_written_into_its_factor() -> None:
-    w = K.variable([[1., 1.], [0., 1.]])
+    w = K.variable([[1.0, 1.0], [0.0, 1.0]])
     f = K.function([], [], [(w, K.dot(w, w))])
     for power in (2, 4, 8):
         f([])
@@ -88,7 +94,7 @@ def test_matrix_product_is_not_written_into_its_factor() -> None:
 
 
 def test_packed_variables_and_their_views_in_one_program() -> None:
-    a, b, c = K.variable([1., 2.]), K.variable([[3., 4.]]), K.variable(5.)
+    a, b, c = K.variable([1.0, 2.0]), K.variable([[3.0, 4.0]]), K.variable(5.0)
     flat = Flat([a, b, c])
     f = K.function([], [flat.value, a, K.sum(b) * c], [(a, a * 10), (c, K.sum(flat.value))])
     assert [x.tolist() for x in f([])] == [[1, 2, 3, 4, 5], [1, 2], 35]
@@ -99,17 +105,17 @@ def test_packed_variables_and_their_views_in_one_program() -> None:
 
 
 def test_packing_after_compiling_makes_programs_anew() -> None:
-    a, b = K.variable([1., 2.]), K.variable([3.])
+    a, b = K.variable([1.0, 2.0]), K.variable([3.0])
     f = K.function([], [a + 0, K.sum(b)], [(a, a + 1)])
     f([])
     Flat([b, a])
-    K.set_value(b, [30.])
+    K.set_value(b, [30.0])
     assert [x.tolist() for x in f([])] == [[2, 3], 30]
     assert values(a, b) == [[3, 4], [30]]
 
 
 def test_packed_swap() -> None:
-    a, b = K.variable([1., 2.]), K.variable([3., 4.])
+    a, b = K.variable([1.0, 2.0]), K.variable([3.0, 4.0])
     Flat([a, b])
     f = K.function([], [], [(a, b), (b, a)])
     f([])
@@ -117,7 +123,7 @@ def test_packed_swap() -> None:
 
 
 def test_constraints_of_packed_variables() -> None:
-    a, b = K.variable([1., -2.], constraint=lambda w: w * K.cast(w >= 0, "float32")), K.variable([3.])
+    a, b = K.variable([1.0, -2.0], constraint=lambda w: w * K.cast(w >= 0, "float32")), K.variable([3.0])
     flat = Flat([a, b])
     K.function([], [], flat.updates(flat.value - 0.5))([])
     assert values(a, b) == [[0.5, 0], [2.5]]
@@ -133,23 +139,23 @@ def test_integer_counter_and_casts() -> None:
 
 
 def test_moving_average_and_sub() -> None:
-    a, b = K.variable([1.]), K.variable([1.])
-    K.function([], [], [K.moving_average_update(a, K.constant([2.]), 0.9), K.update_sub(b, 3)])([])
+    a, b = K.variable([1.0]), K.variable([1.0])
+    K.function([], [], [K.moving_average_update(a, K.constant([2.0]), 0.9), K.update_sub(b, 3)])([])
     np.testing.assert_allclose([K.get_value(a), K.get_value(b)], [[1.1], [-2]], 1e-6)
 
 
 def test_update_of_the_wrong_rank_or_kind_is_refused() -> None:
-    a = K.variable([1.])
+    a = K.variable([1.0])
     with pytest.raises(ValueError, match="update of"):
-        K.function([], [], [(a, K.constant(2.))])
+        K.function([], [], [(a, K.constant(2.0))])
     with pytest.raises(ValueError, match="pair"):
         K.function([], [], [a])
     with pytest.raises(ValueError, match="pair"):
         K.function([], [], [(a + 1, a)])
 
 
-@pytest.mark.parametrize("value", [[1., 2., 3.], [1.]])
+@pytest.mark.parametrize("value", [[1.0, 2.0, 3.0], [1.0]])
 def test_update_of_the_wrong_shape_is_refused(value: list[float]) -> None:
-    a = K.variable([1., 2.])
+    a = K.variable([1.0, 2.0])
     with pytest.raises(ValueError, match="new value has shape"):
         K.function([], [], [(a, K.constant(value))])

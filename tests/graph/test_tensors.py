@@ -13,13 +13,29 @@ from gpukeras import backend as K
 from gpukeras.graph import Spec, broadcast_shapes, canonical_axes, constant, merge_dtypes, origin, size_of
 from gpukeras.ops.convert import as_float, as_tensor, unify
 
-A = np.array([[1., -2., 3.], [4., 5., -6.]], "float32")
-B = np.array([2., 3., 4.], "float32")
+A = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]], "float32")
+B = np.array([2.0, 3.0, 4.0], "float32")
 
 
-@pytest.mark.parametrize("f", [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.lt,
-                               operator.le, operator.gt, operator.ge], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("other", [B, 2, 2.5, np.float64(3), [1., 2., 3.]], ids=["array", "int", "float", "numpy", "list"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        operator.add,
+        operator.sub,
+        operator.mul,
+        operator.truediv,
+        operator.floordiv,
+        operator.mod,
+        operator.lt,
+        operator.le,
+        operator.gt,
+        operator.ge,
+    ],
+    ids=lambda f: f.__name__,
+)
+@pytest.mark.parametrize(
+    "other", [B, 2, 2.5, np.float64(3), [1.0, 2.0, 3.0]], ids=["array", "int", "float", "numpy", "list"]
+)
 def test_operators_with_numbers_and_arrays_on_either_side(f: Callable[..., Any], other: Any) -> None:
     x = K.constant(A)
     plain = np.asarray(other, "float32")
@@ -31,16 +47,39 @@ def test_operators_with_numbers_and_arrays_on_either_side(f: Callable[..., Any],
 
 def test_power_matmul_and_unary_operators() -> None:
     x, y = K.constant(np.abs(A)), K.constant(A.T)
-    for made, expected in ((x ** 2, A ** 2), (2 ** x, 2 ** np.abs(A)), (x ** y.dtype.count("x"), np.ones_like(A)), (x @ y, np.abs(A) @ A.T),
-                           (A @ y, A @ A.T), (x @ A.T, np.abs(A) @ A.T), (-x, -np.abs(A)), (abs(K.constant(A)), np.abs(A))):
+    for made, expected in (
+        (x**2, A**2),
+        (2**x, 2 ** np.abs(A)),
+        (x ** y.dtype.count("x"), np.ones_like(A)),
+        (x @ y, np.abs(A) @ A.T),
+        (A @ y, A @ A.T),
+        (x @ A.T, np.abs(A) @ A.T),
+        (-x, -np.abs(A)),
+        (abs(K.constant(A)), np.abs(A)),
+    ):
         np.testing.assert_allclose(K.eval(made), expected, 1e-6)
     p, q = K.constant(A) > 0, K.constant(A) < 4
     assert K.eval((p & q) | ~p).tolist() == (((A > 0) & (A < 4)) | ~(A > 0)).tolist()
 
 
-@pytest.mark.parametrize("index", [0, -1, slice(1, None), slice(None, None, -1), (0, 2), (slice(None), 1), (Ellipsis, 0), (None, 0),
-                                   (slice(None), None, slice(0, 2)), (Ellipsis, None), (1, Ellipsis), (slice(-1, None), slice(None, None, 2))],
-                         ids=str)
+@pytest.mark.parametrize(
+    "index",
+    [
+        0,
+        -1,
+        slice(1, None),
+        slice(None, None, -1),
+        (0, 2),
+        (slice(None), 1),
+        (Ellipsis, 0),
+        (None, 0),
+        (slice(None), None, slice(0, 2)),
+        (Ellipsis, None),
+        (1, Ellipsis),
+        (slice(-1, None), slice(None, None, 2)),
+    ],
+    ids=str,
+)
 def test_indexing(index: Any) -> None:
     x = K.constant(A)
     assert x[index].shape == A[index].shape
@@ -67,20 +106,31 @@ def test_a_tensor_decides_no_if() -> None:
         bool(K.placeholder((2,)) > 0)
 
 
-@pytest.mark.parametrize("make, error, message", [
-    (lambda x: x[3], ValueError, "index 3 is out of range for an axis of length 2"), (lambda x: x[0, 0, 0], IndexError, "3 indices"),
-    (lambda x: x["a"], TypeError, "can't index"), (lambda x: x + "text", (TypeError, ValueError), "text"),
-    (lambda x: x + K.zeros((2,)), ValueError, r"add: shapes \(2, 3\) and \(2,\) do not fit together"),
-    (lambda x: K.dot(x, x), ValueError, "must have the same length"), (lambda x: K.reshape(x, (4, 2)), ValueError, r"can't reshape \(2, 3\)"),
-    (lambda x: K.reshape(x, (-1, -1)), ValueError, "only one dimension"), (lambda x: K.squeeze(x, 0), ValueError, "has not length 1"),
-    (lambda x: K.sum(x, 2), ValueError, "axis 2 is out of range"), (lambda x: K.concatenate([x, K.zeros((3, 2))], 0), ValueError, "same shape except"),
-    (lambda x: K.concatenate([x, K.zeros((3,))], 0), ValueError, "same number of dimensions"),
-    (lambda x: K.permute_dimensions(x, (0, 0)), ValueError, "not an order"), (lambda x: K.expand_dims(x, 4), ValueError, "out of range"),
-    (lambda x: K.concatenate([x], 2), ValueError, "out of range"), (lambda x: K.gather(K.constant(1.), [0]), ValueError, "scalar"),
-    (lambda x: K.switch(K.constant(1.), x, K.zeros((3, 2))), ValueError, "same shape"),
-    (lambda x: K.categorical_crossentropy(K.zeros((2, 4)), x), ValueError, "differ in their last axis"),
-    (lambda x: K.tile(x, [1, 2, 3]), ValueError, "3 counts"), (lambda x: K.softmax(x, 5), ValueError, "axis 5"),
-])
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda x: x[3], ValueError, "index 3 is out of range for an axis of length 2"),
+        (lambda x: x[0, 0, 0], IndexError, "3 indices"),
+        (lambda x: x["a"], TypeError, "can't index"),
+        (lambda x: x + "text", (TypeError, ValueError), "text"),
+        (lambda x: x + K.zeros((2,)), ValueError, r"add: shapes \(2, 3\) and \(2,\) do not fit together"),
+        (lambda x: K.dot(x, x), ValueError, "must have the same length"),
+        (lambda x: K.reshape(x, (4, 2)), ValueError, r"can't reshape \(2, 3\)"),
+        (lambda x: K.reshape(x, (-1, -1)), ValueError, "only one dimension"),
+        (lambda x: K.squeeze(x, 0), ValueError, "has not length 1"),
+        (lambda x: K.sum(x, 2), ValueError, "axis 2 is out of range"),
+        (lambda x: K.concatenate([x, K.zeros((3, 2))], 0), ValueError, "same shape except"),
+        (lambda x: K.concatenate([x, K.zeros((3,))], 0), ValueError, "same number of dimensions"),
+        (lambda x: K.permute_dimensions(x, (0, 0)), ValueError, "not an order"),
+        (lambda x: K.expand_dims(x, 4), ValueError, "out of range"),
+        (lambda x: K.concatenate([x], 2), ValueError, "out of range"),
+        (lambda x: K.gather(K.constant(1.0), [0]), ValueError, "scalar"),
+        (lambda x: K.switch(K.constant(1.0), x, K.zeros((3, 2))), ValueError, "same shape"),
+        (lambda x: K.categorical_crossentropy(K.zeros((2, 4)), x), ValueError, "differ in their last axis"),
+        (lambda x: K.tile(x, [1, 2, 3]), ValueError, "3 counts"),
+        (lambda x: K.softmax(x, 5), ValueError, "axis 5"),
+    ],
+)
 def test_what_does_not_fit_is_refused_at_once(make: Callable[[Any], Any], error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         make(K.placeholder((2, 3)))
@@ -95,10 +145,20 @@ def test_errors_name_the_layers() -> None:
     assert "(None, 3) from layer 'dense_1'" in str(caught.value)
 
 
-@pytest.mark.parametrize("value, dtype, expected", [
-    (1, None, "int32"), (1.5, None, "float32"), (True, None, "bool"), (np.float64(1), None, "float64"), ([1, 2], None, "int32"),
-    ([1., 2.], None, "float32"), (np.arange(2), None, "int64"), ([1, 2], "float64", "float64"), (np.ones(2, "float32"), None, "float32"),
-])
+@pytest.mark.parametrize(
+    "value, dtype, expected",
+    [
+        (1, None, "int32"),
+        (1.5, None, "float32"),
+        (True, None, "bool"),
+        (np.float64(1), None, "float64"),
+        ([1, 2], None, "int32"),
+        ([1.0, 2.0], None, "float32"),
+        (np.arange(2), None, "int64"),
+        ([1, 2], "float64", "float64"),
+        (np.ones(2, "float32"), None, "float32"),
+    ],
+)
 def test_as_tensor(value: Any, dtype: str | None, expected: str) -> None:
     t = as_tensor(value, dtype)
     assert t.dtype == expected and np.asarray(t.value).tolist() == np.asarray(value).tolist()
@@ -108,7 +168,7 @@ def test_as_tensor_of_tensors() -> None:
     x = K.placeholder(())
     assert as_tensor(x) is x
     stacked = as_tensor([x, 2.0, x * 3])
-    assert stacked.shape == (3,) and K.function([x], [stacked])([5.])[0].tolist() == [5, 2, 15]
+    assert stacked.shape == (3,) and K.function([x], [stacked])([5.0])[0].tolist() == [5, 2, 15]
     with pytest.raises(TypeError, match="can't make a tensor"):
         as_tensor(object())
     with pytest.raises(TypeError, match="can't make a tensor"):
@@ -124,10 +184,18 @@ def test_constants_cannot_be_changed() -> None:
         t.value[0] = 2
 
 
-@pytest.mark.parametrize("dtypes, expected", [
-    (("float32", "float16"), "float32"), (("float16", "int64"), "float16"), (("bool", "float32"), "float32"), (("int32", "int64"), "int64"),
-    (("uint8", "int8"), "int16"), (("bool", "bool"), "bool"), (("float64", "float32", "int32"), "float64"),
-])
+@pytest.mark.parametrize(
+    "dtypes, expected",
+    [
+        (("float32", "float16"), "float32"),
+        (("float16", "int64"), "float16"),
+        (("bool", "float32"), "float32"),
+        (("int32", "int64"), "int64"),
+        (("uint8", "int8"), "int16"),
+        (("bool", "bool"), "bool"),
+        (("float64", "float32", "int32"), "float64"),
+    ],
+)
 def test_merged_dtypes(dtypes: tuple[str, ...], expected: str) -> None:
     assert merge_dtypes(*dtypes) == merge_dtypes(*reversed(dtypes)) == expected
 
@@ -136,14 +204,28 @@ def test_numbers_and_arrays_adapt_to_tensors() -> None:
     x, n = K.placeholder((2,), dtype="float16"), K.placeholder((2,), dtype="int32")
     assert [t.dtype for t in unify(x, 1.5, np.ones(2))] == ["float16"] * 3
     assert [t.dtype for t in unify(n, 2)] == ["int32"] * 2 and [t.dtype for t in unify(n, 2.5)] == ["float32"] * 2
-    assert (x + n).dtype == "float16" and (n / n).dtype == "float32" and as_float(n).dtype == "float32" and (n + True).dtype == "int32"
+    assert (
+        (x + n).dtype == "float16"
+        and (n / n).dtype == "float32"
+        and as_float(n).dtype == "float32"
+        and (n + True).dtype == "int32"
+    )
     assert (n > 1).dtype == "bool" and (n // 2).dtype == "int32"
 
 
-@pytest.mark.parametrize("shapes, expected", [
-    (((2, 3), (3,)), (2, 3)), (((None, 1), (5,)), (None, 5)), (((None,), (1,)), (None,)), (((None,), (4,)), (4,)), (((), (2, 1)), (2, 1)),
-    (((0,), (1,)), (0,)), (((None, 3), (None, 3)), (None, 3)), (((3, 1, 1), (None, 4), (5,)), None),
-])
+@pytest.mark.parametrize(
+    "shapes, expected",
+    [
+        (((2, 3), (3,)), (2, 3)),
+        (((None, 1), (5,)), (None, 5)),
+        (((None,), (1,)), (None,)),
+        (((None,), (4,)), (4,)),
+        (((), (2, 1)), (2, 1)),
+        (((0,), (1,)), (0,)),
+        (((None, 3), (None, 3)), (None, 3)),
+        (((3, 1, 1), (None, 4), (5,)), None),
+    ],
+)
 def test_broadcast_shapes(shapes: Any, expected: Any) -> None:
     if expected is None:
         with pytest.raises(ValueError, match="do not fit together"):
@@ -153,7 +235,11 @@ def test_broadcast_shapes(shapes: Any, expected: Any) -> None:
 
 
 def test_specs_and_axes() -> None:
-    assert Spec((2, 3), "float32").known and not Spec((None,), "float32").known and Spec((2, 3), "float32").size == size_of((2, 3)) == 6
+    assert (
+        Spec((2, 3), "float32").known
+        and not Spec((None,), "float32").known
+        and Spec((2, 3), "float32").size == size_of((2, 3)) == 6
+    )
     assert canonical_axes((1, -1), 3) == (1, 2) and canonical_axes(None, 2) == (0, 1) and canonical_axes(-1, 0) == ()
     for axis in (3, -4, (0, 5)):
         with pytest.raises(ValueError, match="out of range for a tensor of rank 3"):

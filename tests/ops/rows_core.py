@@ -28,8 +28,13 @@ def spread(x: Any) -> Any:
 
 def scan(kind: str, axis: int, exclusive: bool, batch: str = ROW) -> Row:
     """A running sum or product."""
-    return Row("Scan", lambda x: apply(reduce.Scan(kind, axis, exclusive), x), (In(("n", 4), real(0.5, 2)),), batch,
-               note=f"{kind}-{axis}{'-exclusive' if exclusive else ''}")
+    return Row(
+        "Scan",
+        lambda x: apply(reduce.Scan(kind, axis, exclusive), x),
+        (In(("n", 4), real(0.5, 2)),),
+        batch,
+        note=f"{kind}-{axis}{'-exclusive' if exclusive else ''}",
+    )
 
 
 def cut(note: str, batch: str, *index: Any) -> Row:
@@ -50,8 +55,13 @@ def product(note: str, batch: str | None, *ins: In) -> Row:
 SHAPES = [
     Row("ShapeOf", shape.shape_of, (Y,), None, constant=True),
     Row("Count", lambda x: shape.count(x, (0, 2), "float64"), (Y,), None, constant=True),
-    Row("Range", lambda x: apply(shape.Range(), shape.constant(0, "int32"), shape.shape_of(x)[1],
-                                 shape.constant(2, "int32")), (In((7, 5)),), None, constant=True),
+    Row(
+        "Range",
+        lambda x: apply(shape.Range(), shape.constant(0, "int32"), shape.shape_of(x)[1], shape.constant(2, "int32")),
+        (In((7, 5)),),
+        None,
+        constant=True,
+    ),
     Row("Reshape", lambda x: shape.reshape(x, [-1, 12]), (Y,)),
     Row("Reshape", lambda x: shape.reshape(x, [-1]), (Y,), MIX, note="flat"),
     Row("Reshape", lambda x: shape.reshape(x, [shape.shape_of(x)[0], 2, -1]), (Y,), note="dynamic"),
@@ -68,44 +78,74 @@ SHAPES = [
     Row("BroadcastLike", lambda x, y: apply(shape.BroadcastLike(), x, y), (In((3, 1)), Y), None),
     Row("SumLike", lambda x, y: apply(shape.SumLike(), x, y), (Y, In((3, 1))), None),
     Row("SumLike", lambda x, y: apply(shape.SumLike(), x, y), (Y, In(("n", 1, 4))), None, note="samples-kept"),
-    cut("whole-samples", ROW, ALL, (1, None, None)), cut("reversed", ROW, ALL, (None, None, -2), 1),
-    cut("negative", ROW, ALL, -1, (-3, -1, None)), cut("new-axis", ROW, ALL, "new", 0), cut("one-sample", MIX, 2, ALL, 3),
-    cut("some-samples", MIX, (1, 4, None)), cut("samples-backwards", MIX, (None, None, -1)), cut("nothing", ROW),
-    put("whole-samples", ROW, In(("n", 2, 4)), ALL, (1, None, None)), put("one-column", ROW, In(("n", 4)), ALL, -1),
-    put("reversed", ROW, In(("n", 2)), ALL, (None, None, -2), 1), put("one-sample", MIX, In((3,)), 2, ALL, 3),
+    cut("whole-samples", ROW, ALL, (1, None, None)),
+    cut("reversed", ROW, ALL, (None, None, -2), 1),
+    cut("negative", ROW, ALL, -1, (-3, -1, None)),
+    cut("new-axis", ROW, ALL, "new", 0),
+    cut("one-sample", MIX, 2, ALL, 3),
+    cut("some-samples", MIX, (1, 4, None)),
+    cut("samples-backwards", MIX, (None, None, -1)),
+    cut("nothing", ROW),
+    put("whole-samples", ROW, In(("n", 2, 4)), ALL, (1, None, None)),
+    put("one-column", ROW, In(("n", 4)), ALL, -1),
+    put("reversed", ROW, In(("n", 2)), ALL, (None, None, -2), 1),
+    put("one-sample", MIX, In((3,)), 2, ALL, 3),
     Row("Reverse", lambda x: shape.reverse(x, (1, 2)), (Y,)),
     Row("Reverse", lambda x: shape.reverse(x, (0,)), (Y,), MIX, note="samples"),
     Row("Concatenate", lambda *t: joining.concatenate(t, 1), (Y, In(("n", 2, 4)), Y)),
     Row("Concatenate", lambda *t: joining.concatenate(t, 0), (X, In((2, 3))), MIX, note="samples"),
-    Row("ConcatenatePart", lambda w, a, b: apply(joining.ConcatenatePart(1, 1), w, a, b),
-        (In(("n", 5)), In(("n", 2)), In(("n", 3))), None),
+    Row(
+        "ConcatenatePart",
+        lambda w, a, b: apply(joining.ConcatenatePart(1, 1), w, a, b),
+        (In(("n", 5)), In(("n", 2)), In(("n", 3))),
+        None,
+    ),
 ]
 
 REDUCTIONS = [
-    red("sum", 1), red("sum", 0, REDUCE), red("sum", (0, 2), REDUCE, True), red("sum", None, REDUCE), red("sum", (1, 2), keepdims=True),
-    red("prod", 1), red("prod", (1, 2), keepdims=True), red("prod", 0, MIX),
-    red("max", 1, kinks=spread, source=X), red("max", None, MIX, kinks=spread, source=X), red("max", -1, keepdims=True, kinks=spread,
-                                                                                             source=X),
-    red("min", 1, kinks=spread, source=X), red("min", 0, MIX, kinks=spread, source=X),
-    red("any", 1, source=In(("n", 3), truth()), constant=True), red("all", 1, source=In(("n", 3), truth()), constant=True),
-    red("all", 0, MIX, source=In(("n", 3), truth()), constant=True), red("sum", 1, source=In(("n", 3), whole(9)), constant=True),
-    *(scan(kind, 1, exclusive) for kind in ("sum", "prod") for exclusive in (False, True)), scan("sum", 0, False, MIX),
+    red("sum", 1),
+    red("sum", 0, REDUCE),
+    red("sum", (0, 2), REDUCE, True),
+    red("sum", None, REDUCE),
+    red("sum", (1, 2), keepdims=True),
+    red("prod", 1),
+    red("prod", (1, 2), keepdims=True),
+    red("prod", 0, MIX),
+    red("max", 1, kinks=spread, source=X),
+    red("max", None, MIX, kinks=spread, source=X),
+    red("max", -1, keepdims=True, kinks=spread, source=X),
+    red("min", 1, kinks=spread, source=X),
+    red("min", 0, MIX, kinks=spread, source=X),
+    red("any", 1, source=In(("n", 3), truth()), constant=True),
+    red("all", 1, source=In(("n", 3), truth()), constant=True),
+    red("all", 0, MIX, source=In(("n", 3), truth()), constant=True),
+    red("sum", 1, source=In(("n", 3), whole(9)), constant=True),
+    *(scan(kind, 1, exclusive) for kind in ("sum", "prod") for exclusive in (False, True)),
+    scan("sum", 0, False, MIX),
     Row("ArgExtreme", lambda x: reduce.arg_extreme("max", x, 1), (Y,), constant=True, note="max"),
     Row("ArgExtreme", lambda x: reduce.arg_extreme("min", x, 0), (Y,), MIX, constant=True, note="min-samples"),
 ]
 
 PRODUCTS = [
-    product("dense", ROW, X, In((3, 5))), product("samples-summed", MIX, In((4, "n")), X), product("stack", ROW, Y, In(("n", 4, 2))),
-    product("broadcast", ROW, Y, In((4, 2))), product("broadcast-left", ROW, In((2, 3)), Y),
-    product("constant-stack", MIX, Y, In((6, 4, 2))), product("one-stack", ROW, Y, In((1, 4, 2))),
+    product("dense", ROW, X, In((3, 5))),
+    product("samples-summed", MIX, In((4, "n")), X),
+    product("stack", ROW, Y, In(("n", 4, 2))),
+    product("broadcast", ROW, Y, In((4, 2))),
+    product("broadcast-left", ROW, In((2, 3)), Y),
+    product("constant-stack", MIX, Y, In((6, 4, 2))),
+    product("one-stack", ROW, Y, In((1, 4, 2))),
     Row("Contract", lambda a, b: apply(linalg.Contract(), a, b), (X, In(("n", 5))), REDUCE),
 ]
 
 OTHERS = [
     Row("Gather", indexing.gather, (In((5, 3)), In(("n", 2), whole(5)))),
     Row("Gather", indexing.gather, (Y, In((4,), whole(6))), MIX, note="from-samples"),
-    Row("ScatterRows", lambda r, i, t: apply(indexing.ScatterRows(), r, i, t),
-        (In(("n", 2, 3)), In(("n", 2), whole(5)), In((5, 3))), REDUCE),
+    Row(
+        "ScatterRows",
+        lambda r, i, t: apply(indexing.ScatterRows(), r, i, t),
+        (In(("n", 2, 3)), In(("n", 2), whole(5)), In((5, 3))),
+        REDUCE,
+    ),
     Row("OneHot", lambda i: indexing.one_hot(i, 4, "float64"), (In(("n", 2), whole(6, -1)),), constant=True),
     Row("Branch", control.branch, (In((), truth()), X, X), None, note="true"),
     Row("StopGradient", control.stop_gradient, (X,), constant=True),
@@ -113,7 +153,15 @@ OTHERS = [
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
 ]
 
-RANDOM = [Row("Random", lambda x, kind=kind: random.draw(kind, [shape.shape_of(x)[0], 3], "float64", 5), (X,), constant=True, note=kind)
-          for kind in ("uniform", "normal", "truncated")]
+RANDOM = [
+    Row(
+        "Random",
+        lambda x, kind=kind: random.draw(kind, [shape.shape_of(x)[0], 3], "float64", 5),
+        (X,),
+        constant=True,
+        note=kind,
+    )
+    for kind in ("uniform", "normal", "truncated")
+]
 
 ROWS = [*SHAPES, *REDUCTIONS, *PRODUCTS, *OTHERS]

@@ -30,8 +30,18 @@ ROWS = [
     Row("BinaryCrossentropyGradient", use(sm.BinaryCrossentropyGradient(EPSILON)), (T, P, T), None),
     Row("SoftmaxCrossentropy", use(sm.SoftmaxCrossentropy()), (Z, T)),
     Row("SparseSoftmaxCrossentropy", use(sm.SparseSoftmaxCrossentropy()), (Z, LABELS)),
-    Row("SoftmaxCrossentropyGradient", use(sm.SoftmaxCrossentropyGradient()), (G, P, T), orders=0,
-        refuses="softmax_crossentropy_gradient"),
-    Row("SparseSoftmaxCrossentropyGradient", use(sm.SparseSoftmaxCrossentropyGradient()), (G, P, LABELS), orders=0,
-        refuses="sparse_softmax_crossentropy_gradient"),
+    Row(
+        "SoftmaxCrossentropyGradient",
+        use(sm.SoftmaxCrossentropyGradient()),
+        (G, P, T),
+        orders=0,
+        refuses="softmax_crossentropy_gradient",
+    ),
+    Row(
+        "SparseSoftmaxCrossentropyGradient",
+        use(sm.SparseSoftmaxCrossentropyGradient()),
+        (G, P, LABELS),
+        orders=0,
+        refuses="sparse_softmax_crossentropy_gradient",
+    ),
 ]

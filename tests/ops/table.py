@@ -34,9 +34,11 @@ def truth() -> Sampler:
 
 def distribution() -> Sampler:
     """Rows of positive numbers that sum to 1."""
+
     def sample(rng: np.random.RandomState, shape: tuple[int, ...]) -> np.ndarray:
         x = rng.uniform(0.2, 1.0, shape)
         return x / x.sum(-1, keepdims=True)
+
     return sample
 
 
@@ -90,10 +92,15 @@ class Row:
                 return values
         raise AssertionError(f"no inputs of {self} keep away from its kinks")
 
-    def placeholders(self, values: Sequence[np.ndarray], unknown: str = "samples", dtype: str = "float64") -> list[Tensor]:
+    def placeholders(
+        self, values: Sequence[np.ndarray], unknown: str = "samples", dtype: str = "float64"
+    ) -> list[Tensor]:
         """A placeholder for each input, with unknown 'samples', 'all' dimensions or 'nothing'."""
-        shapes = {"nothing": [v.shape for v in values], "all": [(None,) * v.ndim for v in values],
-                  "samples": [tuple(None if d == "n" else d for d in i.shape) for i in self.ins]}[unknown]
+        shapes = {
+            "nothing": [v.shape for v in values],
+            "all": [(None,) * v.ndim for v in values],
+            "samples": [tuple(None if d == "n" else d for d in i.shape) for i in self.ins],
+        }[unknown]
         return [K.placeholder(s, dtype=dtype if v.dtype.kind == "f" else v.dtype.name) for s, v in zip(shapes, values)]
 
     def outputs(self, tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from gpukeras.compiler.lower import run_on_device
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
 from gpukeras.ops.elementwise import TABLE
 from tests.ops import rows_core, rows_elementwise, rows_softmax, rows_windows
-from tests.ops.table import MIX, N, REDUCE, ROW, Row, key, lowered, uses
+from tests.ops.table import MIX, REDUCE, ROW, N, Row, key, lowered, uses
 
 ROWS = [*rows_elementwise.ROWS, *rows_core.ROWS, *rows_softmax.ROWS, *rows_windows.ROWS]
 SMOOTH = [r for r in ROWS if not r.constant and r.orders > 0]
@@ -72,8 +72,8 @@ def check_derivative(row: Row, order: int) -> None:
     scalar, tensors, varying = along(row, order)
     values = row.draw()
     rng = np.random.RandomState(7)
-    shapes = K.function(tensors[:len(values)], [K.shape(t) for t in row.outputs(tensors[:len(values)])])(values)
-    outs = [t for t in row.outputs(tensors[:len(values)])]
+    shapes = K.function(tensors[: len(values)], [K.shape(t) for t in row.outputs(tensors[: len(values)])])(values)
+    outs = [t for t in row.outputs(tensors[: len(values)])]
     point = values + [rng.uniform(0.5, 1.5, tuple(s)) for s, t in zip(shapes, outs) if is_float(t.dtype)]
     if order == 2:
         point += [rng.uniform(-1, 1, values[i].shape) for i in varying if i < len(values)]
@@ -89,6 +89,7 @@ def check_derivative(row: Row, order: int) -> None:
         for i, d in zip(varying, directions):
             there[i] = point[i] + h * d
         return float(value(there)[0])
+
     difference = (moved(STEP) - moved(-STEP)) / (2 * STEP)
     scale = max(1.0, *(abs(float(s)) for s in slopes)) if slopes else 1.0
     assert sum(map(float, slopes)) == pytest.approx(difference, rel=row.rtol, abs=row.rtol * scale)
@@ -176,6 +177,7 @@ def test_batch_behaviour(row: Row) -> None:
 
     def part(start: int, stop: int) -> Sequence[np.ndarray]:
         return f([v[start:stop] if i.carries else v for i, v in zip(row.ins, values)])
+
     for all_, first, second in zip(part(0, N), part(0, 2), part(2, N)):
         together = np.concatenate([first, second]) if role == ROW else first + second
         np.testing.assert_allclose(together, all_, 1e-12, 1e-12)
@@ -183,6 +185,7 @@ def test_batch_behaviour(row: Row) -> None:
 
 
 # Overwriting ---------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_output_may_take_the_place_of_inputs_named(row: Row) -> None:
