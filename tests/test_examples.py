@@ -18,8 +18,9 @@ EXAMPLES = ROOT / "docs" / "examples"
 def run(name: str, *arguments: str, cwd: Path, **environment: str) -> str:
     """What an example prints, started from another folder, with warnings as errors."""
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    single = {"OPENBLAS_NUM_THREADS": "1"}  # several threads crawl where other programs want the cores too
     done = subprocess.run([sys.executable, "-W", "error", str(EXAMPLES / name), *arguments], cwd=cwd, text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": paths, **environment})
+                          capture_output=True, env={**os.environ, "PYTHONPATH": paths, **single, **environment})
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
-from ..graph import MIX, Call, Op, Spec, size_of
+from ..graph import Call, Op, Spec, size_of
+from ..ops.elementwise import Elementwise
 from .codegen import fused_kernel
 from .ir import Step, Value, needed, replace
 
@@ -48,10 +49,8 @@ class Fused(Op):
         return tuple(Spec(shape, self.members[i].dtype) for i in self.exported)
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """As its members: they all have the full shape."""
-        rules = {m.op.batch([carries[a] for a in m.args if a < self.inputs] or [True],
-                            [ins[a] for a in m.args if a < self.inputs] or [ins[0]]) for m in self.members}
-        return rules.pop() if len(rules) == 1 else MIX
+        """As one elementwise op: the members all have the full shape."""
+        return Elementwise("add").batch(carries, ins)
 
     def _assign_slots(self) -> tuple[dict[int, int], int]:
         """A temporary for every result that stays inside, reused as soon as its last reader has run."""

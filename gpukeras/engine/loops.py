@@ -92,7 +92,7 @@ class Training:
         model.stop_training = False
         bar = [cb.ProgbarLogger("steps" if steps is not None else "samples")] if verbose else []
         # the bar comes before the History, so that what a callback adds to the logs is recorded
-        self.callbacks = cb.CallbackList([cb.BaseLogger(), *(callbacks or []), model.history, *bar])
+        self.callbacks = cb.CallbackList([cb.BaseLogger(), *_objects(callbacks), model.history, *bar])
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
         self.callbacks.set_params({"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
@@ -281,10 +281,23 @@ def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
     from .. import callbacks as cb
     if not callbacks or isinstance(callbacks, cb.CallbackList):
         return callbacks or None
-    found = cb.CallbackList(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])
+    found = cb.CallbackList(_objects(callbacks))
     found.set_model(model)
     found.set_params({"epochs": 1, "do_validation": False, "metrics": unique_names(getattr(model, "metrics_names", ())),
                       **params})
+    return found
+
+
+def _objects(callbacks: Any) -> list[Any]:
+    """The callbacks that were given, one or several; TypeError for what is none."""
+    from .. import callbacks as cb
+    if callbacks is None:
+        return []
+    found = list(callbacks) if isinstance(callbacks, (list, tuple, cb.CallbackList)) else [callbacks]
+    for callback in found:
+        if isinstance(callback, type) or not hasattr(callback, "set_model"):
+            hint = f"; write {callback.__name__}()" if isinstance(callback, type) else ""
+            raise TypeError(f"callbacks should be a list of Callback objects, but one of them is {callback!r}{hint}")
     return found
 
 

@@ -155,20 +155,8 @@ class Reshape(ViewOp):
             elif rest != x.size:
                 raise ValueError(f"can't reshape {x.shape} ({x.size} elements) into {tuple(dims)} ({rest})")
         elif -1 in dims:
-            dims[dims.index(-1)] = self._open_dimension(x, dims)
+            dims[dims.index(-1)] = None
         return Spec(tuple(dims), x.dtype)
-
-    def _open_dimension(self, x: Spec, dims: list[int | None]) -> int | None:
-        """What -1 stands for if the unknown dimensions on both sides cancel, else None."""
-        if list(x.shape).count(None) != dims.count(None) or None in dims and not self._batch_kept(x, dims):
-            return None
-        have = size_of(tuple(d for d in x.shape if d is not None))
-        rest = size_of(tuple(d for d in dims if d not in (None, -1)))
-        return have // rest if rest and have % rest == 0 else None
-
-    @staticmethod
-    def _batch_kept(x: Spec, dims: list[int | None]) -> bool:
-        return x.shape[:1] == (None,) and dims[0] is None and dims.count(None) == 1
 
     def view(self, x: Any) -> Any:
         """A reshaped view."""
@@ -461,8 +449,19 @@ class Reverse(ViewOp):
 # Builders ------------------------------------------------------------------------------------------------------
 def reshape(x: Any, shape: Any) -> Tensor:
     """The elements under another shape: ints, -1 for what is left, scalar tensors, or a vector tensor."""
+    t = as_tensor(x)
     dims, dynamic = split_dims(shape)
-    return apply(Reshape(dims), as_tensor(x), *dynamic)
+    if len(dynamic) == 1 and dims[0] is None and -1 in dims and None not in t.shape[1:] and _is_length(dynamic[0], t):
+        rest, have = size_of(tuple(d for d in dims[1:] if d != -1)), size_of(t.shape[1:])  # each sample keeps its own
+        if rest and have % rest == 0:
+            dims = tuple(have // rest if d == -1 else d for d in dims)
+    return apply(Reshape(dims), t, *dynamic)
+
+
+def _is_length(d: Tensor, x: Tensor) -> bool:
+    """True for `K.shape(x)[0]`."""
+    vector = d.producer.inputs[0].producer if d.producer and d.producer.op == Slice((0,)) else None
+    return vector is not None and vector.op == ShapeOf() and vector.inputs[0] is x
 
 
 def transpose(x: Tensor, order: tuple[int, ...] | None = None) -> Tensor:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def bench(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "tests.benchmarks", *arguments], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "KERAS_HOME": str(home)})
+                          capture_output=True, env={**os.environ, "KERAS_HOME": str(home), "OPENBLAS_NUM_THREADS": "1"})
 
 
 @pytest.mark.slow

@@ -90,6 +90,19 @@ def test_steps_of_different_shape_stay_apart() -> None:
     assert [line.split("(")[0] for line in f.program([(4, 5)]).describe().splitlines()] == ["exp", "sum", "multiply"]
 
 
+def test_batch_behaviour_of_a_fused_step() -> None:
+    x, bias, offsets = K.placeholder((None, 5)), K.placeholder((5,)), K.placeholder((4, 5))
+    a = [(4, 5), (5,), (4, 5)]
+    for y, carries, role in (
+        (K.tanh(x + bias) * 2, [True, False, False], "row-wise"),
+        (K.tanh(x + offsets) * 2, [True, False], "mixing"),
+        (K.tanh(x) + bias * K.sum(bias), [True, False, False], "row-wise"),
+    ):
+        step = Function([x, bias, offsets], [y]).program(a).plan.steps[-1]
+        assert isinstance(step.op, Fused)
+        assert step.op.batch(carries[: len(step.ins)], [v.spec for v in step.ins]) == role
+
+
 def test_names_of_layers_survive() -> None:
     x = K.placeholder((4, 5))
     with K.origin("dense_1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_equal_steps_are_shared() -> None:
         (lambda x: x * 1, []),
         (lambda x: x / 1, []),
         (lambda x: x - 0, []),
-        (lambda x: -(-x), []),
+        (lambda x: operator.neg(-x), []),
         (lambda x: x**1, []),
         (lambda x: x**2, ["square"]),
         (lambda x: x**0.5, ["sqrt"]),

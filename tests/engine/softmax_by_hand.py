@@ -60,5 +60,5 @@ class Softmax:
         return all(np.allclose(got, want, 1e-5, 1e-5) for got, want in zip(model.get_weights(), (self.w, self.b)))
 
 
-def close(got, want, tolerance=1e-5):
+def assert_close(got, want, tolerance=1e-5):
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)

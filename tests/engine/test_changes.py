@@ -11,7 +11,7 @@ from gpukeras.callbacks import LambdaCallback, LearningRateScheduler
 from gpukeras.layers import Dense, Dropout, Input, InputLayer
 from gpukeras.models import Model, Sequential
 from gpukeras.optimizers import SGD, Optimizer
-from tests.engine.softmax_by_hand import HOT, STATE, Softmax, X, close, softmax_model
+from tests.engine.softmax_by_hand import HOT, STATE, Softmax, X, assert_close, softmax_model
 
 # -------------------------------------------------------------------------------------------------- learning rate
 
@@ -71,7 +71,7 @@ def test_a_callback_stops_in_the_middle_of_an_epoch():
     want = hand.epoch(X, HOT, np.arange(16))
     assert hand.agrees(model)
     assert history.epoch == [0]
-    close(history.history["loss"], want[:1])  # over the samples that were seen
+    assert_close(history.history["loss"], want[:1])  # over the samples that were seen
     assert "val_loss" not in history.history  # half an epoch isn't validated
 
 
@@ -89,11 +89,11 @@ def test_an_interrupted_model_is_usable(hook, verbose):
                   callbacks=[LambdaCallback(**{hook: interrupt})])
     model.set_weights(weights)
     hand = Softmax(model)
-    close(model.evaluate(X, HOT, verbose=0), hand.values(X, HOT))
+    assert_close(model.evaluate(X, HOT, verbose=0), hand.values(X, HOT))
     model.fit(X, HOT, batch_size=8, epochs=1, shuffle=False, verbose=verbose)
     hand.epoch(X, HOT, np.arange(23))
     assert hand.agrees(model)
-    close(model.predict(X), hand.predict(X))
+    assert_close(model.predict(X), hand.predict(X))
 
 
 # ------------------------------------------------------------------------------------------------ weights of layers
@@ -129,16 +129,16 @@ def test_two_models_in_a_contest_share_a_layer():
     noise, zeros, ones = STATE.normal(size=(6, 2)), np.zeros((6, 1)), np.ones((6, 1))
     for _ in range(3):
         fakes = generator.predict(noise)
-        close(fakes, noise @ g)
+        assert_close(fakes, noise @ g)
         critic.train_on_batch(fakes, zeros)
         f = noise @ g
         c = c - 0.1 * f.T @ (2 * (f @ c - 0) / 6)
         loss = both.train_on_batch(noise, ones)
         error = noise @ g @ c - 1
-        close(loss, (error ** 2).mean())
+        assert_close(loss, (error ** 2).mean())
         g = g - 0.2 * noise.T @ (2 * error / 6 @ c.T)
-        close(critic.get_weights()[0], c)
-        close(generator.get_weights()[0], g)
+        assert_close(critic.get_weights()[0], c)
+        assert_close(generator.get_weights()[0], g)
 
 
 def test_an_encoder_and_its_autoencoder_are_trained_apart_and_share_weights():
@@ -150,13 +150,13 @@ def test_an_encoder_and_its_autoencoder_are_trained_apart_and_share_weights():
     whole.fit(X, X, verbose=0, epochs=2)
     encoder.compile(SGD(0.1, momentum=0.5), "mse")
     whole.fit(X, X, verbose=0, epochs=1)
-    close(encoder.predict(X), X @ whole.get_layer("code").get_weights()[0])
+    assert_close(encoder.predict(X), X @ whole.get_layer("code").get_weights()[0])
     before, decoder = encoder.get_weights()[0], whole.layers[-1].get_weights()[0]
     encoder.train_on_batch(X, HOT)
     w = np.asarray(before, "float64")
-    close(whole.get_weights()[0], w - 0.1 * X.T @ (X @ w - HOT) / 23)
+    assert_close(whole.get_weights()[0], w - 0.1 * X.T @ (X @ w - HOT) / 23)
     np.testing.assert_array_equal(whole.layers[-1].get_weights()[0], decoder)
-    close(whole.predict(X), X @ whole.get_weights()[0] @ decoder)
+    assert_close(whole.predict(X), X @ whole.get_weights()[0] @ decoder)
 
 
 # ----------------------------------------------------------------------------------------------- dropout, tensors
@@ -224,14 +224,14 @@ def test_steps_over_tensors():
     for _ in range(6):
         losses.append(((X @ w - HOT) ** 2).mean())
         w -= 0.1 * X.T @ (X @ w - HOT) / 23
-    close(model.get_weights()[0], w)
-    close([b[2] for b in batches], losses)
+    assert_close(model.get_weights()[0], w)
+    assert_close([b[2] for b in batches], losses)
     assert [b[:2] for b in batches] == [(0, 1), (1, 1), (2, 1)] * 2
-    close(history.history["loss"], np.reshape(losses, (2, 3)).mean(axis=1))
+    assert_close(history.history["loss"], np.reshape(losses, (2, 3)).mean(axis=1))
     assert history.params["steps"] == 3
     final = ((X @ w - HOT) ** 2).mean()
-    close(model.evaluate(steps=2, verbose=0), final)
-    close(model.train_on_batch(None, None), final)
+    assert_close(model.evaluate(steps=2, verbose=0), final)
+    assert_close(model.train_on_batch(None, None), final)
     prediction = tensor_model().predict(None, steps=2)
     assert prediction.shape == (46, 2)
     assert not prediction.any()
@@ -248,7 +248,7 @@ def test_sequential_reads_tensors_in_steps():
     model.compile(SGD(0.1), "mse", target_tensors=[K.constant(HOT)])
     losses = model.fit(epochs=2, steps_per_epoch=2, verbose=0).history["loss"]
     assert losses[0] > losses[1] > 0
-    close(model.evaluate(steps=1, verbose=0), ((model.predict(None, steps=1) - HOT) ** 2).mean())
+    assert_close(model.evaluate(steps=1, verbose=0), ((model.predict(None, steps=1) - HOT) ** 2).mean())
     with pytest.raises(ValueError, match="steps_per_epoch"):
         model.fit()
 
@@ -328,4 +328,4 @@ def test_gradients_of_a_compiled_model_by_hand():
     model = softmax_model()
     kernel_gradient, _ = model.optimizer.get_gradients(model.total_loss, model.trainable_weights)
     read = K.function([*model.inputs, *model.targets, *model.sample_weights, K.learning_phase()], [kernel_gradient])
-    close(read([X, HOT, np.ones(23), 1])[0], X.T @ (Softmax(model).predict(X) - HOT) / 23)
+    assert_close(read([X, HOT, np.ones(23), 1])[0], X.T @ (Softmax(model).predict(X) - HOT) / 23)

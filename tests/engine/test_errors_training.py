@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras.callbacks import Callback
 from gpukeras.layers import Dense, Input, Lambda
 from gpukeras.models import Model, Sequential
 from gpukeras.optimizers import SGD
@@ -188,6 +189,9 @@ TABLE = [
     ("half a batch", lambda: model().fit(X, Y, batch_size=2.5), ValueError, ["batch_size", "2.5"]),
     ("batch_size as text", lambda: model().fit(X, Y, batch_size="all"), TypeError, ["batch_size", "'all'"]),
     ("epochs as text", lambda: model().fit(X, Y, epochs="3"), TypeError, ["epochs", "'3'"]),
+    ("a class for a callback", lambda: model().fit(X, Y, callbacks=[Callback], verbose=0), TypeError,
+     ["callbacks", "write Callback()"]),
+    ("a function for a callback", lambda: model().predict(X, callbacks=print), TypeError, ["callbacks", "print"]),
     ("misspelt argument", lambda: model().fit(X, Y, epoch=3), TypeError, ["fit", "'epoch'", "'epochs'"]),
     ("validation_split of all", lambda: model().fit(X, Y, validation_split=1.0), ValueError,
      ["validation_split", "1.0"]),

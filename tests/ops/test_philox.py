@@ -6,11 +6,14 @@ import pytest
 from gpukeras.ops import philox
 
 
-@pytest.mark.parametrize("key, seed, counter, words", [
-    # Random123's known answers for ten rounds
-    (0, 0, 0, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-    (2**64 - 1, 2**64 - 1, 2**64 - 1, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-])
+@pytest.mark.parametrize(
+    "key, seed, counter, words",
+    [
+        # Random123's known answers for ten rounds
+        (0, 0, 0, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        (2**64 - 1, 2**64 - 1, 2**64 - 1, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    ],
+)
 def test_words(key, seed, counter, words):
     assert tuple(int(w) for w in philox.philox(key, seed, np.array([counter], "uint64"))[0]) == words
 
@@ -39,10 +42,28 @@ def test_truncated_normal_stays_within_two_and_fills_every_place():
 
 # tf.random_uniform / random_normal / truncated_normal([6], seed=12345) without a graph seed
 TENSORFLOW = {
-    "uniform": [0.6743394136428833, 0.23592019081115723, 0.8220641613006592,
-        0.46504127979278564, 0.09273302555084229, 0.33845949172973633],
-    "normal": [0.8842466473579407, 0.07843047380447388, 0.1363987922668457,
-        -0.6109575033187866, 1.8525681495666504, -1.1506747007369995],
-    "truncated_normal": [0.8842466473579407, 0.07843047380447388, 0.1363987922668457,
-        -0.6109575033187866, 0.45253217220306396, -0.8106634616851807],
+    "uniform": [
+        0.6743394136428833,
+        0.23592019081115723,
+        0.8220641613006592,
+        0.46504127979278564,
+        0.09273302555084229,
+        0.33845949172973633,
+    ],
+    "normal": [
+        0.8842466473579407,
+        0.07843047380447388,
+        0.1363987922668457,
+        -0.6109575033187866,
+        1.8525681495666504,
+        -1.1506747007369995,
+    ],
+    "truncated_normal": [
+        0.8842466473579407,
+        0.07843047380447388,
+        0.1363987922668457,
+        -0.6109575033187866,
+        0.45253217220306396,
+        -0.8106634616851807,
+    ],
 }

@@ -138,6 +138,27 @@ def test_inferred_shape_is_the_real_one(row: Row, unknown: str) -> None:
             assert t.shape.count(None) <= (unknown == "samples")
 
 
+@pytest.mark.parametrize(
+    "dims, known",
+    [
+        (lambda n: [n, -1], (None, 12)),
+        (lambda n: [n, 2, -1], (None, 2, 6)),
+        (lambda n: [-1, 6], (None, 6)),
+        (lambda n: [n, 3, 4], (None, 3, 4)),
+        (lambda n: [n * 2, -1], (None, None)),  # not the samples themselves: 6 are left, not 12
+        (lambda n: [n * 3, 2, -1], (None, 2, None)),
+        (lambda n: [2, -1], (2, None)),
+    ],
+)
+def test_what_a_reshape_leaves_open(dims: Any, known: tuple[Any, ...]) -> None:
+    x = K.placeholder((None, 3, 4))
+    y = K.reshape(x, dims(K.shape(x)[0]))
+    assert y.shape == known
+    got = K.function([x], [y])([np.zeros((N, 3, 4))])[0]
+    assert got.shape == np.zeros((N, 3, 4)).reshape(dims(N)).shape
+    assert all(d in (None, real) for d, real in zip(known, got.shape))
+
+
 # Programs and interpreter --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @every
