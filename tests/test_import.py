@@ -34,12 +34,13 @@ def fresh(code: str, **environ: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("statement", PROGRAMS.values(), ids=list(PROGRAMS))
-def test_import_time_beside_numpy(statement, tmp_path):
-    """Medians of interleaved runs, so that a busy machine slows both alike. NumPy's own import is counted in.
+def test_import_time_beside_numpy(tmp_path):
+    """Medians of interleaved runs, so that a busy machine slows both alike. The package alone takes an eighth of the
+    bound; what its parts take is for tests/benchmarks to print, not for a test to judge.
 
     Both find their byte code compiled, as installed packages do.
     """
+    statement = PROGRAMS["package"]
 
     def seconds(code):
         return float(fresh(_TIMED.format(code), PYTHONPYCACHEPREFIX=str(tmp_path)))

@@ -1,4 +1,4 @@
-"""Two hidden layers on MNIST: 98.4% of the test images are read rightly after 20 epochs.
+"""Two hidden layers on MNIST: 98.1 to 98.5% of the test images are read rightly after 20 epochs.
 
     python docs/examples/mnist_mlp.py
 
@@ -46,7 +46,7 @@ def main():
     parser.add_argument('--epochs', type=int, default=20)
     parser.add_argument('--batch-size', type=int, default=128)
     parser.add_argument('--samples', type=int, help='use only the first so many images')
-    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--seed', type=int, default=2)
     parser.add_argument('--verbose', type=int, default=1)
     options = parser.parse_args()
     np.random.seed(options.seed)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..graph import Tensor
+from ..ops import broadcasting as b
 from ..ops import convert, linalg
 from ..ops import convolution as c
 from ..ops import depthwise as d
@@ -89,7 +90,7 @@ def _conv_transpose(rank: int, x: Any, kernel: Tensor, output_shape: Any, stride
                     data_format: str | None) -> Tensor:
     layout = normalize_data_format(data_format)
     x = _rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d_transpose")
-    like = s.broadcast_to(convert.as_tensor(0, x.dtype), output_shape)  # only its shape is read
+    like = b.broadcast_to(convert.as_tensor(0, x.dtype), output_shape)  # only its shape is read
     y = c.transposed_convolution(_channels_last(x, layout), kernel, _channels_last(like, layout),
                                  _ints(strides, rank, "strides"), padding)
     return _to_layout(y, layout)
@@ -229,7 +230,7 @@ def _spatial_padding(x: Tensor, padding: Any, data_format: str | None) -> Tensor
 def _resize(x: Tensor, factors: Sequence[int], data_format: str | None) -> Tensor:
     first = 1 if normalize_data_format(data_format) == "channels_last" else 2
     for axis, factor in enumerate(factors, first):
-        x = s.repeat_elements(x, int(factor), axis) if factor != 1 else x
+        x = b.repeat_elements(x, int(factor), axis) if factor != 1 else x
     return x
 
 

@@ -40,9 +40,6 @@ from ..ops.elementwise import (
     tan,
     where,
 )
-from ..ops.elementwise import (
-    sqrt as _sqrt,
-)
 from ..ops.linalg import batch_dot, dot
 from ..ops.reduce import logsumexp, mean, std, var
 from .settings import floatx
@@ -67,7 +64,7 @@ def cast(x: Any, dtype: str) -> Tensor:
 
 def sqrt(x: Any) -> Tensor:
     """The square root; of 0 for negative numbers, as Keras has it."""
-    return _sqrt(maximum(convert.as_float(x), 0))
+    return e.positive_sqrt(x)
 
 
 def abs(x: Any) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..graph import Tensor, apply, canonical_axes, size_of
-from ..ops import convert
+from ..ops import broadcasting as b
+from ..ops import convert, slicing
 from ..ops import shape as s
 from ..ops.joining import concatenate
 from ..ops.joining import stack as _stack
@@ -50,7 +51,7 @@ def batch_flatten(x: Tensor) -> Tensor:
 
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Tensor:
     """Each element `rep` times along an axis, next to itself."""
-    return s.repeat_elements(convert.as_tensor(x), rep, axis)
+    return b.repeat_elements(convert.as_tensor(x), rep, axis)
 
 
 def repeat(x: Tensor, n: int) -> Tensor:
@@ -58,7 +59,7 @@ def repeat(x: Tensor, n: int) -> Tensor:
     if x.ndim != 2:
         raise ValueError(f"repeat needs a tensor of shape (samples, features), got {x.shape}")
     wide = expand_dims(x, 1)
-    return s.repeat_elements(wide, n, 1)
+    return b.repeat_elements(wide, n, 1)
 
 
 def tile(x: Tensor, n: Any) -> Tensor:
@@ -67,7 +68,7 @@ def tile(x: Tensor, n: Any) -> Tensor:
     counts: list[int] = [int(n)] if isinstance(n, (int, np.integer)) else [int(v) for v in n]
     if len(counts) > t.ndim:
         raise ValueError(f"tile: {len(counts)} counts for a tensor of shape {t.shape}")
-    return s.tile(t, [1] * (t.ndim - len(counts)) + counts)
+    return b.tile(t, [1] * (t.ndim - len(counts)) + counts)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") -> Tensor:
@@ -82,4 +83,4 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") ->
 def reverse(x: Tensor, axes: Any) -> Tensor:
     """Some axes backwards."""
     t = convert.as_tensor(x)
-    return s.reverse(t, canonical_axes(axes, t.ndim))
+    return slicing.reverse(t, canonical_axes(axes, t.ndim))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Placeholder, Tensor, Variable
 from ..graph import constant as graph_constant
-from ..ops import control, convert, philox, random
+from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
 from .settings import floatx
 
@@ -174,12 +174,12 @@ def eye(size: int, dtype: str | None = None, name: str | None = None) -> Variabl
 
 def zeros_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
     """Zeros of a tensor's shape."""
-    return shapes.zeros_like(convert.as_tensor(x), dtype)
+    return broadcasting.zeros_like(convert.as_tensor(x), dtype)
 
 
 def ones_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
     """Ones of a tensor's shape."""
-    return shapes.ones_like(convert.as_tensor(x), dtype)
+    return broadcasting.ones_like(convert.as_tensor(x), dtype)
 
 
 def identity(x: Any, name: str | None = None) -> Tensor:

@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import device
 from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable, ViewOp
+from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Branch
-from ..ops.shape import BroadcastTo, Reshape
+from ..ops.shape import Reshape
 from .ir import Step, Value, needed, replace
 from .rules import simplify
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..graph import Op, is_float
 from ..ops import softmax as sm
+from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
 from ..ops.joining import Concatenate
 from ..ops.reduce import Reduce
-from ..ops.shape import BroadcastTo, DropAxes, InsertAxes, Reshape, Slice, Transpose
+from ..ops.shape import DropAxes, InsertAxes, Reshape, Transpose
+from ..ops.slicing import Slice
 from .ir import Value
 
 Make = Callable[..., Value]

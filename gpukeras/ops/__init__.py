@@ -23,6 +23,6 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
     "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not")})
 
 __all__ = [
-    "control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches", "philox",
-    "pooling", "random", "reduce", "shape", "softmax",
+    "broadcasting", "control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches",
+    "philox", "pooling", "random", "reduce", "shape", "slicing", "softmax",
 ]

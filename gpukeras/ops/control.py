@@ -8,9 +8,9 @@ from typing import Any
 
 from ..device import to_host, xp
 from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, ViewOp, apply
+from .broadcasting import zeros_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
-from .shape import zeros_like
 
 
 @dataclass(frozen=True)

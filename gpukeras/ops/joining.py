@@ -8,8 +8,10 @@ from typing import Any
 
 from ..device import same_memory, xp
 from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply
+from .broadcasting import zeros_like
 from .convert import unify
-from .shape import Index, Slice, expand_dims, zeros_like
+from .shape import expand_dims
+from .slicing import Index, Slice
 
 
 @dataclass(frozen=True)

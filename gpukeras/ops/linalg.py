@@ -8,8 +8,9 @@ from typing import Any
 
 from ..device import xp
 from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes
+from .broadcasting import sum_like
 from .convert import unify
-from .shape import reshape, shape_of, squeeze, sum_like, transpose
+from .shape import reshape, shape_of, squeeze, transpose
 
 
 @dataclass(frozen=True)

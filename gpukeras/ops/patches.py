@@ -8,7 +8,7 @@ from typing import Any
 
 from ..device import xp
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply
-from .shape import Slice
+from .slicing import Slice
 from .windows import Window
 
 

@@ -19,9 +19,11 @@ from ..graph import (
     apply,
     canonical_axes,
 )
+from .broadcasting import broadcast_like
 from .convert import as_float, as_tensor, cast
 from .elementwise import divide, equal, exp, log, mask, sqrt, square
-from .shape import DropAxes, InsertAxes, ReshapeLike, broadcast_like, count, reshape, reverse, shape_of, transpose
+from .shape import DropAxes, InsertAxes, ReshapeLike, count, reshape, shape_of, transpose
+from .slicing import reverse
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ def reduce(kind: str, x: Any, axis: Any = None, keepdims: bool = False) -> Tenso
     t = as_tensor(x)
     if kind in ("any", "all"):
         t = cast(t, "bool")
+    elif kind in ("sum", "prod") and t.dtype == "bool":
+        t = as_float(t)  # counts
     axes = canonical_axes(axis, t.ndim)
     return apply(Reduce(kind, axes, bool(keepdims)), t) if axes else t
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from ..device import REDUCTIONS, take, xp
 from ..graph import MIX, ROW, Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differentiate
+from .broadcasting import sum_like
 from .convert import as_float, cast
 from .elementwise import exp, greater_equal, less_equal, log, log1p, logical_and, mask, maximum, minimum
 from .indexing import check_range, one_hot
 from .reduce import logsumexp, reduce
-from .shape import expand_dims, sum_like, transpose
+from .shape import expand_dims, transpose
 
 
 @dataclass(frozen=True)

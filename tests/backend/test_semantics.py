@@ -325,3 +325,14 @@ def test_two_layers_of_vae_like_closure() -> None:
     a = np.random.RandomState(0).uniform(-1, 1, (4, 3))
     losses = [float(f([a, 1])[0]) for _ in range(50)]
     assert losses[-1] < losses[0] and all(np.isfinite(losses))
+
+
+def test_sqrt_of_negative_numbers_is_0_with_derivative_0():
+    x = K.variable([-4.0, 4.0])
+    root = K.sqrt(x)
+    gradient, = K.gradients(root, [x])
+    assert K.eval(root).tolist() == [0, 2] and K.eval(gradient).tolist() == [0, 0.25]
+
+
+def test_truth_values_are_counted():
+    assert float(K.eval(K.sum(K.greater(K.constant([1.0, -1.0, 2.0]), 0)))) == 2

@@ -47,7 +47,8 @@ def test_lengths():
 
 
 def test_config_survives_json():
-    layer = Embedding(5, 2, mask_zero=True, input_length=3, embeddings_regularizer="l2", embeddings_constraint="unit_norm")
+    layer = Embedding(5, 2, mask_zero=True, input_length=3, embeddings_regularizer="l2",
+                      embeddings_constraint="unit_norm")
     stored = json.loads(json.dumps(serialize(layer), default=float))
     assert deserialize(stored).get_config() == layer.get_config()
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras.graph import apply
-from gpukeras.ops import control, indexing, joining, linalg, random, reduce, shape
+from gpukeras.graph import apply, constant
+from gpukeras.ops import broadcasting, control, indexing, joining, linalg, random, reduce, shape, slicing
 from tests.ops.table import MIX, REDUCE, ROW, In, Row, real, truth, whole
 
 X, Y = In(("n", 3)), In(("n", 3, 4))
@@ -39,12 +39,12 @@ def scan(kind: str, axis: int, exclusive: bool, batch: str = ROW) -> Row:
 
 def cut(note: str, batch: str, *index: Any) -> Row:
     """Basic indexing."""
-    return Row("Slice", lambda x: apply(shape.Slice(index), x), (Y,), batch, note=note)
+    return Row("Slice", lambda x: apply(slicing.Slice(index), x), (Y,), batch, note=note)
 
 
 def put(note: str, batch: str, part: In, *index: Any) -> Row:
     """The derivative of basic indexing."""
-    return Row("PlaceSlice", lambda p, x: apply(shape.PlaceSlice(index), p, x), (part, Y), batch, note=note)
+    return Row("PlaceSlice", lambda p, x: apply(slicing.PlaceSlice(index), p, x), (part, Y), batch, note=note)
 
 
 def product(note: str, batch: str | None, *ins: In) -> Row:
@@ -57,7 +57,7 @@ SHAPES = [
     Row("Count", lambda x: shape.count(x, (0, 2), "float64"), (Y,), None, constant=True),
     Row(
         "Range",
-        lambda x: apply(shape.Range(), shape.constant(0, "int32"), shape.shape_of(x)[1], shape.constant(2, "int32")),
+        lambda x: apply(shape.Range(), constant(0, "int32"), shape.shape_of(x)[1], constant(2, "int32")),
         (In((7, 5)),),
         None,
         constant=True,
@@ -72,12 +72,12 @@ SHAPES = [
     Row("InsertAxes", lambda x: apply(shape.InsertAxes((0, 2)), x), (X,), MIX, note="two"),
     Row("DropAxes", lambda x: shape.squeeze(x, 1), (In(("n", 1, 3)),)),
     Row("DropAxes", lambda x: shape.squeeze(x, 0), (In((1, 3)),), MIX, note="first"),
-    Row("BroadcastTo", lambda x: shape.broadcast_to(x, [shape.shape_of(x)[0], 5, 4]), (In(("n", 1, 4)),)),
-    Row("BroadcastTo", lambda x: shape.broadcast_to(x, [2, 5, 4]), (In((5, 1)),), MIX, note="new-axis"),
-    Row("BroadcastTo", lambda x: shape.broadcast_to(x, []), (In(()),), None, note="scalar"),
-    Row("BroadcastLike", lambda x, y: apply(shape.BroadcastLike(), x, y), (In((3, 1)), Y), None),
-    Row("SumLike", lambda x, y: apply(shape.SumLike(), x, y), (Y, In((3, 1))), None),
-    Row("SumLike", lambda x, y: apply(shape.SumLike(), x, y), (Y, In(("n", 1, 4))), None, note="samples-kept"),
+    Row("BroadcastTo", lambda x: broadcasting.broadcast_to(x, [shape.shape_of(x)[0], 5, 4]), (In(("n", 1, 4)),)),
+    Row("BroadcastTo", lambda x: broadcasting.broadcast_to(x, [2, 5, 4]), (In((5, 1)),), MIX, note="new-axis"),
+    Row("BroadcastTo", lambda x: broadcasting.broadcast_to(x, []), (In(()),), None, note="scalar"),
+    Row("BroadcastLike", lambda x, y: apply(broadcasting.BroadcastLike(), x, y), (In((3, 1)), Y), None),
+    Row("SumLike", lambda x, y: apply(broadcasting.SumLike(), x, y), (Y, In((3, 1))), None),
+    Row("SumLike", lambda x, y: apply(broadcasting.SumLike(), x, y), (Y, In(("n", 1, 4))), None, note="samples-kept"),
     cut("whole-samples", ROW, ALL, (1, None, None)),
     cut("reversed", ROW, ALL, (None, None, -2), 1),
     cut("negative", ROW, ALL, -1, (-3, -1, None)),
@@ -90,8 +90,8 @@ SHAPES = [
     put("one-column", ROW, In(("n", 4)), ALL, -1),
     put("reversed", ROW, In(("n", 2)), ALL, (None, None, -2), 1),
     put("one-sample", MIX, In((3,)), 2, ALL, 3),
-    Row("Reverse", lambda x: shape.reverse(x, (1, 2)), (Y,)),
-    Row("Reverse", lambda x: shape.reverse(x, (0,)), (Y,), MIX, note="samples"),
+    Row("Reverse", lambda x: slicing.reverse(x, (1, 2)), (Y,)),
+    Row("Reverse", lambda x: slicing.reverse(x, (0,)), (Y,), MIX, note="samples"),
     Row("Concatenate", lambda *t: joining.concatenate(t, 1), (Y, In(("n", 2, 4)), Y)),
     Row("Concatenate", lambda *t: joining.concatenate(t, 0), (X, In((2, 3))), MIX, note="samples"),
     Row(

@@ -70,6 +70,7 @@ ROWS = [
     one("sign", constant=True),
     one("square"),
     one("sqrt", 0.3, 3),
+    one("positive_sqrt", 0.3, 3),
     one("exp"),
     one("expm1"),
     one("log", 0.3, 3),
