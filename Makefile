@@ -21,8 +21,10 @@ setup: $(TESTING)
 demo: $(RUNTIME)
 	$(RUN) docs/examples/digits.py
 
+# one BLAS thread: the matrices of the tests are small, and OpenBLAS's threads wait for each other by spinning where
+# cores are shared
 test: $(TESTING)
-	$(RUN) -m pytest $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
 
 lint: $(TESTING)
 	$(RUN) -m ruff check .

@@ -57,7 +57,5 @@ def _nearest(name: str) -> str:
 def __dir__() -> list[str]:
     from pkgutil import iter_modules
 
-    modules = (module.name for module in iter_modules(__path__))
-    return sorted(
-        {name for name in (*modules, *_FROM, *globals()) if not name.startswith("_")} | {"__version__"}
-    )
+    modules = (module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted({*modules, *_FROM, "config", "__version__"})
