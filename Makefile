@@ -2,6 +2,7 @@
 #   make demo     train on the shipped digits          make lint    ruff: style and formatting of imports
 #   make test     all tests, doctests included         make types   mypy
 #   make setup    only the virtual environment         make bench   the benchmarks
+#   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test lint types bench clean
+.PHONY: setup demo test test-cupy lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -25,6 +26,12 @@ demo: $(RUNTIME)
 # cores are shared
 test: $(TESTING)
 	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
+
+# the tests that compute, with the CuPy backend on a stand-in for CuPy: no GPU needed (tests/standin)
+COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph layers ops test_activations.py \
+    test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py)
+test-cupy: $(TESTING)
+	PYTHONPATH=tests/standin GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(COMPUTING) $(ARGS)
 
 lint: $(TESTING)
 	$(RUN) -m ruff check .

@@ -40,7 +40,7 @@ class Fused(Op):
         self.members = tuple(members)
         self.inputs = inputs
         self.exported = tuple(exported)  # members whose results leave the step
-        self.name = "fused_" + "_".join(m.op.name for m in members[:6])
+        self.name = "_".join(["fused"] * (len(members) > 1) + [m.op.name for m in members[:6]])
         self._slots, self._slot_count = self._assign_slots()
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:

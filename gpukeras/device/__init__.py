@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpukeras.device.arrays import REDUCTIONS, SCANS, random_generator, same_memory, scatter_add, take, upload
+from gpukeras.device.arrays import (
+    REDUCTIONS,
+    SCANS,
+    address,
+    random_generator,
+    same_memory,
+    scatter_add,
+    take,
+    upload,
+)
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.kernels import (
     elementwise_kernel,
@@ -28,6 +37,7 @@ __all__ = [
     "REDUCTIONS",
     "SCANS",
     "BackendUnavailable",
+    "address",
     "allocate",
     "asarray",
     "config",

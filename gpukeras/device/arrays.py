@@ -35,10 +35,11 @@ def take(source: Any, indices: Any, axis: int | None, out: Any) -> None:
 
 def same_memory(a: Any, b: Any) -> bool:
     """Whether two arrays are the same elements in the same layout."""
-    return _address(a) == _address(b) and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
+    return address(a) == address(b) and a.shape == b.shape and a.strides == b.strides and a.dtype == b.dtype
 
 
-def _address(a: Any) -> int:
+def address(a: Any) -> int:
+    """Where the first element lies."""
     return a.ctypes.data if isinstance(a, np.ndarray) else a.data.ptr
 
 

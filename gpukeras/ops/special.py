@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import NAME, xp
+from ..device import NAME, elementwise_kernel, xp
 
 # x * P(x*x) / Q(x*x) on |x| <= 4, a minimax fit accurate to one or two units in the last place of float32.
 _ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
@@ -26,9 +26,12 @@ def _horner(x: Any, coefficients: tuple[float, ...]) -> Any:
 
 
 def erf(x: Any, out: Any) -> None:
-    """The Gauss error function of an array. float32 by a rational fit; float64 exactly, number by number, on the
-    host (CUDA's own erf is used in fused kernels)."""
-    if NAME == "numpy" and x.dtype == np.float64:
+    """The Gauss error function of an array. On the CPU float32 by a rational fit, float64 exactly, number by number;
+    on the GPU CUDA's own."""
+    if NAME == "cupy":
+        elementwise_kernel("T x", "T y", "y = erf(x)", "gpukeras_erf")(x, out)
+        return
+    if x.dtype == np.float64:
         out[...] = _erf_exact(x)
         return
     z = xp.minimum(xp.maximum(x, -4), 4)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpukeras import backend as K
+from gpukeras import device
 from gpukeras.backend.flat import Flat
 from gpukeras.compiler import Program
 from gpukeras.compiler.ir import Value, root
@@ -239,12 +240,12 @@ class Shadow:
             for out in step.outs:
                 array = self._program._array(out)
                 for v in reads:
-                    if v.const is None and np.shares_memory(array, self._program._array(v)) and array.size:
+                    if v.const is None and _share(array, self._program._array(v)) and array.size:
                         assert takes_over(step, out, v) or self._is_part(v, out), f"{step.op.name} overwrites its input"
                 self._claim(array, out)
             for offset, room in zip(scratch, rooms):
                 for out in step.outs:
-                    assert not np.shares_memory(
+                    assert not _share(
                         self._program._cut(offset, room.shape, room.dtype), self._program._array(out)
                     )
         self._intact([*plan.outputs, *(v for _, v in plan.copies)], None)
@@ -270,11 +271,15 @@ class Shadow:
             self._owner[address] = owner
 
 
-def _addresses(array: np.ndarray) -> list[int]:
+def _share(a: Any, b: Any) -> bool:
+    return not set(_addresses(a)).isdisjoint(_addresses(b))
+
+
+def _addresses(array: Any) -> list[int]:
     """The address of every element's first 4-byte word (or less)."""
     offsets = sum(
         np.arange(n).reshape([-1] + [1] * (array.ndim - i - 1)) * s
         for i, (n, s) in enumerate(zip(array.shape, array.strides))
     )
-    firsts = array.ctypes.data + np.asarray(offsets).reshape(-1)
+    firsts = device.address(array) + np.asarray(offsets).reshape(-1)
     return [] if not array.size else [int(a) + b for a in np.unique(firsts) for b in range(0, array.itemsize, 4)]

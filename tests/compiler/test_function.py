@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras import device
 from gpukeras.compiler import Feed, Function, debugging
 from gpukeras.compiler import function as function_module
 
@@ -269,6 +270,7 @@ def array_bytes(run: Any) -> int:
     return peak
 
 
+@pytest.mark.skipif(device.NAME != "numpy", reason="counts NumPy's arrays")
 def test_a_fed_step_allocates_no_arrays() -> None:
     x, y, b = K.placeholder((None, 64)), K.placeholder((None, 32)), K.variable(np.zeros(32))
     w = K.variable(np.random.RandomState(0).randn(64, 32) * 0.1)
@@ -327,7 +329,8 @@ def test_programs_of_a_function_share_their_memory() -> None:
     x = K.placeholder((None, 100))
     f = Function([x], [K.exp(K.dot(x, K.transpose(x)))])
     large, small = f.program([(200, 100)]), f.program([(10, 100)])
-    assert np.shares_memory(large.outputs[0], small.outputs[0])
+    start = device.address(large.outputs[0])
+    assert start <= device.address(small.outputs[0]) < start + large.outputs[0].nbytes
 
 
 def test_many_calls_leave_memory_flat() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras import device
 from gpukeras.compiler import debugging, fuse
 from tests.compiler.random_graphs import Builder, Graph, Shadow
 
@@ -82,4 +83,5 @@ def test_real_tiles_of_full_arrays(dtype: str) -> None:
     f = K.function([x], [K.tanh(K.exp(-x * x) + x) * x])
     np.testing.assert_allclose(f([a])[0], np.tanh(np.exp(-a * a) + a) * a, 1e-5, 1e-6)
     program = f.program([a.shape])
-    assert len(program.plan.steps) == 1 and len(program.calls) > 10  # one fused step, in many tiles
+    assert len(program.plan.steps) == 1  # one fused step, in many tiles, or one kernel on the GPU
+    assert len(program.calls) > 10 or device.NAME != "numpy"

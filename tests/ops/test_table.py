@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras import ops
+from gpukeras import device, ops
 from gpukeras.compiler import debugging
 from gpukeras.compiler.lower import run_on_device
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
@@ -214,20 +214,21 @@ def test_output_may_take_the_place_of_inputs_named(row: Row) -> None:
         if isinstance(step.op, ViewOp) or not step.op.in_place:
             continue
         rng = np.random.RandomState(1)
-        ins = [np.asarray(rng.uniform(1, 3, v.shape)).astype(v.dtype) for v in step.ins]
+        ins = [device.asarray(np.asarray(rng.uniform(1, 3, v.shape)).astype(v.dtype)) for v in step.ins]
         specs = [v.spec for v in step.outs]
         expected = run_on_device(step.op, [a.copy() for a in ins], specs)[0]
         for i in step.op.in_place:
             if i >= len(ins) or ins[i].shape != expected.shape or ins[i].dtype != expected.dtype:
                 continue
             arrays = [a.copy() for a in ins]
-            scratch = [np.empty(s.shape, s.dtype) for s in step.op.scratch([v.spec for v in step.ins], specs)]
+            scratch = [device.xp.empty(s.shape, s.dtype) for s in step.op.scratch([v.spec for v in step.ins], specs)]
             for function, args in step.op.calls(arrays, [arrays[i]], scratch):
                 function(*args)
-            np.testing.assert_array_equal(arrays[i], expected)
+            np.testing.assert_array_equal(device.to_host(arrays[i]), device.to_host(expected))
             for k, a in enumerate(arrays):
                 if k != i:
-                    np.testing.assert_array_equal(a, ins[k], err_msg="an input that is not given away was changed")
+                    np.testing.assert_array_equal(device.to_host(a), device.to_host(ins[k]),
+                                                  err_msg="an input that is not given away was changed")
 
 
 def test_some_ops_overwrite() -> None:
