@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..device import scatter_add, take, xp
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import as_tensor, cast
@@ -14,9 +16,13 @@ from .reduce import reduce
 from .shape import expand_dims
 
 
+_UNSIGNED = {np.dtype("int32"): np.dtype("uint32"), np.dtype("int64"): np.dtype("uint64")}
+
+
 def check_range(indices: Any, length: int, what: str) -> None:
-    """Raises IndexError for indices outside of [0, length)."""
-    if indices.size and (int(indices.min()) < 0 or int(indices.max()) >= length):
+    """Raises IndexError for indices (int32 or int64) outside of [0, length)."""
+    # Read as unsigned, a negative index is a huge one: one search finds both ends.
+    if indices.size and int(indices.view(_UNSIGNED[indices.dtype]).max()) >= length:
         raise IndexError(f"{what}: indices must lie in [0, {length}), got values from {int(indices.min())} "
                          f"to {int(indices.max())}")
 
