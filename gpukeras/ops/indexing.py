@@ -15,7 +15,6 @@ from .elementwise import greater, less
 from .reduce import reduce
 from .shape import expand_dims
 
-
 _UNSIGNED = {np.dtype("int32"): np.dtype("uint32"), np.dtype("int64"): np.dtype("uint64")}
 
 
