@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..graph import Op, Spec, Tensor, ViewOp
 
@@ -103,6 +102,3 @@ def describe(step: Step) -> str:
     shapes = ", ".join(f"{v.dtype}{list(v.shape)}" for v in step.ins)
     outs = ", ".join(f"{v.dtype}{list(v.shape)}" for v in step.outs)
     return f"{step.op.name}({shapes}) -> {outs}" + (f"  [layer '{step.origin}']" if step.origin else "")
-
-
-Array = Any

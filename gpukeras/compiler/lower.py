@@ -74,22 +74,26 @@ class Lowering:
 
     def _missing(self, node: Apply) -> list[Tensor]:
         """Inputs to be lowered first. Of a branch with a constant condition, only the side taken."""
-        inputs: Sequence[Tensor] = node.inputs
-        if isinstance(node.op, Branch):
-            condition = self._values.get(inputs[0])
-            if condition is None:
-                return [inputs[0]]
-            if condition.const is not None and condition.size == 1:
-                inputs = [inputs[1 if bool(condition.const) else 2]]
-        return [t for t in inputs if t not in self._values]
+        if isinstance(node.op, Branch) and node.inputs[0] not in self._values:
+            return [node.inputs[0]]
+        taken = self._taken(node)
+        return [t for t in (node.inputs if taken is None else [taken]) if t not in self._values]
+
+    def _taken(self, node: Apply) -> Tensor | None:
+        """The side of a branch that a constant condition chooses; None for anything else."""
+        if not isinstance(node.op, Branch):
+            return None
+        condition = self._values[node.inputs[0]]
+        if condition.const is None or condition.size != 1:
+            return None
+        return node.inputs[1 if bool(condition.const) else 2]
 
     def _apply(self, node: Apply) -> None:
         self.origin = node.origin
-        if isinstance(node.op, Branch):
-            condition = self._values[node.inputs[0]]
-            if condition.const is not None and condition.size == 1:
-                self._values[node.outputs[0]] = self._values[node.inputs[1 if bool(condition.const) else 2]]
-                return
+        taken = self._taken(node)
+        if taken is not None:
+            self._values[node.outputs[0]] = self._values[taken]
+            return
         try:
             made = self.outputs(node.op, *(self._values[t] for t in node.inputs))
         except ValueError as e:

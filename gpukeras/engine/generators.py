@@ -60,27 +60,21 @@ class GeneratorTraining:
                              None, steps_per_epoch, None)
         run.begin(validation)
         size = 32
-        try:
-            with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle) as batches:
-                for epoch in range(initial_epoch, epochs):
-                    run.callbacks.on_epoch_begin(epoch)
-                    logs, size = self._batches(run, batches, steps_per_epoch, class_weight)
-                    if validation_data is not None and run.finished:
-                        if validates_batches:
-                            values = _listed(model.evaluate_generator(
-                                validation_data, validation_steps, max_queue_size, workers, use_multiprocessing,
-                                callbacks=run.callbacks))
-                        else:
-                            assert validation is not None
-                            values = loops.evaluate(model, validation, size, 0, None, run.callbacks)
-                        logs.update(zip((f"val_{n}" for n in run.names), values))
-                    run.callbacks.on_epoch_end(epoch, logs)
-                    if model.stop_training:
-                        break
-        finally:
-            run.close()
-        run.callbacks.on_train_end()
-        return model.history
+
+        def train() -> Any:
+            nonlocal size
+            logs, size = self._batches(run, batches, steps_per_epoch, class_weight)
+            return logs
+
+        def validate() -> Any:
+            if validation is not None:
+                return loops.evaluate(model, validation, size, 0, None, run.callbacks)
+            return _listed(model.evaluate_generator(validation_data, validation_steps, max_queue_size, workers,
+                                                    use_multiprocessing, callbacks=run.callbacks))
+
+        with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle) as batches:
+            run.epochs(range(initial_epoch, epochs), train, None if validation_data is None else validate)
+        return run.end()
 
     def _fit_batches(self, generator: Any, y: Any, more: dict[str, Any], **arguments: Any) -> Any:
         """fit(generator): as fit_generator."""

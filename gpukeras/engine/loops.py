@@ -4,7 +4,7 @@ something is shown and at the end of an epoch."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,28 +55,24 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     index = np.arange(count or 0)
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
-    try:
-        for epoch in range(initial_epoch, epochs):
-            run.callbacks.on_epoch_begin(epoch)
-            if steps is not None:
-                logs = run.steps(lambda: model.train_function([*arrays, *phase]), steps)
-            else:
-                assert batch_size is not None
-                if shuffle == "batch":
-                    index = shuffle_batches(index, batch_size)
-                elif shuffle:
-                    np.random.shuffle(index)
-                logs = run.epoch(feed, index if shuffle else None, make_batches(len(index), batch_size))
-            if validation is not None and run.finished:
-                values = evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks)
-                logs.update(zip((f"val_{name}" for name in run.names), values))
-            run.callbacks.on_epoch_end(epoch, logs)
-            if model.stop_training:
-                break
-    finally:
-        run.close()
-    run.callbacks.on_train_end()
-    return model.history
+
+    def train() -> Any:
+        nonlocal index
+        if steps is not None:
+            return run.steps(lambda: model.train_function([*arrays, *phase]), steps)
+        assert batch_size is not None
+        if shuffle == "batch":
+            index = shuffle_batches(index, batch_size)
+        elif shuffle:
+            np.random.shuffle(index)
+        return run.epoch(feed, index if shuffle else None, make_batches(len(index), batch_size))
+
+    def validate() -> list[float]:
+        assert validation is not None
+        return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks)
+
+    run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate)
+    return run.end()
 
 
 class Training:
@@ -91,7 +87,7 @@ class Training:
         model.history = cb.History()
         model.stop_training = False
         bar = [cb.ProgbarLogger("steps" if steps is not None else "samples")] if verbose else []
-        # the bar comes before the History, so that what a callback adds to the logs is recorded
+        # the History comes after the user's callbacks, so that what they add to the logs is recorded
         self.callbacks = cb.CallbackList([cb.BaseLogger(), *_objects(callbacks), model.history, *bar])
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
@@ -107,6 +103,26 @@ class Training:
             validation = [*full, *self.model._phase_value(self.model.test_function, False)]
         for callback in self.callbacks:
             callback.validation_data = validation
+
+    def epochs(self, numbers: range, train: Callable[[], Any], validate: Callable[[], Sequence[float]] | None) -> None:
+        """The rounds of a training: `train` runs one and returns its logs, `validate` the values after a whole one.
+        A callback may stop them."""
+        try:
+            for epoch in numbers:
+                self.callbacks.on_epoch_begin(epoch)
+                logs = train()
+                if validate is not None and self.finished:
+                    logs.update(zip((f"val_{name}" for name in self.names), validate()))
+                self.callbacks.on_epoch_end(epoch, logs)
+                if self.model.stop_training:
+                    break
+        finally:
+            self.close()
+
+    def end(self) -> Any:
+        """Tells the callbacks that training is over, and returns the History."""
+        self.callbacks.on_train_end()
+        return self.model.history
 
     def close(self) -> None:
         """Leaves the screen in order, whatever happened."""

@@ -14,6 +14,7 @@ from typing import Any
 from ..device import xp
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
 from .linalg import dot
+from .shape import reshape
 from .windows import Window
 
 TILE = 1 << 18  # elements of a tile of columns: a megabyte of float32
@@ -198,7 +199,6 @@ def convolution(x: Tensor, kernel: Tensor, strides: tuple[int, ...], padding: st
     if set(size) <= {1} and set(strides) <= {1}:
         if None not in (x.shape[-1], kernel.shape[-2]) and x.shape[-1] != kernel.shape[-2]:
             raise ValueError(f"convolution: the input has {x.shape[-1]} channels, the kernel is for {kernel.shape[-2]}")
-        from .shape import reshape
         return dot(x, reshape(kernel, kernel.shape[-2:]))
     return apply(Convolution(Window(size, strides, padding, dilation)), x, kernel)
 

@@ -122,53 +122,48 @@ def op(name: str, *inputs: Tensor) -> Tensor:
     return apply(Elementwise(name), *inputs)
 
 
-def _floats(name: str) -> Callable[..., Tensor]:
+def _unary(name: str, prepare: Callable[[Any], Tensor] = as_tensor) -> Callable[[Any], Tensor]:
+    """The function that applies a row to what `prepare` makes of one value."""
     def build(x: Any) -> Tensor:
-        return op(name, as_float(x))
-    build.__name__ = name
-    build.__doc__ = f"Elementwise {name} of a tensor; integers are taken as floats."
-    return build
-
-
-def _number(name: str) -> Callable[..., Tensor]:
-    def build(x: Any) -> Tensor:
-        return op(name, as_tensor(x))
+        return op(name, prepare(x))
     build.__name__ = name
     build.__doc__ = f"Elementwise {name} of a tensor."
     return build
 
 
-def _numbers(name: str) -> Callable[..., Tensor]:
+def _binary(name: str, prepare: Callable[[Any, Any], Sequence[Tensor]] = unify) -> Callable[[Any, Any], Tensor]:
+    """The function that applies a row to what `prepare` makes of two values."""
     def build(x: Any, y: Any) -> Tensor:
-        return op(name, *unify(x, y))
+        return op(name, *prepare(x, y))
     build.__name__ = name
-    build.__doc__ = f"Elementwise {name}, broadcasting; the values are brought to one dtype."
+    build.__doc__ = f"Elementwise {name} of two tensors, broadcasting."
     return build
 
 
-def _bools(name: str) -> Callable[..., Tensor]:
-    def build(*values: Any) -> Tensor:
-        return op(name, *(cast(as_tensor(v), "bool") for v in values))
-    build.__name__ = name
-    build.__doc__ = f"Elementwise {name} of truth values."
-    return build
+def _truth(x: Any) -> Tensor:
+    return cast(as_tensor(x), "bool")
 
 
-add, subtract, multiply = _numbers("add"), _numbers("subtract"), _numbers("multiply")
-floor_divide, mod = _numbers("floor_divide"), _numbers("mod")
-maximum, minimum = _numbers("maximum"), _numbers("minimum")
-equal, not_equal = _numbers("equal"), _numbers("not_equal")
-less, less_equal = _numbers("less"), _numbers("less_equal")
-greater, greater_equal = _numbers("greater"), _numbers("greater_equal")
-negative, absolute, sign, square = _number("negative"), _number("absolute"), _number("sign"), _number("square")
-relu = _number("relu")
-floor, ceil, rint = _floats("floor"), _floats("ceil"), _floats("round")
-positive_sqrt = _floats("positive_sqrt")
-sqrt, exp, expm1, log, log1p = _floats("sqrt"), _floats("exp"), _floats("expm1"), _floats("log"), _floats("log1p")
-sin, cos, tan, sinh, cosh, tanh = (_floats(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
-erf, sigmoid, softplus, softsign = _floats("erf"), _floats("sigmoid"), _floats("softplus"), _floats("softsign")
-is_nan, is_inf = _floats("is_nan"), _floats("is_inf")
-logical_and, logical_or, logical_not = _bools("logical_and"), _bools("logical_or"), _bools("logical_not")
+def _truths(x: Any, y: Any) -> list[Tensor]:
+    return [_truth(x), _truth(y)]
+
+
+add, subtract, multiply = _binary("add"), _binary("subtract"), _binary("multiply")
+floor_divide, mod = _binary("floor_divide"), _binary("mod")
+maximum, minimum = _binary("maximum"), _binary("minimum")
+equal, not_equal = _binary("equal"), _binary("not_equal")
+less, less_equal = _binary("less"), _binary("less_equal")
+greater, greater_equal = _binary("greater"), _binary("greater_equal")
+negative, absolute, sign, square = _unary("negative"), _unary("absolute"), _unary("sign"), _unary("square")
+relu = _unary("relu")
+floor, ceil, rint = _unary("floor", as_float), _unary("ceil", as_float), _unary("round", as_float)
+positive_sqrt = _unary("positive_sqrt", as_float)
+sqrt, exp, expm1, log, log1p = (_unary(n, as_float) for n in ("sqrt", "exp", "expm1", "log", "log1p"))
+sin, cos, tan, sinh, cosh, tanh = (_unary(n, as_float) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
+erf, sigmoid, softplus, softsign = (_unary(n, as_float) for n in ("erf", "sigmoid", "softplus", "softsign"))
+is_nan, is_inf = _unary("is_nan", as_float), _unary("is_inf", as_float)
+logical_and, logical_or = _binary("logical_and", _truths), _binary("logical_or", _truths)
+logical_not = _unary("logical_not", _truth)
 
 
 def divide(a: Any, b: Any) -> Tensor:
