@@ -29,6 +29,7 @@ from .settings import (
     image_dim_ordering,
     learning_phase,
     manual_variable_initialization,
+    matmul_precision,
     name_scope,
     normalize_data_format,
     reset_uids,
@@ -37,6 +38,7 @@ from .settings import (
     set_image_data_format,
     set_image_dim_ordering,
     set_learning_phase,
+    set_matmul_precision,
 )
 from .shapes import *  # noqa: F403
 from .shapes import __all__ as _shapes
@@ -83,10 +85,10 @@ __all__ = [
     "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "debugging", "dtype", "epsilon",
     "eval", "eye", "floatx", "function", "get_uid", "get_value", "get_variable_shape", "gradients", "identity",
     "image_data_format", "image_dim_ordering", "int_shape", "is_keras_tensor", "is_placeholder", "is_sparse",
-    "is_tensor", "learning_phase", "manual_variable_initialization", "moving_average_update", "name_scope", "ndim",
+    "is_tensor", "learning_phase", "manual_variable_initialization", "matmul_precision", "moving_average_update", "name_scope", "ndim",
     "normalize_data_format", "ones", "ones_like", "origin", "placeholder", "print_tensor", "random_binomial",
     "random_normal", "random_normal_variable", "random_uniform", "random_uniform_variable", "reset_uids",
-    "set_epsilon", "set_floatx", "set_image_data_format", "set_image_dim_ordering", "set_learning_phase", "set_value",
+    "set_epsilon", "set_floatx", "set_image_data_format", "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_value",
     "settings", "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub",
     "variable", "zeros", "zeros_like",
 ]

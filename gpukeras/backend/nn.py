@@ -129,7 +129,7 @@ def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = Non
     lengths = s.shape_of(x)
     asked = tuple(noise_shape) if noise_shape is not None else (None,) * x.ndim
     dims = [(lengths[i] if x.shape[i] is None else x.shape[i]) if d is None else d for i, d in enumerate(asked)]
-    keep = e.greater_equal(random.draw("uniform", dims, "float32", seed), level)
+    keep = random.keep(dims, level, seed)
     return e.mask(x * (1 / (1 - level)), keep)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import precision, set_precision
 from ..graph import Placeholder
 from ..ops import convert
 
@@ -20,6 +21,18 @@ _epsilon = 1e-7
 _image_data_format = "channels_last"
 _uids: dict[str, int] = defaultdict(int)
 _phase: Placeholder | int | None = None
+
+
+def set_matmul_precision(name: str) -> None:
+    """How exactly a GPU (sm_80 or newer) multiplies float32 matrices and convolves, in programs made from now on:
+    'float32' (the default, as in Keras 2), 'tf32' or 'float16', which round the factors to 11 significant bits and
+    run on tensor cores. The CPU always uses float32."""
+    set_precision(name)
+
+
+def matmul_precision() -> str:
+    """What `set_matmul_precision` has set; 'float32' by default."""
+    return precision()
 
 
 def backend() -> str:

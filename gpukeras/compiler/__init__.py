@@ -1,6 +1,7 @@
 """From graph to program: simplify, fuse, plan memory, run."""
 
-from .function import Feed, Function, debugging
+from .feed import Feed
+from .function import Function, debugging
 from .interpret import Interpreter
 from .program import Program
 

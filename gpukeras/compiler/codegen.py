@@ -25,16 +25,21 @@ def fused_body(fused: Fused) -> str:
     y0 = t1;
     """
     names = [f"x{i}" for i in range(fused.inputs)] + [f"t{i}" for i in range(len(fused.members))]
+    states = {op: f"s{k}[0]" for k, op in enumerate(dict.fromkeys(fused.generators()))}
     lines = []
     for i, m in enumerate(fused.members):
-        expression = m.op.cuda.format(*(names[a] for a in m.args))  # type: ignore[attr-defined]
-        lines.append(f"const {C_TYPES[m.dtype]} t{i} = {expression};")
+        arguments = [names[a] for a in m.args]
+        expression = m.op.cuda.format(*arguments, state=states.get(m.op))  # type: ignore[attr-defined]
+        kind = "float" if m.dtype == "float16" else C_TYPES[m.dtype]  # halves are for storage
+        lines.append(f"const {kind} t{i} = {expression};")
     lines += [f"y{k} = t{i};" for k, i in enumerate(fused.exported)]
     return "\n".join(lines)
 
 
 def fused_kernel(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
-    """The compiled kernel, callable with inputs and outputs."""
-    in_params = ", ".join(f"{a.dtype.name} x{i}" for i, a in enumerate(ins))
+    """The compiled kernel, callable with inputs, the step counters of random members, and outputs."""
+    in_params = [f"{a.dtype.name} x{i}" for i, a in enumerate(ins)]
+    states = [f"raw int64 s{k}" for k, _ in enumerate(dict.fromkeys(fused.generators()))]
     out_params = ", ".join(f"{a.dtype.name} y{i}" for i, a in enumerate(outs))
-    return device.elementwise_kernel(in_params, out_params, fused_body(fused), fused.name)
+    preamble = device.kernel_source("philox.cuh") if states else ""
+    return device.elementwise_kernel(", ".join(in_params + states), out_params, fused_body(fused), fused.name, preamble)

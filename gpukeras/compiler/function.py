@@ -38,6 +38,11 @@ def debugging(check_numbers: bool = True) -> Iterator[None]:
         _debugging.pop()
 
 
+def is_debugging() -> bool:
+    """Whether functions are interpreted now."""
+    return bool(_debugging)
+
+
 class Function:
     """A callable that takes host arrays for `inputs` and returns host arrays for `outputs`; after that it has given
     each variable of `updates` its new value. All values, outputs and new values alike, are computed from the
@@ -80,22 +85,39 @@ class Function:
                 if buffer is not None:
                     device.upload(buffer, a)
             program.run()
+            program.check()
             return [np.array(device.to_host(a)) for a in program.outputs]
 
     def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
         """The program for these input shapes (None: nothing is fed, the placeholder's default is meant). Learning
         phases are part of the program, so `values` must hold theirs."""
         phases = tuple(bool(v) for p, v in zip(self.inputs, values) if _is_phase(p))
-        key = (*shapes, *phases)
+        key = (*shapes, *phases, device.precision())
         program = self._programs.get(key)
         if program is None or program.layout != Variable.layout:
-            program = Program(self.inputs, self.outputs, self.updates, self._feeds(shapes, values), self._memory)
-            self._programs[key] = program
+            program = self._programs[key] = self._compile(self._feeds(shapes, values), shapes)
             if len(self._programs) > MOST_PROGRAMS:
                 self._programs.popitem(last=False)
         elif len(self._programs) > 1:
             self._programs.move_to_end(key)
         return program
+
+    def _compile(self, feeds: dict[Tensor, Spec], shapes: Sequence[Any]) -> Program:
+        try:
+            return Program(self.inputs, self.outputs, self.updates, feeds, self._memory)
+        except device.OUT_OF_MEMORY as error:
+            problem = str(error)
+        self.release()
+        batch = next((s[0] for s in shapes if s), None)
+        what = f"a batch of {batch} does not fit into memory" if batch else "there is not enough memory"
+        hint = "" if "batch_size" in problem else ". A smaller batch_size needs less"
+        raise MemoryError(f"{self.name}: {what}: {problem}{hint}")
+
+    def release(self) -> None:
+        """Gives back the memory of all programs; the next call makes them anew."""
+        self._programs.clear()
+        self._memory = Memory()
+        device.free_unused()
 
     def _feeds(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any]) -> dict[Tensor, Spec]:
         feeds: dict[Tensor, Spec] = {}
@@ -114,87 +136,3 @@ class Function:
 
 def _is_phase(p: Tensor) -> bool:
     return getattr(p, "is_learning_phase", False)
-
-
-class Feed:
-    """Runs a function over batches of whole data arrays, without allocating: rows are gathered straight into the
-    program's input buffers.
-
-    `data` holds one array for each input, all of the same length; None for one that takes its default. `fixed`
-    gives inputs that are not batched, such as the learning phase, by position. Outputs are valid until the next run.
-    """
-
-    def __init__(self, function: Function, data: Sequence[Any], fixed: dict[int, Any] | None = None):
-        self.function = function
-        self._data = list(data)
-        self._fixed = fixed or {}
-        self._bound: dict[int, tuple[Program, list[Any]]] = {}
-        self._outputs: list[Any] = []
-
-    def run(self, rows: Any, count: int) -> None:
-        """One call on `count` rows: an array of row numbers, or a slice."""
-        if _debugging:
-            self._outputs = self.function([self._fixed.get(i) if a is None else a[rows]
-                                           for i, a in enumerate(self._data)])
-            return
-        bound = self._bound.get(count)
-        if bound is None or bound[0].layout != Variable.layout:
-            bound = self._bound[count] = self._bind(count)
-        program, loads = bound
-        for load in loads:
-            load(rows)
-        program.run()
-        self._outputs = program.outputs
-
-    def outputs(self) -> list[np.ndarray]:
-        """The outputs of the last run, as host arrays that the next run overwrites."""
-        return [device.to_host(a) for a in self._outputs]
-
-    def values(self) -> list[Any]:
-        """The outputs of the last run, copied; scalars as NumPy scalars."""
-        return [a.copy()[()] for a in self.outputs()]
-
-    def _bind(self, count: int) -> tuple[Program, list[Any]]:
-        shapes: list[Any] = []
-        for i, a in enumerate(self._data):
-            shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
-        program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
-        loads = []
-        for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
-            if buffer is None:
-                continue
-            if i in self._fixed:
-                device.upload(buffer, self._fixed[i])
-            elif a is not None:
-                loads.append(_loader(a, buffer))
-        return program, loads
-
-
-def _loader(source: Any, buffer: Any) -> Any:
-    """A function that copies some rows of `source` into `buffer`."""
-    if not isinstance(source, np.ndarray) and not device.is_device_array(source):
-        def read(rows: Any) -> None:  # an HDF5 data set takes slices and sorted lists
-            if isinstance(rows, slice):
-                device.upload(buffer, np.asarray(source[rows]))
-                return
-            order = np.argsort(rows)
-            found = np.asarray(source[rows[order].tolist()])
-            device.upload(buffer, found[np.argsort(order)])
-        return read
-    on_device, same = device.is_device_array(source), source.dtype == buffer.dtype
-    staging: Any = buffer if same and on_device else None
-
-    def gather(rows: Any) -> None:
-        nonlocal staging
-        if isinstance(rows, slice):
-            device.upload(buffer, source[rows])
-            return
-        if staging is None:
-            staging = (device.xp if on_device else np).empty(buffer.shape, source.dtype)
-        if on_device:
-            device.take(source, device.asarray(rows), 0, staging)
-        else:
-            source.take(rows, 0, staging, "clip")  # any mode but 'raise' spares a copy; the rows are in range
-        if staging is not buffer:
-            device.upload(buffer, staging)
-    return gather

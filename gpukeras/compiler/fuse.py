@@ -43,6 +43,13 @@ class Fused(Op):
         self.name = "_".join(["fused"] * (len(members) > 1) + [m.op.name for m in members[:6]])
         self._slots, self._slot_count = self._assign_slots()
 
+    def generators(self) -> list[Op]:
+        """The members that make numbers out of nothing."""
+        return [m.op for m in self.members if m.op.generates]
+
+    def _states(self) -> list[Any]:
+        return [op.steps for op in dict.fromkeys(self.generators())]  # type: ignore[attr-defined]
+
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The outputs' common shape."""
         shape = np.broadcast_shapes(*(s.shape for s in ins))  # type: ignore[arg-type]
@@ -106,7 +113,7 @@ class Fused(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """The members' bodies, tile by tile; on the GPU one kernel."""
         if device.NAME == "cupy":
-            return [(fused_kernel(self, ins, outs), (*ins, *outs))]
+            return [(fused_kernel(self, ins, outs), (*ins, *self._states(), *outs))]
         shape = outs[0].shape
         if len(shape) > 1 and all(_flat(x, shape) for x in (*ins, *outs)):
             ins = [x.reshape(-1) if x.ndim == len(shape) and x.size != 1 else x.reshape(()) for x in ins]
@@ -143,7 +150,7 @@ def _flat(x: Any, shape: Any) -> bool:
 
 def fuse(roots: Sequence[Value]) -> list[Value]:
     """Merges elementwise steps into fused ones; returns the values that take the roots' places."""
-    steps = needed(roots)
+    steps = _with_generators(needed(roots), roots)
     groups: dict[_Group, list[Step]] = {}
     for step, group in _group(steps).items():
         groups.setdefault(group, []).append(step)  # in the order of the steps
@@ -215,7 +222,23 @@ def _group(steps: Sequence[Step]) -> dict[Step, _Group]:
 
 
 def _fusible(s: Step) -> bool:
-    return s.op.elementwise and not s.op.stateful
+    return s.op.elementwise and not s.op.stateful or _generates(s)
+
+
+def _generates(s: Step) -> bool:
+    return s.op.generates and device.NAME == "cupy"
+
+
+def _with_generators(steps: list[Step], roots: Sequence[Value]) -> list[Step]:
+    """The steps, with what a kernel can make out of nothing made anew for each elementwise reader of its shape."""
+    for step in list(filter(_generates, steps)):
+        out = step.outs[0]
+        readers = [s for s in steps if out in s.ins and s.op.elementwise and s.outs[0].shape == out.shape]
+        for reader in readers[1 if out not in roots else 0:]:
+            own = Step(step.op, [], [out.spec], step.origin)
+            reader.ins = tuple(own.outs[0] if v is out else v for v in reader.ins)
+        step.ins = ()
+    return needed(roots)
 
 
 def _merge(members: list[Step], exported: list[Step]) -> dict[Value, Value]:

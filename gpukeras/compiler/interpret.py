@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..graph import Spec, Tensor, Variable, ViewOp, is_float
+from ..graph import Spec, Tensor, Variable, is_float
+from .bodies import run
 from .ir import Step, Value, describe, needed
-from .lower import Lowering, run_on_device
+from .lower import Lowering
 
 
 class Interpreter:
@@ -45,7 +46,7 @@ class Interpreter:
 
         for step in self._steps:
             ins = [array(v) for v in step.ins]
-            outs = self._run(step, ins)
+            outs = run(step, ins)
             for v, a in zip(step.outs, outs):
                 if a.shape != v.shape or a.dtype.name != v.dtype:
                     raise AssertionError(f"{describe(step)} made an array of shape {a.shape}, dtype {a.dtype}")
@@ -57,16 +58,6 @@ class Interpreter:
         for variable, value in new:
             variable.array[...] = value
         return results
-
-    def _run(self, step: Step, ins: list[Any]) -> list[Any]:
-        if isinstance(step.op, ViewOp) or all(a is not None for a in ins):
-            return run_on_device(step.op, ins, [v.spec for v in step.outs])
-        outs = [device.xp.empty(v.shape, v.dtype) for v in step.outs]
-        scratch = [device.xp.empty(s.shape, s.dtype)
-                   for s in step.op.scratch([v.spec for v in step.ins], [v.spec for v in step.outs])]
-        for function, args in step.op.calls(ins, outs, scratch):
-            function(*args)
-        return outs
 
     def _check(self, step: Step, ins: Sequence[Any], outs: Sequence[Any]) -> None:
         def finite(arrays: Sequence[Any]) -> bool:

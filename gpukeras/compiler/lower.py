@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable, ViewOp
+from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Branch
 from ..ops.shape import Reshape
+from .bodies import run
 from .ir import Step, Value, needed, replace
 from .rules import simplify
 
@@ -125,7 +126,7 @@ class Lowering:
             raise ValueError(f"{op.name}: {e}") from None
         many = (specs,) if isinstance(specs, Spec) else specs
         if all(v.const is not None for v in ins) and self._folds(op, many):
-            return tuple(self.constant(a) for a in run_op(op, [v.const for v in ins], many))
+            return tuple(map(self.constant, self._fold(Step(op, ins, many, None))))
         key = (op, *map(id, ins))
         if key not in self._steps or op.stateful or not self.optimize:
             self._steps[key] = Step(op, ins, many, self.origin).outs
@@ -144,6 +145,11 @@ class Lowering:
         """Whether an op of constants is computed now. A broadcast number is better kept as a number: rules see it."""
         limit = 64 if isinstance(op, BroadcastTo) else FOLD_LIMIT
         return not op.stateful and sum(s.size for s in outs) <= limit
+
+    @staticmethod
+    def _fold(step: Step) -> list[np.ndarray]:
+        """The results of a step of constants."""
+        return [device.to_host(a) for a in run(step, [device.asarray(v.const) for v in step.ins])]
 
     def _compose(self, op: ComposedOp, ins: Sequence[Value]) -> Value:
         proxies = [Placeholder(v.shape, v.dtype) for v in ins]
@@ -168,21 +174,3 @@ class Lowering:
         if v.const is not None:
             return v
         return self._measured.setdefault((v.shape, v.dtype), Value(Spec(v.shape, v.dtype), shape_only=True))
-
-
-def run_op(op: Op, arrays: Sequence[Any], specs: Sequence[Spec]) -> list[np.ndarray]:
-    """Runs one op on host arrays, with fresh memory."""
-    ins = [device.asarray(a) for a in arrays]
-    return [device.to_host(a) for a in run_on_device(op, ins, specs)]
-
-
-def run_on_device(op: Op, ins: Sequence[Any], specs: Sequence[Spec]) -> list[Any]:
-    """Runs one op on device arrays, with fresh memory for outputs and scratch."""
-    if isinstance(op, ViewOp):
-        return [device.xp.array(op.view(ins[0]))]
-    outs = [device.xp.empty(s.shape, s.dtype) for s in specs]
-    known = [Spec(a.shape, a.dtype.name) for a in ins]
-    scratch = [device.xp.empty(s.shape, s.dtype) for s in op.scratch(known, specs)]
-    for function, args in op.calls(ins, outs, scratch):
-        function(*args)
-    return outs

@@ -11,6 +11,7 @@ import numpy as np
 from ..graph import Spec, Variable, ViewOp
 from ..ops.control import Identity
 from ..ops.joining import Concatenate
+from .bodies import rooms, without_gaps
 from .fuse import Fused
 from .ir import Step, Value, contiguous, is_view, needed, root
 
@@ -125,9 +126,8 @@ class Plan:
                     dying.remove(heir)
                 else:
                     self.offsets[holder] = arena.take(nbytes(holder))
-            specs = [v.spec for v in step.ins], [v.spec for v in step.outs]
             if not isinstance(step.op, ViewOp):
-                room = [Spec(s.shape, s.dtype) for s in step.op.scratch(*specs)]
+                room = rooms(step)
                 taken = [(arena.take(nbytes(s)), nbytes(s)) for s in room]
                 self.scratch[step] = [offset for offset, _ in taken]
                 for offset, size in taken:
@@ -218,10 +218,9 @@ def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]]) -> 
 def _straighten(steps: Sequence[Step]) -> None:
     """A copy in front of every reshape, and of every body that asks for it, whose input has gaps."""
     for step in steps:
-        wanted = step.op.contiguous if not isinstance(step.op, ViewOp) else (0,) if step.op.needs_contiguous else ()
-        for i in wanted:
+        for i in without_gaps(step):
             source = step.ins[i]
-            if not contiguous(source):
+            if not source.shape_only and not contiguous(source):
                 copy = Step(Identity(), [source], [source.spec], step.origin)
                 step.ins = (*step.ins[:i], copy.outs[0], *step.ins[i + 1:])
 

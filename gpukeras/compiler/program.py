@@ -1,7 +1,8 @@
-"""A compiled program: a straight line of bound calls into memory that is allocated once."""
+"""A compiled program: a straight line of bound calls into memory that is allocated once; on a GPU, one CUDA graph."""
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect
 from collections.abc import Sequence
 from operator import length_hint
@@ -10,11 +11,16 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..graph import Call, Spec, Tensor, Variable, ViewOp, size_of
-from .fuse import fuse
+from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
+from .bodies import bind, rooms
+from .fuse import Fused, fuse
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
 from .plan import Plan
+
+WARM_UPS = 1  # runs before a program is recorded
+
+_noted: set[str] = set()  # ops that were reported as impossible to record
 
 
 class Program:
@@ -38,20 +44,75 @@ class Program:
             self._bind(step)
         for variable, value in self.plan.copies:
             self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
+        if device.NAME == "cupy":
+            self.calls += [call for op in self._ops() for call in op.finish()]
+        self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
+                            if isinstance(f, device.Launch) for complaint in f.complaints]
         self.outputs = [self._array(v) for v in self.plan.outputs]
         fed = {v.leaf: a for v, a in self._arrays.items() if v.leaf in feeds}
         self.inputs = [fed.get(t) for t in inputs]
+        self._hold = device.threads.hold(self.calls)
+        self._runs = 0
+        self._recording: device.Recording | None = None
 
     def run(self) -> None:
-        """Makes every call, in order."""
+        """Makes every call, in order. On a GPU the first run compiles the kernels, the second records them as a graph,
+        which it and all later runs launch."""
+        if self._recording is not None:
+            self._recording()
+        elif device.NAME == "cupy" and self._runs == WARM_UPS:
+            self._record()
+        else:
+            self._runs += 1
+            self._run_plainly()
+
+    def _run_plainly(self) -> None:
         calls = iter(self.calls)
         try:
-            for function, args in calls:
-                function(*args)
+            with self._hold:
+                for function, args in calls:
+                    function(*args)
         except IndexError as e:  # labels or indices out of range: say of which layer
-            at = len(self.calls) - length_hint(calls) - 1
-            step = self.plan.steps[bisect(self._starts, at) - 1]
-            raise IndexError(f"layer '{step.origin}': {e}" if step.origin else str(e)) from None
+            step = self._step(len(self.calls) - length_hint(calls) - 1)
+            raise IndexError(_in_layer(step, e)) from None
+
+    def _record(self) -> None:
+        at = 0
+
+        def call_all() -> None:
+            nonlocal at
+            for at, (function, args) in enumerate(self.calls):
+                function(*args)
+
+        self._runs += 1
+        try:
+            self._recording = device.Recording(call_all)
+        except Exception as error:  # whatever refuses to be recorded, by CuPy, CUDA or a user's function
+            step = self._step(at)
+            if step.op.name not in _noted:
+                _noted.add(step.op.name)
+                warnings.warn(f"{describe(step)} can't be part of a CUDA graph ({str(error) or type(error).__name__}); "
+                              "programs with it launch kernel by kernel, which is slower.", RuntimeWarning, stacklevel=2)
+            self._run_plainly()
+        else:
+            self._recording()
+
+    def check(self) -> None:
+        """Raises IndexError if labels or indices were out of range in a run: a kernel can't raise, it makes a note."""
+        for complaint, step in self._complaints:
+            try:
+                complaint.check()
+            except IndexError as e:
+                raise IndexError(_in_layer(step, e)) from None
+
+    def _step(self, call: int) -> Step:
+        """The step that a call belongs to."""
+        return self.plan.steps[bisect(self._starts, call) - 1]
+
+    def _ops(self) -> list[Op]:
+        """The ops of the program, each once, also those inside of fused steps."""
+        ops = (step.op for step in self.plan.steps)
+        return list(dict.fromkeys(o for op in ops for o in ([m.op for m in op.members] if isinstance(op, Fused) else [op])))
 
     def describe(self) -> str:
         """The steps, one a line, for people."""
@@ -62,9 +123,8 @@ class Program:
             return  # made when somebody asks for it
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
-        scratch = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(
-            self.plan.scratch[step], step.op.scratch([v.spec for v in step.ins], [v.spec for v in step.outs]))]
-        self.calls += step.op.calls(ins, outs, scratch)
+        room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
+        self.calls += bind(step, ins, outs, room)
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:
@@ -92,6 +152,10 @@ class Program:
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
         size = size_of(tuple(shape)) * np.dtype(dtype).itemsize
         return self._memory[offset:offset + size].view(dtype).reshape(shape)
+
+
+def _in_layer(step: Step, error: Exception) -> str:
+    return f"layer '{step.origin}': {error}" if step.origin else str(error)
 
 
 class Memory:

@@ -17,7 +17,9 @@ from gpukeras.device.arrays import (
     take,
     upload,
 )
+from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
     elementwise_kernel,
     kernel_families,
@@ -25,32 +27,59 @@ from gpukeras.device.kernels import (
     kernel_source,
     raw_kernel,
 )
-from gpukeras.device.memory import allocate, asarray, is_device_array, synchronize, to_host
+from gpukeras.device.launch import C_NAMES, FLOATS, Complaint, Launch, blocks, launch
+from gpukeras.device.memory import (
+    OUT_OF_MEMORY,
+    allocate,
+    asarray,
+    free_unused,
+    is_device_array,
+    synchronize,
+    to_host,
+)
+from gpukeras.device.precision import compute_capability, precision, set_precision
 from gpukeras.device.select import BackendUnavailable
+from gpukeras.device.streaming import Streamer, has_room_for
 
 if TYPE_CHECKING:
     from gpukeras.device.report import Config
 
 __all__ = [
+    "C_NAMES",
+    "FLOATS",
     "NAME",
+    "OUT_OF_MEMORY",
     "REASON",
     "REDUCTIONS",
     "SCANS",
     "BackendUnavailable",
+    "Complaint",
+    "Launch",
+    "Recording",
+    "Streamer",
     "address",
     "allocate",
     "asarray",
+    "blocks",
+    "compute_capability",
     "config",
     "elementwise_kernel",
     "ensure_ready",
+    "free_unused",
+    "gemm",
+    "has_room_for",
     "is_device_array",
     "kernel_families",
     "kernel_folder",
     "kernel_source",
+    "launch",
+    "precision",
+    "products",
     "random_generator",
     "raw_kernel",
     "same_memory",
     "scatter_add",
+    "set_precision",
     "synchronize",
     "take",
     "to_host",

@@ -42,7 +42,7 @@ def kernel_families() -> list[str]:
 
 @cache
 def kernel_source(family: str) -> str:
-    """Text of `kernels/<family>.cu` with its `#include "..."` files put in their place, each once.
+    """Text of `kernels/<family>.cu` (or of a header, named in full) with its `#include "..."` files put in their place, each once.
 
     The compiler then needs no folder to look in, which is what makes a zip file work. ValueError for an
     unknown family.
@@ -50,6 +50,8 @@ def kernel_source(family: str) -> str:
     >>> "softmax" in kernel_source("softmax_crossentropy")
     True
     """
+    if family.endswith(".cuh"):
+        return _with_includes(family, set())
     if family not in kernel_families():
         raise ValueError(
             f"There is no kernel family {family!r}; kernels/ has {', '.join(kernel_families())}."
@@ -91,10 +93,11 @@ def _module(family: str, defines: tuple[str, ...]) -> Any:
 
 
 @cache
-def elementwise_kernel(in_params: str, out_params: str, body: str, name: str) -> Any:
+def elementwise_kernel(in_params: str, out_params: str, body: str, name: str, preamble: str = "") -> Any:
     """`cupy.ElementwiseKernel` of the same arguments, made once for equal ones. RuntimeError on NumPy."""
     _need_cupy(f"elementwise_kernel({name!r})")
-    return xp.ElementwiseKernel(in_params, out_params, body, name)
+    more = {"preamble": preamble} if preamble else {}
+    return xp.ElementwiseKernel(in_params, out_params, body, name, **more)
 
 
 def _need_cupy(what: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpukeras.device.choice import NAME, ensure_ready, xp
 
+OUT_OF_MEMORY: Any = MemoryError if NAME == "numpy" else (MemoryError, xp.cuda.memory.OutOfMemoryError)
 ALIGNMENT = 64  # bytes: one cache line, and the widest vector register
 
 
@@ -29,16 +30,22 @@ def allocate(nbytes: int) -> Any:
     ensure_ready()
     try:
         return xp.empty(nbytes, np.uint8)  # CuPy's pool hands out multiples of 512 bytes
-    except xp.cuda.memory.OutOfMemoryError:
-        xp.get_default_memory_pool().free_all_blocks()
+    except OUT_OF_MEMORY:
+        free_unused()
     try:
         return xp.empty(nbytes, np.uint8)
-    except xp.cuda.memory.OutOfMemoryError as error:
+    except OUT_OF_MEMORY as error:
         free, total = xp.cuda.runtime.memGetInfo()
         raise MemoryError(
             f"The GPU has no room for {nbytes / 2**20:,.1f} MiB: {free / 2**20:,.0f} of {total / 2**20:,.0f} "
             "MiB are free. A smaller batch_size needs less; so does ending other programs on this GPU."
         ) from error
+
+
+def free_unused() -> None:
+    """Gives memory that CuPy keeps for later use back to the GPU."""
+    if NAME == "cupy":
+        xp.get_default_memory_pool().free_all_blocks()
 
 
 def asarray(host_array: Any) -> Any:

@@ -55,6 +55,9 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     index = np.arange(count or 0)
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
+    held = None  # the validation data too is brought to the device once
+    if validation is not None:
+        held = _feed(model.test_function, validation, model._phase_value(model.test_function, False))
 
     def train() -> Any:
         nonlocal index
@@ -65,11 +68,12 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
             index = shuffle_batches(index, batch_size)
         elif shuffle:
             np.random.shuffle(index)
-        return run.epoch(feed, index if shuffle else None, make_batches(len(index), batch_size))
+        feed.order(index if shuffle else None)
+        return run.epoch(feed, make_batches(len(index), batch_size))
 
     def validate() -> list[float]:
         assert validation is not None
-        return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks)
+        return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks, held)
 
     run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate)
     return run.end()
@@ -133,8 +137,8 @@ class Training:
         """A Logs dict of these values by name."""
         return self._logs_class(**more, **dict(zip(self.names, values)))
 
-    def epoch(self, feed: Feed, index: np.ndarray | None, batches: Sequence[tuple[int, int]]) -> Any:
-        """One epoch over arrays, rows in the order of `index`; returns the averages."""
+    def epoch(self, feed: Feed, batches: Sequence[tuple[int, int]]) -> Any:
+        """One epoch over arrays, in the feed's order; returns the averages."""
         totals = self.model._train_totals
         totals.reset()
         display, seen = self.callbacks.display, 0
@@ -142,11 +146,10 @@ class Training:
         look = time.perf_counter() + REDRAW if display is not None else float("inf")
         with feed.function.lock, np.errstate(all="ignore"):
             for i, (start, stop) in enumerate(batches):
-                rows = slice(start, stop) if index is None else index[start:stop]
                 if watched:
                     begin = self._logs_class(batch=i, size=stop - start)
                     self.callbacks.on_batch_begin(i, begin)
-                feed.run(rows, stop - start)
+                feed.run(slice(start, stop), stop - start)
                 seen = stop
                 if watched:
                     with totals.kept():  # a callback may train the same model on a batch of its own
@@ -156,8 +159,10 @@ class Training:
                     break
                 if time.perf_counter() > look:
                     assert display is not None
+                    feed.check()
                     display.tick(seen, lambda at=seen: self.logs(totals.means(at)))  # type: ignore[misc]
                     look = time.perf_counter() + REDRAW
+            feed.check()
         return self.logs(totals.means(seen))
 
     def steps(self, step: Any, count: int) -> Any:
@@ -181,8 +186,8 @@ class Training:
 
 
 def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
-             callbacks: Any = None) -> list[float]:
-    """Loss and metrics over the data, averaged over samples (or steps)."""
+             callbacks: Any = None, feed: Feed | None = None) -> list[float]:
+    """Loss and metrics over the data, averaged over samples (or steps). `feed` may already hold the data."""
     from ..callbacks import progress
     function: Function = model.test_function
     phase = model._phase_value(function, False)
@@ -200,7 +205,8 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
         return heard.end((sums / steps).tolist())
     assert batch_size is not None
     count = arrays[0].shape[0]
-    feed = _feed(function, arrays, phase)
+    if feed is None or feed.function is not function:
+        feed = _feed(function, arrays, phase)
     totals = model._test_totals
     with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
         totals.reset()
@@ -211,6 +217,7 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
                 with totals.kept():  # a callback may evaluate the same model
                     heard.batch_end(i, stop - start, feed.values())
             bar.tick(stop)
+        feed.check()
         means = totals.means(count)
     return heard.end(means)
 

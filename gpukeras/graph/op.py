@@ -25,12 +25,18 @@ class Op:
     name = "op"
     elementwise = False
     stateful = False
+    generates = False
+    """Makes numbers out of nothing, each place by itself: a GPU makes them anew wherever they are read."""
     shape_only: tuple[int, ...] = ()
     """Inputs of which only the shape is read: they need not be computed."""
     in_place: tuple[int, ...] = ()
     """Inputs whose memory the first output may take over."""
     contiguous: tuple[int, ...] = ()
     """Inputs that the body takes under another shape: the compiler puts a copy before one that has gaps."""
+    kernel_types: tuple[str, ...] = ()
+    """Dtypes of the first input for which there is a CUDA body."""
+    packed: tuple[int, ...] | None = None
+    """Inputs that the CUDA body takes without gaps only; None: all of them."""
 
     def infer(self, *ins: Spec) -> Spec | tuple[Spec, ...]:
         """Shape and dtype of the outputs; raises ValueError on inputs that do not fit."""
@@ -43,6 +49,23 @@ class Op:
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """The body on arrays, as calls that write `outs`. Written with `device.xp`, so it serves both backends."""
         raise NotImplementedError(f"op {self.name} declares no body")
+
+    def takes_kernel(self, ins: Sequence[Spec]) -> bool:
+        """Whether there is a CUDA body for these inputs; `calls` serves a GPU too where there is none."""
+        return ins[0].dtype in self.kernel_types if ins else False
+
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """What `scratch` is to `calls`, for the CUDA body."""
+        return []
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """The CUDA body: launches of kernels (`device.launch`) that write `outs`, with `room` as `workspace` asked.
+        They are recorded and run again without Python: they can't allocate, wait, or look at a value."""
+        raise NotImplementedError(f"op {self.name} declares no CUDA body")
+
+    def finish(self) -> list[Call]:
+        """Calls at the end of every program in which the op occurs, once for each op: state that moves on."""
+        return []
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The derivative with respect to each input, as graph; None where there is none."""

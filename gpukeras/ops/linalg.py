@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import xp
+from ..device import products
 from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes
 from .broadcasting import sum_like
 from .convert import unify
@@ -31,9 +31,7 @@ class MatMul(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One GEMM (per leading index)."""
-        if ins[0].ndim == ins[1].ndim == 2:
-            return [(xp.dot, (ins[0], ins[1], outs[0]))]
-        return [(xp.matmul, (ins[0], ins[1], outs[0]))]
+        return products(ins[0], ins[1], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """g b' and a' g."""
@@ -66,7 +64,7 @@ class Contract(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One GEMM."""
-        return [(xp.dot, (ins[0].T, ins[1], outs[0]))]
+        return products(ins[0].T, ins[1], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """b g' and a g."""

@@ -77,3 +77,45 @@ def _box_muller(pairs: np.ndarray) -> np.ndarray:
     angle = np.float32(2 * np.pi) * _unit(pairs[:, 1])
     radius = np.sqrt(np.float32(-2) * np.log(u))
     return np.stack([np.sin(angle) * radius, np.cos(angle) * radius], axis=1)
+
+
+def drawn(kind: str, count: int, seed: int, step: int, dtype: str = "float32", level: float = 0.0) -> np.ndarray:
+    """What kernels/philox.cuh draws at places 0 ... count-1: 'uniform', 'normal', 'truncated' (float32 or float64) or
+    'keep' (bool). The oracle of those functions.
+
+    >>> drawn("keep", 8, seed=7, step=0, level=0.5).dtype.name
+    'bool'
+    """
+    if kind == "keep":
+        return drawn("uniform", count, seed, step) >= np.float32(level)
+    if kind == "uniform":
+        return _fraction(_round(count, seed, step, 0), dtype)[0]
+    first, second = _normal_pair(_round(count, seed, step, 0), dtype)
+    if kind == "normal":
+        return first
+    result = np.where(np.abs(first) <= 2, first, second)
+    outside, attempt = np.flatnonzero(np.abs(result) > 2), 1
+    while len(outside):
+        first, second = _normal_pair(_round(count, seed, step, attempt)[outside], dtype)
+        result[outside] = np.where(np.abs(first) <= 2, first, second)
+        outside, attempt = outside[np.abs(result[outside]) > 2], attempt + 1
+    return result
+
+
+def _round(count: int, seed: int, step: int, attempt: int) -> np.ndarray:
+    return philox(seed, step | attempt << 32, np.arange(count, dtype=np.uint64))
+
+
+def _fraction(words: np.ndarray, dtype: str) -> list[np.ndarray]:
+    """Numbers in [0, 1): one a word (24 bits), or one for two words (53 bits)."""
+    if dtype == "float32":
+        return [(w >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24) for w in words.T]
+    high, low = words.T[::2] >> np.uint32(5), words.T[1::2] >> np.uint32(6)
+    return [(h * 67108864.0 + w) * 2.0**-53 for h, w in zip(high, low)]
+
+
+def _normal_pair(words: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    u, v = _fraction(words, dtype)[:2]
+    one = u.dtype.type(1)
+    radius, angle = np.sqrt(-2 * np.log(one - u)), u.dtype.type(2 * np.pi) * v
+    return radius * np.cos(angle), radius * np.sin(angle)

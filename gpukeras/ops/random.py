@@ -1,49 +1,99 @@
-"""Random tensors. Every op application has a generator of its own, seeded when the graph is made, so runs repeat
-whatever else is computed; weights and seeds themselves come from NumPy's global state (`np.random.seed`)."""
+"""Random tensors. Every op application has a stream of its own, seeded when the graph is made, so runs repeat whatever
+else is computed; weights and seeds themselves come from NumPy's global state (`np.random.seed`).
+
+On a GPU a number is a function of (seed, step, place) (kernels/philox.cuh): it is drawn inside the fused kernels that
+read it, and drawn again, not stored, in the backward pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..device import random_generator, xp
+from ..device import Launch, blocks, launch, random_generator, xp
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
 
+TILE = 16384  # elements
+
 
 class Random(Op):
-    """Numbers uniform on [0, 1), normal, or normal within two standard deviations. Not a value type: two random
-    ops are never the same, even with equal seeds."""
+    """Numbers uniform on [0, 1), normal, normal within two standard deviations ('truncated'), or truth values that
+    hold with probability 1 - level ('keep'). Not a value type: two random ops are never the same, even with equal
+    seeds."""
 
     stateful = True
+    generates = True
 
-    def __init__(self, kind: str, dims: tuple[int | None, ...], dtype: str, seed: int):
-        self.kind, self.dims, self.dtype, self.seed = kind, dims, dtype, seed
+    def __init__(self, kind: str, dims: tuple[int | None, ...], dtype: str, seed: int, level: float = 0.0):
+        self.kind, self.dims, self.dtype, self.seed, self.level = kind, dims, dtype, seed, level
         self.name = f"random_{kind}"
-        self._generator: Any = None
 
-    @property
+    @cached_property
     def generator(self) -> Any:
-        """The op's own stream, made on first use."""
-        if self._generator is None:
-            self._generator = random_generator(self.seed)
-        return self._generator
+        """The op's own stream on the CPU."""
+        return random_generator(self.seed)
+
+    @cached_property
+    def steps(self) -> Any:
+        """How many steps the op has drawn for, on the GPU: int64 of shape (1,)."""
+        return xp.zeros(1, np.int64)
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""
         return Spec(fill_dims(self.dims, ins), self.dtype)
 
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Numbers to compare with the level."""
+        return [Spec((min(outs[0].size, TILE),), "float32")] if self.kind == "keep" else []
+
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """One fill."""
+        """One fill; truth values a tile at a time."""
         out = outs[0]
         if self.kind == "uniform":
             return [(self.generator.random, (None, out.dtype, out))]
         if self.kind == "normal":
             return [(self.generator.standard_normal, (None, out.dtype, out))]
-        return [(_fill_truncated, (self.generator, out))]
+        if self.kind == "truncated":
+            return [(_fill_truncated, (self.generator, out))]
+        calls: list[Call] = []
+        flat = out.reshape(-1)
+        for start in range(0, flat.size, TILE):
+            part = flat[start:start + TILE]
+            room = scratch[0][:part.size]
+            calls += [(self.generator.random, (None, room.dtype, room)), (xp.greater_equal, (room, self.level, part))]
+        return calls
+
+    @property
+    def cuda(self) -> str:
+        """The number at place i, with {state} for the number of steps."""
+        level = f", {self.level!r}f" if self.kind == "keep" else ""
+        return f"{self._function()}({self.seed}ull, {{state}}, i{level})"
+
+    def _function(self) -> str:
+        return f"philox_{self.kind}" + ("_double" if self.dtype == "float64" else "")
+
+    def takes_kernel(self, ins: Sequence[Spec]) -> bool:
+        """Always: CuPy's own generators can't be recorded."""
+        return True
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel."""
+        out = outs[0]
+        seed = np.array([self.seed], np.uint64).view(np.int32)
+        keep = self.kind == "keep"
+        return [launch("random", "fill_keep" if keep else "fill", "float32" if keep else self.dtype, blocks(out.size),
+                       out, self.steps, out.size, int(seed[0]), int(seed[1]), *([self.level] if keep else []),
+                       **({} if keep else {"FUNCTION": self._function()}))]
+
+    def finish(self) -> list[Call]:
+        """The next step, on the GPU."""
+        step: tuple[Launch, tuple[()]] = launch("random", "advance", "float32", 1, self.steps, block=32)
+        return [step]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """None."""
@@ -62,10 +112,15 @@ def _fill_truncated(generator: Any, out: Any) -> None:
         outside = xp.abs(out) > 2
 
 
-def draw(kind: str, shape: Any, dtype: str, seed: int | None) -> Tensor:
+def draw(kind: str, shape: Any, dtype: str, seed: int | None, level: float = 0.0) -> Tensor:
     """A random tensor; without a seed, one is drawn from NumPy's global state."""
     if seed is None:
         seed = int(np.random.randint(10_000_000))
     dims, dynamic = split_dims(shape)
     drawn = "float32" if dtype == "float16" else dtype  # the generators know no halves
-    return cast(apply(Random(kind, dims, drawn, int(seed)), *dynamic), dtype)
+    return cast(apply(Random(kind, dims, drawn, int(seed), level), *dynamic), dtype)
+
+
+def keep(shape: Any, level: float, seed: int | None) -> Tensor:
+    """Truth values that hold with probability 1 - level."""
+    return draw("keep", shape, "bool", seed, level)

@@ -13,7 +13,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras import device, ops
 from gpukeras.compiler import debugging
-from gpukeras.compiler.lower import run_on_device
+from gpukeras.compiler.bodies import bind, rooms, run
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
 from gpukeras.ops.elementwise import TABLE
 from tests.ops import rows_core, rows_elementwise, rows_softmax, rows_windows
@@ -215,14 +215,13 @@ def test_output_may_take_the_place_of_inputs_named(row: Row) -> None:
             continue
         rng = np.random.RandomState(1)
         ins = [device.asarray(np.asarray(rng.uniform(1, 3, v.shape)).astype(v.dtype)) for v in step.ins]
-        specs = [v.spec for v in step.outs]
-        expected = run_on_device(step.op, [a.copy() for a in ins], specs)[0]
+        expected = run(step, [a.copy() for a in ins])[0]
         for i in step.op.in_place:
             if i >= len(ins) or ins[i].shape != expected.shape or ins[i].dtype != expected.dtype:
                 continue
             arrays = [a.copy() for a in ins]
-            scratch = [device.xp.empty(s.shape, s.dtype) for s in step.op.scratch([v.spec for v in step.ins], specs)]
-            for function, args in step.op.calls(arrays, [arrays[i]], scratch):
+            room = [device.xp.empty(s.shape, s.dtype) for s in rooms(step)]
+            for function, args in bind(step, arrays, [arrays[i]], room):
                 function(*args)
             np.testing.assert_array_equal(device.to_host(arrays[i]), device.to_host(expected))
             for k, a in enumerate(arrays):

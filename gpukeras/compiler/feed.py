@@ -1,0 +1,182 @@
+"""Feed: batches of whole data arrays, brought into a program's input buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from ..graph import Variable
+from .function import Function, is_debugging
+from .program import Program
+
+Rows = Any  # a slice, or an array of row numbers
+Loader = Callable[[Rows], None]
+
+
+class Order:
+    """The order in which an epoch takes the rows: row numbers on the host and, once asked for, on the device."""
+
+    def __init__(self) -> None:
+        self.set(None)
+
+    def set(self, index: np.ndarray | None) -> None:
+        """From now on, slices count along `index`; None: along the data."""
+        self.index, self._there = index, None
+
+    def rows(self, rows: Rows) -> Rows:
+        """The rows that are meant, on the host."""
+        return self.index[rows] if self.index is not None and isinstance(rows, slice) else rows
+
+    def there(self) -> Any:
+        """All row numbers on the device."""
+        if self._there is None:
+            self._there = device.asarray(np.asarray(self.index, np.int64))
+        return self._there
+
+
+class Feed:
+    """Runs a function over batches of whole data arrays, without allocating: rows are gathered straight into the
+    program's input buffers.
+
+    `data` holds one array for each input, all of the same length; None for one that takes its default. `fixed`
+    gives inputs that are not batched, such as the learning phase, by position. On a GPU the data is moved there once
+    if it takes a modest share of the free memory; otherwise it is streamed. Outputs are valid until the next run.
+    """
+
+    def __init__(self, function: Function, data: Sequence[Any], fixed: dict[int, Any] | None = None):
+        self.function = function
+        self._data = list(data)
+        self._fixed = fixed or {}
+        self._bound: dict[int, tuple[Program, list[Loader]]] = {}
+        self._program: Program | None = None
+        self._values: list[Any] = []
+        self._order = Order()
+        self._resident: list[Any] | None = None
+
+    def order(self, index: np.ndarray | None) -> None:
+        """From now on, slices count along `index`, an array of row numbers; None: along the data."""
+        self._order.set(index)
+
+    def run(self, rows: Rows, count: int) -> None:
+        """One call on `count` rows: a slice of the order, or an array of row numbers."""
+        if is_debugging():
+            chosen = self._order.rows(rows)
+            self._values = self.function([self._fixed.get(i) if a is None else a[chosen]
+                                          for i, a in enumerate(self._data)])
+            return
+        bound = self._bound.get(count)
+        if bound is None or bound[0].layout != Variable.layout:
+            bound = self._bound[count] = self._bind(count)
+        self._program, loads = bound
+        for load in loads:
+            load(rows)
+        self._program.run()
+        self._values = self._program.outputs
+
+    def check(self) -> None:
+        """Raises IndexError if the last program met labels or indices out of range that it could only note."""
+        if self._program is not None:
+            self._program.check()
+
+    def outputs(self) -> list[np.ndarray]:
+        """The outputs of the last run, as host arrays that the next run overwrites."""
+        self.check()
+        return [device.to_host(a) for a in self._values]
+
+    def values(self) -> list[Any]:
+        """The outputs of the last run, copied; scalars as NumPy scalars."""
+        return [a.copy()[()] for a in self.outputs()]
+
+    def _bind(self, count: int) -> tuple[Program, list[Loader]]:
+        shapes: list[Any] = []
+        for i, a in enumerate(self._data):
+            shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
+        program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
+        if device.NAME == "cupy" and self._resident is None:
+            self._resident = _moved(self._data, program.inputs)
+        loads: list[Loader] = []
+        for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
+            if buffer is None:
+                continue
+            if i in self._fixed:
+                device.upload(buffer, self._fixed[i])
+            elif a is not None:
+                loads.append(_loader(a if self._resident is None else self._resident[i], buffer, self._order))
+        return program, loads
+
+
+# The loaders hold no reference to their feed: a fit that ends leaves no circle behind.
+def _loader(source: Any, buffer: Any, order: Order) -> Loader:
+    """A function that brings some rows of `source` into `buffer`."""
+    if device.NAME == "numpy":
+        return _host_loader(source, buffer, order)
+    if device.is_device_array(source):
+        return _device_loader(source, buffer, order)
+    streamer = device.Streamer(buffer, _narrower(source.dtype, buffer.dtype))
+    return lambda rows: streamer.load(lambda target: _read(source, order.rows(rows), target))
+
+
+def _host_loader(source: Any, buffer: np.ndarray, order: Order) -> Loader:
+    same = isinstance(source, np.ndarray) and source.dtype == buffer.dtype
+    staging = buffer if same else None
+
+    def load(rows: Rows) -> None:
+        nonlocal staging
+        rows = order.rows(rows)
+        if isinstance(rows, slice):
+            _read(source, rows, buffer)
+            return
+        if staging is None:
+            staging = np.empty(buffer.shape, source.dtype)
+        _read(source, rows, staging)
+        if staging is not buffer:
+            np.copyto(buffer, staging, "unsafe")
+    return load
+
+
+def _read(source: Any, rows: Rows, target: np.ndarray) -> None:
+    """Some rows of an array on the host, or in a file, into another of the same dtype, or of any for a slice."""
+    if isinstance(rows, slice):
+        np.copyto(target, source[rows], "unsafe")
+    elif not isinstance(source, np.ndarray):  # an HDF5 data set takes sorted lists
+        order = np.argsort(rows)
+        np.copyto(target, np.asarray(source[rows[order].tolist()])[np.argsort(order)], "unsafe")
+    elif source.dtype == target.dtype:
+        source.take(rows, 0, target, "clip")  # any mode but 'raise' spares a copy; the rows are in range
+    else:
+        np.copyto(target, source[rows], "unsafe")
+
+
+def _device_loader(source: Any, buffer: Any, order: Order) -> Loader:
+    width = buffer[0].size
+    defines = {"SOURCE": device.C_NAMES[source.dtype.name]}
+
+    def load(rows: Rows) -> None:
+        if not isinstance(rows, slice):
+            there, start = device.asarray(np.asarray(rows, np.int64)), 0
+        elif order.index is not None:
+            there, start = order.there(), rows.start
+        else:
+            device.xp.copyto(buffer, source[rows], "unsafe")
+            return
+        gather, _ = device.launch("rows", "gather_rows", buffer.dtype, device.blocks(buffer.size), buffer, source, there,
+                                  start, len(buffer), width, **defines)
+        gather()
+    return load
+
+
+def _narrower(a: Any, b: Any) -> Any:
+    """The smaller of two dtypes: what is moved between host and device."""
+    return a if a.itemsize <= b.itemsize else b
+
+
+def _moved(data: Sequence[Any], buffers: Sequence[Any]) -> list[Any]:
+    """The arrays on the device, if all that have to go there may stay; otherwise as they are."""
+    goes = [isinstance(a, np.ndarray) and buffer is not None for a, buffer in zip(data, buffers)]
+    kinds = [_narrower(a.dtype, buffer.dtype) if go else None for a, buffer, go in zip(data, buffers, goes)]
+    if not device.has_room_for(sum(a.size * k.itemsize for a, k in zip(data, kinds) if k is not None)):
+        return list(data)
+    return [a if k is None else device.asarray(np.ascontiguousarray(a, k)) for a, k in zip(data, kinds)]
