@@ -3,6 +3,7 @@
 #   make test     all tests, doctests included         make types   mypy
 #   make setup    only the virtual environment         make bench   the benchmarks
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
+#   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy lint types bench clean
+.PHONY: setup demo test test-cupy gpu-test mutations lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -27,11 +28,21 @@ demo: $(RUNTIME)
 test: $(TESTING)
 	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
 
-# the tests that compute, with the CuPy backend on a stand-in for CuPy: no GPU needed (tests/standin)
+# the tests that compute, with the CuPy backend on a stand-in for CuPy: no GPU needed (tests/standin). The stand-in runs
+# raw kernels with the harness of tests/kernels, whose own tests need no second run.
 COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph layers ops test_activations.py \
-    test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py)
+    test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py \
+    device/test_blas.py device/test_standin.py)
 test-cupy: $(TESTING)
 	PYTHONPATH=tests/standin GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(COMPUTING) $(ARGS)
+
+# everything on a real GPU: kernels are then compared with NumPy on the GPU itself
+gpu-test: $(TESTING)
+	GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
+
+# every damage that the kernels' test files list, not only the first of each
+mutations: $(TESTING)
+	GPUKERAS_MUTATIONS=all OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest tests/kernels/test_mutations.py --timeout 1800 $(ARGS)
 
 lint: $(TESTING)
 	$(RUN) -m ruff check .

@@ -1,5 +1,5 @@
-// Arrays of random numbers, for where no fused kernel makes them on the way (see philox.cuh). `step` points to the
-// number of steps that the op has drawn for so far.
+// Arrays of random numbers, for where no fused kernel makes them on the way (see philox.cuh). `state` holds the number of
+// steps that the op has drawn for so far, and its seed.
 
 #include "types.cuh"
 #include "philox.cuh"
@@ -8,16 +8,14 @@
 #define FUNCTION philox_uniform
 #endif
 
-KERNEL fill(Value* out, const long long* step, Index n, Index seed_low, Index seed_high) {
-    unsigned long long seed = (unsigned int)seed_low | (unsigned long long)(unsigned int)seed_high << 32;
-    EACH(i, n) out[i] = FUNCTION(seed, *step, i);
+KERNEL fill(Value* out, const long long* state, Index n) {
+    EACH(i, n) out[i] = FUNCTION(state[1], state[0], i);
 }
 
-KERNEL fill_keep(bool* out, const long long* step, Index n, Index seed_low, Index seed_high, float level) {
-    unsigned long long seed = (unsigned int)seed_low | (unsigned long long)(unsigned int)seed_high << 32;
-    EACH(i, n) out[i] = philox_keep(seed, *step, i, level);
+KERNEL fill_keep(bool* out, const long long* state, Index n, float level) {
+    EACH(i, n) out[i] = philox_keep(state[1], state[0], i, level);
 }
 
-KERNEL advance(long long* step) {
-    if (blockIdx.x == 0 && threadIdx.x == 0) ++*step;
+KERNEL advance(long long* state) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) ++state[0];
 }

@@ -1,168 +1,161 @@
 // Softmax over rows, its logarithm, and the cross-entropy of logits, forward and backward.
 //
-// A matrix has `rows` rows of `columns` values (at least one), row after row without gaps. One block works on one row
-// at a time, so a row may have any length; launch with BLOCK threads (see reduce.cuh) and any number of blocks.
-// Names end in the type of the values, f32 or f64, and for class numbers also in theirs, i32 or i64.
+// A matrix has `rows` rows of `columns` values (at least one), row after row without gaps. `lanes` threads work on a
+// row, and BLOCK / lanes rows are worked on by a block at a time: 1, 2, 4, ... or 32 threads for short rows, which then
+// meet in shuffles, or the whole block for long ones. BLOCK is a multiple of 32. Any number of blocks; class numbers
+// have the type LABEL.
 //
 // With m = max(x) and s = sum(exp(x - m)) over the row:
 //     softmax(x)     = exp(x - m) / s
 //     log_softmax(x) = x - m - log(s)                      finite however large x is
-//     loss           = -sum(t * log_softmax(x))            dense targets t
-//     loss           = -log_softmax(x)[label]              one class number a row
-// and, for an incoming gradient g of the row's loss:
-//     dx = g * (softmax(x) * sum(t) - t)                   sum(t) is 1 for probabilities
-//     dx = g * (softmax(x) - one_hot(label))
-// A class number outside 0...columns-1 gives a loss and a gradient of NaN: it must not read out of bounds,
-// and it must not pass unseen.
+//     loss           = sum(t * (m + log(s) - x))           dense targets t
+//     loss           = m + log(s) - x[label]               one class number a row
+// and, for an incoming gradient g of the row's loss and p = softmax(x):
+//     dx = g * (p * sum(t) - t)                            sum(t) is 1 for probabilities
+//     dx = g * (p - one_hot(label))
+// A class number outside 0...columns-1 gives a loss and a gradient of NaN and is noted in `fault` (see labels.cuh).
+// Results may overwrite p, y or x.
 
+#include "labels.cuh"
 #include "reduce.cuh"
 
-// The row's maximum m and the sum s, as above. Every thread gets both.
-template <typename T>
-__device__ void row_normaliser(const T* x, long long columns, T* m, T* s) {
-    T largest = x[0];
-    for (long long j = threadIdx.x; j < columns; j += BLOCK) largest = x[j] > largest ? x[j] : largest;
-    *m = block_reduce(largest, Max());
-    T sum = 0;
-    for (long long j = threadIdx.x; j < columns; j += BLOCK) sum += exp(x[j] - *m);
-    *s = block_reduce(sum, Add());
+static_assert(BLOCK % 32 == 0, "BLOCK must be a multiple of 32");
+
+// All rounds of a block: as many for each of its threads, since they meet in reductions.
+#define EACH_ROUND(first) \
+    for (Index first = blockIdx.x * (BLOCK / lanes); first < rows; first += gridDim.x * (BLOCK / lanes))
+
+// The row on which a thread works in one round. A thread without a row gets one of no columns.
+struct Row {
+    Index number, start, columns, lanes, lane;
+    bool mine;
+
+    __device__ Row(Index first, Index rows, Index width, Index threads) {
+        lanes = threads;
+        number = first + threadIdx.x / lanes;
+        lane = threadIdx.x % lanes;
+        mine = number < rows;
+        start = mine ? number * width : 0;
+        columns = mine ? width : 0;
+    }
+};
+
+// Every column of a row that is this thread's.
+#define EACH_COLUMN(j, row) for (Index j = row.lane; j < row.columns; j += row.lanes)
+
+// The values of a row's threads combined, in an order that never changes; all of them get the result.
+template <typename Operation>
+__device__ Sum row_reduce(Sum value, const Row& row, Operation combine) {
+    if (row.lanes > 32) return block_reduce(value, combine);
+    for (int distance = (int)row.lanes / 2; distance > 0; distance /= 2)
+        value = combine(value, __shfl_xor_sync(0xffffffffu, value, distance));
+    return value;
 }
 
-template <typename T>
-__device__ void softmax(const T* x, T* y, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T* in = x + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) y[row * columns + j] = exp(in[j] - m) / s;
+// The row's maximum m and the sum s, as above. Every thread of the row gets both.
+__device__ void row_normaliser(const Value* x, const Row& row, Sum* m, Sum* s) {
+    Sum largest = row.mine ? Sum(x[0]) : Sum(0);
+    EACH_COLUMN(j, row) largest = Max()(Sum(x[j]), largest);
+    *m = row_reduce(largest, row, Max());
+    Sum sum = 0;
+    EACH_COLUMN(j, row) sum += exp(Sum(x[j]) - *m);
+    *s = row_reduce(sum, row, Add());
+}
+
+KERNEL softmax(const Value* x, Value* y, Index rows, Index columns, Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value* in = x + row.start;
+        Sum m, s;
+        row_normaliser(in, row, &m, &s);
+        EACH_COLUMN(j, row) y[row.start + j] = Value(exp(Sum(in[j]) - m) / s);
     }
 }
 
-template <typename T>
-__device__ void log_softmax(const T* x, T* y, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T* in = x + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
-        T log_s = log(s);
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) y[row * columns + j] = in[j] - m - log_s;
+KERNEL log_softmax(const Value* x, Value* y, Index rows, Index columns, Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value* in = x + row.start;
+        Sum m, s;
+        row_normaliser(in, row, &m, &s);
+        Sum log_s = log(s);
+        EACH_COLUMN(j, row) y[row.start + j] = Value(Sum(in[j]) - m - log_s);
     }
 }
 
 // Softmax's own gradient from its result y: dx = y * (dy - sum(y * dy)).
-template <typename T>
-__device__ void softmax_backward(const T* y, const T* dy, T* dx, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T *p = y + row * columns, *g = dy + row * columns;
-        T sum = 0;
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) sum += p[j] * g[j];
-        sum = block_reduce(sum, Add());
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) dx[row * columns + j] = p[j] * (g[j] - sum);
+KERNEL softmax_backward(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value *g = dy + row.start, *p = y + row.start;
+        Sum sum = 0;
+        EACH_COLUMN(j, row) sum += Sum(p[j]) * Sum(g[j]);
+        sum = row_reduce(sum, row, Add());
+        EACH_COLUMN(j, row) dx[row.start + j] = Value(Sum(p[j]) * (Sum(g[j]) - sum));
     }
 }
 
 // Log-softmax's gradient from its result y: dx = dy - exp(y) * sum(dy).
-template <typename T>
-__device__ void log_softmax_backward(const T* y, const T* dy, T* dx, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T *l = y + row * columns, *g = dy + row * columns;
-        T sum = 0;
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) sum += g[j];
-        sum = block_reduce(sum, Add());
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) dx[row * columns + j] = g[j] - exp(l[j]) * sum;
+KERNEL log_softmax_backward(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value *g = dy + row.start, *l = y + row.start;
+        Sum sum = 0;
+        EACH_COLUMN(j, row) sum += Sum(g[j]);
+        sum = row_reduce(sum, row, Add());
+        EACH_COLUMN(j, row) dx[row.start + j] = Value(Sum(g[j]) - exp(Sum(l[j])) * sum);
     }
 }
 
-template <typename T>
-__device__ void dense_forward(const T* x, const T* t, T* loss, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T *in = x + row * columns, *target = t + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
-        T log_s = log(s), sum = 0;
-        for (long long j = threadIdx.x; j < columns; j += BLOCK)
-            if (target[j] != 0) sum += target[j] * (in[j] - m - log_s);  // 0 * log(0) counts as 0
-        sum = block_reduce(sum, Add());
-        if (threadIdx.x == 0) loss[row] = -sum;
+KERNEL dense_forward(const Value* x, const Value* t, Value* loss, Index rows, Index columns, Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value *in = x + row.start, *target = t + row.start;
+        Sum m, s;
+        row_normaliser(in, row, &m, &s);
+        Sum log_s = log(s), sum = 0;
+        EACH_COLUMN(j, row) {
+            Sum weight = Sum(target[j]);
+            if (weight != 0) sum += weight * (log_s - (Sum(in[j]) - m));  // an impossible class costs nothing
+        }
+        sum = row_reduce(sum, row, Add());
+        if (row.mine && row.lane == 0) loss[row.number] = Value(sum);
     }
 }
 
-template <typename T>
-__device__ void dense_backward(const T* x, const T* t, const T* dloss, T* dx, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T *in = x + row * columns, *target = t + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
-        T mass = 0;
-        for (long long j = threadIdx.x; j < columns; j += BLOCK) mass += target[j];
-        mass = block_reduce(mass, Add());
-        for (long long j = threadIdx.x; j < columns; j += BLOCK)
-            dx[row * columns + j] = dloss[row] * (exp(in[j] - m) / s * mass - target[j]);
+KERNEL dense_backward(const Value* dloss, const Value* p, const Value* t, Value* dx, Index rows, Index columns,
+                      Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value *own = p + row.start, *target = t + row.start;
+        Sum mass = 0;
+        EACH_COLUMN(j, row) mass += Sum(target[j]);
+        mass = row_reduce(mass, row, Add());
+        Sum g = row.mine ? Sum(dloss[row.number]) : Sum(0);
+        EACH_COLUMN(j, row) dx[row.start + j] = Value(g * (Sum(own[j]) * mass - Sum(target[j])));
     }
 }
 
-template <typename T, typename Label>
-__device__ void sparse_forward(const T* x, const Label* labels, T* loss, long long rows, long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T* in = x + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
-        if (threadIdx.x == 0) {
-            Label label = labels[row];
-            bool valid = label >= 0 && label < columns;
-            loss[row] = valid ? log(s) - (in[label] - m) : T(0) / T(0);
+KERNEL sparse_forward(const Value* x, const Label* labels, Value* loss, long long* fault, Index rows, Index columns,
+                      Index lanes) {
+    EACH_ROUND(first) {
+        Row row(first, rows, columns, lanes);
+        const Value* in = x + row.start;
+        Sum m, s;
+        row_normaliser(in, row, &m, &s);
+        if (row.mine && row.lane == 0) {
+            Label label = labels[row.number];
+            loss[row.number] = in_range(label, columns, fault) ? Value(log(s) - (Sum(in[label]) - m)) : no_value();
         }
     }
 }
 
-template <typename T, typename Label>
-__device__ void sparse_backward(const T* x, const Label* labels, const T* dloss, T* dx, long long rows,
-                                long long columns) {
-    for (long long row = blockIdx.x; row < rows; row += gridDim.x) {
-        const T* in = x + row * columns;
-        T m, s;
-        row_normaliser(in, columns, &m, &s);
+KERNEL sparse_backward(const Value* dloss, const Value* p, const Label* labels, Value* dx, long long* fault, Index rows,
+                       Index columns, Index lanes) {
+    EACH(i, rows * columns) {
+        Index row = i / columns, column = i - row * columns;
         Label label = labels[row];
-        bool valid = label >= 0 && label < columns;
-        T scale = valid ? dloss[row] : T(0) / T(0);
-        for (long long j = threadIdx.x; j < columns; j += BLOCK)
-            dx[row * columns + j] = scale * (exp(in[j] - m) / s - (j == label ? T(1) : T(0)));
+        dx[i] = !in_range(label, columns, fault) ? no_value()
+                                                 : Value(Sum(dloss[row]) * (Sum(p[i]) - Sum(column == label)));
     }
 }
-
-#define KERNEL extern "C" __global__ void __launch_bounds__(BLOCK)
-
-#define VALUES(T, suffix)                                                                                          \
-    KERNEL softmax_##suffix(const T* x, T* y, long long rows, long long columns) { softmax(x, y, rows, columns); } \
-    KERNEL log_softmax_##suffix(const T* x, T* y, long long rows, long long columns) {                             \
-        log_softmax(x, y, rows, columns);                                                                          \
-    }                                                                                                              \
-    KERNEL softmax_backward_##suffix(const T* y, const T* dy, T* dx, long long rows, long long columns) {          \
-        softmax_backward(y, dy, dx, rows, columns);                                                                \
-    }                                                                                                              \
-    KERNEL log_softmax_backward_##suffix(const T* y, const T* dy, T* dx, long long rows, long long columns) {      \
-        log_softmax_backward(y, dy, dx, rows, columns);                                                            \
-    }                                                                                                              \
-    KERNEL dense_forward_##suffix(const T* x, const T* t, T* loss, long long rows, long long columns) {            \
-        dense_forward(x, t, loss, rows, columns);                                                                  \
-    }                                                                                                              \
-    KERNEL dense_backward_##suffix(const T* x, const T* t, const T* dloss, T* dx, long long rows,                  \
-                                   long long columns) {                                                            \
-        dense_backward(x, t, dloss, dx, rows, columns);                                                            \
-    }
-
-#define LABELS(T, Label, suffix)                                                                                   \
-    KERNEL sparse_forward_##suffix(const T* x, const Label* labels, T* loss, long long rows, long long columns) {  \
-        sparse_forward(x, labels, loss, rows, columns);                                                            \
-    }                                                                                                              \
-    KERNEL sparse_backward_##suffix(const T* x, const Label* labels, const T* dloss, T* dx, long long rows,        \
-                                    long long columns) {                                                           \
-        sparse_backward(x, labels, dloss, dx, rows, columns);                                                      \
-    }
-
-VALUES(float, f32)
-VALUES(double, f64)
-LABELS(float, int, f32_i32)
-LABELS(float, long long, f32_i64)
-LABELS(double, int, f64_i32)
-LABELS(double, long long, f64_i64)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
+import struct
 import subprocess
 import sys
+import zlib
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,20 +61,154 @@ def test_digits_with_a_bar(tmp_path):
     assert "Epoch 2/2" in printed and "val_acc" in printed
 
 
-def test_mnist_mlp(tmp_path):
-    """On 2,000 images like MNIST's in form: bright squares in ten places."""
+def imitate_mnist(home: Path) -> None:
+    """Puts 2,000 images like MNIST's in form where the data set is looked for: bright squares in ten places."""
     random = np.random.RandomState(0)
     labels = random.randint(0, 10, 2000).astype("uint8")
     images = random.randint(0, 60, (2000, 28, 28)).astype("uint8")
     for image, label in zip(images, labels):
         image[4 + 10 * (label // 5):12 + 10 * (label // 5), 5 * (label % 5):5 * (label % 5) + 6] += 150
-    (tmp_path / "datasets").mkdir()
-    np.savez(tmp_path / "datasets" / "mnist.npz", x_train=images, y_train=labels, x_test=images[:500],
-             y_test=labels[:500])
+    (home / "datasets").mkdir()
+    np.savez(home / "datasets" / "mnist.npz", x_train=images, y_train=labels, x_test=images[:500], y_test=labels[:500])
+
+
+def test_mnist_mlp(tmp_path):
+    imitate_mnist(tmp_path)
     printed = run("mnist_mlp.py", "--epochs", "2", "--samples", "1500", "--verbose", "2", cwd=tmp_path,
                   KERAS_HOME=str(tmp_path))
     assert "1500 images to train on, 500 to test with" in printed and "Total params: 669,706" in printed
     assert number(r"Test accuracy: ([\d.]+)", printed) > 0.95
+
+
+def test_mnist_cnn(tmp_path):
+    imitate_mnist(tmp_path)
+    printed = run("mnist_cnn.py", "--epochs", "1", "--samples", "1000", "--batch-size", "32", "--verbose", "2",
+                  cwd=tmp_path, KERAS_HOME=str(tmp_path))
+    assert "1000 images to train on, 500 to test with, of shape (28, 28, 1)" in printed
+    assert "Total params: 1,199,882" in printed and "Epoch 1/1" in printed
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.95
+
+
+@pytest.mark.parametrize("data", ["mnist", "fashion"])
+def test_mnist_cnn_takes_the_shipped_digits_where_the_data_are_not_at_hand(data, tmp_path):
+    """The cache folder is a file, so nothing can be there and nothing be put there."""
+    home = tmp_path / "home"
+    home.write_text("")
+    printed = run("mnist_cnn.py", "--data", data, "--epochs", "15", "--verbose", "0", cwd=tmp_path,
+                  KERAS_HOME=str(home))
+    assert "The data are not at hand, so the 1,797 digits of 8x8 pixels that ship with the package are used." in printed
+    assert "1437 images to train on, 360 to test with, of shape (8, 8, 1)" in printed
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.9
+
+
+def example(name: str) -> Any:
+    """An example as a module."""
+    found = spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert found is not None and found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_traffic_signs(seed, tmp_path):
+    printed = run("traffic_signs.py", "--seed", seed, "--verbose", "2", cwd=tmp_path)
+    assert "2000 images of shape (32, 32, 3), 5 kinds of signs" in printed and "Epoch 3/3" in printed
+    assert number(r"Training accuracy: ([\d.]+)", printed) > 0.9
+    assert number(r"Validation accuracy: ([\d.]+)", printed) > 0.9
+
+
+def test_traffic_signs_of_a_file(tmp_path):
+    images, labels = example("traffic_signs").draw_signs(200, np.random.RandomState(0))
+    (tmp_path / "train.p").write_bytes(pickle.dumps({"features": images, "labels": labels}))
+    printed = run("traffic_signs.py", "--file", "train.p", "--epochs", "1", "--verbose", "2", cwd=tmp_path)
+    assert "200 images of shape (32, 32, 3), 5 kinds of signs" in printed and "Training accuracy" in printed
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_are_opened(protocol, tmp_path):
+    """As any protocol writes them, under the names of NumPy 1 and of NumPy 2."""
+    images = np.arange(24, dtype="uint8").reshape(2, 3, 4)
+    held = {"features": images, "labels": [np.float32(1.5), (1, "a", b"b", None)]}
+    content = pickle.dumps(held, protocol)
+    if protocol < 4:  # names are lines of text there, and may have another length
+        older = content.replace(b"numpy._core.", b"numpy.core.")
+        assert b"numpy.core." in older
+    for written in [content, older] if protocol < 4 else [content]:
+        (tmp_path / "train.p").write_bytes(written)
+        found = example("traffic_signs").load_arrays(tmp_path / "train.p")
+        assert np.array_equal(found["features"], images) and found["features"].dtype == "uint8"
+        assert found["labels"] == held["labels"]
+
+
+class Calls:
+    """What a pickle asks for that calls a function when it is opened."""
+
+    def __init__(self, function: Any, *arguments: Any):
+        self.called = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.called
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_malicious_pickle_is_refused_before_it_runs(protocol, tmp_path):
+    traffic_signs, trace = example("traffic_signs"), tmp_path / "trace"
+    for bad, name in ((Calls(os.mkdir, str(trace)), f"{os.mkdir.__module__}.mkdir"),
+                      (Calls(eval, f"__import__('os').mkdir({str(trace)!r})"), "eval"),
+                      (Calls(getattr, "a", "upper"), "getattr"), (Calls(np.load, str(trace)), "numpy.*load"),
+                      (Calls(Path, str(trace)), "pathlib.*Path")):
+        (tmp_path / "train.p").write_bytes(pickle.dumps({"features": np.zeros(3), "labels": [bad]}, protocol))
+        with pytest.raises(pickle.UnpicklingError, match=rf"the file asks for .*{name}, which is no part of an array"):
+            traffic_signs.load_arrays(tmp_path / "train.p")
+    assert not trace.exists()
+    (tmp_path / "train.p").write_bytes(pickle.dumps({"features": Calls(os.mkdir, str(trace))}, protocol))
+    pickle.loads((tmp_path / "train.p").read_bytes())  # what would have happened
+    assert trace.exists()
+
+
+def read_png(path: Path) -> np.ndarray:
+    """The pixels of a PNG file of bytes without filters, each chunk's checksum checked."""
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = [], 8
+    while at < len(content):
+        length, = struct.unpack(">I", content[at:at + 4])
+        kind, body = content[at + 4:at + 8], content[at + 8:at + 8 + length]
+        assert struct.unpack(">I", content[at + 8 + length:at + 12 + length]) == (zlib.crc32(kind + body),)
+        chunks.append((kind, body))
+        at += 12 + length
+    assert [kind for kind, _ in chunks] == [b"IHDR", b"IDAT", b"IEND"]
+    width, height, depth, colours, *rest = struct.unpack(">IIBBBBB", chunks[0][1])
+    assert depth == 8 and colours in (0, 2) and rest == [0, 0, 0]
+    rows = np.frombuffer(zlib.decompress(chunks[1][1]), "uint8").reshape(height, -1)
+    assert not rows[:, 0].any()
+    return rows[:, 1:] if colours == 0 else rows[:, 1:].reshape(height, width, 3)
+
+
+def test_feature_maps(tmp_path):
+    printed = run("feature_maps.py", "--folder", "pictures", "--images", "3", cwd=tmp_path)
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.9
+    sizes = {"input": (1, 8), "strokes": (8, 8), "corners": (16, 8), "pooled": (16, 4)}
+    for name, (maps, side) in sizes.items():
+        path = Path("pictures") / f"{name}.png"
+        assert f"{path}: 3 images, {maps} maps of {side}x{side}" in printed
+        pixels = read_png(tmp_path / path)
+        assert pixels.shape == (3 * (6 * side + 2), maps * (6 * side + 2))
+        assert pixels.min() == 0 and pixels.max() == 255
+    assert not np.array_equal(read_png(tmp_path / "pictures" / "strokes.png")[:50, :50],
+                              read_png(tmp_path / "pictures" / "strokes.png")[:50, 50:100])
+
+
+def test_png_files_hold_what_was_given(tmp_path):
+    feature_maps = example("feature_maps")
+    for shape in ((1, 1), (5, 3), (4, 6, 3)):
+        pixels = np.random.RandomState(0).randint(0, 256, shape)
+        feature_maps.write_png(tmp_path / "a.png", pixels)
+        assert np.array_equal(read_png(tmp_path / "a.png"), pixels)
+    maps = np.zeros((1, 2, 2, 2))
+    maps[0, 0, 1, 0], maps[..., 1] = 4, 7  # one map with a bright corner, one that is the same everywhere
+    assert feature_maps.grid(maps, scale=1, gap=1).tolist() == [[96] * 6, [96, 0, 255, 96, 0, 0], [96, 0, 0, 96, 0, 0]]
 
 
 @pytest.mark.slow

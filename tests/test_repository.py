@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
 
 def read(name: str) -> str:
@@ -24,7 +24,7 @@ def test_the_command_surface():
 
 @pytest.mark.parametrize("file", ["README.md", ".ci/run", "Makefile"])
 def test_commands_that_are_named_exist(file):
-    named = set(re.findall(r"(?:^|`|#   )make ([a-z]+)", read(file), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`|#   )make ([a-z-]+)", read(file), re.MULTILINE))
     assert named and named <= TARGETS
 
 

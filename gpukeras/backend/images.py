@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import Tensor
+from ..graph import Tensor, canonical_axes, constant
 from ..ops import broadcasting as b
-from ..ops import convert, linalg
+from ..ops import convert, linalg, normalization
 from ..ops import convolution as c
 from ..ops import depthwise as d
 from ..ops import elementwise as e
@@ -257,15 +257,20 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: Tensor | Non
 
 def normalize_batch_in_training(x: Tensor, gamma: Tensor | None, beta: Tensor | None, reduction_axes: Sequence[int],
                                 epsilon: float = 1e-3) -> tuple[Tensor, Tensor, Tensor]:
-    """x normalised with its own mean and (biased) variance over some axes; returns both as well."""
-    axes = tuple(int(a) % x.ndim for a in reduction_axes)
-    mean = r.mean(x, axes, keepdims=True)
-    var = r.mean(e.square(x - mean), axes, keepdims=True)
+    """x normalised with its own mean and (biased) variance over some axes; returns both as well. None for gamma is 1,
+    for beta 0."""
+    axes = canonical_axes(list(reduction_axes), x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     wide = [x.shape[a] if a in kept else 1 for a in range(x.ndim)]
+    x, *given = convert.unify(convert.as_float(x), *(t for t in (gamma, beta) if t is not None))
+    scale = constant(1, x.dtype) if gamma is None else given.pop(0)
+    shift = constant(0, x.dtype) if beta is None else given.pop(0)
+    if len(kept) == 1 and all(t.ndim < 2 or list(t.shape) == wide for t in (scale, shift)):
+        scale, shift = (s.reshape(t, [-1]) if t.ndim > 1 else t for t in (scale, shift))
+        return normalization.batch_normalize(x, scale, shift, kept[0], epsilon)
 
-    def spread(t: Tensor | None) -> Tensor | None:
-        return t if t is None or t.ndim == x.ndim else s.reshape(t, wide)
-    normed = batch_normalization(x, mean, var, spread(beta), spread(gamma), epsilon)
+    def spread(t: Tensor) -> Tensor:
+        return t if t.ndim in (0, x.ndim) else s.reshape(t, wide)
+    mean, var = r.mean(x, axes, keepdims=True), r.var(x, axes, keepdims=True)
     flat = [s.reshape(t, [x.shape[a] for a in kept]) if kept else s.reshape(t, ()) for t in (mean, var)]
-    return normed, flat[0], flat[1]
+    return batch_normalization(x, mean, var, spread(shift), spread(scale), epsilon), flat[0], flat[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..graph import Tensor
 from ..ops import control, convert, indexing, random
+from ..ops import crossentropy as ce
 from ..ops import elementwise as e
 from ..ops import shape as s
 from ..ops import softmax as sm
@@ -97,7 +98,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     If `output` comes straight from a softmax, the program works on its logits and nothing is clipped.
     """
     output = convert.as_float(output)
-    return sm.crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
+    return ce.crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
 
 
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
@@ -110,14 +111,14 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     elif labels.ndim != output.ndim - 1:
         labels = s.reshape(labels, [-1])
         output = s.reshape(output, [-1, output.shape[-1]])
-    return sm.sparse_crossentropy(labels, output, epsilon(), from_logits)
+    return ce.sparse_crossentropy(labels, output, epsilon(), from_logits)
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
     """-target log output - (1 - target) log(1 - output), elementwise. `output` are probabilities, kept within epsilon
     of 0 and 1, or logits. If it comes straight from a sigmoid, the program works on its logits."""
     output = convert.as_float(output)
-    return sm.binary_crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
+    return ce.binary_crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
 
 
 def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None) -> Tensor:

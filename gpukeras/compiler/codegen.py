@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from .fuse import Fused
 
 
-def fused_body(fused: Fused) -> str:
-    """The statements of the kernel: inputs x0, x1, ..., outputs y0, y1, ....
+def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
+    """The statements of the kernel: inputs x0, x1, ..., outputs y0, y1, .... Inputs of dtype float16 are made floats,
+    because C++ can't choose a type for `x0 > 0 ? x0 : 0` otherwise.
 
     >>> from gpukeras.compiler.fuse import Fused, Member
     >>> from gpukeras.ops.elementwise import Elementwise
@@ -24,8 +25,10 @@ def fused_body(fused: Fused) -> str:
     const float t1 = t0 + x0;
     y0 = t1;
     """
-    names = [f"x{i}" for i in range(fused.inputs)] + [f"t{i}" for i in range(len(fused.members))]
-    states = {op: f"s{k}[0]" for k, op in enumerate(dict.fromkeys(fused.generators()))}
+    halves = {i for i, dtype in enumerate(in_types) if dtype == "float16"}
+    names = [f"(float)x{i}" if i in halves else f"x{i}" for i in range(fused.inputs)]
+    names += [f"t{i}" for i in range(len(fused.members))]
+    states = {op: f"s{k}" for k, op in enumerate(dict.fromkeys(fused.generators()))}
     lines = []
     for i, m in enumerate(fused.members):
         arguments = [names[a] for a in m.args]
@@ -42,4 +45,5 @@ def fused_kernel(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
     states = [f"raw int64 s{k}" for k, _ in enumerate(dict.fromkeys(fused.generators()))]
     out_params = ", ".join(f"{a.dtype.name} y{i}" for i, a in enumerate(outs))
     preamble = device.kernel_source("philox.cuh") if states else ""
-    return device.elementwise_kernel(", ".join(in_params + states), out_params, fused_body(fused), fused.name, preamble)
+    body = fused_body(fused, [a.dtype.name for a in ins])
+    return device.elementwise_kernel(", ".join(in_params + states), out_params, body, fused.name, preamble)

@@ -152,7 +152,7 @@ def _read(source: Any, rows: Rows, target: np.ndarray) -> None:
 
 def _device_loader(source: Any, buffer: Any, order: Order) -> Loader:
     width = buffer[0].size
-    defines = {"SOURCE": device.C_NAMES[source.dtype.name]}
+    defines: dict[str, Any] = {"SOURCE": device.C_NAMES[source.dtype.name]}
 
     def load(rows: Rows) -> None:
         if not isinstance(rows, slice):
@@ -162,8 +162,8 @@ def _device_loader(source: Any, buffer: Any, order: Order) -> Loader:
         else:
             device.xp.copyto(buffer, source[rows], "unsafe")
             return
-        gather, _ = device.launch("rows", "gather_rows", buffer.dtype, device.blocks(buffer.size), buffer, source, there,
-                                  start, len(buffer), width, **defines)
+        gather, _ = device.launch("rows", "gather_rows", buffer.dtype, device.blocks(buffer.size), buffer, source,
+                                  there, start, len(buffer), width, **defines)
         gather()
     return load
 

@@ -48,7 +48,7 @@ class Fused(Op):
         return [m.op for m in self.members if m.op.generates]
 
     def _states(self) -> list[Any]:
-        return [op.steps for op in dict.fromkeys(self.generators())]  # type: ignore[attr-defined]
+        return [op.state for op in dict.fromkeys(self.generators())]  # type: ignore[attr-defined]
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The outputs' common shape."""

@@ -67,32 +67,32 @@ class Program:
             self._run_plainly()
 
     def _run_plainly(self) -> None:
-        calls = iter(self.calls)
         try:
-            with self._hold:
-                for function, args in calls:
-                    function(*args)
+            self._make_calls()
         except IndexError as e:  # labels or indices out of range: say of which layer
-            step = self._step(len(self.calls) - length_hint(calls) - 1)
-            raise IndexError(_in_layer(step, e)) from None
+            raise IndexError(_in_layer(self._failed(), e)) from None
 
-    def _record(self) -> None:
-        at = 0
-
-        def call_all() -> None:
-            nonlocal at
-            for at, (function, args) in enumerate(self.calls):
+    def _make_calls(self) -> None:
+        self._pending = iter(self.calls)
+        with self._hold:
+            for function, args in self._pending:
                 function(*args)
 
+    def _failed(self) -> Step:
+        """The step whose call has just raised."""
+        return self._step(len(self.calls) - length_hint(self._pending) - 1)
+
+    def _record(self) -> None:
         self._runs += 1
         try:
-            self._recording = device.Recording(call_all)
+            self._recording = device.Recording(self._make_calls)
         except Exception as error:  # whatever refuses to be recorded, by CuPy, CUDA or a user's function
-            step = self._step(at)
+            step = self._failed()
             if step.op.name not in _noted:
                 _noted.add(step.op.name)
-                warnings.warn(f"{describe(step)} can't be part of a CUDA graph ({str(error) or type(error).__name__}); "
-                              "programs with it launch kernel by kernel, which is slower.", RuntimeWarning, stacklevel=2)
+                why = str(error) or type(error).__name__
+                warnings.warn(f"{describe(step)} can't be part of a CUDA graph ({why}); programs with it launch kernel "
+                              "by kernel, which is slower.", RuntimeWarning, stacklevel=2)
             self._run_plainly()
         else:
             self._recording()
@@ -111,8 +111,10 @@ class Program:
 
     def _ops(self) -> list[Op]:
         """The ops of the program, each once, also those inside of fused steps."""
-        ops = (step.op for step in self.plan.steps)
-        return list(dict.fromkeys(o for op in ops for o in ([m.op for m in op.members] if isinstance(op, Fused) else [op])))
+        found: list[Op] = []
+        for step in self.plan.steps:
+            found += [m.op for m in step.op.members] if isinstance(step.op, Fused) else [step.op]
+        return list(dict.fromkeys(found))
 
     def describe(self) -> str:
         """The steps, one a line, for people."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Op, is_float
-from ..ops import softmax as sm
+from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
@@ -19,6 +19,7 @@ from ..ops.joining import Concatenate
 from ..ops.reduce import Reduce
 from ..ops.shape import DropAxes, InsertAxes, Reshape, Transpose
 from ..ops.slicing import Slice
+from ..ops.softmax import Softmax, SoftmaxGradient
 from .ir import Value
 
 Make = Callable[..., Value]
@@ -160,46 +161,43 @@ def _made_by(v: Value, kind: Any) -> bool:
 _SIGMOID = Elementwise("sigmoid")
 
 
-def _crossentropy(make: Make, op: sm.Crossentropy, ins: Sequence[Value]) -> Value | None:
+def _crossentropy(make: Make, op: ce.Crossentropy, ins: Sequence[Value]) -> Value | None:
     p, target = ins
-    if _made_by(p, sm.Softmax()) and p.shape == target.shape:
-        return make(sm.SoftmaxCrossentropy(), p.step.ins[0], target)  # type: ignore[union-attr]
+    if _made_by(p, Softmax()) and p.shape == target.shape:
+        return make(ce.SoftmaxCrossentropy(), p.step.ins[0], target)  # type: ignore[union-attr]
     return None
 
 
-def _sparse_crossentropy(make: Make, op: sm.SparseCrossentropy, ins: Sequence[Value]) -> Value | None:
+def _sparse_crossentropy(make: Make, op: ce.SparseCrossentropy, ins: Sequence[Value]) -> Value | None:
     p, labels = ins
-    if _made_by(p, sm.Softmax()):
-        return make(sm.SparseSoftmaxCrossentropy(), p.step.ins[0], labels)  # type: ignore[union-attr]
+    if _made_by(p, Softmax()):
+        return make(ce.SparseSoftmaxCrossentropy(), p.step.ins[0], labels)  # type: ignore[union-attr]
     return None
 
 
-def _binary_crossentropy(make: Make, op: sm.BinaryCrossentropy, ins: Sequence[Value]) -> Value | None:
-    """max(z, 0) - z t + log(1 + exp(-|z|)) for p = sigmoid(z)."""
+def _binary_crossentropy(make: Make, op: ce.BinaryCrossentropy, ins: Sequence[Value]) -> Value | None:
+    """That of the logits, for p = sigmoid(logits)."""
     p, target = ins
     if not _made_by(p, _SIGMOID):
         return None
-    z = p.step.ins[0]  # type: ignore[union-attr]
-    linear = make(Elementwise("subtract"), make(Elementwise("relu"), z), make(Elementwise("multiply"), z, target))
-    small = make(Elementwise("exp"), make(Elementwise("negative"), make(Elementwise("absolute"), z)))
-    return make(Elementwise("add"), linear, make(Elementwise("log1p"), small))
+    return make(Elementwise("sigmoid_crossentropy"), p.step.ins[0], target)  # type: ignore[union-attr]
 
 
-def _softmax_gradient(make: Make, op: sm.SoftmaxGradient, ins: Sequence[Value]) -> Value | None:
+def _softmax_gradient(make: Make, op: SoftmaxGradient, ins: Sequence[Value]) -> Value | None:
     g, p = ins
-    if not _made_by(p, sm.Softmax()) or g.step is None or g.step.ins[1:2] != (p,):
+    if not _made_by(p, Softmax()) or g.step is None or g.step.ins[1:2] != (p,):
         return None
     outer, target = g.step.ins[0], g.step.ins[-1]
-    if isinstance(g.step.op, sm.CrossentropyGradient) and target.shape == p.shape:
-        return make(sm.SoftmaxCrossentropyGradient(), outer, p, target)
-    if isinstance(g.step.op, sm.SparseCrossentropyGradient):
-        return make(sm.SparseSoftmaxCrossentropyGradient(), outer, p, target)
+    if isinstance(g.step.op, ce.CrossentropyGradient) and target.shape == p.shape:
+        return make(ce.SoftmaxCrossentropyGradient(), outer, p, target)
+    if isinstance(g.step.op, ce.SparseCrossentropyGradient):
+        return make(ce.SparseSoftmaxCrossentropyGradient(), outer, p, target)
     return None
 
 
 def _sigmoid_gradient(make: Make, ins: Sequence[Value]) -> Value | None:
     g, p = ins
-    if g.step is None or not isinstance(g.step.op, sm.BinaryCrossentropyGradient) or g.step.ins[1] is not p \
+    if g.step is None or not isinstance(g.step.op, ce.BinaryCrossentropyGradient) or g.step.ins[1] is not p \
             or not _made_by(p, _SIGMOID):
         return None
     outer, _, target = g.step.ins
@@ -209,6 +207,6 @@ def _sigmoid_gradient(make: Make, ins: Sequence[Value]) -> Value | None:
 RULES: dict[type, Any] = {
     Elementwise: _elementwise, Cast: _cast, Reshape: _reshape, Transpose: _transpose, BroadcastTo: _broadcast_to,
     Reduce: _reduce, Slice: _slice, Identity: _first, StopGradient: _first,
-    sm.Crossentropy: _crossentropy, sm.SparseCrossentropy: _sparse_crossentropy,
-    sm.BinaryCrossentropy: _binary_crossentropy, sm.SoftmaxGradient: _softmax_gradient,
+    ce.Crossentropy: _crossentropy, ce.SparseCrossentropy: _sparse_crossentropy,
+    ce.BinaryCrossentropy: _binary_crossentropy, SoftmaxGradient: _softmax_gradient,
 }

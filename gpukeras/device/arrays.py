@@ -44,20 +44,8 @@ def address(a: Any) -> int:
 
 
 def scatter_add(table: Any, indices: Any, rows: Any) -> None:
-    """table[indices] += rows, in the rows' order: equal inputs give equal bits on either backend."""
-    if NAME == "numpy":
-        np.add.at(table, indices, rows)
-        return
-    flat = indices.reshape(-1)
-    rows = rows.reshape((flat.size, *table.shape[1:]))
-    order = xp.argsort(flat, kind="stable")
-    flat, rows = flat[order], rows[order]
-    first = xp.flatnonzero(xp.concatenate([xp.ones(1, bool), flat[1:] != flat[:-1]]))
-    sums = xp.cumsum(rows, axis=0)
-    last = xp.concatenate([first[1:] - 1, xp.array([flat.size - 1])])
-    total = sums[last]
-    total[1:] -= sums[last[:-1]]
-    table[flat[first]] += total
+    """table[indices] += rows, in the rows' order. NumPy only: on a GPU kernels/embedding.cu does it."""
+    np.add.at(table, indices, rows)
 
 
 def random_generator(seed: int) -> Any:

@@ -40,16 +40,20 @@ def products(a: Any, b: Any, out: Any) -> list[Call]:
     of an operand have no common stride."""
     if NAME == "numpy" and out.ndim == 2:
         parts = threads.deal(len(out), PRODUCT * out.size * a.shape[1], least=16)
-        return threads.together([[(np.dot, (a[p], b, out[p]))] for p in parts])
+        if len(parts) == 1:
+            return [(np.dot, (a, b, out))]
+        # np.dot would copy a part of a transposed matrix first
+        return threads.together([[openblas.accumulate(a[p], b, out[p], 0.0) or (np.dot, (a[p], b, out[p]))]
+                                 for p in parts])
     if NAME == "numpy" or out.dtype.name not in _DATA:
         return [(xp.dot if out.ndim == 2 else xp.matmul, (a, b, out))]
     if out.ndim == 2:
         return [_product(a, b, out, 0.0)]
     lead = out.shape[:-2]
     a, b = (xp.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (a, b))
-    flat = [_merge_leading(x) for x in (a, b, out)]
-    if all(x is not None for x in flat):
-        return [_product(*flat, 0.0)]
+    flat_a, flat_b, flat_out = (_merge_leading(x) for x in (a, b, out))
+    if flat_a is not None and flat_b is not None and flat_out is not None:
+        return [_product(flat_a, flat_b, flat_out, 0.0)]
     return [call for i in range(lead[0]) for call in products(a[i], b[i], out[i])]
 
 
@@ -170,3 +174,9 @@ class _Handles(threading.local):
 
 
 _handles = _Handles()
+
+
+def prepare() -> None:
+    """Makes this thread's handle, if products are computed at all: it can't be made during a recording."""
+    if _library.cache_info().currsize:
+        _handles.ready()

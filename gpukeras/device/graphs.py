@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpukeras.device.blas import prepare
 from gpukeras.device.choice import xp
 
 
@@ -20,6 +21,7 @@ class Recording:
 
         What can't be recorded (a call that waits for the device, or looks at a value) raises what CuPy raises.
         """
+        prepare()
         self._pool = xp.cuda.MemoryPool()
         stream = xp.cuda.Stream(non_blocking=True)
         with xp.cuda.using_allocator(self._pool.malloc), stream:

@@ -42,7 +42,8 @@ def kernel_families() -> list[str]:
 
 @cache
 def kernel_source(family: str) -> str:
-    """Text of `kernels/<family>.cu` (or of a header, named in full) with its `#include "..."` files put in their place, each once.
+    """Text of `kernels/<family>.cu`, or of a header that is named in full, with its `#include "..."` files put in
+    their place, each once.
 
     The compiler then needs no folder to look in, which is what makes a zip file work. ValueError for an
     unknown family.

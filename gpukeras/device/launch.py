@@ -70,13 +70,18 @@ def launch(family: str, name: str, dtype: Any, grid: Grid, *arguments: Any, bloc
     """
     grid, block = ((n,) if isinstance(n, int) else tuple(n) for n in (grid, block))
     threads = int(np.prod(block))
-    wide = any(getattr(a, "size", 0) >= WIDE for a in arguments)
+    wide = any(_span(a) >= WIDE for a in arguments if hasattr(a, "strides"))
     flags = [f"VALUE={C_NAMES[np.dtype(dtype).name]}", f"BLOCK={threads}", *(["INDEX=long long"] if wide else [])]
     flags += [f"{key}={value}" for key, value in sorted(defines.items())]
     whole = np.int64 if wide else np.int32
     real = np.float64 if np.dtype(dtype) == np.float64 else np.float32
     converted = tuple(whole(a) if isinstance(a, int) else real(a) if isinstance(a, float) else a for a in arguments)
     return Launch(family, name, tuple(flags), grid, block, converted, shared), ()
+
+
+def _span(array: Any) -> int:
+    """Elements from the first to the last of an array, which may be a view with gaps."""
+    return 1 + sum((n - 1) * abs(step) for n, step in zip(array.shape, array.strides)) // array.itemsize
 
 
 def blocks(count: int, block: int = BLOCK) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gpukeras.device import openblas, threads
 from gpukeras.device.choice import NAME, REASON, xp
 from gpukeras.device.kernels import kernel_folder
 
@@ -52,7 +53,7 @@ def report() -> Config:
         blas=blas,
         blas_kernel=blas_kernel,
         blas_threads=blas_threads,
-        threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        threads=threads.count(),
         kernels=str(kernel_folder()),
     )
 
@@ -103,12 +104,11 @@ def _host_memory() -> tuple[int | None, int | None]:
 
 def _blas() -> tuple[str | None, str | None, int | None]:
     """(library and version, processor family its kernels were written for, threads) of NumPy's BLAS."""
-    library = _openblas()
-    if library is None:
+    if openblas.library() is None:
         return _built_with(), None, None
-    core = _function(library, "get_corename", ctypes.c_char_p)
-    threads = _function(library, "get_num_threads", ctypes.c_int)
-    return _built_with(), core().decode() if core else None, threads() if threads else None
+    core = openblas.function("get_corename", ctypes.c_char_p)
+    taken = openblas.function("get_num_threads", ctypes.c_int)
+    return _built_with(), core().decode() if core else None, taken() if taken else None
 
 
 def _built_with() -> str | None:
@@ -118,30 +118,3 @@ def _built_with() -> str | None:
     except (TypeError, KeyError):  # NumPy before 1.25 only prints
         return None
     return f"{blas['name']} {blas.get('version', '')}".strip()
-
-
-def _openblas() -> ctypes.CDLL | None:
-    """NumPy's OpenBLAS, which is already loaded; a wheel keeps it in a folder beside the package."""
-    package = Path(np.__file__).parent
-    beside = (package.parent / "numpy.libs", package / ".dylibs")
-    candidates = [path for folder in beside for path in folder.glob("*openblas*")]
-    if not candidates and Path("/proc/self/maps").exists():
-        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-        candidates = sorted(Path(name) for name in loaded if "openblas" in name or "/libblas" in name)
-    for path in candidates:
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError:
-            continue  # a library of another kind with a similar name
-    return None
-
-
-def _function(library: ctypes.CDLL, name: str, result: Any) -> Any:
-    """OpenBLAS's `openblas_<name>` under whichever prefix and suffix this build gave it."""
-    for prefix in ("scipy_openblas_", "openblas_"):
-        for suffix in ("64_", "", "_64"):
-            function = getattr(library, prefix + name + suffix, None)
-            if function is not None:
-                function.restype, function.argtypes = result, []
-                return function
-    return None

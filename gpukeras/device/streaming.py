@@ -30,7 +30,8 @@ class Streamer:
         self._lanes = [_Lane(buffer, dtype) for _ in range(2)]
 
     def load(self, fill: Callable[[np.ndarray], Any]) -> None:
-        """`fill` writes a batch into the host array that it is given; work launched afterwards sees it in the buffer."""
+        """`fill` writes a batch into the host array that it is given; work launched afterwards sees it in the buffer.
+        """
         self._lanes.reverse()
         lane = self._lanes[0]
         lane.arrived.synchronize()  # the copy of two batches ago has left the pinned memory

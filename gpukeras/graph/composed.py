@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .gradients import gradients
 from .op import Op
@@ -28,10 +29,17 @@ class ComposedOp(Op):
         return differentiate(self.compose, node, grads[0])
 
 
-def differentiate(compose: Callable[..., Tensor], node: Apply, grad: Tensor) -> list[Tensor | None]:
-    """The partial derivatives of sum(compose(*inputs) * grad) with respect to each input of `node`."""
+def differentiate(compose: Callable[..., Any], node: Apply, *grads: Tensor) -> list[Tensor | None]:
+    """The partial derivatives of sum(compose(*inputs) * grad) with respect to each input of `node`. A composition of
+    several outputs takes a grad for each; the derivatives are those of all together."""
     inputs = list(node.inputs)
     for i, x in enumerate(node.inputs):
         if x in inputs[:i]:  # one tensor in two places has a derivative for each
             inputs[i] = OPERATORS["identity"](x)
-    return gradients(compose(*inputs), inputs, seed=grad)
+    made = compose(*inputs)
+    found: list[Tensor | None] = [None] * len(inputs)
+    for output, grad in zip(made if isinstance(made, tuple) else (made,), grads, strict=True):
+        for i, d in enumerate(gradients(output, inputs, seed=grad)):
+            have = found[i]
+            found[i] = d if have is None else have if d is None else OPERATORS["add"](have, d)
+    return found

@@ -4,11 +4,13 @@ from ..graph import OPERATORS
 from . import (
     control,
     convolution,
+    crossentropy,
     depthwise,
     elementwise,
     indexing,
     joining,
     linalg,
+    normalization,
     patches,
     philox,
     pooling,
@@ -23,6 +25,6 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
     "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not")})
 
 __all__ = [
-    "broadcasting", "control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches",
-    "philox", "pooling", "random", "reduce", "shape", "slicing", "softmax",
+    "broadcasting", "control", "convolution", "crossentropy", "depthwise", "elementwise", "indexing", "joining",
+    "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "shape", "slicing", "softmax",
 ]

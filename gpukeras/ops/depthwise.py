@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from ..device import REDUCTIONS, xp
+from ..device import FLOATS, REDUCTIONS, blocks, launch, xp
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
-from .windows import Tap, Window
+from .reduce import add_parts, sum_dtype
+from .windows import Tap, Window, element_strides
+
+_MOST_THREADS, _MOST_CHUNKS = 2**17, 1024  # for the kernel's gradient: enough to fill any GPU
 
 
 def _split(y: Any, multiplier: int) -> Any:
@@ -21,6 +25,24 @@ def _at(x: Any, tap: Tap) -> Any:
     return x[(slice(None), *tap.inputs)]
 
 
+def _launch(window: Window, kernel: str, grid: Any, image: Any, multiplier: int, *arrays: Any,
+            numbers: Sequence[int] = (), geometry: Sequence[int] = ()) -> Call:
+    """The kernel on windows over `image`. The commonest windows are compiled for their size."""
+    (stride, *more), unrolled = window.strides, {}
+    if window.size == (3, 3) and window.dilation == (1, 1) and more == [stride] and stride <= 2:
+        unrolled = {"SIZE": 3, "STRIDE": stride}
+    return launch("depthwise", kernel, image.dtype, grid, *arrays, image.shape[0], image.shape[-1], multiplier,
+                  *numbers, *(geometry or window.geometry(image.shape[1:-1])), **unrolled)
+
+
+def _slide(window: Window, image: Any, multiplier: int, x: Any, kernel: Any, y: Any, backwards: bool = False,
+           geometry: Sequence[int] = ()) -> Call:
+    """The forward kernel: y from x, with strides of its own; a thread makes four outputs of a line."""
+    threads = y.size // y.shape[-2] * -(-y.shape[-2] // 4)
+    return _launch(window, "depthwise_forward", blocks(threads), image, multiplier, x, kernel, y,
+                   numbers=(int(backwards), *element_strides(x)), geometry=geometry)
+
+
 @dataclass(frozen=True)
 class Depthwise(Op):
     """(x, kernel) -> y: x (samples, *space, channels), kernel (*size, channels, multiplier), y (samples, *positions,
@@ -28,6 +50,8 @@ class Depthwise(Op):
 
     window: Window
     name = "depthwise_convolution"
+    kernel_types = FLOATS
+    packed = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of y."""
@@ -54,6 +78,11 @@ class Depthwise(Op):
             calls += [(xp.multiply, (_at(x, tap)[..., None], kernel[tap.place], part)), (xp.add, (seen, part, seen))]
         return calls
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel."""
+        (x, kernel), y = ins, outs[0]
+        return [_slide(self.window, x, kernel.shape[-1], x, kernel, y)] if y.size else []
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By the other two ops."""
         x, kernel = node.inputs
@@ -73,6 +102,7 @@ class DepthwiseInputGradient(Op):
     name = "depthwise_input_gradient"
     shape_only = (2,)
     contiguous = (0,)
+    kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -96,6 +126,22 @@ class DepthwiseInputGradient(Op):
                       (xp.add, (cells, scratch[1][place], cells))]
         return calls
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel: the forward one, backwards, where that will do; else a thread gathers for each cell."""
+        g, kernel, dx = ins[0], ins[1], outs[0]
+        if not dx.size:
+            return []
+        if set(self.window.strides) == {1} and kernel.shape[-1] == 1:
+            return [_slide(self.window, dx, 1, g, kernel, dx, True, self._mirrored(dx.shape[1:-1]))]
+        return [_launch(self.window, "depthwise_input_gradient", blocks(dx.size), dx, kernel.shape[-1], g, kernel, dx)]
+
+    def _mirrored(self, space: Sequence[int]) -> tuple[int, ...]:
+        """The geometry of windows over g that are moved by 1 and together make dx."""
+        straight = self.window.geometry(space)
+        cells, positions, size, strides, dilation, before = (straight[i:i + 3] for i in range(0, 18, 3))
+        return (*positions, *cells, *size, *strides, *dilation,
+                *((n - 1) * d - b for n, d, b in zip(size, dilation, before)))
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in g and in the kernel."""
         g, kernel, _ = node.inputs
@@ -115,6 +161,8 @@ class DepthwiseKernelGradient(Op):
     name = "depthwise_kernel_gradient"
     shape_only = (2,)
     contiguous = (1,)
+    kernel_types = FLOATS
+    packed = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of the kernel."""
@@ -136,6 +184,20 @@ class DepthwiseKernelGradient(Op):
                       (REDUCTIONS["sum"], (product[place], axes, None, dk[tap.place]))]
         return calls
 
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """A kernel for each chunk of positions."""
+        return [Spec((_chunks(ins[1].shape, outs[0].size)[0], outs[0].size), sum_dtype(outs[0].dtype))]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel for sums over chunks of rows of positions, one that adds them up."""
+        (x, g, _), dk, part = ins, outs[0], room[0]
+        if not dk.size:
+            return []
+        chunks, rows = _chunks(g.shape, dk.size)
+        sums = _launch(self.window, "depthwise_kernel_gradient", (blocks(dk.size), chunks), x, dk.shape[-1], x, g, part,
+                       numbers=(rows, *element_strides(x)))
+        return [sums, add_parts(part, dk)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in x and in g."""
         x, g, _ = node.inputs
@@ -145,6 +207,14 @@ class DepthwiseKernelGradient(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Reducing: a sum over the samples."""
         return REDUCE if carries[0] and carries[1] else MIX
+
+
+def _chunks(positions: Sequence[Any], outputs: int) -> tuple[int, int]:
+    """How many chunks the rows of (samples, *positions, filters) are dealt to, and how many rows go to each."""
+    rows = prod(positions[:-2])
+    wanted = max(1, min(rows, _MOST_CHUNKS, _MOST_THREADS // max(outputs, 1)))
+    size = max(-(-rows // wanted), 1)
+    return max(-(-rows // size), 1), size
 
 
 def depthwise(x: Tensor, kernel: Tensor, strides: tuple[int, ...], padding: str, dilation: tuple[int, ...]) -> Tensor:

@@ -99,7 +99,7 @@ class Cast(Op):
         return ROW
 
 
-C_TYPES = {"float16": "half", "float32": "float", "float64": "double", "int8": "signed char", "int16": "short",
+C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "int8": "signed char", "int16": "short",
            "int32": "int", "int64": "long long", "uint8": "unsigned char", "uint16": "unsigned short",
            "uint32": "unsigned int", "uint64": "unsigned long long", "bool": "bool"}
 
@@ -205,6 +205,13 @@ def _softsign(ins: Sequence[Any], out: Any) -> list[Call]:
     return [(xp.absolute, (ins[0], out)), (xp.add, (out, 1, out)), (xp.divide, (ins[0], out, out))]
 
 
+def _sigmoid_crossentropy(z: Any, target: Any, out: Any) -> None:
+    xp.absolute(z, out)
+    for function in (xp.negative, xp.exp, xp.log1p):
+        function(out, out)
+    xp.add(out, xp.maximum(z, 0) - z * target, out)
+
+
 def _sigmoid_gradient_calls(ins: Sequence[Any], out: Any) -> list[Call]:
     g, y = ins
     return [(xp.subtract, (1, y, out)), (xp.multiply, (out, y, out)), (xp.multiply, (out, g, out))]
@@ -259,6 +266,9 @@ row("sigmoid_gradient", _sigmoid_gradient_calls, "{0} * {1} * (1 - {1})",
     lambda g, y, dy, s: (op("sigmoid_gradient", g, s), g * dy * (1 - s * 2)), in_place=())
 row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], 0, out))], "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
     lambda g, y, x: [g * sigmoid(x)])
+row("sigmoid_crossentropy", lambda ins, out: [(_sigmoid_crossentropy, (*ins, out))],
+    "({0} > 0 || {0} != {0} ? {0} : 0) - {0} * {1} + log1p(exp(-abs({0})))",
+    lambda g, y, z, target: (g * (sigmoid(z) - target), -(g * z)), in_place=())
 row("softsign", _softsign, "{0} / (1 + abs({0}))", lambda g, y, x: [g / square(abs(x) + 1)], in_place=())
 row("relu", lambda ins, out: [(partial(xp.maximum, out=out), (ins[0], 0))], "({0} > 0 || {0} != {0} ? {0} : 0)",
     lambda g, y, x: [mask(g, greater(y, 0))])

@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..device import scatter_add, take, xp
-from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
+from ..device import C_NAMES, FLOATS, Complaint, address, blocks, launch, scatter_add, take, xp
+from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
 from .convert import as_tensor, cast
 from .elementwise import greater, less
 from .reduce import reduce
 from .shape import expand_dims
+
+SLICE = 16384  # elements that are scattered by one call: their places fill 128 KiB
+TILE_ITEMS = 8  # neighbours that a thread sorts, on a GPU
+ONE_TILE = 16384  # pairs up to which a single block sorts them
+LONG = 64  # rows with more places are summed by a block each: see kernels/embedding.cu
 
 _UNSIGNED = {np.dtype("int32"): np.dtype("uint32"), np.dtype("int64"): np.dtype("uint64")}
 
@@ -22,8 +27,12 @@ def check_range(indices: Any, length: int, what: str) -> None:
     """Raises IndexError for indices (int32 or int64) outside of [0, length)."""
     # Read as unsigned, a negative index is a huge one: one search finds both ends.
     if indices.size and int(indices.view(_UNSIGNED[indices.dtype]).max()) >= length:
-        raise IndexError(f"{what}: indices must lie in [0, {length}), got values from {int(indices.min())} "
-                         f"to {int(indices.max())}")
+        raise IndexError(f"{out_of_range(what, length)}, got values from {int(indices.min())} to {int(indices.max())}")
+
+
+def out_of_range(what: str, length: int) -> str:
+    """What to say of indices that are not in [0, length)."""
+    return f"{what}: indices must lie in [0, {length})"
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Gather(Op):
     """Rows of a table: (table, indices) -> indices' shape + row shape."""
 
     name = "gather"
+    kernel_types = tuple(C_NAMES)
 
     def infer(self, *ins: Spec) -> Spec:
         """The indices' shape, then the row's."""
@@ -41,6 +51,20 @@ class Gather(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A range check, then one take."""
         return [(check_range, (ins[1], ins[0].shape[0], self.name)), (take, (ins[0], ins[1], 0, outs[0]))]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, up to 16 bytes at a time; NaN for an index out of range."""
+        (table, indices), out = ins, outs[0]
+        if not out.size:
+            return []
+        width = out.size // indices.size
+        pack = 16 // table.itemsize
+        while width % pack or any(address(a) % (pack * table.itemsize) for a in (table, out)):
+            pack //= 2
+        count = out.size // pack
+        return [launch("embedding", "gather", table.dtype, blocks(count), table, indices, out,
+                       Complaint(out_of_range(self.name, table.shape[0])), count, width // pack, table.shape[0],
+                       PACK=pack, LABEL=C_NAMES[indices.dtype.name])]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Rows added up where they came from."""
@@ -57,14 +81,65 @@ class ScatterRows(Op):
 
     name = "scatter_rows"
     shape_only = (2,)
+    contiguous = (0,)
+    kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """The table's shape."""
         return Spec(ins[2].shape, ins[0].dtype)
 
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Where each row goes, and each element of a slice."""
+        width = _width(outs[0])
+        return [Spec(ins[1].shape, "int64"), Spec((max(SLICE // max(width, 1), 1), width), "int64")]
+
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """Zeros, then one addition in fixed order."""
-        return [(outs[0].fill, (0,)), (scatter_add, (outs[0], ins[1], ins[0]))]
+        """Zeros, then additions to single elements in the order of the rows, which NumPy does faster than to rows."""
+        (rows, indices, _), table, (starts, places) = ins, outs[0], scratch
+        height, width = places.shape
+        columns = xp.arange(width, dtype="int64")
+        calls: list[Call] = [(check_range, (indices, table.shape[0], self.name)), (table.fill, (0,)),
+                             (xp.multiply, (indices, width, starts))]
+        for i in range(0, indices.size if width else 0, height):
+            part = slice(i * width, min(i + height, indices.size) * width)
+            first = starts.reshape(-1)[i:i + height, None]
+            there = places[:first.size]
+            calls += [(xp.add, (first, columns, there)),
+                      (scatter_add, (table.reshape(-1), there.reshape(-1), rows.reshape(-1)[part]))]
+        return calls
+
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Indices and places of the rows, before and after a pass of sorting; counts for each tile and digit."""
+        _, _, tiles = _tiles(ins[1].size)
+        return [Spec((ins[1].size,), "int32")] * 4 + [Spec((16 * tiles,), "int32")]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """Pairs of index and place sorted by index, then a sum for each row of the table."""
+        (rows, indices, _), table = ins, outs[0]
+        count, length, width = indices.size, table.shape[0], _width(table)
+        if not table.size:
+            return []
+        threads, items, tiles = _tiles(count)
+        counts, kind, label = room[4], rows.dtype, C_NAMES[indices.dtype.name]
+
+        def sort(name: str, grid: int, *arguments: Any) -> Call:
+            return launch("embedding", name, "float32", grid, *arguments, block=threads, LABEL=label)
+        now, other = room[:2], room[2:4]
+        fault = Complaint(out_of_range(self.name, length))
+        calls = [sort("sort_start", blocks(count, threads), indices, *now, fault, count, length)]
+        for shift in range(0, length.bit_length(), 4):
+            if tiles > 1:
+                calls += [sort("sort_count", tiles, now[0], counts, count, items, shift),
+                          sort("sort_scan", 1, counts, counts.size)]
+            calls.append(sort("sort_scatter", tiles, *now, counts, *other, count, items, shift))
+            now, other = other, now
+        last = (*now, rows, table, count, width, length)
+        calls.append(launch("embedding", "sum_rows", kind, blocks(table.size), *last, LABEL=label))
+        if count > LONG:
+            side = min(1 << (width - 1).bit_length(), 32)
+            calls.append(launch("embedding", "sum_long_rows", kind, (-(-count // LONG), -(-width // side)), *last, side,
+                                LABEL=label))
+        return calls
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The rows gathered again."""
@@ -82,6 +157,7 @@ class OneHot(Op):
     classes: int
     dtype: str
     name = "one_hot"
+    kernel_types = ("int32", "int64")
 
     def infer(self, *ins: Spec) -> Spec:
         """One more axis."""
@@ -96,6 +172,12 @@ class OneHot(Op):
         classes = xp.arange(self.classes, dtype=ins[0].dtype)
         return [(xp.equal, (ins[0][..., None], classes, scratch[0])), (xp.copyto, (outs[0], scratch[0]))]
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel."""
+        indices, out = ins[0], outs[0]
+        return [launch("embedding", "one_hot", out.dtype, blocks(out.size), indices, out, out.size, self.classes,
+                       LABEL=C_NAMES[indices.dtype.name])]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """None: an index does not vary smoothly."""
         return [None]
@@ -103,6 +185,19 @@ class OneHot(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise."""
         return ROW
+
+
+def _width(table: Any) -> int:
+    """Elements of a row."""
+    return size_of(tuple(table.shape[1:]))
+
+
+def _tiles(count: int) -> tuple[int, int, int]:
+    """How `count` pairs are sorted: threads a block, neighbours a thread, blocks."""
+    if count <= ONE_TILE:
+        threads = 256 if count <= 2048 else 1024
+        return threads, max(-(-count // threads), 1), 1
+    return 1024, TILE_ITEMS, -(-count // (1024 * TILE_ITEMS))
 
 
 def gather(table: Tensor, indices: Any) -> Tensor:

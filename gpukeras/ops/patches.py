@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import xp
+from ..device import FLOATS, xp
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply
+from . import convolution_kernels as kernels
 from .slicing import Slice
 from .windows import Window
 
@@ -18,6 +19,8 @@ class Patches(Op):
 
     window: Window
     name = "patches"
+    kernel_types = FLOATS
+    packed = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape above."""
@@ -29,6 +32,10 @@ class Patches(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One copy."""
         return [(xp.copyto, (outs[0], self.window.columns(ins[0], ins[0].shape[1:-1])))]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, the same copy."""
+        return kernels.im2col(self.window, ins[0], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Added up where the cells came from."""
@@ -46,6 +53,8 @@ class FoldPatches(Op):
     window: Window
     name = "fold_patches"
     shape_only = (1,)
+    kernel_types = FLOATS
+    packed = (0,)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -58,6 +67,10 @@ class FoldPatches(Op):
             cells = outs[0][(slice(None), *tap.inputs)]
             calls.append((xp.add, (cells, ins[0][(slice(None), *tap.outputs, *tap.place)], cells)))
         return calls
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, in which each cell gathers."""
+        return kernels.col2im(self.window, ins[0], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The patches."""

@@ -6,25 +6,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..device import xp
+from ..device import FLOATS, blocks, launch, xp
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
-from .windows import Window
+from .windows import Window, element_strides
 
 
 @dataclass(frozen=True)
 class _Pooling(Op):
-    """What the pooling ops share: they are row-wise."""
+    """What the pooling ops share: they are row-wise, and their kernels take x with its strides. A copy without gaps, of
+    an image with the channels first, would read as scattered as the kernel itself."""
 
     window: Window
+    kernel_types = FLOATS
 
     def _pooled(self, x: Spec) -> Spec:
         if len(x.shape) != len(self.window.size) + 2:
             raise ValueError(f"expected an input with {len(self.window.size) + 2} axes, got shape {x.shape}")
         return Spec((x.shape[0], *self.window.output_space(x.shape[1:-1]), x.shape[-1]), x.dtype)
+
+    def _launch(self, kernel: str, threads: int, image: Any, strided: Any, *arrays: Any) -> list[Call]:
+        """The kernel on `arrays`, its windows standing on `image`; `strided` is the array whose strides it takes."""
+        if not threads:
+            return []
+        unrolled: dict[str, Any] = {"TILE": 2} if self.window.size == (2, 2) and self._side_by_side() else {}
+        return [launch("pooling", kernel, image.dtype, blocks(threads), *arrays, image.shape[0], image.shape[-1],
+                       *element_strides(strided), *self.window.geometry(image.shape[1:-1]), **unrolled)]
+
+    def _side_by_side(self) -> bool:
+        """Whether windows neither overlap nor leave gaps."""
+        return self.window.strides == self.window.size and set(self.window.dilation) == {1}
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise."""
@@ -36,6 +51,7 @@ class MaxPool(_Pooling):
     """x (samples, *space, channels) -> the largest of each window."""
 
     name = "max_pool"
+    packed = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""
@@ -51,6 +67,10 @@ class MaxPool(_Pooling):
             calls.append((partial(xp.maximum, out=seen), (seen, x[(slice(None), *tap.inputs)])))
         return calls
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, a thread for each window."""
+        return self._launch("max_pool", outs[0].size, ins[0], ins[0], ins[0], outs[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """To the first largest cell of each window."""
         return [apply(MaxPoolGradient(self.window), grads[0], node.inputs[0], node.outputs[0])]
@@ -59,6 +79,8 @@ class MaxPool(_Pooling):
 @dataclass(frozen=True)
 class _AtMaximum(_Pooling):
     """Walks the windows of x and finds, in each, the first cell that equals y."""
+
+    packed = (0, 2)
 
     def _rooms(self, y: Spec) -> list[Spec]:
         return [Spec(y.shape, "bool"), Spec(y.shape, "bool"), y]
@@ -95,6 +117,14 @@ class MaxPoolGradient(_AtMaximum):
             calls += [*find, (xp.multiply, (g[seen], found[seen], part[seen])), (xp.add, (target, part[seen], target))]
         return calls
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel: a thread for each window where these lie side by side, else for each cell."""
+        (g, x, y), dx = ins, outs[0]
+        if not self._side_by_side():
+            return self._launch("max_pool_gradient", dx.size, x, x, g, x, y, dx)
+        tiles = [-(-(n + self.window.pads(n, a)[0]) // self.window.size[a]) for a, n in enumerate(x.shape[1:-1])]
+        return self._launch("max_pool_gradient_tiles", x.shape[0] * prod(tiles) * x.shape[-1], x, x, g, x, y, dx)
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """What lies at those cells; the choice of cells does not vary smoothly."""
         return [apply(MaxPoolPick(self.window), grads[0], *node.inputs[1:]), None, None]
@@ -123,6 +153,10 @@ class MaxPoolPick(_AtMaximum):
                       (xp.add, (out[seen], part[seen], out[seen]))]
         return calls
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, a thread for each window."""
+        return self._launch("max_pool_pick", outs[0].size, ins[1], ins[1], *ins, outs[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Put back to those cells."""
         return [apply(MaxPoolGradient(self.window), grads[0], *node.inputs[1:]), None, None]
@@ -133,6 +167,7 @@ class AveragePool(_Pooling):
     """x -> the mean of the real cells of each window; padding does not count."""
 
     name = "average_pool"
+    packed = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""
@@ -147,6 +182,10 @@ class AveragePool(_Pooling):
             calls.append((xp.add, (seen, x[(slice(None), *tap.inputs)], seen)))
         return [*calls, (xp.divide, (y, _cells(self.window, x.shape[1:-1], y.dtype), y))]
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, a thread for each window."""
+        return self._launch("average_pool", outs[0].size, ins[0], ins[0], ins[0], outs[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Spread evenly."""
         return [apply(AveragePoolGradient(self.window), grads[0], node.inputs[0])]
@@ -158,6 +197,7 @@ class AveragePoolGradient(_Pooling):
 
     name = "average_pool_gradient"
     shape_only = (1,)
+    packed = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -176,6 +216,10 @@ class AveragePoolGradient(_Pooling):
             cells = dx[(slice(None), *tap.inputs)]
             calls.append((xp.add, (cells, share[(slice(None), *tap.outputs)], cells)))
         return calls
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, a thread for each cell; the strides are those of g."""
+        return self._launch("average_pool_gradient", outs[0].size, outs[0], ins[0], ins[0], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The average."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Launch, blocks, launch, random_generator, xp
+from ..device import Launch, asarray, blocks, launch, random_generator, xp
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
@@ -39,9 +39,10 @@ class Random(Op):
         return random_generator(self.seed)
 
     @cached_property
-    def steps(self) -> Any:
-        """How many steps the op has drawn for, on the GPU: int64 of shape (1,)."""
-        return xp.zeros(1, np.int64)
+    def state(self) -> Any:
+        """On the GPU: how many steps the op has drawn for, and its seed; int64 of shape (2,). As data, not as text, so
+        that ops of any seed share a kernel."""
+        return asarray(np.array([0, self.seed]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""
@@ -70,9 +71,9 @@ class Random(Op):
 
     @property
     def cuda(self) -> str:
-        """The number at place i, with {state} for the number of steps."""
+        """The number at place i, with {state} for the state."""
         level = f", {self.level!r}f" if self.kind == "keep" else ""
-        return f"{self._function()}({self.seed}ull, {{state}}, i{level})"
+        return f"{self._function()}({{state}}[1], {{state}}[0], i{level})"
 
     def _function(self) -> str:
         return f"philox_{self.kind}" + ("_double" if self.dtype == "float64" else "")
@@ -84,15 +85,14 @@ class Random(Op):
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel."""
         out = outs[0]
-        seed = np.array([self.seed], np.uint64).view(np.int32)
-        keep = self.kind == "keep"
-        return [launch("random", "fill_keep" if keep else "fill", "float32" if keep else self.dtype, blocks(out.size),
-                       out, self.steps, out.size, int(seed[0]), int(seed[1]), *([self.level] if keep else []),
-                       **({} if keep else {"FUNCTION": self._function()}))]
+        if self.kind == "keep":
+            return [launch("random", "fill_keep", "float32", blocks(out.size), out, self.state, out.size, self.level)]
+        return [launch("random", "fill", self.dtype, blocks(out.size), out, self.state, out.size,
+                       FUNCTION=self._function())]
 
     def finish(self) -> list[Call]:
         """The next step, on the GPU."""
-        step: tuple[Launch, tuple[()]] = launch("random", "advance", "float32", 1, self.steps, block=32)
+        step: tuple[Launch, tuple[()]] = launch("random", "advance", "float32", 1, self.state, block=32)
         return [step]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from ..device import REDUCTIONS, SCANS
+import numpy as np
+
+from ..device import C_NAMES, REDUCTIONS, SCANS, asarray, blocks, launch
+from ..device.launch import BLOCK
 from ..graph import (
     MIX,
     REDUCE,
@@ -25,6 +29,11 @@ from .elementwise import divide, equal, exp, log, mask, sqrt, square
 from .shape import DropAxes, InsertAxes, ReshapeLike, count, reshape, shape_of, transpose
 from .slicing import reverse
 
+_KINDS: dict[str, dict[str, Any]] = {  # defines for the kernels: a name of reduce.cuh where it is not the default
+    "sum": {}, "prod": {"KIND": "Multiply"}, "max": {"KIND": "Max"}, "min": {"KIND": "Min"}, "any": {"KIND": "Max"},
+    "all": {"KIND": "Min"}}
+_MOST_BLOCKS = 1024  # of a long reduction: enough to fill any GPU
+
 
 @dataclass(frozen=True)
 class Reduce(Op):
@@ -33,6 +42,7 @@ class Reduce(Op):
     kind: str
     axes: tuple[int, ...]
     keepdims: bool
+    packed = ()
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -47,10 +57,48 @@ class Reduce(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One reduction, in NumPy's fixed order."""
-        x, out = ins[0], outs[0]
+        self._check(ins[0])
+        return [(REDUCTIONS[self.kind], (ins[0], self.axes, None, outs[0], self.keepdims))]
+
+    def _check(self, x: Any) -> None:
         if x.size == 0 and self.kind in ("max", "min"):
             raise ValueError(f"{self.kind} over no elements: the input has shape {x.shape}")
-        return [(REDUCTIONS[self.kind], (x, self.axes, None, out, self.keepdims))]
+
+    def takes_kernel(self, ins: Sequence[Spec]) -> bool:
+        """`any` and `all` of truth values, the others of everything."""
+        return ins[0].dtype in C_NAMES and (ins[0].dtype == "bool" or self.kind not in ("any", "all"))
+
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Partial results of long reductions."""
+        parts = _most_parts(outs[0].size, _count(ins[0].shape, self.axes))
+        return [Spec((parts, outs[0].size), sum_dtype(outs[0].dtype))] if parts > 1 else []
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, or two for results of many elements; x is read as it lies."""
+        x, out = ins[0], outs[0]
+        self._check(x)
+        if not out.size:
+            return []
+        length = _count(x.shape, self.axes)
+        axes = [(n, s // x.itemsize) for n, s in zip(x.shape, x.strides)]
+        kept = _merged(axes[a] for a in range(x.ndim) if a not in self.axes)
+        reduced = _merged(sorted((axes[a] for a in self.axes), key=lambda axis: -abs(axis[1])))
+        along = not kept or (bool(reduced) and abs(reduced[-1][1]) < abs(kept[-1][1]))
+        lanes = _lanes(out.size, length, along)
+        parts = _parts(out.size, length, lanes)
+        chunk = max(-(-length // parts), 1)
+        parts = max(-(-length // chunk), 1)
+        sizes = out.size, length, chunk, lanes, int(along)
+        grid = blocks(out.size * lanes), parts
+        layout: tuple[Any, ...] = (*_pair(kept), *_pair(reduced))
+        suffix = ""
+        if len(kept) > 2 or len(reduced) > 2:
+            layout = (asarray(np.array([(len(kept), len(reduced)), *kept, *reduced], np.int64)),)
+            suffix = "_table"
+        if parts == 1:
+            return [launch("reduction", "reduce" + suffix, x.dtype, grid, x, out, *sizes, *layout, **_KINDS[self.kind])]
+        return [launch("reduction", "reduce_part" + suffix, x.dtype, grid, x, room[0], *sizes, *layout,
+                       **_KINDS[self.kind]), add_parts(room[0], out, parts, self.kind)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Spread back over the axes: to all elements, to those equal to the extremum (shared among equals), or
@@ -104,6 +152,23 @@ class Scan(Op):
             calls.append((scan, (x[before], self.axis, None, out[rest])))
         return calls
 
+    def takes_kernel(self, ins: Sequence[Spec]) -> bool:
+        """Every dtype."""
+        return ins[0].dtype in C_NAMES
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel: a thread for each line of elements, or a block where they lie side by side."""
+        x, out = ins[0], outs[0]
+        if not x.size:
+            return []
+        length, inner = x.shape[self.axis], prod(x.shape[self.axis + 1:])
+        lines, exclusive, kind = x.size // length, int(self.exclusive), _KINDS[self.kind]
+        if inner == 1 and length > 32:
+            return [launch("reduction", "scan_rows", x.dtype, blocks(lines * BLOCK), x, out, lines, length, exclusive,
+                           **kind)]
+        return [launch("reduction", "scan_lines", x.dtype, blocks(lines), x, out, lines, length, inner, exclusive,
+                       **kind)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The reversed running sum (over the elements, for a product: 0 among them has no derivative here)."""
         x, y, g = node.inputs[0], node.outputs[0], grads[0]
@@ -138,6 +203,22 @@ class ArgExtreme(Op):
         find = ins[0].argmax if self.kind == "max" else ins[0].argmin
         return [(find, (self.axis, outs[0]))]
 
+    def takes_kernel(self, ins: Sequence[Spec]) -> bool:
+        """Every dtype."""
+        return ins[0].dtype in C_NAMES
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel."""
+        x, out = ins[0], outs[0]
+        length, inner = x.shape[self.axis], prod(x.shape[self.axis + 1:])
+        if not out.size:
+            return []
+        if not length:
+            raise ValueError(f"{self.name} over no elements: the input has shape {x.shape}")
+        lanes = _lanes(out.size, length, inner == 1)
+        return [launch("reduction", "arg_" + self.kind, x.dtype, blocks(out.size * lanes), x, out, out.size, length,
+                       inner, lanes, int(inner == 1))]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """None: an index does not vary smoothly."""
         return [None]
@@ -145,6 +226,66 @@ class ArgExtreme(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise along other axes."""
         return ROW if self.axis else MIX
+
+
+def sum_dtype(dtype: str) -> str:
+    """What kernels add up in (`Sum` of types.cuh)."""
+    return "float32" if dtype == "float16" else dtype
+
+
+def add_parts(part: Any, out: Any, parts: int | None = None, kind: str = "sum") -> Call:
+    """out = the first `parts` rows (None: all) of part (rows, out.size) added up, or reduced by another kind."""
+    count = part.shape[0] if parts is None else parts
+    lanes = _lanes(out.size, count, False)
+    return launch("reduction", "reduce_rest", out.dtype, blocks(out.size * lanes), part, out, out.size, count, lanes,
+                  **_KINDS[kind])
+
+
+def _count(shape: Sequence[Any], axes: Sequence[int]) -> int:
+    return prod(shape[a] for a in axes)
+
+
+def _merged(axes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Lengths and strides of axes, those that continue each other made one."""
+    merged: list[tuple[int, int]] = []
+    for length, stride in axes:
+        if length == 1:
+            continue
+        if merged and merged[-1][1] == length * stride:
+            length *= merged.pop()[0]
+        merged.append((length, stride))
+    return merged
+
+
+def _pair(axes: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+    """At most two axes as the kernels take them: length of the inner one, stride of the outer one, of the inner one."""
+    if len(axes) > 1:
+        return axes[1][0], axes[0][1], axes[1][1]
+    length, stride = axes[0] if axes else (1, 0)
+    return length, length * stride, stride
+
+
+def _lanes(outputs: int, length: int, along: bool) -> int:
+    """The number of threads, a power of two, that share a result: each has about four elements or more. In columns 32
+    results, fewer if there are no more, stand side by side."""
+    most = BLOCK if along else BLOCK // min(32, _power(outputs))
+    return min(most, _power(-(-length // 4)))
+
+
+def _power(n: int) -> int:
+    """The smallest power of two that is not smaller."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
+def _parts(outputs: int, length: int, lanes: int) -> int:
+    """Into how many parts to cut a reduction, so that its blocks fill a GPU and every thread still has 16 elements."""
+    tiles = -(-outputs * lanes // BLOCK)
+    return max(1, min(_MOST_BLOCKS // tiles, length // (16 * lanes)))
+
+
+def _most_parts(outputs: int, length: int) -> int:
+    """What _parts can be at most, for whatever strides."""
+    return max(1, min(_MOST_BLOCKS, length // 16, _MOST_BLOCKS * BLOCK // max(outputs, 1)))
 
 
 def _product_of_others(x: Tensor, axes: tuple[int, ...]) -> Tensor:

@@ -34,6 +34,6 @@ def erf(x: Any, out: Any) -> None:
     if x.dtype == np.float64:
         out[...] = _erf_exact(x)
         return
-    z = np.minimum(np.maximum(x, -4), 4)
+    z = np.asarray(np.minimum(np.maximum(x, -4), 4), np.float32)  # float16 cannot hold the coefficients
     z2 = z * z
     np.divide(z * _horner(z2, _ERF_P), _horner(z2, _ERF_Q), out)

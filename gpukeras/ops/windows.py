@@ -83,6 +83,15 @@ class Window:
         """True if no window sees padding."""
         return all(self.pads(n, a) == (0, 0) for a, n in enumerate(space))
 
+    def geometry(self, space: Sequence[int]) -> tuple[int, ...]:
+        """What kernels take (kernels/window.cuh): space, positions, size, strides, dilation and the padding before,
+        each for three axes; where there are fewer, the first ones have length 1."""
+        positions: Any = self.output_space(space)
+        before = [self.pads(n, a)[0] for a, n in enumerate(space)]
+        ones, zeros = [1] * (3 - len(space)), [0] * (3 - len(space))
+        return (*ones, *space, *ones, *positions, *ones, *self.size, *ones, *self.strides, *ones, *self.dilation,
+                *zeros, *before)
+
     def columns(self, x: Any, space: Sequence[int]) -> Any:
         """A view (samples, *positions, *size, channels) of padded input: each window's cells."""
         step = x.strides[1:-1]
@@ -91,3 +100,10 @@ class Window:
         strides = (x.strides[0], *(s * k for s, k in zip(step, self.strides)),
                    *(s * d for s, d in zip(step, self.dilation)), x.strides[-1])
         return xp.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def element_strides(x: Any) -> tuple[int, ...]:
+    """The steps of an array (samples, *space, channels) along samples, three spatial axes and channels, counted in
+    elements; axes of space that it does not have get 0."""
+    steps = [s // x.itemsize for s in x.strides]
+    return (steps[0], *[0] * (5 - len(steps)), *steps[1:])

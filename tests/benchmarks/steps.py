@@ -15,11 +15,12 @@ from typing import Any
 from .worker import mnist
 
 ROOT = Path(__file__).parents[2]
-STEPS = {"dense1": 2000, "tiny": 1000, "mlp": 128}
+STEPS = {"dense1": 2000, "tiny": 1000, "mlp": 128, "cnn": 10}
 WHAT = {
     "dense1": "Dense(1) on one feature, SGD, batch 1",
     "tiny": "1-16-32-2, Adam, batch 10",
     "mlp": "784-512-512-10, dropout, RMSprop, batch 128",
+    "cnn": "28x28 images, convolutions 3x3 to 32 and 64, pooling, dropout, 128-10, Adadelta, batch 128",
 }
 
 
@@ -101,7 +102,7 @@ def main(keras2: str | None, keras3: str | None, keras3_backends: Sequence[str],
     try:
         for w in workers:
             print(f"  {w.name}: {w.ask('versions')['versions']}")
-        print(f"  data of mlp: {mnist()[2]}")
+        print(f"  data of mlp and cnn: {mnist()[2]}")
         report(measure(workers, rounds, 20 if quick else 1))
     finally:
         for w in workers:

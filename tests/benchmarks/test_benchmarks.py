@@ -26,7 +26,7 @@ def test_a_quick_run(tmp_path):
     done = bench("--quick", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"gpukeras: gpukeras \d\S* on (numpy|cupy), NumPy \d", done.stdout)
-    assert "data of mlp: random images" in done.stdout
+    assert "data of mlp and cnn: random images" in done.stdout
     figures = re.findall(r"gpukeras +([\d.]+) us a step", done.stdout)
     assert len(figures) == len(STEPS) and all(float(f) > 0 for f in figures)
     assert len(re.findall(r"[\d.]+ ms +[\d.]+ x numpy", done.stdout)) == 3

@@ -51,6 +51,19 @@ def mlp(keras: Any) -> tuple[Any, Any, Any, int]:
     return model, x, y, 128
 
 
+def cnn(keras: Any) -> tuple[Any, Any, Any, int]:
+    """The model of docs/examples/mnist_cnn.py."""
+    layers = keras.layers
+    model = keras.models.Sequential([layers.Conv2D(32, (3, 3), activation="relu", input_shape=(28, 28, 1)),
+                                     layers.Conv2D(64, (3, 3), activation="relu"), layers.MaxPooling2D((2, 2)),
+                                     layers.Dropout(0.25), layers.Flatten(), layers.Dense(128, activation="relu"),
+                                     layers.Dropout(0.5), layers.Dense(10, activation="softmax")])
+    model.compile(optimizer=keras.optimizers.Adadelta(learning_rate=1.0), loss="categorical_crossentropy",
+                  metrics=["accuracy"])
+    x, y, _ = mnist()
+    return model, x.reshape(-1, 28, 28, 1), y, 128
+
+
 def mnist() -> tuple[Any, Any, str]:
     """MNIST's first images from Keras's cache folder, or images at random; and which of them it is."""
     import numpy as np
@@ -67,7 +80,7 @@ def mnist() -> tuple[Any, Any, str]:
     return x.reshape(count, 784).astype("float32") / 255, y, "MNIST" if file.exists() else "random images"
 
 
-CASES = {"dense1": dense1, "tiny": tiny, "mlp": mlp}
+CASES = {"dense1": dense1, "tiny": tiny, "mlp": mlp, "cnn": cnn}
 
 
 def versions(library: str, keras: Any) -> str:

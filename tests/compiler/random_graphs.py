@@ -11,6 +11,7 @@ from gpukeras import backend as K
 from gpukeras import device
 from gpukeras.backend.flat import Flat
 from gpukeras.compiler import Program
+from gpukeras.compiler.bodies import rooms
 from gpukeras.compiler.ir import Value, root
 from gpukeras.compiler.plan import takes_over
 from gpukeras.graph import Variable, ViewOp, broadcast_shapes
@@ -232,9 +233,8 @@ class Shadow:
                 continue
             reads = list(step.reads())
             self._intact(reads, step)
-            scratch = plan.scratch[step]
-            rooms = step.op.scratch([v.spec for v in step.ins], [v.spec for v in step.outs])
-            for offset, room in zip(scratch, rooms):
+            scratch, needed = plan.scratch[step], rooms(step)
+            for offset, room in zip(scratch, needed, strict=True):
                 self._claim(self._program._cut(offset, room.shape, room.dtype), (step, "scratch"))
             self._intact(reads, step)
             for out in step.outs:
@@ -243,7 +243,7 @@ class Shadow:
                     if v.const is None and _share(array, self._program._array(v)) and array.size:
                         assert takes_over(step, out, v) or self._is_part(v, out), f"{step.op.name} overwrites its input"
                 self._claim(array, out)
-            for offset, room in zip(scratch, rooms):
+            for offset, room in zip(scratch, needed):
                 for out in step.outs:
                     assert not _share(
                         self._program._cut(offset, room.shape, room.dtype), self._program._array(out)

@@ -209,7 +209,7 @@ def test_one_mask_for_forward_and_backward() -> None:
 def test_two_random_tensors_differ_even_with_one_seed() -> None:
     a, b = K.random_uniform((20,), seed=1), K.random_uniform((20,), seed=1)
     f = Function([], [a - b, a + b])
-    assert names(f, []).count("random") == 2
+    assert len([op for op in f.program([])._ops() if op.stateful]) == 2
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
@@ -339,10 +339,12 @@ def test_many_calls_leave_memory_flat() -> None:
     a = np.ones((3, 4), "float32")
 
     def calls() -> None:
-        for _ in range(2000):
+        for _ in range(4000):
             f([a])
 
-    assert array_bytes(calls) < 20_000
+    for _ in range(3):  # on a GPU the first runs compile and record
+        f([a])
+    assert array_bytes(calls) < 40_000
 
 
 # Debugging -----------------------------------------------------------------------------------------------------

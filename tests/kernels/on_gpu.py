@@ -1,23 +1,24 @@
-"""Launches the project's kernels on a GPU with the interface of `on_cpu.CpuModule`."""
+"""Runs the project's CUDA kernels on a real GPU, with the interface of `on_cpu.cpu_kernel`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from gpukeras import device
 
 
-class GpuModule:
-    """The kernels of one family, compiled for blocks of `block` threads; arrays are changed in place."""
+def gpu_kernel(family: str, name: str, dtype: str, **defines: Any) -> Any:
+    """Function `name` of kernels/<family>.cu: called as `kernel(grid, block, *arguments, shared=0)` with NumPy arrays,
+    of which it works on copies on the device and copies all back."""
 
-    def __init__(self, family: str, block: int):
-        self.family, self.block = family, block
-
-    def launch(self, name: str, grid: int, *arguments: object) -> None:
-        """Run a kernel on copies of the arrays and copy all back. Sizes are `long long` in every kernel."""
-        kernel = device.raw_kernel(self.family, name, (f"BLOCK={self.block}",))
-        there = [device.asarray(a) if isinstance(a, np.ndarray) else np.int64(a) for a in arguments]  # type: ignore[call-overload]
-        kernel((grid,), (self.block,), tuple(there))
+    def call(grid: Any, block: Any, *arguments: Any, shared: int = 0) -> None:
+        there = [device.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        run, _ = device.launch(family, name, dtype, grid, *there, block=block, shared=shared, **defines)
+        run()
         for host, copy in zip(arguments, there, strict=True):
             if isinstance(host, np.ndarray):
                 host[...] = device.to_host(copy)
+
+    return call

@@ -1,151 +1,165 @@
-"""The kernels of softmax_crossentropy.cu, on the CPU and on the GPU if there is one, against NumPy."""
+"""Softmax and the crossentropies: CUDA bodies against NumPy bodies, rows of any length, labels in and out of range."""
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gpukeras import device
-from gpukeras.device import kernel_source
-from tests.kernels.on_cpu import CpuModule
-from tests.kernels.on_gpu import GpuModule
+from gpukeras.ops import crossentropy as ce
+from gpukeras.ops import softmax as sm
+from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="g++ compiles the kernels for the CPU"
+MUTATIONS = [
+    ("the largest logit is not taken off", "sum += exp(Sum(x[j]) - *m);", "sum += exp(Sum(x[j]));"),
+    (
+        "half of a row's threads are not asked",
+        "for (int distance = (int)row.lanes / 2;",
+        "for (int distance = (int)row.lanes / 4;",
+    ),
+    ("a row begins one place late", "start = mine ? number * width : 0;", "start = mine ? number * width + 1 : 0;"),
+    ("the last row of a block is left out", "mine = number < rows;", "mine = number < rows - 1;"),
+    ("targets are taken to add up to 1", "(Sum(own[j]) * mass - Sum(target[j]))", "(Sum(own[j]) - Sum(target[j]))"),
+    ("softmax's derivative lacks the sum", "Value(Sum(p[j]) * (Sum(g[j]) - sum))", "Value(Sum(p[j]) * Sum(g[j]))"),
+    ("labels are not checked", "loss[row.number] = in_range(label, columns, fault) ?", "loss[row.number] = true ?"),
+    ("an impossible class makes NaN", "if (weight != 0) sum", "sum"),
+]
+DEFINES = [{"LABEL": "long long"}, {"LABEL": "int"}]
+
+TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
+CASES = dict(
+    rows=st.sampled_from((1, 2, 3, 17, 40)),
+    columns=st.sampled_from((1, 2, 3, 5, 10, 31, 32, 33, 100, 257, 1025, 1100)),
+    dtype=st.sampled_from(tuple(TOLERANCE)),
+    seed=st.integers(0, 2**31),
 )
-PLACES = [pytest.param("cpu", marks=needs_compiler), *(["gpu"] if device.NAME == "cupy" else [])]
-BLOCKS = (1, 8, 128)
-SHAPES = [(1, 1), (3, 10), (5, 8), (2, 129), (4, 1000)]
-TYPES = {"f32": np.float32, "f64": np.float64}
-LABELS = {"i32": np.int32, "i64": np.int64}
-TOLERANCE = {"f32": 2e-6, "f64": 1e-14}
 
 
-@pytest.fixture(scope="module", params=PLACES)
-def place(request):
-    return request.param
+def logits(rows, columns, dtype, rng):
+    """Logits of both signs; a few are large."""
+    x = rng.standard_normal((rows, columns)) * 4
+    x[rng.random_sample(x.shape) < 0.05] += 30
+    return x.astype(dtype)
 
 
-@pytest.fixture(scope="module", params=BLOCKS, ids=lambda block: f"block{block}")
-def module(place, request, tmp_path_factory):
-    if place == "gpu":
-        return GpuModule("softmax_crossentropy", request.param)
-    return CpuModule(kernel_source("softmax_crossentropy"), tmp_path_factory.mktemp("cpu"), request.param)
+def targets(rows, columns, dtype, rng):
+    """Weights that need not add up to 1, some of them 0."""
+    t = rng.random_sample((rows, columns))
+    return (t * (rng.random_sample(t.shape) < 0.7)).astype(dtype)
 
 
-def softmax(x):
-    e = np.exp(x.astype(np.float64) - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+def compare(op, *inputs, in_place=None):
+    """The kernels' result against that of NumPy in double precision from the same inputs."""
+    (got,) = run_kernel_body(op, *inputs, in_place=in_place)
+    exact = [a.astype("float64") if a.dtype.kind == "f" else a for a in inputs]
+    (want,) = run_numpy_body(op, *exact)
+    kind = next(a.dtype.name for a in inputs if a.dtype.kind == "f")
+    scale = max(1.0, float(np.abs(want).max(initial=0)))
+    assert got.dtype.name == kind
+    np.testing.assert_allclose(got, want, TOLERANCE[kind] * 5, TOLERANCE[kind] * scale)
 
 
-def log_softmax(x):
-    shifted = x.astype(np.float64) - x.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def draw(shape, suffix, seed=0):
+@given(**CASES)
+def test_softmax_and_its_derivative(rows, columns, dtype, seed):
     rng = np.random.RandomState(seed)
-    x = (rng.standard_normal(shape) * 5).astype(TYPES[suffix])
-    target = rng.dirichlet(np.ones(shape[1]), shape[0]).astype(TYPES[suffix])
-    upstream = rng.standard_normal(shape[0]).astype(TYPES[suffix])
-    return x, target, upstream, rng.randint(0, shape[1], shape[0])
+    x = logits(rows, columns, dtype, rng)
+    compare(sm.Softmax(), x, in_place=rng.choice([None, 0]))
+    (y,) = run_numpy_body(sm.Softmax(), x)
+    compare(sm.SoftmaxGradient(), rng.standard_normal(x.shape).astype(dtype), y)
 
 
-def close(actual, expected, suffix):
-    np.testing.assert_allclose(actual, expected, rtol=TOLERANCE[suffix] * 20, atol=TOLERANCE[suffix])
+@given(**CASES)
+def test_log_softmax_and_its_derivative(rows, columns, dtype, seed):
+    rng = np.random.RandomState(seed)
+    x = logits(rows, columns, dtype, rng)
+    compare(sm.LogSoftmax(), x)
+    (y,) = run_numpy_body(sm.LogSoftmax(), x)
+    compare(sm.LogSoftmaxGradient(), rng.standard_normal(x.shape).astype(dtype), y)
 
 
-@pytest.mark.parametrize("suffix", TYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_softmax_and_its_logarithm(module, shape, suffix):
-    x, target, _, _ = draw(shape, suffix)
-    y, ly, dx, ldx = (np.empty_like(x) for _ in range(4))
-    module.launch(f"softmax_{suffix}", 2, x, y, *shape)
-    module.launch(f"log_softmax_{suffix}", 2, x, ly, *shape)
-    close(y, softmax(x), suffix)
-    close(ly, log_softmax(x), suffix)
-    module.launch(f"softmax_backward_{suffix}", 2, y, target, dx, *shape)
-    module.launch(f"log_softmax_backward_{suffix}", 2, ly, target, ldx, *shape)
-    p = softmax(x)
-    close(dx, p * (target - (p * target).sum(-1, keepdims=True)), suffix)
-    close(ldx, target - p * target.sum(-1, keepdims=True), suffix)
+@given(**CASES)
+def test_dense_targets_that_need_not_add_to_one(rows, columns, dtype, seed):
+    rng = np.random.RandomState(seed)
+    x, t = logits(rows, columns, dtype, rng), targets(rows, columns, dtype, rng)
+    compare(ce.SoftmaxCrossentropy(), x, t)
+    (p,) = run_numpy_body(sm.Softmax(), x)
+    g = rng.standard_normal(rows).astype(dtype)
+    compare(ce.SoftmaxCrossentropyGradient(), g, p, t, in_place=rng.choice([None, 1]))
 
 
-@pytest.mark.parametrize("suffix", TYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_dense_targets_that_need_not_add_to_one(module, shape, suffix):
-    x, target, upstream, _ = draw(shape, suffix)
-    target *= 3
-    loss, dx = np.empty_like(upstream), np.empty_like(x)
-    module.launch(f"dense_forward_{suffix}", 2, x, target, loss, *shape)
-    module.launch(f"dense_backward_{suffix}", 2, x, target, upstream, dx, *shape)
-    close(loss, -(target * log_softmax(x)).sum(-1), suffix)
-    close(dx, upstream[:, None] * (softmax(x) * target.sum(-1, keepdims=True) - target), suffix)
+@given(**CASES)
+def test_class_numbers(rows, columns, dtype, seed):
+    rng = np.random.RandomState(seed)
+    x, labels = logits(rows, columns, dtype, rng), rng.randint(0, columns, rows)
+    compare(ce.SparseSoftmaxCrossentropy(), x, labels)
+    (p,) = run_numpy_body(sm.Softmax(), x)
+    g = rng.standard_normal(rows).astype(dtype)
+    compare(ce.SparseSoftmaxCrossentropyGradient(), g, p, labels, in_place=rng.choice([None, 1]))
 
 
-@pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize("suffix", TYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_class_numbers(module, shape, suffix, label):
-    x, _, upstream, classes = draw(shape, suffix)
-    loss, dx = np.empty_like(upstream), np.empty_like(x)
-    module.launch(f"sparse_forward_{suffix}_{label}", 2, x, classes.astype(LABELS[label]), loss, *shape)
-    module.launch(
-        f"sparse_backward_{suffix}_{label}", 2, x, classes.astype(LABELS[label]), upstream, dx, *shape
-    )
-    close(loss, -log_softmax(x)[np.arange(shape[0]), classes], suffix)
-    close(dx, upstream[:, None] * (softmax(x) - np.eye(shape[1])[classes]), suffix)
+@pytest.mark.parametrize("label", ["int32", "int64"])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (0, 3)])
+def test_leading_axes(shape, label):
+    rng = np.random.RandomState(0)
+    x, t = rng.standard_normal(shape), rng.random_sample(shape)
+    for op in (sm.Softmax(), sm.LogSoftmax()):
+        compare(op, x)
+    compare(ce.SoftmaxCrossentropy(), x, t)
+    if x.ndim > 1:
+        labels = rng.randint(0, shape[-1], shape[:-1]).astype(label)
+        compare(ce.SparseSoftmaxCrossentropy(), x, labels)
+        compare(ce.SparseSoftmaxCrossentropyGradient(), t[..., 0], x, labels)
 
 
-def test_huge_logits_stay_finite(module):
-    x = np.array([[1e4, -1e4, 0.0]], np.float32)
-    loss, dx = np.empty(1, np.float32), np.empty_like(x)
-    module.launch("sparse_forward_f32_i32", 1, x, np.array([1], np.int32), loss, 1, 3)
-    module.launch("sparse_backward_f32_i32", 1, x, np.array([1], np.int32), np.ones(1, np.float32), dx, 1, 3)
-    assert loss[0] == 2e4
-    assert dx.tolist() == [[1.0, -1.0, 0.0]]
-
-
-def test_impossible_logit_with_zero_target_adds_nothing(module):
-    x, target = np.array([[0.0, -np.inf]], np.float32), np.array([[1.0, 0.0]], np.float32)
-    loss = np.empty(1, np.float32)
-    module.launch("dense_forward_f32", 1, x, target, loss, 1, 2)
-    assert loss[0] == 0.0
-
-
-@pytest.mark.parametrize("wrong", [-1, 3])
-def test_class_number_out_of_range_is_nan(module, wrong):
-    x = np.zeros((2, 3), np.float32)
-    classes = np.array([wrong, 0], np.int32)
-    loss, dx = np.empty(2, np.float32), np.empty_like(x)
-    module.launch("sparse_forward_f32_i32", 1, x, classes, loss, 2, 3)
-    module.launch("sparse_backward_f32_i32", 1, x, classes, np.ones(2, np.float32), dx, 2, 3)
-    assert np.isnan(loss[0]) and np.isnan(dx[0]).all()
-    assert np.isfinite(loss[1]) and np.isfinite(dx[1]).all()
-
-
-@needs_compiler
-@pytest.mark.parametrize("barrier", range(3))
-def test_the_harness_sees_a_missing_barrier(tmp_path, barrier):
-    """Each __syncthreads of the reduction is needed: without any one of them the numbers are wrong."""
-    parts = kernel_source("softmax_crossentropy").split("__syncthreads();")
-    assert len(parts) == 4
-    broken = (
-        "__syncthreads();".join(parts[: barrier + 1]) + ";" + "__syncthreads();".join(parts[barrier + 1 :])
-    )
-    damaged = CpuModule(broken, tmp_path, 128)
-    x, _, _, _ = draw((4, 1000), "f64")
+@pytest.mark.parametrize("columns", [3, 40, 1500])
+def test_more_rows_than_blocks_hold_at_a_time(kernel, columns):
+    lanes = {3: 4, 40: 32, 1500: 256}[columns]
+    rows = 2 * (256 // lanes) * 2 + 1
+    x = np.random.RandomState(0).standard_normal((rows, columns))
     y = np.empty_like(x)
-    damaged.launch("softmax_f64", 1, x, y, *x.shape)
-    assert not np.allclose(y, softmax(x), rtol=1e-12, atol=0)
+    run = kernel("softmax_crossentropy", "softmax", "float64", LABEL="long long")
+    run(2, 256, x, y, rows, columns, lanes)
+    np.testing.assert_allclose(y, run_numpy_body(sm.Softmax(), x)[0], 1e-13, 1e-16)
 
 
-@needs_compiler
-def test_the_harness_sees_a_barrier_in_a_branch(tmp_path):
-    source = (
-        'extern "C" __global__ void half(int* x) { if (threadIdx.x < BLOCK / 2) __syncthreads(); x[0] = 1; }'
-    )
-    with pytest.raises(AssertionError, match="some threads"):
-        CpuModule(source, tmp_path, 8).launch("half", 1, np.zeros(1, np.int32))
+def test_huge_logits_stay_finite():
+    x, label = np.array([[1e4, -1e4, 0.0]], "float32"), np.array([1])
+    (loss,) = run_kernel_body(ce.SparseSoftmaxCrossentropy(), x, label)
+    (y,) = run_kernel_body(sm.LogSoftmax(), x)
+    assert loss.tolist() == [2e4] and y.tolist() == [[0.0, -2e4, -1e4]]
+
+
+def test_nan_spreads_over_its_row_only():
+    x = np.array([[1.0, np.nan, 2.0], [0.0, 0.0, 0.0]], "float32")
+    (y,) = run_kernel_body(sm.Softmax(), x)
+    assert np.isnan(y[0]).all() and np.allclose(y[1], 1 / 3)
+
+
+@pytest.mark.parametrize("columns", [2, 40, 1500])
+def test_impossible_logit_with_zero_target_adds_nothing(columns):
+    x, target = np.full((1, columns), -np.inf, "float32"), np.zeros((1, columns), "float32")
+    x[0, 0], target[0, 0] = 0, 1
+    (loss,) = run_kernel_body(ce.SoftmaxCrossentropy(), x, target)
+    assert loss.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("label", ["int32", "int64"])
+@pytest.mark.parametrize("wrong, said", [(-1, "got -1"), (3, "got 3"), (2**31 - 1, "got 2147483647")])
+def test_class_number_out_of_range_is_a_complaint(dtype, label, wrong, said):
+    x, labels = np.zeros((2, 3), dtype), np.array([wrong, 0], label)
+    with pytest.raises(IndexError, match=rf"crossentropy: labels: indices must lie in \[0, 3\), {said}"):
+        run_kernel_body(ce.SparseSoftmaxCrossentropy(), x, labels)
+    with pytest.raises(IndexError, match=rf"gradient: labels: indices must lie in \[0, 3\), {said}"):
+        run_kernel_body(ce.SparseSoftmaxCrossentropyGradient(), x[:, 0], x, labels)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_class_number_out_of_range_is_nan(kernel, dtype):
+    x, labels, fault = np.zeros((3, 3), dtype), np.array([-1, 0, 7], "int32"), np.zeros(1, "int64")
+    loss, dx, g = np.empty(3, dtype), np.empty_like(x), np.ones(3, dtype)
+    kernel("softmax_crossentropy", "sparse_forward", dtype, LABEL="int")(1, 256, x, labels, loss, fault, 3, 3, 4)
+    kernel("softmax_crossentropy", "sparse_backward", dtype, LABEL="int")(1, 256, g, x, labels, dx, fault, 3, 3, 4)
+    assert np.isnan(loss).tolist() == [True, False, True] and np.isnan(dx).all(1).tolist() == [True, False, True]
+    assert np.isfinite(dx[1]).all() and fault[0] == -1

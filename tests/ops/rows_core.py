@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras.graph import apply, constant
-from gpukeras.ops import broadcasting, control, indexing, joining, linalg, random, reduce, shape, slicing
+from gpukeras.ops import broadcasting, control, indexing, joining, linalg, normalization, random, reduce, shape, slicing
 from tests.ops.table import MIX, REDUCE, ROW, In, Row, real, truth, whole
 
 X, Y = In(("n", 3)), In(("n", 3, 4))
@@ -153,6 +153,38 @@ OTHERS = [
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
 ]
 
+
+def normalize(axis: int) -> Any:
+    """Batch normalization along an axis."""
+    return lambda *ins: apply(normalization.BatchNormalize(axis, 0.1), *ins)
+
+
+def normalize_gradient(axis: int) -> Any:
+    """Its derivative."""
+    return lambda *ins: apply(normalization.BatchNormalizeGradient(axis, 0.1), *ins)
+
+
+V3, V4 = In((3,)), In((4,))
+NORMALIZATION = [
+    Row("BatchNormalize", normalize(2), (Y, V4, V4), MIX, note="last"),
+    Row("BatchNormalize", normalize(1), (Y, V3, V3), MIX, note="middle"),
+    Row("BatchNormalize", normalize(1), (X, In(()), In(())), MIX, note="numbers"),
+    Row(
+        "BatchNormalizeGradient",
+        normalize_gradient(2),
+        (Y, Y, V4, V4, In((4,), real(0.5, 2)), V4, V4),
+        MIX,
+        note="last",
+    ),
+    Row(
+        "BatchNormalizeGradient",
+        normalize_gradient(1),
+        (Y, Y, V3, V3, In((3,), real(0.5, 2)), V3, V3),
+        MIX,
+        note="middle",
+    ),
+]
+
 RANDOM = [
     Row(
         "Random",
@@ -164,4 +196,4 @@ RANDOM = [
     for kind in ("uniform", "normal", "truncated")
 ]
 
-ROWS = [*SHAPES, *REDUCTIONS, *PRODUCTS, *OTHERS]
+ROWS = [*SHAPES, *REDUCTIONS, *PRODUCTS, *OTHERS, *NORMALIZATION]

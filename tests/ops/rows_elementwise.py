@@ -85,6 +85,7 @@ ROWS = [
     one("sigmoid", -4, 4),
     Row("sigmoid_gradient", use("sigmoid_gradient"), (In(("n", 3)), In(("n", 3), real(0.1, 0.9)))),
     one("softplus", -4, 4),
+    two("sigmoid_crossentropy", (-4, 4), (0, 1)),
     one("softsign", kinks=itself),
     one("relu", kinks=itself),
     Row("mask", use("mask"), (In(("n", 3), truth()), In(("n", 3)))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpukeras.graph import apply
+from gpukeras.ops import crossentropy as ce
 from gpukeras.ops import softmax as sm
 from tests.ops.table import In, Row, distribution, real, whole
 
@@ -22,24 +23,26 @@ ROWS = [
     Row("Softmax", use(sm.Softmax()), (Z,)),
     Row("Softmax", sm.softmax, (In(("n", 2, 3)),), note="rank-3"),
     Row("SoftmaxGradient", use(sm.SoftmaxGradient()), (Z, P)),
-    Row("Crossentropy", use(sm.Crossentropy(EPSILON)), (P, T), None),
-    Row("CrossentropyGradient", use(sm.CrossentropyGradient(EPSILON)), (G, P, T), None),
-    Row("SparseCrossentropy", use(sm.SparseCrossentropy(EPSILON)), (P, LABELS), None),
-    Row("SparseCrossentropyGradient", use(sm.SparseCrossentropyGradient(EPSILON)), (G, P, LABELS), None),
-    Row("BinaryCrossentropy", use(sm.BinaryCrossentropy(EPSILON)), (P, T), None),
-    Row("BinaryCrossentropyGradient", use(sm.BinaryCrossentropyGradient(EPSILON)), (T, P, T), None),
-    Row("SoftmaxCrossentropy", use(sm.SoftmaxCrossentropy()), (Z, T)),
-    Row("SparseSoftmaxCrossentropy", use(sm.SparseSoftmaxCrossentropy()), (Z, LABELS)),
+    Row("LogSoftmax", use(sm.LogSoftmax()), (Z,)),
+    Row("LogSoftmaxGradient", use(sm.LogSoftmaxGradient()), (Z, Z)),
+    Row("Crossentropy", use(ce.Crossentropy(EPSILON)), (P, T), None),
+    Row("CrossentropyGradient", use(ce.CrossentropyGradient(EPSILON)), (G, P, T), None),
+    Row("SparseCrossentropy", use(ce.SparseCrossentropy(EPSILON)), (P, LABELS), None),
+    Row("SparseCrossentropyGradient", use(ce.SparseCrossentropyGradient(EPSILON)), (G, P, LABELS), None),
+    Row("BinaryCrossentropy", use(ce.BinaryCrossentropy(EPSILON)), (P, T), None),
+    Row("BinaryCrossentropyGradient", use(ce.BinaryCrossentropyGradient(EPSILON)), (T, P, T), None),
+    Row("SoftmaxCrossentropy", use(ce.SoftmaxCrossentropy()), (Z, T)),
+    Row("SparseSoftmaxCrossentropy", use(ce.SparseSoftmaxCrossentropy()), (Z, LABELS)),
     Row(
         "SoftmaxCrossentropyGradient",
-        use(sm.SoftmaxCrossentropyGradient()),
+        use(ce.SoftmaxCrossentropyGradient()),
         (G, P, T),
         orders=0,
         refuses="softmax_crossentropy_gradient",
     ),
     Row(
         "SparseSoftmaxCrossentropyGradient",
-        use(sm.SparseSoftmaxCrossentropyGradient()),
+        use(ce.SparseSoftmaxCrossentropyGradient()),
         (G, P, LABELS),
         orders=0,
         refuses="sparse_softmax_crossentropy_gradient",

@@ -1,6 +1,7 @@
-"""Imagines an NVIDIA driver with one device, for processes that have this folder on their path."""
+"""Imagines an NVIDIA driver with one device, and cuBLAS, for processes that have this folder on their path."""
 
 import ctypes
+from functools import cache
 
 _real = ctypes.CDLL
 
@@ -18,8 +19,17 @@ class _Driver:
         return 0
 
 
+@cache
+def _cublas():
+    from cublas import Cublas
+
+    return Cublas()
+
+
 def _load(name, *rest, **named):
-    return _Driver() if name in ("libcuda.so.1", "nvcuda.dll") else _real(name, *rest, **named)
+    if name in ("libcuda.so.1", "nvcuda.dll"):
+        return _Driver()
+    return _cublas() if name == "libcublas.so.12" else _real(name, *rest, **named)
 
 
 ctypes.CDLL = _load

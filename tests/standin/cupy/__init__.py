@@ -2,27 +2,31 @@
 
 It offers what gpukeras calls of CuPy, no more, on NumPy's memory, and is as strict: an array is no NumPy array and
 does not become one unasked, functions and kernels take no NumPy arrays, out= must have shape and dtype, keyword
-arguments that CuPy lacks are unknown here too. Kernels of generated text are run from their text (see expressions).
+arguments that CuPy lacks are unknown here too. Kernels of generated text are run from their text (see expressions), raw
+kernels by the kernel tests' harness; cuda.py has streams, graphs and memory.
 """
 
 from types import SimpleNamespace
 
 import numpy as np
 
-from .expressions import run_kernel
+from . import cuda
+from .kernels import ElementwiseKernel, RawModule
 
 __version__ = "0.0-standin"
+__all__ = ["ElementwiseKernel", "RawModule", "cuda"]
 
 
 class ndarray:
-    """An array "of the device"."""
+    """An array "of the device". Views share their owner, which knows when the memory is free."""
 
     __array_ufunc__ = None
     __hash__ = None
 
-    def __init__(self, values):
+    def __init__(self, values, owner=None):
         assert type(values) is np.ndarray, type(values)
         self._values = values
+        self._owner = owner or cuda.Owner(values)
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -35,97 +39,112 @@ class ndarray:
     itemsize = property(lambda self: self._values.itemsize)
     strides = property(lambda self: self._values.strides)
     flags = property(lambda self: self._values.flags)
-    T = property(lambda self: ndarray(self._values.T))
+    T = property(lambda self: self.transpose())
     data = property(lambda self: SimpleNamespace(ptr=self._values.ctypes.data))
 
     def __len__(self):
         return len(self._values)
 
     def __getitem__(self, index):
-        return _wrap(self._values[_index(index)])
+        parts = index if isinstance(index, tuple) else (index,)
+        arrays = [i for i in parts if isinstance(i, (ndarray, np.ndarray, list))]
+        if not arrays:
+            return ndarray(np.asarray(self._values[index]), self._owner)
+        if bool in [i.dtype for i in arrays if isinstance(i, ndarray)]:
+            cuda.host_reads()  # how many hold decides the shape
+        return _compute(lambda x, *chosen: x[_merge(parts, chosen)], self, *map(_chosen, arrays))
 
     def __setitem__(self, index, value):
-        self._values[_index(index)] = _only(value)
+        parts = index if isinstance(index, tuple) else (index,)
+        arrays = [i for i in parts if isinstance(i, (ndarray, np.ndarray, list))]
+
+        def assign(target, new, *chosen):
+            target[_merge(parts, chosen)] = new
+
+        _change(assign, self, value, *map(_chosen, arrays))
+
+    def _item(self):
+        cuda.host_reads()
+        return self._values
 
     def __bool__(self):
-        return bool(self._values)
+        return bool(self._item())
 
     def __int__(self):
-        return int(self._values)
+        return int(self._item())
 
     def __float__(self):
-        return float(self._values)
+        return float(self._item())
+
+    def item(self):
+        return self._item().item()
 
     def get(self):
+        cuda.host_reads()
         return self._values.copy()
 
+    def set(self, arr, stream=None):
+        if type(arr) is not np.ndarray:
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if self.dtype != arr.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if self.shape != arr.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
+        if not self.flags.c_contiguous:
+            raise RuntimeError("Cannot set to non-contiguous array")
+        cuda.host_writes(stream)
+        values = self._values
+        (stream or cuda.get_current_stream()).submit(lambda: np.copyto(values, arr), [self._owner])
+
     def fill(self, value):
-        self._values.fill(_only(value))
+        _change(lambda x, v: x.fill(v), self, value)
 
     def reshape(self, *shape):
-        return ndarray(self._values.reshape(*shape))
+        view = self._values.reshape(*shape)
+        if np.may_share_memory(view, self._values) or not self.size:
+            return ndarray(view, self._owner)
+        return _compute(lambda x: x.reshape(*shape), self)
 
     def transpose(self, *axes):
-        return ndarray(self._values.transpose(*axes))
+        return ndarray(self._values.transpose(*axes), self._owner)
+
+    def swapaxes(self, axis1, axis2):
+        return ndarray(self._values.swapaxes(axis1, axis2), self._owner)
 
     def squeeze(self, axis=None):
-        return ndarray(self._values.squeeze(axis))
+        return ndarray(self._values.squeeze(axis), self._owner)
 
     def view(self, dtype):
-        return ndarray(self._values.view(dtype))
+        return ndarray(self._values.view(dtype), self._owner)
 
     def astype(self, dtype, copy=True):
-        return ndarray(self._values.astype(dtype, copy=copy))
+        if not copy and self.dtype == dtype:
+            return self
+        return _compute(lambda x: x.astype(dtype), self)
 
     def copy(self):
-        return ndarray(self._values.copy())
+        return _compute(np.copy, self)
 
     def min(self, axis=None, out=None, keepdims=False):
-        return _into(out, self._values.min(axis, keepdims=keepdims))
+        return _compute(lambda x: x.min(axis, keepdims=keepdims), self, out=out)
 
     def max(self, axis=None, out=None, keepdims=False):
-        return _into(out, self._values.max(axis, keepdims=keepdims))
+        return _compute(lambda x: x.max(axis, keepdims=keepdims), self, out=out)
 
     def sum(self, axis=None, dtype=None, out=None, keepdims=False):
-        return _into(out, self._values.sum(axis, dtype, keepdims=keepdims))
+        return _compute(lambda x: x.sum(axis, dtype, keepdims=keepdims), self, out=out)
 
     def any(self, axis=None, out=None, keepdims=False):
-        return _into(out, self._values.any(axis, keepdims=keepdims))
+        return _compute(lambda x: x.any(axis, keepdims=keepdims), self, out=out)
 
     def all(self, axis=None, out=None, keepdims=False):
-        return _into(out, self._values.all(axis, keepdims=keepdims))
+        return _compute(lambda x: x.all(axis, keepdims=keepdims), self, out=out)
 
     def argmax(self, axis=None, out=None, dtype=None, keepdims=False):
-        return _into(out, np.asarray(self._values.argmax(axis)))
+        return _compute(lambda x: x.argmax(axis), self, out=out)
 
     def argmin(self, axis=None, out=None, dtype=None, keepdims=False):
-        return _into(out, np.asarray(self._values.argmin(axis)))
-
-
-def _operator(name):
-    def method(self, other):
-        return _wrap(getattr(self._values, name)(_only(other)))
-    return method
-
-
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "mod", "pow", "lt", "le",
-              "gt", "ge", "eq", "ne", "and", "or"):
-    setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
-
-
-def _inplace(name):
-    def method(self, other):
-        getattr(self._values, name)(_only(other))
-        return self
-    return method
-
-
-for _name in ("iadd", "isub", "imul", "itruediv"):
-    setattr(ndarray, f"__{_name}__", _inplace(f"__{_name}__"))
-
-
-def _wrap(values):
-    return ndarray(np.asarray(values))
+        return _compute(lambda x: x.argmin(axis), self, out=out)
 
 
 def _only(value):
@@ -137,23 +156,81 @@ def _only(value):
     raise TypeError(f"Unsupported type {type(value)}")
 
 
-def _index(index):
-    if isinstance(index, tuple):
-        return tuple(map(_index, index))
-    if isinstance(index, np.ndarray):
+def _chosen(index):
+    if isinstance(index, (np.ndarray, list)):
         raise TypeError("arrays used as indices must be CuPy arrays")
-    return index._values if isinstance(index, ndarray) else index
+    return index
 
 
-def _into(out, values):
+def _merge(parts, chosen):
+    """The index with the values of its arrays in their places."""
+    values = iter(chosen)
+    return tuple([next(values) if isinstance(part, ndarray) else part for part in parts])
+
+
+def _compute(function, *inputs, out=None, casting="same_kind"):
+    """function(*values), now or when the current stream comes to it, in a new array or in `out`."""
+    values = [_only(x) for x in inputs]
+    owners = [x._owner for x in inputs if isinstance(x, ndarray)]
+    stream = cuda.get_current_stream()
+    if out is not None and not isinstance(out, ndarray):
+        raise TypeError(f"Output arguments type must be cupy.ndarray, not {type(out)}")
+    with np.errstate(all="ignore"):
+        result = np.asarray(function(*values))  # even where it is too early: the shape is known then
     if out is None:
-        return _wrap(values)
-    if not isinstance(out, ndarray):
-        raise TypeError(f"out must be a CuPy array, not {type(out)}")
-    if out.shape != np.shape(values):
-        raise ValueError(f"out has shape {out.shape}, the result {np.shape(values)}")
-    np.copyto(out._values, values, "same_kind")
+        if not stream.defers:
+            return ndarray(result)
+        target = np.empty(result.shape, result.dtype)
+        out = ndarray(target)
+        _spoil(target)
+        casting = "unsafe"
+    elif out.shape != result.shape:
+        raise ValueError(f"out has shape {out.shape}, the result {result.shape}")
+    elif not np.can_cast(result.dtype, out.dtype, casting):
+        raise TypeError(f"the result, {result.dtype}, can't go to {out.dtype}")
+    elif not stream.defers:
+        with np.errstate(all="ignore"):
+            np.copyto(out._values, result, casting)
+        return out
+    target = out._values
+    stream.submit(lambda: np.copyto(target, function(*values), casting), [*owners, out._owner])
     return out
+
+
+def _change(function, target, *inputs):
+    """function(values of target, *values), which changes the target."""
+    values = [_only(x) for x in (target, *inputs)]
+    owners = [x._owner for x in (target, *inputs) if isinstance(x, ndarray)]
+    cuda.get_current_stream().submit(lambda: function(*values), owners)
+
+
+def _spoil(values):
+    """NaN, or absurd numbers: nobody may rely on what is there."""
+    values.reshape(-1).view(np.uint8).fill(0xFF)
+
+
+def _operator(name):
+    def method(self, other):
+        return _compute(lambda a, b: getattr(a, name)(b), self, other)
+
+    return method
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "mod", "pow", "lt", "le",
+              "gt", "ge", "eq", "ne", "and", "or"):  # fmt: skip
+    setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+def _inplace(name):
+    def method(self, other):
+        _change(lambda a, b: getattr(a, name)(b), self, other)
+        return self
+
+    return method
+
+
+for _name in ("iadd", "isub", "imul", "itruediv"):
+    setattr(ndarray, f"__{_name}__", _inplace(f"__{_name}__"))
 
 
 class ufunc:
@@ -164,16 +241,15 @@ class ufunc:
         self.name = f"cupy_{function.__name__}"
 
     def __call__(self, *args, out=None, dtype=None, casting="same_kind"):
-        inputs, rest = args[:self._function.nin], args[self._function.nin:]
+        inputs, rest = args[: self._function.nin], args[self._function.nin :]
         if len(inputs) < self._function.nin or len(rest) > 1 or rest and out is not None:
             raise TypeError(f"wrong number of arguments for {self.name}")
         out = rest[0] if rest else out
-        values = [_only(x) for x in inputs]
         if out is None:
-            return _wrap(self._function(*values))
+            return _compute(self._function, *inputs)
         if not isinstance(out, ndarray):
             raise TypeError(f"Output arguments type must be cupy.ndarray, not {type(out)}")
-        self._function(*values, out=out._values, casting=casting)
+        _change(lambda target, *values: self._function(*values, out=target, casting=casting), out, *inputs)
         return out
 
 
@@ -186,32 +262,50 @@ def __getattr__(name):
 
 def empty(shape, dtype=float):
     values = np.empty(shape, dtype)
-    values.reshape(-1).view(np.uint8).fill(0xFF)  # NaN, or absurd numbers: nobody may rely on what is there
-    return ndarray(values)
+    array = ndarray(values)
+    _spoil(values)
+    return array
 
 
 def zeros(shape, dtype=float):
-    return ndarray(np.zeros(shape, dtype))
+    return full(shape, 0, dtype)
 
 
 def ones(shape, dtype=float):
-    return ndarray(np.ones(shape, dtype))
+    return full(shape, 1, dtype)
 
 
-def arange(start, stop=None, step=1, dtype=None):
-    return ndarray(np.arange(*((0, start) if stop is None else (start, stop)), step, dtype=dtype))
+def full(shape, fill_value, dtype=None):
+    array = empty(shape, np.result_type(fill_value) if dtype is None else dtype)
+    array.fill(fill_value)
+    return array
 
 
 def full_like(a, fill_value, dtype=None):
-    return ndarray(np.full_like(_only(a), fill_value, dtype))
+    return full(a.shape, fill_value, dtype or a.dtype)
+
+
+def arange(start, stop=None, step=1, dtype=None):
+    return _compute(lambda: np.arange(*((0, start) if stop is None else (start, stop)), step, dtype=dtype))
 
 
 def array(obj, dtype=None, copy=True):
-    return ndarray(np.array(obj._values if isinstance(obj, ndarray) else obj, dtype))
+    if isinstance(obj, ndarray):
+        return _compute(lambda x: np.array(x, dtype), obj)
+    if isinstance(obj, (list, tuple)) and ndarray in map(type, obj):
+        raise TypeError("the stand-in makes no array of a list of arrays")
+    cuda.host_writes()
+    return ndarray(np.array(obj, dtype))
 
 
 def asarray(a, dtype=None):
-    return a if isinstance(a, ndarray) and dtype is None else array(a, dtype)
+    return a if isinstance(a, ndarray) and dtype in (None, a.dtype) else array(a, dtype)
+
+
+def ascontiguousarray(a, dtype=None):
+    if isinstance(a, ndarray) and a.flags.c_contiguous and dtype in (None, a.dtype):
+        return a
+    return array(a, dtype) if not isinstance(a, ndarray) else _compute(lambda x: np.array(x, dtype, order="C"), a)
 
 
 def asnumpy(a):
@@ -219,85 +313,107 @@ def asnumpy(a):
 
 
 def copyto(dst, src, casting="same_kind", where=None):
-    np.copyto(_only(dst), _only(src), casting, **({} if where is None else {"where": _only(where)}))
+    if not isinstance(dst, ndarray):
+        raise TypeError(f"dst must be a CuPy array, not {type(dst)}")
+    if isinstance(src, ndarray):
+        if not np.can_cast(src.dtype, dst.dtype, casting):
+            raise TypeError(f"Cannot cast {src.dtype} to {dst.dtype} in {casting} casting mode")
+        np.broadcast_to(src._values, dst.shape)
+    rest = () if where is None else (where,)
+    _change(lambda d, s, *w: np.copyto(d, s, casting, **({"where": w[0]} if w else {})), dst, src, *rest)
+
+
+def _blas(*arrays):
+    if {a.dtype.kind for a in arrays} & {"f", "c"}:
+        cuda.library("cuBLAS")
 
 
 def dot(a, b, out=None):
+    _only(a), _only(b)
+    _blas(a, b)
     if out is not None and not out._values.flags.c_contiguous:
         raise ValueError("Output array must be C-contiguous")
     if out is not None and out.dtype != np.result_type(a.dtype, b.dtype):
         raise ValueError("Output array has an incorrect dtype")
-    return _into(out, np.dot(_only(a), _only(b)))
+    return _compute(np.dot, a, b, out=out)
 
 
 def matmul(a, b, out=None):
-    return _into(out, np.matmul(_only(a), _only(b)))
+    _only(a), _only(b)
+    _blas(a, b)
+    return _compute(np.matmul, a, b, out=out)
 
 
 def take(a, indices, axis=None, out=None):
-    return _into(out, np.take(_only(a), _only(indices), axis))
+    return _compute(lambda x, i: np.take(x, i, axis, mode="wrap"), a, indices, out=out)  # CuPy does not look, it wraps
 
 
 def put(a, ind, v, mode="wrap"):
     if not a._values.flags.c_contiguous:
         raise ValueError("put of an array with gaps would go to a copy")
-    a._values.reshape(-1)[_only(ind)] = _only(v)
+    _change(lambda x, i, new: np.put(x, i, new, mode), a, ind, v)
 
 
 def sum(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _into(out, np.sum(_only(a), axis, dtype, keepdims=keepdims))
+    return _compute(lambda x: np.sum(x, axis, dtype, keepdims=keepdims), a, out=out)
 
 
 def prod(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _into(out, np.prod(_only(a), axis, dtype, keepdims=keepdims))
+    return _compute(lambda x: np.prod(x, axis, dtype, keepdims=keepdims), a, out=out)
 
 
 def max(a, axis=None, out=None, keepdims=False):
-    return _into(out, np.max(_only(a), axis, keepdims=keepdims))
+    return _compute(lambda x: np.max(x, axis, keepdims=keepdims), a, out=out)
 
 
 def min(a, axis=None, out=None, keepdims=False):
-    return _into(out, np.min(_only(a), axis, keepdims=keepdims))
+    return _compute(lambda x: np.min(x, axis, keepdims=keepdims), a, out=out)
 
 
 def any(a, axis=None, out=None, keepdims=False):
-    return _into(out, np.any(_only(a), axis, keepdims=keepdims))
+    return _compute(lambda x: np.any(x, axis, keepdims=keepdims), a, out=out)
 
 
 def all(a, axis=None, out=None, keepdims=False):
-    return _into(out, np.all(_only(a), axis, keepdims=keepdims))
+    return _compute(lambda x: np.all(x, axis, keepdims=keepdims), a, out=out)
 
 
 def cumsum(a, axis=None, dtype=None, out=None):
-    return _into(out, np.cumsum(_only(a), axis))
+    return _compute(lambda x: np.cumsum(x, axis), a, out=out)
 
 
 def cumprod(a, axis=None, dtype=None, out=None):
-    return _into(out, np.cumprod(_only(a), axis))
+    return _compute(lambda x: np.cumprod(x, axis), a, out=out)
 
 
 def argsort(a, axis=-1, kind=None):
-    return _wrap(np.argsort(_only(a), axis, kind))
+    cuda.thrust()
+    return _compute(lambda x: np.argsort(x, axis, kind), a)
 
 
 def flatnonzero(a):
-    return _wrap(np.flatnonzero(_only(a)))
+    cuda.host_reads()  # how many there are decides the shape
+    return _compute(np.flatnonzero, a)
 
 
 def concatenate(tup, axis=0, out=None):
-    return _wrap(np.concatenate([_only(a) for a in tup], axis))
+    return _compute(lambda *parts: np.concatenate(parts, axis), *tup, out=out)
 
 
 def expand_dims(a, axis):
-    return _wrap(np.expand_dims(_only(a), axis))
+    return ndarray(np.expand_dims(_only(a), axis), a._owner)
+
+
+def moveaxis(a, source, destination):
+    return ndarray(np.moveaxis(_only(a), source, destination), a._owner)
 
 
 def broadcast_to(a, shape):
-    return _wrap(np.broadcast_to(_only(a), shape))
+    return ndarray(np.broadcast_to(_only(a), shape), a._owner)
 
 
 def _as_strided(x, shape=None, strides=None):
-    return ndarray(np.lib.stride_tricks.as_strided(_only(x), shape, strides))
+    return ndarray(np.lib.stride_tricks.as_strided(_only(x), shape, strides), x._owner)
 
 
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
@@ -308,60 +424,18 @@ class _Generator:
         self._generator = np.random.Generator(np.random.SFC64(bits.seed))
 
     def random(self, size=None, dtype=np.float64, out=None):
-        return _into(out, self._generator.random(out.shape if size is None and out is not None else size, dtype))
+        cuda.library("cuRAND")
+        values = self._generator.random(out.shape if size is None and out is not None else size, dtype)
+        return _compute(lambda: values, out=out)
 
     def standard_normal(self, size=None, dtype=np.float64, out=None):
-        shape = out.shape if size is None and out is not None else size
-        return _into(out, np.asarray(self._generator.standard_normal(shape, dtype)))
+        cuda.library("cuRAND")
+        values = self._generator.standard_normal(out.shape if size is None and out is not None else size, dtype)
+        return _compute(lambda: values, out=out)
 
 
 random = SimpleNamespace(Generator=_Generator, Philox4x3210=lambda seed: SimpleNamespace(seed=seed))
 
 
-class ElementwiseKernel:
-    """Runs the statements of its body on whole arrays."""
-
-    def __init__(self, in_params, out_params, operation, name="kernel"):
-        self._ins = [p.split() for p in in_params.split(", ")]
-        self._outs = [p.split() for p in out_params.split(", ")]
-        self._body = operation
-
-    def __call__(self, *args):
-        named = {}
-        outs = []
-        for (dtype, name), a in zip([*self._ins, *self._outs], args):
-            if not isinstance(a, ndarray):
-                raise TypeError(f"kernel arguments must be CuPy arrays, not {type(a)}")
-            if dtype != "T" and a.dtype != np.dtype(dtype):
-                raise TypeError(f"argument {name} is {a.dtype}, declared as {dtype}")
-            named[name] = a._values
-        if len(args) == len(self._ins):
-            outs = [np.empty(np.broadcast_shapes(*(a.shape for a in args)), args[0].dtype)]
-            named[self._outs[0][1]] = outs[0]
-        run_kernel(self._body, named, [name for _, name in self._outs])
-        return _wrap(outs[0]) if outs else args[len(self._ins)]
-
-
-class RawModule:
-    def __init__(self, code, options):
-        raise RuntimeError("the stand-in runs no raw kernels; tests/kernels does")
-
-
-def _memory():
-    return SimpleNamespace(free_all_blocks=lambda: None)
-
-
-get_default_memory_pool = _memory
-
-
-class OutOfMemoryError(MemoryError):
-    pass
-
-
-cuda = SimpleNamespace(
-    Device=lambda: SimpleNamespace(id=0),
-    get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
-    memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-    runtime=SimpleNamespace(
-        getDeviceCount=lambda: 1, getDeviceProperties=lambda device: {"name": b"Stand-in"},
-        memGetInfo=lambda: (3 * 2**30, 4 * 2**30), driverGetVersion=lambda: 12040, runtimeGetVersion=lambda: 12060))
+def get_default_memory_pool():
+    return cuda._default_pool

@@ -4,11 +4,14 @@ import re
 
 import numpy as np
 
-_TYPES = {"half": "float16", "float": "float32", "double": "float64", "signed char": "int8", "short": "int16",
-          "int": "int32", "long long": "int64", "unsigned char": "uint8", "unsigned short": "uint16",
-          "unsigned int": "uint32", "unsigned long long": "uint64", "bool": "bool"}
+_TYPES = {
+    "half": "float16", "float16": "float16", "float": "float32", "double": "float64", "signed char": "int8",
+    "short": "int16", "int": "int32", "long long": "int64", "unsigned char": "uint8", "unsigned short": "uint16",
+    "unsigned int": "uint32", "unsigned long long": "uint64", "bool": "bool",
+}  # fmt: skip
 _TYPE = "|".join(sorted(_TYPES, key=len, reverse=True))
-_TOKEN = re.compile(rf"\s*(\((?:{_TYPE})\)|\d+\.\d*(?:e[+-]?\d+)?f?|\d+|\w+|&&|\|\||[<>=!]=|[-+*/<>!?:(),])")
+_NUMBER = r"\d+\.\d*(?:e[+-]?\d+)?f?|\d+(?:e[+-]?\d+f?)?"
+_TOKEN = re.compile(rf"\s*(\((?:{_TYPE})\)|{_NUMBER}|\w+\[\d\]|\w+|&&|\|\||[<>=!]=|[-+*/<>!?:(),])")
 _BINARY = ({"||": np.logical_or}, {"&&": np.logical_and}, {"==": np.equal, "!=": np.not_equal},
            {"<": np.less, ">": np.greater, "<=": np.less_equal, ">=": np.greater_equal},
            {"+": np.add, "-": np.subtract}, {"*": np.multiply, "/": None})
@@ -73,7 +76,10 @@ class _Parser:
             self.take(")")
             return value
         if token[0].isdigit():
-            return float(token.rstrip("f")) if "." in token else int(token)
+            return int(token) if token.isdigit() else float(token.rstrip("f"))
+        if token.endswith("]"):  # an element of a raw argument
+            name, _, place = token[:-1].partition("[")
+            return int(self.values[name][int(place)])
         if self.peek() != "(":
             return self.values[token]
         self.take("(")
@@ -82,6 +88,8 @@ class _Parser:
             self.take()
             arguments.append(self.expression())
         self.take(")")
+        if token.startswith("philox_"):
+            return _drawn(token[7:], *arguments)
         return _FUNCTIONS.get(token, getattr(np, token, None))(*_promoted(*arguments))
 
 
@@ -90,10 +98,21 @@ def _promoted(*values):
     return [v.astype("int32") if isinstance(v, (np.ndarray, np.generic)) and v.dtype == bool else v for v in values]
 
 
+def _drawn(kind, seed, step, places, level=0.0):
+    """The functions of kernels/philox.cuh, from their oracle; `places` is the index i of a whole array."""
+    from gpukeras.ops.philox import drawn
+
+    kind, _, dtype = kind.partition("_")
+    values = drawn(kind, places.size, seed, step, "float64" if dtype else "float32", level)
+    return values.reshape(places.shape)
+
+
 def run_kernel(body, values, outputs):
     """Runs the statements; `values` has the arrays by name, those in `outputs` are written at the end."""
     values = dict(values)
     arrays = {name: values[name] for name in outputs}
+    shape = arrays[outputs[0]].shape
+    values["i"] = np.arange(int(np.prod(shape))).reshape(shape)
     results = {}
     with np.errstate(all="ignore"):
         for statement in body.replace("\n", " ").split(";"):
