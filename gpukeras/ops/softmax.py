@@ -14,23 +14,32 @@ from .reduce import reduce
 from .shape import transpose
 
 
-@dataclass(frozen=True)
-class Softmax(Op):
-    """exp(x) / sum(exp(x)) over the last axis."""
+class _AlongRows(Op):
+    """What these ops share: the output has the shape of the last input, and every row of it is made by itself."""
 
-    name = "softmax"
-    in_place = (0,)
     kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """The same shape."""
-        if not ins[0].shape:
-            raise ValueError("softmax needs at least one axis")
-        return Spec(ins[0].shape, ins[0].dtype)
+        if not ins[-1].shape:
+            raise ValueError(f"{self.name} needs at least one axis")
+        return Spec(ins[-1].shape, ins[-1].dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """One number a row."""
-        return [column_of(ins[0])]
+        return [column_of(ins[-1])]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise if the rows are not the samples' axis."""
+        return row_or_mix(ins[-1])
+
+
+@dataclass(frozen=True)
+class Softmax(_AlongRows):
+    """exp(x) / sum(exp(x)) over the last axis."""
+
+    name = "softmax"
+    in_place = (0,)
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Shifted by the row's maximum, so that nothing overflows."""
@@ -46,25 +55,12 @@ class Softmax(Op):
         """y (g - sum(g y))."""
         return [apply(SoftmaxGradient(), grads[0], node.outputs[0])]
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise if the softmax is not over the samples."""
-        return row_or_mix(ins[0])
-
 
 @dataclass(frozen=True)
-class SoftmaxGradient(Op):
+class SoftmaxGradient(_AlongRows):
     """(g, y) -> y (g - sum(g y)), y being the softmax's output."""
 
     name = "softmax_gradient"
-    kernel_types = FLOATS
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The same shape."""
-        return Spec(ins[1].shape, ins[1].dtype)
-
-    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """One number a row."""
-        return [column_of(ins[1])]
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A product, its row sums, and the combination."""
@@ -80,23 +76,12 @@ class SoftmaxGradient(Op):
         """That of its formula."""
         return differentiate(lambda g, y: y * (g - reduce("sum", g * y, -1, keepdims=True)), node, grads[0])
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise if the softmax is not over the samples."""
-        return row_or_mix(ins[1])
-
 
 @dataclass(frozen=True)
-class LogSoftmax(Op):
+class LogSoftmax(_AlongRows):
     """log(softmax(x)) over the last axis, finite however large x is."""
 
     name = "log_softmax"
-    kernel_types = FLOATS
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The same shape."""
-        if not ins[0].shape:
-            raise ValueError("log_softmax needs at least one axis")
-        return Spec(ins[0].shape, ins[0].dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """The exponentials, one number a row."""
@@ -114,25 +99,12 @@ class LogSoftmax(Op):
         """g - softmax(x) sum(g)."""
         return [apply(LogSoftmaxGradient(), grads[0], node.outputs[0])]
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise if the softmax is not over the samples."""
-        return row_or_mix(ins[0])
-
 
 @dataclass(frozen=True)
-class LogSoftmaxGradient(Op):
+class LogSoftmaxGradient(_AlongRows):
     """(g, y) -> g - exp(y) sum(g), y being the log-softmax's output."""
 
     name = "log_softmax_gradient"
-    kernel_types = FLOATS
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The same shape."""
-        return Spec(ins[1].shape, ins[1].dtype)
-
-    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """One number a row."""
-        return [column_of(ins[1])]
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Exponentials, times the row's sum, from the derivative."""
@@ -147,10 +119,6 @@ class LogSoftmaxGradient(Op):
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """That of its formula."""
         return differentiate(lambda g, y: g - exp(y) * reduce("sum", g, -1, keepdims=True), node, grads[0])
-
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise if the softmax is not over the samples."""
-        return row_or_mix(ins[1])
 
 
 def column_of(x: Spec) -> Spec:
