@@ -23,6 +23,8 @@ from gpukeras.device.openblas import single_thread
 VARIABLE = "GPUKERAS_THREADS"
 PART = 150_000  # nanoseconds of work that a part has at least: handing it over and back takes 10,000 to 40,000
 
+SHARED = 1 << 16  # multiplications; a smaller product OpenBLAS makes with one thread in any case
+
 _Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -54,9 +56,15 @@ def together(parts: Sequence[Sequence[_Call]]) -> list[_Call]:
 
 
 def hold(calls: Sequence[_Call]) -> AbstractContextManager[None]:
-    """What to make these calls within: BLAS stays at one thread all the while if any of them is dealt to workers. For
-    its own threads go on spinning for long after a product, on the cores that the workers want."""
-    return single_thread if any(function is _run for function, _ in calls) else nullcontext()
+    """What to make these calls within: BLAS stays at one thread all the while if any of them is dealt to workers, or
+    is a product that BLAS would share among threads of its own. For those go on spinning for long after a product, on
+    cores that the workers want; and where another program wants a core, they wait for each other for milliseconds."""
+    return single_thread if any(function is _run or _shared(function, args) for function, args in calls) \
+        else nullcontext()
+
+
+def _shared(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    return function is np.dot and arguments[2].size * arguments[0].shape[-1] >= SHARED
 
 
 class _Worker:

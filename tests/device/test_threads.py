@@ -265,10 +265,11 @@ else:
 def test_a_program_with_dealt_steps_holds_blas_from_its_first_call_to_its_last(three):
     from gpukeras import backend as K
 
-    x = K.placeholder((None, 6))
-    function = K.function([x], [K.dot(x, K.constant(np.ones((6, 2))))])
-    for samples, inside in ((40, 1), (10, 0)):  # products of fewer than 16 rows a part are not dealt
-        program, seen = function.program([(samples, 6)]), []
+    x = K.placeholder((None, None))
+    function = K.function([x], [K.dot(x, K.transpose(x))])
+    # products of fewer than 16 rows a part are not dealt; the last one BLAS would share among its threads
+    for shape, inside in (((40, 6), 1), ((10, 6), 0), ((10, 700), 1)):
+        program, seen = function.program([shape]), []
         look = (lambda seen=seen: seen.append(single_thread._inside), ())
         program.calls[:0] = program.calls[len(program.calls):] = [look]
         program.run()

@@ -21,7 +21,7 @@ def run(fused, ins, out_types):
     """The outputs of the generated kernel."""
     text = elementwise_text(fused, [a.dtype.name for a in ins], out_types)
     outs = [np.empty(SIZE, t) for t in out_types]
-    states = [op.steps for op in dict.fromkeys(fused.generators())]
+    states = [op.state for op in dict.fromkeys(fused.generators())]
     library(text, BLOCK=128).launch("fused", 2, 128, (*ins, *states, *outs, SIZE))
     return outs
 
@@ -68,7 +68,7 @@ def test_fused_steps_of_training():
 def test_random_numbers_inside_a_fused_kernel(kind):
     """Those that the kernel of the op itself draws."""
     op = Random(kind, (SIZE,), "float32", seed=2**31 + 5)
-    op.steps.fill(3)
+    op.state[:1].fill(3)
     alone = np.empty(SIZE, "float32")
     for function, arguments in op.launches([], [alone], []):
         assert isinstance(function, Launch)
