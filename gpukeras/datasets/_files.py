@@ -14,18 +14,19 @@ _log = logging.getLogger("gpukeras.datasets")
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
 
-def fetch(name: str, origin: str, sha256: str, subfolder: str = "datasets") -> Path:
+def fetch(name: str, origin: str, file_hash: str, subfolder: str = "datasets") -> Path:
     """Path of the data set's file, downloaded from `origin` if the cache lacks it.
 
-    A download must have the hash `sha256`. A file that is there already is the user's: with another hash it
-    is used, and a log line says so (a log line, because a Python warning can be turned into an error).
+    A download must have the hash `file_hash`: SHA-256, or MD5 where Keras publishes no other. A file that is
+    there already is the user's: with another hash it is used, and a log line says so (a log line, because a
+    Python warning can be turned into an error).
     """
     path = Path(cached_path(name, subfolder))
     if not path.exists():
-        return Path(get_file(name, origin, file_hash=sha256, hash_algorithm="sha256", cache_subdir=subfolder))
-    if not validate_file(path, sha256, "sha256"):
+        return Path(get_file(name, origin, file_hash=file_hash, cache_subdir=subfolder))
+    if not validate_file(path, file_hash):
         _log.warning(
-            "%s is not the file that Keras publishes (its SHA-256 differs): using it as your own copy.", path
+            "%s is not the file that Keras publishes (its hash differs): using it as your own copy.", path
         )
     return path
 

@@ -1,0 +1,219 @@
+"""Pickles that may come from anywhere: NumPy arrays, numbers and strings in lists, tuples and dicts, and nothing else.
+
+A pickle is a program: opened by `pickle.load` it may call any function there is. Data sets come as pickles all the
+same (CIFAR; lists inside an .npz). Here nothing that a file names is ever looked up. The few names that make up an
+array stand for functions of this module, which check what they are given and never call NumPy's own `__setstate__`.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+_CODE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|O8?)")
+_LEAVES = frozenset({int, float, complex, bool, str, bytes, bytearray, type(None)})
+_DEEPEST = 100  # containers in containers
+
+
+class UnsafePickle(ValueError):
+    """The pickle asks for more than plain data; the message names what. Nothing of it was run."""
+
+
+def load_arrays(path: str | os.PathLike[str], encoding: str = "latin1") -> Any:
+    """What the pickle file at `path` holds: arrays, numbers and strings in lists, tuples and dicts.
+
+    `encoding` is how strings written by Python 2 are read; 'bytes' leaves them bytes. Raises UnsafePickle (a
+    ValueError) naming whatever else the file asks for, and ValueError for a damaged file.
+    """
+    with open(path, "rb") as file:
+        return parse_arrays(file.read(), encoding, os.fspath(path))
+
+
+def parse_arrays(content: bytes, encoding: str = "latin1", source: str = "the pickle") -> Any:
+    """`load_arrays` for a pickle in memory; `source` is what errors call it.
+
+    >>> parse_arrays(pickle.dumps({'x': np.arange(3), 'names': ['a', 'b']}))
+    {'x': array([0, 1, 2]), 'names': ['a', 'b']}
+    >>> parse_arrays(pickle.dumps(print))
+    Traceback (most recent call last):
+    gpukeras.utils.pickles.UnsafePickle: the pickle asks for builtins.print, which is no plain data: not opened.
+    """
+    try:
+        stored = _Unpickler(io.BytesIO(content), encoding=encoding).load()
+        return _Finisher().finish(stored)
+    except UnsafePickle as error:
+        raise UnsafePickle(f"{source} {error}") from None
+    except Exception as error:  # a damaged pickle fails in any way
+        raise ValueError(f"{source} is no whole pickle of plain data: {error or type(error).__name__}.") from error
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """A stand-in for one of the names that make up an array."""
+        old = {"__builtin__": "builtins"}.get(module, module.replace("numpy._core.", "numpy.core."))
+        known = _NAMES.get((old, name))
+        if known is None:
+            raise UnsafePickle(f"asks for {module}.{name}, which is no plain data: not opened.")
+        return _Name(f"{module}.{name}", known)
+
+
+class _Name:
+    """What a pickle gets for a name: it can be called, and nothing else."""
+
+    __slots__ = ("name", "make")
+
+    def __init__(self, name: str, make: Callable[..., Any]) -> None:
+        self.name = name
+        self.make = make
+
+    def __call__(self, *args: Any) -> Any:
+        return self.make(*args)
+
+    def __setstate__(self, state: Any) -> NoReturn:
+        raise UnsafePickle(f"changes {self.name}: not opened.")
+
+
+class _DType:
+    """The dtype of an array still to be made."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
+        text = _text(code)
+        if not _CODE.fullmatch(text):
+            raise UnsafePickle(f"holds an array of dtype {text!r}; numbers, strings and lists are all it may.")
+        self.dtype = np.dtype(text)
+
+    def __setstate__(self, state: Any) -> None:
+        """Takes the byte order of (version, order, parts of a compound dtype, ...)."""
+        if any(part is not None for part in state[2:5]):
+            raise UnsafePickle("holds an array of a compound dtype; numbers, strings and lists are all it may.")
+        self.dtype = self.dtype.newbyteorder(_text(state[1]))
+
+
+class _Array:
+    """An array still to be made: its state, as the pickle has it."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, kind: Any, shape: Any = (0,), code: Any = b"b") -> None:
+        if not isinstance(kind, _Name) or kind.make is not _not_called:
+            raise UnsafePickle("makes an array of a class of its own: not opened.")
+        self.state: tuple[Any, _DType, bool, Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        """(version, shape, dtype, whether Fortran's order, bytes or list)."""
+        shape, dtype, fortran, data = state[-4:]
+        self.state = (shape, _checked(dtype), bool(fortran), data)
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+
+
+def _checked(dtype: Any) -> _DType:
+    if not isinstance(dtype, _DType):
+        raise ValueError("an array lacks its dtype")
+    return dtype
+
+
+def _not_called(*args: Any) -> NoReturn:
+    raise UnsafePickle("makes an array by numpy.ndarray itself: not opened.")
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    """An array as pickle's protocol 5 writes it."""
+    array = _Array(_Name("numpy.ndarray", _not_called))
+    array.state = (shape, _checked(dtype), order == "F", data)
+    return array
+
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return _filled((), _checked(dtype).dtype, False, data)[()]
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """Bytes as Python 3 writes them in old protocols."""
+    if encoding != "latin1":
+        raise ValueError(f"bytes are written in the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _empty(*args: Any) -> bytes:
+    """Empty bytes as Python 3 writes them in old protocols."""
+    if args:
+        raise UnsafePickle("makes bytes by calling builtins.bytes: not opened.")
+    return b""
+
+
+_NAMES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _not_called,
+    ("numpy", "dtype"): _DType,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytes"): _empty,
+    ("builtins", "complex"): complex,
+}
+
+
+def _filled(shape: Any, dtype: np.dtype[Any], fortran: bool, data: Any) -> np.ndarray:
+    """An array of the values in `data`, bytes or, for dtype object, a list."""
+    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"an array has the shape {shape!r}")
+    count = math.prod(shape)
+    order: Any = "F" if fortran else "C"
+    if dtype.hasobject:
+        if not isinstance(data, list) or len(data) != count:
+            raise ValueError(f"an array of shape {shape} lacks its {count} values")
+        objects = np.empty(count, object)
+        for place, value in enumerate(data):  # not at once: NumPy would take lists of one length for an axis
+            objects[place] = value
+        return objects.reshape(shape, order=order)
+    raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
+    if len(raw) != count * dtype.itemsize:
+        raise ValueError(f"an array of shape {shape} and dtype {dtype} has {len(raw)} bytes")
+    return np.frombuffer(raw, dtype, count).reshape(shape, order=order).copy(order)
+
+
+class _Finisher:
+    """Makes the arrays, and refuses what is neither an array nor a plain container of plain values."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, Any] = {}
+        self._under_way: set[int] = set()
+
+    def finish(self, x: Any) -> Any:
+        """`x` with real arrays. What stands in it twice is made once."""
+        kind = type(x)
+        if kind in _LEAVES or issubclass(kind, np.generic):
+            return x
+        if id(x) not in self._done:
+            if id(x) in self._under_way or len(self._under_way) >= _DEEPEST:
+                raise UnsafePickle(f"has containers within themselves, or more than {_DEEPEST} deep: not opened.")
+            self._under_way.add(id(x))
+            self._done[id(x)] = self._made(x)
+            self._under_way.remove(id(x))
+        return self._done[id(x)]
+
+    def _made(self, x: Any) -> Any:
+        if isinstance(x, dict):
+            return {self.finish(key): self.finish(value) for key, value in x.items()}
+        if isinstance(x, (list, tuple)):
+            if set(map(type, x)) <= _LEAVES:  # long lists of numbers, at the speed of C
+                return x
+            return type(x)(map(self.finish, x))
+        if isinstance(x, _Array) and x.state is not None:
+            shape, dtype, fortran, data = x.state
+            if dtype.dtype.hasobject and isinstance(data, list):
+                data = list(map(self.finish, data))
+            return _filled(shape, dtype.dtype, fortran, data)
+        raise UnsafePickle(f"holds a {type(x).__name__.strip('_')}, which is no plain data: not opened.")
