@@ -14,6 +14,7 @@ from . import (
     pooling,
     random,
     reduce,
+    scan,
     shape,
     softmax,
 )
@@ -24,5 +25,5 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
 
 __all__ = [
     "broadcasting", "control", "convolution", "depthwise", "elementwise", "indexing", "joining", "linalg", "patches",
-    "philox", "pooling", "random", "reduce", "shape", "slicing", "softmax",
+    "philox", "pooling", "random", "reduce", "scan", "shape", "slicing", "softmax",
 ]

@@ -1,0 +1,195 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997; with a forget gate, Gers et al. 2000)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..device import threads, xp
+from ..graph import Apply, Call, Spec, Tensor, apply
+from .recurrent import Gates, _Recurrence, by_gate, of, states_spec
+
+
+@dataclass(frozen=True)
+class _LSTM(_Recurrence):
+    """What the op and its derivative share. The gates stand in Keras's order: i (input), f (forget), c (candidate),
+    o (output)."""
+
+    recurrent_activation: str = "hard_sigmoid"
+    gates = 4
+
+    def _names(self) -> list[str]:
+        outer, inner = self.recurrent_activation, self.activation
+        return [outer, outer, inner, outer]
+
+
+@dataclass(frozen=True)
+class LSTMSequence(_LSTM):
+    """(z, kernel, h, c[, mask][, drop]) -> (gates, states, cells, last h, last c). At each step
+
+        i, f, g, o = the activations of z + h kernel,   c = f c + i g,   h = o activation(c).
+
+    z and gates are (time, samples, 4 * units), states and cells (time + 1, samples, units) with the initial h and c in
+    front. Derivatives flow from `states` and the last ones; gates and cells are there for the derivative's sake.
+    """
+
+    name = "lstm_sequence"
+    in_place = (0,)
+
+    def infer(self, *ins: Spec) -> tuple[Spec, ...]:
+        """Gates, all states, all cells, and the last of both."""
+        z, kernel, *initial = ins[:4]
+        time, samples, units = self._sizes(z, kernel, initial, ins)
+        states, last = states_spec(time, samples, units, z.dtype), Spec((samples, units), z.dtype)
+        return Spec((time, samples, 4 * units), z.dtype), states, states, last, last
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Two states of one step, and see `_rooms`."""
+        (time, samples, units), dtype = _sizes(ins[0]), ins[0].dtype
+        state = Spec((samples, units), dtype)
+        return [state, state, *self._rooms(time, samples, units, dtype)]
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """For each part of the samples, for each step: product, sum, activations, cell, state."""
+        (z, kernel, h, c), (gates, states, cells, *last) = ins[:4], outs
+        spare, squashed, product, *rest = scratch
+        (mask, drop), skip = self._extras(ins), rest[-1] if self.masked else None
+        dropped = rest[0] if self.drops else None
+        time, samples, units = _sizes(z)
+        activate = Gates(self._names(), samples, units, z.dtype).activate()
+        squash = Gates([self.activation], samples, units, z.dtype).activate()
+
+        def part(p: slice) -> list[Call]:
+            made: list[Call] = []
+            own = product[:, p] if self.drops > 1 else product[p]
+            q, t = spare[p], squashed[p]
+            for step, place in enumerate(self._places(time)):
+                g, x = gates[place, p], z[place, p]
+                (before, after), (old, new) = ((a[step, p], a[step + 1, p]) for a in (states, cells))
+                i, f, candidate, o = (g[:, k * units:(k + 1) * units] for k in range(4))
+                made += self._multiply(before, kernel, of(drop, p), of(dropped, p), own)
+                made.append((xp.add, (by_gate(x, 4), own, by_gate(g, 4)) if self.drops > 1 else (x, own, g)))
+                made += [*activate(g, g), (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)),
+                         (xp.add, (new, q, new)), *squash(new, t), (xp.multiply, (o, t, after))]
+                if self.masked:
+                    live = skip[place, p]
+                    made += [(xp.copyto, (new, old, "same_kind", live)), (xp.copyto, (after, before, "same_kind", live))]
+            return made
+
+        parts = self._parts(time, samples, units)
+        return [(xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c)), *self._skips(mask, skip),
+                *threads.together([part(p) for p in parts]),
+                (xp.copyto, (last[0], states[time])), (xp.copyto, (last[1], cells[time]))]
+
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """A product and the dropped states."""
+        return self._rooms(*_sizes(ins[0]), ins[0].dtype)[:1 + bool(self.drops)]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """For each step a product and a kernel."""
+        (z, kernel, h, c), (gates, states, cells, *last) = ins[:4], outs
+        (mask, drop), dropped = self._extras(ins), room[1] if self.drops else None
+        made: list[Call] = [(xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c))]
+        if self.drops:
+            made.append(self._launch("drop_states", h, h, drop, dropped))
+        for step, place in enumerate(self._places(len(z))):
+            made += self._product(states[step], kernel, dropped, room[0])
+            made.append(self._launch("lstm_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
+                                     cells[step], gates[place], states[step + 1], cells[step + 1]))
+        return [*made, (xp.copyto, (last[0], states[len(z)])), (xp.copyto, (last[1], cells[len(z)]))]
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """By LSTMSequenceGradient."""
+        _, kernel, _, _, *extras = node.inputs
+        op = LSTMSequenceGradient(self.activation, self.go_backwards, self.masked, self.drops, self.recurrent_activation)
+        dz, dh, dc, dkernel = apply(op, grads[1], *grads[3:], *node.outputs[:3], kernel, *extras)
+        return [dz, dkernel, dh, dc, *[None] * len(extras)]
+
+
+@dataclass(frozen=True)
+class LSTMSequenceGradient(_LSTM):
+    """(dstates, dlast_h, dlast_c, gates, states, cells, kernel[, mask][, drop]) -> (dz, dh, dc, dkernel)."""
+
+    name = "lstm_sequence_gradient"
+
+    def infer(self, *ins: Spec) -> tuple[Spec, ...]:
+        """The shapes of z, h, c and the kernel."""
+        gates, states, kernel = ins[3], ins[4], ins[6]
+        state = Spec(states.shape[1:], gates.dtype)
+        return Spec(gates.shape, gates.dtype), state, state, Spec(kernel.shape, gates.dtype)
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The transposed kernel, slopes, three states of one step, dropout's way back, a mask, and `_kernel_room`."""
+        (time, samples, units), dtype = _sizes(outs[0]), ins[0].dtype
+        state = Spec((samples, units), dtype)
+        return [Spec((4 * units, units), dtype), Spec((samples, 4 * units), dtype), state, state, state,
+                *([Spec((4, samples, units), dtype)] if self.drops > 1 else []),
+                *([Spec((time, samples, 1), "bool")] if self.masked else []),
+                *self._kernel_room(time, samples, units, dtype)]
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Backwards, step by step: the derivatives by the gates, times their slopes; back through cell and product. The
+        kernel's gradient at the end."""
+        dstates, dlast_h, dlast_c, gates, states, cells, kernel = ins[:7]
+        (dz, dh, dc, dkernel), (transposed, slope, squashed, spare, inner, *rest) = outs, scratch
+        mask, drop = self._extras(ins)
+        spread = rest.pop(0) if self.drops > 1 else None
+        skip = rest.pop(0) if self.masked else None
+        time, samples, units = _sizes(dz)
+        slopes = Gates(self._names(), samples, units, dz.dtype).slopes()
+        cell = Gates([self.activation], samples, units, dz.dtype)
+        squash, bend = cell.activate(), cell.slopes()
+
+        def part(p: slice) -> list[Call]:
+            made: list[Call] = []
+            gh, gc, s, t, q = dh[p], dc[p], slope[p], squashed[p], spare[p]
+            e = inner[p] if self.masked else gc
+            for step, place in reversed(list(enumerate(self._places(time)))):
+                y, d = gates[place, p], dz[place, p]
+                i, f, candidate, o = (y[:, k * units:(k + 1) * units] for k in range(4))
+                di, df, dcandidate, do = (d[:, k * units:(k + 1) * units] for k in range(4))
+                made += [(xp.add, (gh, dstates[step + 1, p], gh)), *squash(cells[step + 1, p], t), *bend(t, q),
+                         (xp.multiply, (gh, t, do)), (xp.multiply, (gh, o, t)), (xp.multiply, (q, t, q)),
+                         (xp.add, (gc, q, e)), (xp.multiply, (e, candidate, di)),
+                         (xp.multiply, (e, cells[step, p], df)), (xp.multiply, (e, i, dcandidate)),
+                         *slopes(y, s), (xp.multiply, (d, s, d))]
+                if not self.masked:
+                    made += [(xp.multiply, (gc, f, gc)), *self._multiply_back(d, transposed, of(drop, p), of(spread, p), gh)]
+                    continue
+                live = mask[place, p, None]
+                made += [(xp.multiply, (e, f, q)), (xp.copyto, (gc, q, "same_kind", live)),
+                         (xp.copyto, (d, 0, "same_kind", skip[place, p])),
+                         *self._multiply_back(d, transposed, of(drop, p), of(spread, p), q),
+                         (xp.copyto, (gh, q, "same_kind", live))]
+            return [*made, (xp.add, (gh, dstates[0, p], gh))]
+
+        parts = self._parts(time, samples, units)
+        return [(xp.copyto, (transposed, kernel.T)), (xp.copyto, (dh, dlast_h)), (xp.copyto, (dc, dlast_c)),
+                *self._skips(mask, skip), *threads.together([part(p) for p in parts]),
+                *self._kernel_gradient(states[:time], dz, drop, dkernel, rest)]
+
+    def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """What comes back from a product, what a skipped step hands on, and see `_kernel_room`."""
+        (time, samples, units), dtype = _sizes(outs[0]), ins[0].dtype
+        back = (4, samples, units) if self.drops > 1 else (samples, units)
+        return [Spec(back, dtype), Spec((samples, units), dtype), *self._kernel_room(time, samples, units, dtype)]
+
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """For each step a kernel and a product."""
+        dstates, dlast_h, dlast_c, gates, states, cells, kernel = ins[:7]
+        (dz, dh, dc, dkernel), (back, keep, *rest) = outs, room
+        mask, drop = self._extras(ins)
+        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast_h)), (xp.copyto, (dc, dlast_c))]
+        for step, place in reversed(list(enumerate(self._places(len(dz))))):
+            made.append(self._launch("lstm_backward", dh, gates[place], cells[step], cells[step + 1], dstates[step + 1],
+                                     back, of(mask, place), drop, keep, dc, dz[place]))
+            made += self._product_back(dz[place], kernel, back)
+        made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 4))
+        return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+
+def _sizes(z: Any) -> tuple[int, int, int]:
+    """Time, samples, units."""
+    time, samples, width = z.shape
+    return time, samples, width // 4
