@@ -95,7 +95,10 @@ class _DType:
         """Takes the byte order of (version, order, parts of a compound dtype, ...)."""
         if any(part is not None for part in state[2:5]):
             raise UnsafePickle("holds an array of a compound dtype; numbers, strings and lists are all it may.")
-        self.dtype = self.dtype.newbyteorder(_text(state[1]))
+        order = _text(state[1])
+        if order not in "<>|=":
+            raise ValueError(f"a dtype has the byte order {order!r}")
+        self.dtype = np.dtype(order + self.dtype.str[1:])
 
 
 class _Array:
