@@ -77,8 +77,8 @@ class Tokenizer:
     or with `oov_token` (from newer Keras) replaced by that word, which is number 1.
 
     After `fit_on_texts`: `word_counts` (occurrences), `word_docs` (texts with the word) and `word_index` (number) by
-    word, `index_word` (word) and `index_docs` (texts with the word) by number, and `document_count`, the texts of the last fit. Fitting again
-    adds to the counts.
+    word, `index_word` (word) and `index_docs` (texts with the word) by number, and `document_count`, the texts of the
+    last fit. Fitting again adds to the counts.
 
     >>> tokenizer = Tokenizer()
     >>> tokenizer.fit_on_texts(["The cat sat.", "The dog!"])
