@@ -81,7 +81,8 @@ class Unrolled(Op):
                 break
             kept |= more
         outs = sorted(kept)
-        ins = [i for i, x in enumerate(self.inputs) if (first + x.number in kept if x.kind == "state" else x.leaf in read)]
+        ins = [i for i, x in enumerate(self.inputs)
+               if (first + x.number in kept if x.kind == "state" else x.leaf in read)]
         number = {i - first: n for n, i in enumerate(i for i in outs if i >= first)}
         inputs = [Input(x.kind, x.leaf, number.get(x.number, 0)) for x in (self.inputs[i] for i in ins)]
         bounds = np.cumsum([0, *(len(found) for found in self.results.values())]).tolist()
@@ -136,7 +137,7 @@ class BodyPlan(Plan):
         for i, v in enumerate(self.outputs):
             if v.step is not None and not is_view(v) and v not in self.placed and i not in self.added:
                 self.placed[v] = i
-        self.variables = dict.fromkeys(self.placed)  # type: ignore[arg-type]
+        self.variables = dict.fromkeys(self.placed)  # type: ignore[assignment]
 
 
 class Frame:
@@ -225,7 +226,7 @@ def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> Step:
     feeds = {t: v.spec if kind == "constant" else Spec(v.shape[kind == "sequence":], v.dtype)
              for t, v, kind in zip(body.leaves, ins, kinds)}
     inner = lowering.inside(feeds)
-    inputs = []
+    inputs: list[Input] = []
     for t, v, kind in zip(body.leaves, ins, kinds):
         leaf = inner.value(t)
         if kind != "state" and leaf.leaf is not None and not (contiguous(v) and root(v).step is None):

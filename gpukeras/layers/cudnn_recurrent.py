@@ -29,13 +29,20 @@ class CuDNNGRUCell(GRUCell):
 
     def call(self, inputs: Any, states: Sequence[Any], training: Any = None) -> Any:
         """(batch, inputs) and one state (batch, units) to output and new state."""
-        state, width = states[0], 3 * self.units
-        x = K.bias_add(K.dot(inputs, self.kernel), self.bias[:width])
-        h = K.bias_add(K.dot(state, self.recurrent_kernel), self.bias[width:])
+        state = states[0]
+        x = self._input_product(inputs)
+        h = K.bias_add(K.dot(state, self.recurrent_kernel), self.bias[3 * self.units:])
         update = K.sigmoid(self._gate(x, 0) + self._gate(h, 0))
         reset = K.sigmoid(self._gate(x, 1) + self._gate(h, 1))
         output = update * state + (1 - update) * K.tanh(self._gate(x, 2) + reset * self._gate(h, 2))
         return output, [output]
+
+    def _input_product(self, inputs: Any) -> Any:
+        return K.bias_add(K.dot(inputs, self.kernel), self.bias[:3 * self.units])
+
+    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
+        options |= {"reset_after": True, "recurrent_bias": self.bias[3 * self.units:]}
+        return super()._fused(z, *arguments, **options)
 
 
 class CuDNNLSTMCell(LSTMCell):
@@ -86,13 +93,14 @@ class _CuDNNRNN(CellLayer):
         super().__init__(cell, activity_regularizer, return_sequences, return_state, stateful=stateful, **kwargs)
         self.supports_masking = False
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None,
+             constants: Any = None) -> Any:
         """The output(s); ValueError for a mask."""
         masks = mask if isinstance(mask, (list, tuple)) else [mask]
         if any(m is not None for m in masks[:1]):
             raise ValueError(f"Layer '{self.name}': Masking is not supported by {type(self).__name__}. Use "
                              f"{type(self).__name__.removeprefix('CuDNN')}, which knows masks.")
-        return super().call(inputs, None, training, initial_state)
+        return super().call(inputs, None, training, initial_state, constants)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -29,7 +29,7 @@ class Wrapper(Holder):
         """Nothing to make: the weights are the layer's."""
         self.built = True
 
-    @property  # type: ignore[misc]
+    @property
     def activity_regularizer(self) -> Any:
         """The layer's; it is applied to what the wrapper puts out."""
         return getattr(self.layer, "activity_regularizer", None)
@@ -63,8 +63,8 @@ class Wrapper(Holder):
 class TimeDistributed(Wrapper):
     """Applies a layer to every step of sequences: (batch, steps, ...) to (batch, steps, *what the layer makes of ...).
 
-    The layer sees the steps of all samples as one batch. If the batch size is known, it may matter to the layer, which then
-    sees batches of that size, one for each step.
+    The layer sees the steps of all samples as one batch. If the batch size is known, it may matter to the layer, which
+    then sees batches of that size, one for each step.
 
     >>> from gpukeras.layers import Dense
     >>> TimeDistributed(Dense(8), input_shape=(10, 16)).compute_output_shape((None, 10, 16))
@@ -75,7 +75,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Builds the layer for one step; ValueError for an input without steps."""
         shape = tuple(input_shape)
         if len(shape) < 3:
@@ -179,7 +179,7 @@ class Bidirectional(Wrapper):
     def _inside(self) -> list[Any]:
         return [self.forward_layer, self.backward_layer]
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Builds both layers."""
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         for layer in self._inside():

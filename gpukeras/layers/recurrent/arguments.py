@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ... import backend as K
 from ... import regularizers
 from ...engine.keras1 import renamed_arguments
 from .cells import Cell
@@ -47,8 +48,13 @@ def of_cell(name: str) -> Any:
 
 
 class CellLayer(RNN):
-    """An RNN with a cell of its own, whose arguments it takes and names in its config."""
+    """An RNN with a cell of its own, whose arguments it takes and names in its config.
 
+    Where the activations allow it, one op makes all steps (`fused`). It has no second derivatives: set ``layer.fused =
+    False`` before the layer is called, and the cell is walked step by step, as it is in ``RNN(cell)``.
+    """
+
+    fused = True
     cell: Cell
     units = of_cell("units")
     activation = of_cell("activation")
@@ -69,9 +75,17 @@ class CellLayer(RNN):
         super().__init__(cell, *args, **kwargs)
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
-        """The output(s); states are handed on if the layer is stateful."""
-        return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
+    def _walk(self, inputs: Any, initial_state: list[Any], mask: Any, training: Any,
+              constants: Any) -> tuple[Any, Any, list[Any]]:
+        if self.fused and not constants and (mask is None or K.ndim(mask) == 2) and K.ndim(inputs) == 3:
+            # Time first: every step then reads and writes memory without gaps.
+            steps = None if mask is None else K.permute_dimensions(mask, (1, 0))
+            walked = self.cell.walk(K.permute_dimensions(inputs, (1, 0, 2)), initial_state, mask=steps,
+                                    go_backwards=self.go_backwards, unroll=self.unroll)
+            if walked is not None:
+                last, outputs, states = walked
+                return last, K.permute_dimensions(outputs, (1, 0, 2)), list(states)
+        return super()._walk(inputs, initial_state, mask, training, constants)
 
     def _cell_config(self) -> dict[str, Any]:
         own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable")}

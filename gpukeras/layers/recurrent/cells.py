@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ... import activations
 from ... import backend as K
+from ...backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from ...engine.layer import Layer
 from ..parts import add_part_weight, part_configs, set_parts, whole_number
 
@@ -13,8 +15,8 @@ Masks = Sequence[Any] | None
 
 
 class Cell(Layer):
-    """What the cells share: a kernel (inputs, gates * units), a recurrent kernel (units, gates * units), a bias (gates *
-    units,), and dropout.
+    """What the cells share: a kernel (inputs, gates * units), a recurrent kernel (units, gates * units), a bias
+    (gates * units,), and dropout.
 
     `dropout` and `recurrent_dropout` drop shares of the inputs and of the state on their way into the products. A layer
     draws the masks, once for all steps (Gal and Ghahramani, 2016, arXiv:1512.05287): with ``implementation=1`` one
@@ -109,10 +111,35 @@ class Cell(Layer):
     def _gate(self, z: Any, i: int) -> Any:
         return z[:, i * self.units:(i + 1) * self.units]
 
+    # ------------------------------------------------------------------------------------------------------ sequences
+    def walk(self, inputs: Any, states: list[Any], **options: Any) -> Any:
+        """Last output, all outputs and last states for inputs (steps, batch, inputs), by an op that makes all steps;
+        None if there is none for this cell. `options` are `mask` (steps, batch), `go_backwards` and `unroll`."""
+        names = [_fused_name(getattr(self, part)) for part in ("activation", "recurrent_activation")
+                 if hasattr(self, part)]
+        own = next(c for c in type(self).__mro__ if "call" in vars(c))
+        if None in names or own.__module__ not in _OWN_MODULES:  # a subclass may compute anything
+            return None
+        if self._recurrent_dropout_mask:
+            options["recurrent_masks"] = self._recurrent_dropout_mask
+        return self._fused(self._input_product(inputs), *states, *names, time_major=True, **options)
+
+    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say which op makes all steps")
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), **{name: getattr(self, name) for name in self._arguments},
                 **part_configs(self, self._parts)}
+
+
+_OWN_MODULES = (__name__, "gpukeras.layers.cudnn_recurrent")
+
+
+def _fused_name(activation: Any) -> str | None:
+    """The name by which fused ops know an activation; None if they don't."""
+    return next((name for name in FUSED_ACTIVATIONS if activations.get(name) is activation),
+                "linear" if activation is None else None)
 
 
 def _activated(activation: Any, x: Any) -> Any:
@@ -140,6 +167,10 @@ class SimpleRNNCell(Cell):
         z = self._input_product(inputs) + self._product(states[0], self.recurrent_kernel, self._recurrent_dropout_mask)
         output = _activated(self.activation, z)
         return output, [output]
+
+    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
+        state, *activations = arguments
+        return simple_rnn_sequence(z, state, self.recurrent_kernel, *activations, **options)
 
 
 class _Gated(Cell):
@@ -192,6 +223,10 @@ class GRUCell(_Gated):
         output = update * state + (1 - update) * _activated(self.activation, candidate)
         return output, [output]
 
+    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
+        state, *activations = arguments
+        return gru_sequence(z, state, self.recurrent_kernel, *activations, **options)
+
 
 class LSTMCell(_Gated):
     """A long short-term memory cell (Hochreiter and Schmidhuber, 1997; with forget gates): gates i, f, candidate c and
@@ -234,6 +269,10 @@ class LSTMCell(_Gated):
                  + _activated(gate, self._gate(z, 0)) * _activated(self.activation, self._gate(z, 2)))
         output = _activated(gate, self._gate(z, 3)) * _activated(self.activation, carry)
         return output, [output, carry]
+
+    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
+        state, carry, *activations = arguments
+        return lstm_sequence(z, state, carry, self.recurrent_kernel, *activations, **options)
 
 
 def forget_bias(initializer: Any, units: int) -> Any:

@@ -27,8 +27,8 @@ class RNN(Holder):
       known (`batch_input_shape`, `batch_shape`). `reset_states` starts over;
     - `unroll`: only changes what masked steps put out, see `K.rnn`; the number of steps must be known.
 
-    Call it with `initial_state` (a tensor or a list), and with `constants` (likewise) for the cell. These may be outputs
-    of other layers, and may also follow the input in one list.
+    Call it with `initial_state` (a tensor or a list), and with `constants` (likewise) for the cell. These may be
+    outputs of other layers, and may also follow the input in one list.
     """
 
     def __init__(self, cell: Any, return_sequences: bool = False, return_state: bool = False,
@@ -38,15 +38,14 @@ class RNN(Holder):
             cell = StackedRNNCells(cell)
         for needed in ("call", "state_size"):
             if not hasattr(cell, needed):
-                raise ValueError(f"The cell of an RNN needs a `call` and a `state_size`, but {cell!r} has no `{needed}`.")
+                raise ValueError(f"The cell of an RNN needs a `call` and a `state_size`, but {cell!r} has no "
+                                 f"`{needed}`.")
         super().__init__(**kwargs)
-        self.cell = cell
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-        self.go_backwards = go_backwards
-        self.stateful = stateful
-        self.unroll = unroll
         self.supports_masking = True
+        self.cell = cell
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.unroll = go_backwards, unroll
+        self.stateful = stateful
         self.input_spec: Any = [InputSpec(ndim=3)]
         self.state_spec: Any = None
         self.constants_spec: Any = None
@@ -87,8 +86,8 @@ class RNN(Holder):
                                  "stateful=True.")
         batch = self.input_spec[0].shape[0] if self.input_spec[0].shape else None
         if not batch:
-            raise ValueError(f"Layer '{self.name}' is stateful, so it must know its batch size. Give the first layer of "
-                             "a Sequential `batch_input_shape`, or an Input `batch_shape`.")
+            raise ValueError(f"Layer '{self.name}' is stateful, so it must know its batch size. Give the first layer "
+                             "of a Sequential `batch_input_shape`, or an Input `batch_shape`.")
         shapes = self._state_shapes(batch)
         if self._states is None:
             self._states = [K.zeros(shape) for shape in shapes]

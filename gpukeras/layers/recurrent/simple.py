@@ -12,8 +12,8 @@ from .cells import SimpleRNNCell
 class SimpleRNN(CellLayer):
     """A fully connected recurrent layer: ``h = activation(x @ kernel + h @ recurrent_kernel + bias)`` at each step.
 
-    (batch, steps, inputs) to (batch, units), or (batch, steps, units) with `return_sequences`. For the other arguments see
-    `RNN` and, for dropout, `Cell`.
+    (batch, steps, inputs) to (batch, units), or (batch, steps, units) with `return_sequences`. For the other arguments
+    see `RNN` and, for dropout, `Cell`.
 
     >>> SimpleRNN(8).compute_output_shape((None, 10, 4))
     (None, 8)
@@ -31,7 +31,8 @@ class SimpleRNN(CellLayer):
                  go_backwards: bool = False, stateful: bool = False, unroll: bool = False, **kwargs: Any) -> None:
         if "implementation" in kwargs:
             del kwargs["implementation"]
-            warnings.warn("SimpleRNN has no `implementation` any more: leave the argument out.", UserWarning, stacklevel=4)
+            warnings.warn("SimpleRNN has no `implementation` any more: leave the argument out.", UserWarning,
+                          stacklevel=4)
         cell = SimpleRNNCell(units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
                              kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
                              recurrent_constraint, bias_constraint, dropout, recurrent_dropout)
