@@ -43,7 +43,7 @@ def made_inside() -> Iterator[list[Apply]]:
     try:
         yield made
     finally:
-        _watchers.remove(made)
+        _watchers.pop()
 
 
 class Tensor:

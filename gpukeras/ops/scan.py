@@ -137,22 +137,24 @@ def scan(step: Step, sequences: Sequence[Tensor], initial: Sequence[Tensor]) -> 
         inner._uses_learning_phase = outer._uses_learning_phase
     with made_inside() as made:
         results, states = step(list(xs), list(hs))
-    if len(states) != len(hs):
-        raise ValueError(f"a step was given {len(hs)} states and returned {len(states)}")
-    new = [cast(as_tensor(s, h.dtype), h.dtype) for s, h in zip(states, hs)]
-    outputs = [as_tensor(t) for t in results]
-    drawn = [(n.outputs[0], _for_all_steps(n, sequences, dict(zip([*xs, *hs], [*(x[0] for x in sequences), *initial]))))
-             for n in made if isinstance(n.op, Random)]
+        if len(states) != len(hs):
+            raise ValueError(f"a step was given {len(hs)} states and returned {len(states)}")
+        new = [cast(as_tensor(s, h.dtype), h.dtype) for s, h in zip(states, hs)]
+        outputs = [as_tensor(t) for t in results]
+    inner = {n for node in made if isinstance(node.op, Recurrence) for n in node.op.body.nodes}
+    random = [n for n in made if isinstance(n.op, Random) and n not in inner]
+    at_first = dict(zip([*xs, *hs], [*(x[0] for x in sequences), *initial])) if random else {}
+    drawn = [(n.outputs[0], _for_all_steps(n, sequences[0], at_first)) for n in random]
     body = Body([*xs, *(t for t, _ in drawn)], hs, outputs, [], new, made)
     parts = apply(Recurrence(body), *sequences, *(t for _, t in drawn), *initial, *body.constants)
     return Steps(list(parts[:len(outputs)]), list(parts[len(outputs):]))
 
 
-def _for_all_steps(node: Apply, sequences: Sequence[Tensor], at_first: dict[Tensor, Tensor]) -> Tensor:
+def _for_all_steps(node: Apply, sequence: Tensor, at_first: dict[Tensor, Tensor]) -> Tensor:
     """The random numbers that a step draws, for all steps at once: the backward pass needs the same ones."""
     op = node.op
-    lengths = [_replaced(t, at_first) for t in node.inputs]
-    return apply(Random(op.kind, (None, *op.dims), op.dtype, op.seed, op.level), shape_of(sequences[0])[0], *lengths)
+    lengths = [_replaced(t, dict(at_first)) for t in node.inputs]
+    return apply(Random(op.kind, (None, *op.dims), op.dtype, op.seed, op.level), shape_of(sequence)[0], *lengths)
 
 
 def _replaced(tensor: Tensor, new: dict[Tensor, Tensor]) -> Tensor:
@@ -191,7 +193,9 @@ def _backwards(body: Body, node: Apply, grads: Sequence[Tensor]) -> list[Tensor 
         if not terms or not wrt:
             return [None] * len(node.inputs)
         loss = _sum_of([reduce("sum", t) for t in terms])
-        slopes = {t: g for t, g in zip(wrt, gradients(loss, wrt, seed=constant(1, loss.dtype))) if g is not None}
+        held = [*wrt, *grads[cut:end]]  # derivatives of the sums are fixed numbers to a step, whatever they are made of
+        found = dict(zip(wrt, gradients(loss, held, seed=constant(1, loss.dtype))))
+        slopes = {t: g for t, g in found.items() if g is not None}
         new = [cast(slopes[h], h.dtype) if h in slopes else zeros_like(h) for h in later]
     back = _Backwards(body, slopes, walked, later, new, [*body.nodes, *made])
     begin = [zeros_like(inputs[h]) for h in later]
