@@ -1,10 +1,9 @@
-"""Whole sequences through LSTM, GRU and the simple recurrence, each as one op: what the recurrent layers use where their
-activations are among FUSED_ACTIVATIONS."""
+"""Whole sequences through LSTM, GRU and the simple recurrence, each as one op: what the recurrent layers use where
+their activations are among FUSED_ACTIVATIONS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..graph import Tensor, apply
 from ..ops import convert, joining

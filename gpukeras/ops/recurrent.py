@@ -151,16 +151,17 @@ class _Recurrence(Op):
         first = len(ins) - self.masked - bool(self.drops)
         return ins[first] if self.masked else None, ins[-1] if self.drops else None
 
-    def _sizes(self, z: Spec, kernel: Spec, states: Sequence[Spec], ins: Sequence[Spec]) -> tuple[Any, Any, int]:
-        """Time, samples and units; ValueError where shapes do not fit."""
-        units = kernel.shape[0]
-        if len(z.shape) != 3 or len(kernel.shape) != 2 or units is None:
+    def _sizes(self, ins: Sequence[Spec], states: int) -> tuple[Any, Any, Any]:
+        """Time, samples and units of (z, kernel, so many states, ...); ValueError where shapes do not fit."""
+        z, kernel, initial = ins[0], ins[1], ins[2:2 + states]
+        if len(z.shape) != 3 or len(kernel.shape) != 2:
             raise ValueError(f"expected (time, samples, {self.gates} * units) and (units, {self.gates} * units), "
                              f"got {z.shape} and {kernel.shape}")
-        time, samples, width = z.shape
+        (time, samples, width), units = z.shape, kernel.shape[0]
+        width = width if units is None else self.gates * units
         mask, drop = self._extras(ins)
-        wanted = [(kernel, (units, self.gates * units)), (z, (None, None, self.gates * units)),
-                  *((s, (samples, units)) for s in states), *([(mask, (time, samples))] if mask else []),
+        wanted = [(kernel, (units, width)), (z, (None, None, width)),
+                  *((s, (samples, units)) for s in initial), *([(mask, (time, samples))] if mask else []),
                   *([(drop, (self.drops, samples, units))] if drop else [])]
         for spec, shape in wanted:
             if len(spec.shape) != len(shape) or any(None not in (a, b) and a != b for a, b in zip(spec.shape, shape)):
@@ -169,7 +170,7 @@ class _Recurrence(Op):
             raise ValueError(f"can't work on {z.dtype} with {self.drops} dropout factors for {self.gates} gates")
         if mask and mask.dtype != "bool":
             raise ValueError(f"the mask must be bool, got {mask.dtype}")
-        return time, next((s.shape[0] for s in states if s.shape[0] is not None), samples), units
+        return time, next((s.shape[0] for s in initial if s.shape[0] is not None), samples), units
 
     # On NumPy ------------------------------------------------------------------------------------------------
     def _parts(self, time: int, samples: int, units: int) -> list[slice]:
@@ -177,14 +178,15 @@ class _Recurrence(Op):
         work = time * samples * self.gates * units
         return threads.deal(samples, work * (blas.PRODUCT * units + PASS), LEAST)
 
-    def _places(self, time: int) -> list[int]:
-        """Where in the input each step is, in the order in which they are made."""
-        return list(range(time))[::-1 if self.go_backwards else 1]
+    def _places(self, time: int) -> list[tuple[int, int]]:
+        """The number of each step, in the order in which they are made, and its place in the input."""
+        return [(step, time - 1 - step if self.go_backwards else step) for step in range(time)]
 
     def _skips(self, mask: Any, skip: Any) -> list[Call]:
+        """Where the mask is false, as a column for each step."""
         return [(xp.logical_not, (mask, skip[:, :, 0]))] if self.masked else []
 
-    def _rooms(self, time: Any, samples: Any, units: int, dtype: str) -> list[Spec]:
+    def _rooms(self, time: Any, samples: Any, units: Any, dtype: str) -> list[Spec]:
         """Of the forward pass: a step's product (gate by gate if each has a dropout factor of its own), the dropped
         states, and where the mask is false."""
         wide = (self.drops, samples, units) if self.drops > 1 else (samples, self.gates * units)
@@ -199,7 +201,8 @@ class _Recurrence(Op):
         if self.drops == 1:
             return [(xp.multiply, (h, drop[0], dropped[0])), blas.gemm(dropped[0], kernel, out)]
         count = len(out)
-        return [(xp.multiply, (h, drop[:count], dropped[:count])), *products(dropped[:count], by_gate(kernel, count), out)]
+        return [(xp.multiply, (h, drop[:count], dropped[:count])),
+                *products(dropped[:count], by_gate(kernel, count), out)]
 
     def _multiply_back(self, d: Any, transposed: Any, drop: Any, spread: Any, out: Any) -> list[Call]:
         """out = d, the derivative for such a product, taken back to h. `spread` (drops, samples, units) is used where
@@ -213,7 +216,7 @@ class _Recurrence(Op):
                 (xp.multiply, (spread[:count], drop[:count], spread[:count])),
                 (REDUCTIONS["sum"], (spread[:count], 0, None, out))]
 
-    def _kernel_room(self, time: Any, samples: Any, units: int, dtype: str) -> list[Spec]:
+    def _kernel_room(self, time: Any, samples: Any, units: Any, dtype: str) -> list[Spec]:
         """What `_kernel_gradient` needs: states, and one gate's result."""
         states = [Spec((time, samples, units), dtype)] if self.drops or self.go_backwards else []
         return [*states, *([Spec((units, units), dtype)] if self.drops > 1 else [])]
@@ -241,10 +244,10 @@ class _Recurrence(Op):
     # On a GPU ------------------------------------------------------------------------------------------------
     def _launch(self, kernel: str, like: Any, *arguments: Any) -> Call:
         """A kernel over (samples, units), which is the shape of `like`; arguments that are None are left out."""
-        names = self._names()
-        codes = {"ACTIVATION": ACTIVATIONS.index(self.activation), "RECURRENT": ACTIVATIONS.index(names[0])}
+        names = self.activation, getattr(self, "recurrent_activation", "hard_sigmoid")
+        inner, outer = (ACTIVATIONS.index(name) for name in names)
         return launch("recurrent", kernel, like.dtype, blocks(like.size), *(a for a in arguments if a is not None),
-                      *like.shape, MASKED=int(self.masked), DROPS=self.drops, **codes)
+                      *like.shape, MASKED=int(self.masked), DROPS=self.drops, ACTIVATION=inner, RECURRENT=outer)
 
     def _product(self, h: Any, kernel: Any, dropped: Any, out: Any) -> list[Call]:
         """out = the states, which a kernel has dropped, times the recurrent kernel."""
@@ -264,11 +267,16 @@ def by_gate(a: Any, gates: int) -> Any:
     return a.reshape(len(a), gates, -1).transpose(1, 0, 2)
 
 
-def states_spec(time: Any, samples: Any, units: int, dtype: str) -> Spec:
+def states_spec(time: Any, samples: Any, units: Any, dtype: str) -> Spec:
     """Of all states, the initial one in front."""
     return Spec((None if time is None else time + 1, samples, units), dtype)
 
 
+def hold(target: Any, source: Any, where: Any) -> list[Call]:
+    """The samples where `where` is true from `source`; nothing to do if there is no mask."""
+    return [] if where is None else [(xp.copyto, (target, source, "same_kind", where))]
+
+
 def of(a: Any, index: Any) -> Any:
-    """The mask's or the factors' part, if there are any: of (gates, samples, units) along the samples."""
+    """A part of mask or factors, if there are any. A slice is one of samples, the second axis."""
     return None if a is None else a[:, index] if isinstance(index, slice) else a[index]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..device import blas, products, threads, xp
 from ..graph import Apply, Call, Spec, Tensor, apply
-from .recurrent import Gates, _Recurrence, by_gate, of, states_spec
+from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,9 @@ class GRUSequence(_GRU):
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """Gates, all states, and the last."""
-        z, kernel, h = ins[:3]
-        time, samples, units = self._sizes(z, kernel, [h], ins)
-        last = Spec((samples, units), z.dtype)
-        return Spec((time, samples, 3 * units), z.dtype), states_spec(time, samples, units, z.dtype), last
+        (time, samples, units), dtype = self._sizes(ins, 1), ins[0].dtype
+        last = Spec((samples, units), dtype)
+        return Spec((time, samples, ins[1].shape[1]), dtype), states_spec(time, samples, units, dtype), last
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """A state of one step, the products for two gates and for the third, and see `_rooms`."""
@@ -90,7 +89,7 @@ class GRUSequence(_GRU):
             made: list[Call] = []
             own = two[:, p] if self.drops > 1 else two[p]
             factors, room, s, q = of(drop, p), of(dropped, p), reset[p], third[p]
-            for step, place in enumerate(self._places(time)):
+            for step, place in self._places(time):
                 g, x, before, after = gates[place, p], z[place, p], states[step, p], states[step + 1, p]
                 ends, pre, candidate = g[:, first], x[:, first], g[:, 2 * units:]
                 made += self._multiply(before, kernel[:, first], factors, room, own)
@@ -103,8 +102,7 @@ class GRUSequence(_GRU):
                 made += [(xp.multiply, (g[:, units:2 * units], source, s)), blas.gemm(s, kernel[:, 2 * units:], q),
                          (xp.add, (x[:, 2 * units:], q, candidate)), *squash(candidate, candidate),
                          *self._mix(carried, g[:, :units], candidate, after)]
-                if self.masked:
-                    made.append((xp.copyto, (after, before, "same_kind", skip[place, p])))
+                made += hold(after, before, of(skip, (place, p)))
             return made
 
         parts = self._parts(time, samples, units)
@@ -123,13 +121,13 @@ class GRUSequence(_GRU):
         made: list[Call] = [(xp.copyto, (states[0], h))]
         if self.drops:
             made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in enumerate(self._places(len(z))):
+        for step, place in self._places(len(z)):
             before, after = states[step], states[step + 1]
             made += self._product(before, kernel[:, :2 * units], dropped, two)
             made.append(self._launch("gru_gates", h, z[place], two, before, drop, gates[place], reset))
             made.append(blas.gemm(reset, kernel[:, 2 * units:], third))
-            made.append(self._launch("gru_forward", h, z[place], third, of(mask, place), drop, dropped, before, gates[place],
-                                     after))
+            made.append(self._launch("gru_forward", h, z[place], third, of(mask, place), drop, dropped, before,
+                                     gates[place], after))
         return [*made, (xp.copyto, (last, states[len(z)]))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
@@ -179,30 +177,27 @@ class GRUSequenceGradient(_GRU):
             made: list[Call] = []
             g, s, b, q, e = dh[p], slope[p], inner[p], spare[p], through[p]
             factors, room = of(drop, p), of(spread, p)
-            for step, place in reversed(list(enumerate(self._places(time)))):
+            for step, place in reversed(self._places(time)):
                 y, d, before = gates[place, p], dz[place, p], states[step, p]
                 r, dr, dc = y[:, units:2 * units], d[:, units:2 * units], d[:, 2 * units:]
                 carried, drops = self._carried(before, factors, room)
                 source = carried
-                made += [(xp.add, (g, dstates[step + 1, p], g)), *drops, *self._unmix(g, carried, y, d, e, q), *slopes(y, s),
-                         (xp.multiply, (dc, s[:, 2 * units:], dc)), blas.gemm(dc, transposed[2 * units:], b)]
+                made += [(xp.add, (g, dstates[step + 1, p], g)), *drops, *self._unmix(g, carried, y, d, e, q),
+                         *slopes(y, s), (xp.multiply, (dc, s[:, 2 * units:], dc)),
+                         blas.gemm(dc, transposed[2 * units:], b)]
                 if self.drops > 1:
                     source = room[2]
                     made.append((xp.multiply, (before, factors[2], source)))
                 made += [(xp.multiply, (b, source, dr)), (xp.multiply, (d[:, ends], s[:, ends], d[:, ends])),
                          (xp.multiply, (b, r, b))]
-                if self.masked:
-                    made.append((xp.copyto, (d, 0, "same_kind", skip[place, p])))
+                made += hold(d, 0, of(skip, (place, p)))
                 if self.drops > 1:
                     made.append((xp.multiply, (b, factors[2], b)))
                 made.append((xp.add, (e, b, e)))
                 if self.drops == 1:
                     made.append((xp.multiply, (e, factors[0], e)))
                 made += self._multiply_back(d[:, ends], transposed[ends], factors, room, q)
-                if self.masked:
-                    made += [(xp.add, (e, q, e)), (xp.copyto, (g, e, "same_kind", mask[place, p, None]))]
-                else:
-                    made.append((xp.add, (e, q, g)))
+                made += [(xp.add, (e, q, e if self.masked else g)), *hold(g, e, of(mask, (place, p, None)))]
             return [*made, (xp.add, (g, dstates[0, p], g))]
 
         parts = self._parts(time, samples, units)
@@ -211,8 +206,7 @@ class GRUSequenceGradient(_GRU):
         sources: list[Call] = [(xp.multiply, (gates[:, :, units:2 * units], before, reset))]
         if self.drops:
             sources.append((xp.multiply, (reset, drop[-1], reset)))
-        if self.masked:
-            sources.append((xp.copyto, (reset, 0, "same_kind", skip)))
+        sources += hold(reset, 0, skip)
         return [(xp.copyto, (transposed, kernel.T)), (xp.copyto, (dh, dlast)), *self._skips(mask, skip),
                 *threads.together([part(p) for p in parts]), *sources,
                 *self._kernel_parts(states[:time], dz, drop, dkernel, rest)]
@@ -237,9 +231,10 @@ class GRUSequenceGradient(_GRU):
         (dz, dh, dkernel), (back, inner, keep, *rest) = outs, room
         (mask, drop), units = self._extras(ins), dh.shape[-1]
         made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(list(enumerate(self._places(len(dz))))):
+        for step, place in reversed(self._places(len(dz))):
             d, y, before = dz[place], gates[place], states[step]
-            made.append(self._launch("gru_backward", dh, y, before, dstates[step + 1], back, of(mask, place), drop, keep, d))
+            made.append(self._launch("gru_backward", dh, y, before, dstates[step + 1], back, of(mask, place), drop,
+                                     keep, d))
             made.append(blas.gemm(d[:, 2 * units:], kernel[:, 2 * units:].T, inner))
             made.append(self._launch("gru_reset_backward", dh, y, before, inner, of(mask, place), drop, keep, d,
                                      rest[0][place]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..device import threads, xp
 from ..graph import Apply, Call, Spec, Tensor, apply
-from .recurrent import Gates, by_gate, of, states_spec
+from .recurrent import Gates, by_gate, hold, of, states_spec
 from .recurrent_gru import _GRU
 from .reduce import reduce
 
@@ -28,12 +28,12 @@ class GRUSequenceResetAfter(_GRU):
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """Gates, all states, inner, and the last state."""
-        z, kernel, h, bias = ins[:4]
-        time, samples, units = self._sizes(z, kernel, [h], ins)
-        if bias.shape != (3 * units,):
-            raise ValueError(f"the recurrent bias must have shape {(3 * units,)}, got {bias.shape}")
-        return (Spec((time, samples, 3 * units), z.dtype), states_spec(time, samples, units, z.dtype),
-                Spec((time, samples, units), z.dtype), Spec((samples, units), z.dtype))
+        (time, samples, units), dtype = self._sizes(ins, 1), ins[0].dtype
+        width, bias = ins[1].shape[1], ins[3].shape
+        if len(bias) != 1 or None not in (width, bias[0]) and bias[0] != width:
+            raise ValueError(f"the recurrent bias must have shape {(width,)}, got {bias}")
+        return (Spec((time, samples, width), dtype), states_spec(time, samples, units, dtype),
+                Spec((time, samples, units), dtype), Spec((samples, units), dtype))
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """Products side by side, and see `_rooms`."""
@@ -54,8 +54,9 @@ class GRUSequenceResetAfter(_GRU):
             made: list[Call] = []
             own = product[:, p] if self.drops > 1 else product[p]
             factors, room, sums = of(drop, p), of(dropped, p), flat[p]
-            for step, place in enumerate(self._places(time)):
-                g, x, q, before, after = gates[place, p], z[place, p], inner[place, p], states[step, p], states[step + 1, p]
+            for step, place in self._places(time):
+                g, x, q = gates[place, p], z[place, p], inner[place, p]
+                before, after = states[step, p], states[step + 1, p]
                 ends, candidate = g[:, first], g[:, second]
                 made += self._multiply(before, kernel, factors, room, own)
                 if self.drops > 1:
@@ -66,8 +67,7 @@ class GRUSequenceResetAfter(_GRU):
                          *activate(ends, ends), (xp.multiply, (g[:, units:2 * units], q, sums[:, second])),
                          (xp.add, (x[:, second], sums[:, second], candidate)), *squash(candidate, candidate),
                          *self._mix(room[0] if self.drops == 1 else before, g[:, :units], candidate, after)]
-                if self.masked:
-                    made.append((xp.copyto, (after, before, "same_kind", skip[place, p])))
+                made += hold(after, before, of(skip, (place, p)))
             return made
 
         parts = self._parts(time, samples, units)
@@ -85,7 +85,7 @@ class GRUSequenceResetAfter(_GRU):
         made: list[Call] = [(xp.copyto, (states[0], h))]
         if self.drops:
             made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in enumerate(self._places(len(z))):
+        for step, place in self._places(len(z)):
             made += self._product(states[step], kernel, dropped, room[0])
             made.append(self._launch("gru_after_forward", h, z[place], room[0], bias, of(mask, place), drop, dropped,
                                      states[step], gates[place], inner[place], states[step + 1]))
@@ -137,23 +137,21 @@ class GRUSequenceResetAfterGradient(_GRU):
             made: list[Call] = []
             g, s, q, e = dh[p], slope[p], spare[p], through[p]
             factors, room = of(drop, p), of(spread, p)
-            for step, place in reversed(list(enumerate(self._places(time)))):
+            for step, place in reversed(self._places(time)):
                 y, d, ds = gates[place, p], dz[place, p], dsums[place, p]
                 dc = d[:, second]
                 carried, drops = self._carried(states[step, p], factors, room)
-                made += [(xp.add, (g, dstates[step + 1, p], g)), *drops, *self._unmix(g, carried, y, d, e, q), *slopes(y, s),
-                         (xp.multiply, (dc, s[:, second], dc)), (xp.multiply, (dc, inner[place, p], d[:, units:2 * units])),
+                made += [(xp.add, (g, dstates[step + 1, p], g)), *drops, *self._unmix(g, carried, y, d, e, q),
+                         *slopes(y, s), (xp.multiply, (dc, s[:, second], dc)),
+                         (xp.multiply, (dc, inner[place, p], d[:, units:2 * units])),
                          (xp.multiply, (d[:, first], s[:, first], d[:, first]))]
-                if self.masked:
-                    made.append((xp.copyto, (d, 0, "same_kind", skip[place, p])))
-                made += [(xp.copyto, (ds[:, first], d[:, first])), (xp.multiply, (dc, y[:, units:2 * units], ds[:, second]))]
+                made += hold(d, 0, of(skip, (place, p)))
+                made += [(xp.copyto, (ds[:, first], d[:, first])),
+                         (xp.multiply, (dc, y[:, units:2 * units], ds[:, second]))]
                 if self.drops == 1:
                     made.append((xp.multiply, (e, factors[0], e)))
                 made += self._multiply_back(ds, transposed, factors, room, q)
-                if self.masked:
-                    made += [(xp.add, (e, q, e)), (xp.copyto, (g, e, "same_kind", mask[place, p, None]))]
-                else:
-                    made.append((xp.add, (e, q, g)))
+                made += [(xp.add, (e, q, e if self.masked else g)), *hold(g, e, of(mask, (place, p, None)))]
             return [*made, (xp.add, (g, dstates[0, p], g))]
 
         parts = self._parts(time, samples, units)
@@ -173,9 +171,9 @@ class GRUSequenceResetAfterGradient(_GRU):
         (dz, dsums, dh, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
         made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(list(enumerate(self._places(len(dz))))):
-            made.append(self._launch("gru_after_backward", dh, gates[place], inner[place], states[step], dstates[step + 1],
-                                     back, of(mask, place), drop, keep, dz[place], dsums[place]))
+        for step, place in reversed(self._places(len(dz))):
+            made.append(self._launch("gru_after_backward", dh, gates[place], inner[place], states[step],
+                                     dstates[step + 1], back, of(mask, place), drop, keep, dz[place], dsums[place]))
             made += self._product_back(dsums[place], kernel, back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 3))
         return [*made, *self._kernel_gradient(states[:len(dz)], dsums, drop, dkernel, rest)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..device import threads, xp
 from ..graph import Apply, Call, Spec, Tensor, apply
-from .recurrent import Gates, _Recurrence, by_gate, of, states_spec
+from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,9 @@ class LSTMSequence(_LSTM):
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """Gates, all states, all cells, and the last of both."""
-        z, kernel, *initial = ins[:4]
-        time, samples, units = self._sizes(z, kernel, initial, ins)
-        states, last = states_spec(time, samples, units, z.dtype), Spec((samples, units), z.dtype)
-        return Spec((time, samples, 4 * units), z.dtype), states, states, last, last
+        (time, samples, units), dtype = self._sizes(ins, 2), ins[0].dtype
+        states, last = states_spec(time, samples, units, dtype), Spec((samples, units), dtype)
+        return Spec((time, samples, ins[1].shape[1]), dtype), states, states, last, last
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """Two states of one step, and see `_rooms`."""
@@ -64,7 +63,7 @@ class LSTMSequence(_LSTM):
             made: list[Call] = []
             own = product[:, p] if self.drops > 1 else product[p]
             q, t = spare[p], squashed[p]
-            for step, place in enumerate(self._places(time)):
+            for step, place in self._places(time):
                 g, x = gates[place, p], z[place, p]
                 (before, after), (old, new) = ((a[step, p], a[step + 1, p]) for a in (states, cells))
                 i, f, candidate, o = (g[:, k * units:(k + 1) * units] for k in range(4))
@@ -72,9 +71,7 @@ class LSTMSequence(_LSTM):
                 made.append((xp.add, (by_gate(x, 4), own, by_gate(g, 4)) if self.drops > 1 else (x, own, g)))
                 made += [*activate(g, g), (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)),
                          (xp.add, (new, q, new)), *squash(new, t), (xp.multiply, (o, t, after))]
-                if self.masked:
-                    live = skip[place, p]
-                    made += [(xp.copyto, (new, old, "same_kind", live)), (xp.copyto, (after, before, "same_kind", live))]
+                made += [*hold(new, old, of(skip, (place, p))), *hold(after, before, of(skip, (place, p)))]
             return made
 
         parts = self._parts(time, samples, units)
@@ -93,7 +90,7 @@ class LSTMSequence(_LSTM):
         made: list[Call] = [(xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c))]
         if self.drops:
             made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in enumerate(self._places(len(z))):
+        for step, place in self._places(len(z)):
             made += self._product(states[step], kernel, dropped, room[0])
             made.append(self._launch("lstm_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
                                      cells[step], gates[place], states[step + 1], cells[step + 1]))
@@ -102,7 +99,8 @@ class LSTMSequence(_LSTM):
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By LSTMSequenceGradient."""
         _, kernel, _, _, *extras = node.inputs
-        op = LSTMSequenceGradient(self.activation, self.go_backwards, self.masked, self.drops, self.recurrent_activation)
+        op = LSTMSequenceGradient(self.activation, self.go_backwards, self.masked, self.drops,
+                                  self.recurrent_activation)
         dz, dh, dc, dkernel = apply(op, grads[1], *grads[3:], *node.outputs[:3], kernel, *extras)
         return [dz, dkernel, dh, dc, *[None] * len(extras)]
 
@@ -145,7 +143,7 @@ class LSTMSequenceGradient(_LSTM):
             made: list[Call] = []
             gh, gc, s, t, q = dh[p], dc[p], slope[p], squashed[p], spare[p]
             e = inner[p] if self.masked else gc
-            for step, place in reversed(list(enumerate(self._places(time)))):
+            for step, place in reversed(self._places(time)):
                 y, d = gates[place, p], dz[place, p]
                 i, f, candidate, o = (y[:, k * units:(k + 1) * units] for k in range(4))
                 di, df, dcandidate, do = (d[:, k * units:(k + 1) * units] for k in range(4))
@@ -154,14 +152,11 @@ class LSTMSequenceGradient(_LSTM):
                          (xp.add, (gc, q, e)), (xp.multiply, (e, candidate, di)),
                          (xp.multiply, (e, cells[step, p], df)), (xp.multiply, (e, i, dcandidate)),
                          *slopes(y, s), (xp.multiply, (d, s, d))]
-                if not self.masked:
-                    made += [(xp.multiply, (gc, f, gc)), *self._multiply_back(d, transposed, of(drop, p), of(spread, p), gh)]
-                    continue
-                live = mask[place, p, None]
-                made += [(xp.multiply, (e, f, q)), (xp.copyto, (gc, q, "same_kind", live)),
-                         (xp.copyto, (d, 0, "same_kind", skip[place, p])),
-                         *self._multiply_back(d, transposed, of(drop, p), of(spread, p), q),
-                         (xp.copyto, (gh, q, "same_kind", live))]
+                live = of(mask, (place, p, None))
+                made += [(xp.multiply, (e, f, q if self.masked else gc)), *hold(gc, q, live),
+                         *hold(d, 0, of(skip, (place, p))),
+                         *self._multiply_back(d, transposed, of(drop, p), of(spread, p), q if self.masked else gh),
+                         *hold(gh, q, live)]
             return [*made, (xp.add, (gh, dstates[0, p], gh))]
 
         parts = self._parts(time, samples, units)
@@ -181,7 +176,7 @@ class LSTMSequenceGradient(_LSTM):
         (dz, dh, dc, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
         made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast_h)), (xp.copyto, (dc, dlast_c))]
-        for step, place in reversed(list(enumerate(self._places(len(dz))))):
+        for step, place in reversed(self._places(len(dz))):
             made.append(self._launch("lstm_backward", dh, gates[place], cells[step], cells[step + 1], dstates[step + 1],
                                      back, of(mask, place), drop, keep, dc, dz[place]))
             made += self._product_back(dz[place], kernel, back)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..device import threads, xp
 from ..graph import Apply, Call, Spec, Tensor, apply
-from .recurrent import Gates, _Recurrence, of, states_spec
+from .recurrent import Gates, _Recurrence, hold, of, states_spec
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class SimpleRNNSequence(_Recurrence):
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """All states, and the last."""
-        z, kernel, h = ins[:3]
-        time, samples, units = self._sizes(z, kernel, [h], ins)
-        return states_spec(time, samples, units, z.dtype), Spec((samples, units), z.dtype)
+        time, samples, units = self._sizes(ins, 1)
+        return states_spec(time, samples, units, ins[0].dtype), Spec((samples, units), ins[0].dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """See `_rooms`."""
-        return self._rooms(*ins[0].shape, ins[0].dtype)
+        time, samples, units = ins[0].shape
+        return self._rooms(time, samples, units, ins[0].dtype)
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """For each part of the samples, for each step: product, sum, activation."""
@@ -37,12 +37,11 @@ class SimpleRNNSequence(_Recurrence):
 
         def part(p: slice) -> list[Call]:
             made: list[Call] = []
-            for step, place in enumerate(self._places(time)):
+            for step, place in self._places(time):
                 before, after = states[step, p], states[step + 1, p]
                 made += self._multiply(before, kernel, of(drop, p), of(rest[0], p) if self.drops else None, product[p])
                 made += [(xp.add, (z[place, p], product[p], after)), *activate(after, after)]
-                if self.masked:
-                    made.append((xp.copyto, (after, before, "same_kind", skip[place, p])))
+                made += hold(after, before, of(skip, (place, p)))
             return made
 
         parts = self._parts(time, samples, units)
@@ -51,7 +50,7 @@ class SimpleRNNSequence(_Recurrence):
 
     def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """A product and the dropped states."""
-        return self._rooms(*ins[0].shape, ins[0].dtype)[:1 + bool(self.drops)]
+        return self.scratch(ins, outs)[:1 + bool(self.drops)]
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """For each step a product and a kernel."""
@@ -60,10 +59,10 @@ class SimpleRNNSequence(_Recurrence):
         made: list[Call] = [(xp.copyto, (states[0], h))]
         if self.drops:
             made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in enumerate(self._places(len(z))):
+        for step, place in self._places(len(z)):
             made += self._product(states[step], kernel, dropped, room[0])
-            made.append(self._launch("simple_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
-                                     states[step + 1]))
+            made.append(self._launch("simple_forward", h, z[place], room[0], of(mask, place), drop, dropped,
+                                     states[step], states[step + 1]))
         return [*made, (xp.copyto, (last, states[len(z)]))]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
@@ -105,14 +104,13 @@ class SimpleRNNSequenceGradient(_Recurrence):
 
         def part(p: slice) -> list[Call]:
             made: list[Call] = []
-            for step, place in reversed(list(enumerate(self._places(time)))):
+            for step, place in reversed(self._places(time)):
                 d, g, b = dz[place, p], dh[p], back[p]
-                made += [(xp.add, (g, dstates[step + 1, p], g)), *slopes(states[step + 1, p], d), (xp.multiply, (d, g, d))]
-                if self.masked:
-                    made.append((xp.copyto, (d, 0, "same_kind", skip[place, p])))
+                made += [(xp.add, (g, dstates[step + 1, p], g)), *slopes(states[step + 1, p], d),
+                         (xp.multiply, (d, g, d))]
+                made += hold(d, 0, of(skip, (place, p)))
                 made += self._multiply_back(d, transposed, of(drop, p), None, b if self.masked else g)
-                if self.masked:
-                    made.append((xp.copyto, (g, b, "same_kind", mask[place, p, None])))
+                made += hold(g, b, of(mask, (place, p, None)))
             return [*made, (xp.add, (dh[p], dstates[0, p], dh[p]))]
 
         parts = self._parts(time, samples, units)
@@ -132,7 +130,7 @@ class SimpleRNNSequenceGradient(_Recurrence):
         (dz, dh, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
         made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(list(enumerate(self._places(len(dz))))):
+        for step, place in reversed(self._places(len(dz))):
             made.append(self._launch("simple_backward", dh, states[step + 1], dstates[step + 1], back,
                                      of(mask, place), drop, keep, dz[place]))
             made += self._product_back(dz[place], kernel, back)
