@@ -55,7 +55,7 @@ class Lowering:
 
     def constant(self, array: Any) -> Value:
         """A constant value; equal small constants are one value."""
-        array = np.asarray(array)
+        array = np.asarray(array, order="C")
         key = ("const", array.shape, array.dtype.name, array.tobytes())
         if array.size > FOLD_LIMIT or key not in self._steps:
             self._steps[key] = (Value(Spec(array.shape, array.dtype.name, array)),)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,22 @@ ACTIVATIONS = ("linear", "relu", "sigmoid", "hard_sigmoid", "tanh")
 
 PASS = 1.0  # nanoseconds that the passes over a step's gates take for an element, to decide about threads
 LEAST = 8  # samples that a thread gets at least: products of fewer rows are slow
-_AFFINE = {"sigmoid": (0.5, 0.5, 0.5), "hard_sigmoid": (1.0, 0.2, 0.5)}  # tanh or clip within a p x ... * s + b
-_CORE = {"sigmoid": "tanh", "tanh": "tanh"}
+
+
+class _Parts(NamedTuple):
+    """An activation as passes: min(max(before x, lowest), highest), its tanh if `squashed`, times scale, plus shift."""
+
+    before: float = 1.0
+    lowest: float = -np.inf
+    highest: float = np.inf
+    squashed: bool = False
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+_PARTS = {"linear": _Parts(), "relu": _Parts(lowest=0.0), "tanh": _Parts(squashed=True),
+          "sigmoid": _Parts(before=0.5, squashed=True, scale=0.5, shift=0.5),
+          "hard_sigmoid": _Parts(lowest=-2.5, highest=2.5, scale=0.2, shift=0.5)}
 
 
 class Gates:
@@ -49,7 +63,7 @@ class Gates:
         wide = np.broadcast_to(np.repeat(values, self._units), self._shape)
         return xp.asarray(np.ascontiguousarray(wide, self._dtype))
 
-    def _runs(self, kinds: Sequence[str]) -> list[tuple[str, slice]]:
+    def _runs(self, kinds: Sequence[Any]) -> list[tuple[Any, slice]]:
         """Neighbours of one kind, and their columns."""
         runs, at = [], 0
         for kind, group in groupby(kinds):
@@ -60,31 +74,29 @@ class Gates:
 
     def activate(self) -> Any:
         """A function of (source, out) that lists the calls."""
-        before, scale, shift = ([_AFFINE.get(n, (1.0, 1.0, 0.0))[i] for n in self._names] for i in range(3))
-        steps = [(xp.multiply, self._factors(before, 1.0)), None, (xp.multiply, self._factors(scale, 1.0)),
-                 (xp.add, self._factors(shift, 0.0))]
-        runs = self._runs([_CORE.get(n, n) for n in self._names])
+        parts = [_PARTS[n] for n in self._names]
+        before, lowest, highest, _, scale, shift = (
+            self._factors([p[i] for p in parts], neutral) for i, neutral in enumerate(_PARTS["linear"]))
+        runs = self._runs([p.squashed for p in parts])
 
         def calls(source: Any, out: Any) -> list[Call]:
             made: list[Call] = []
-            for step in steps:
-                if step is not None:
-                    function, factor = step
+
+            def passes(*steps: tuple[Any, Any]) -> None:
+                nonlocal source
+                for function, factor in steps:
                     if factor is not None:
-                        made.append((function, (source, _rows(factor, out), out)))
+                        made.append((partial(function, out=out), (source, _rows(factor, out))))
                         source = out
-                    continue
-                for kind, columns in runs:
-                    a, b = source[:, columns], out[:, columns]
-                    if kind == "tanh":
-                        made.append((xp.tanh, (a, b)))
-                    elif kind == "relu":
-                        made.append((partial(xp.maximum, out=b), (a, 0)))
-                    elif kind == "hard_sigmoid":
-                        made += [(partial(xp.maximum, out=b), (a, -2.5)), (partial(xp.minimum, out=b), (b, 2.5))]
-                    elif source is not out:
-                        made.append((xp.copyto, (b, a)))
-                source = out
+
+            passes((xp.multiply, before), (xp.maximum, lowest), (xp.minimum, highest))
+            for squashed, columns in runs:
+                if squashed:
+                    made.append((xp.tanh, (source[:, columns], out[:, columns])))
+                elif source is not out:
+                    made.append((xp.copyto, (out[:, columns], source[:, columns])))
+            source = out
+            passes((xp.multiply, scale), (xp.add, shift))
             return made
         return calls
 
@@ -264,7 +276,7 @@ class _Recurrence(Op):
 
 def by_gate(a: Any, gates: int) -> Any:
     """(rows, gates * units) as a view (gates, rows, units)."""
-    return a.reshape(len(a), gates, -1).transpose(1, 0, 2)
+    return a.reshape(len(a), gates, a.shape[1] // gates).transpose(1, 0, 2)
 
 
 def states_spec(time: Any, samples: Any, units: Any, dtype: str) -> Spec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,7 +70,7 @@ def check(op, *inputs):
     return got
 
 
-def run(kind, config, n, t, u, backwards, seed):
+def check_sequence(kind, config, n, t, u, backwards, seed):
     """A sequence there, and the derivatives back."""
     dtype, activation, recurrent, masked, drops = config
     forward, gradient = FORWARD[kind]
@@ -96,14 +98,14 @@ def run(kind, config, n, t, u, backwards, seed):
 @given(config=st.sampled_from(CONFIGS), n=st.sampled_from((1, 2, 5)), t=st.integers(1, 4),
        u=st.sampled_from((1, 2, 31, 33, 70)), backwards=st.booleans(), seed=st.integers(0, 2**31))
 def test_a_sequence_and_its_derivative(kind, config, n, t, u, backwards, seed):
-    run(kind, config, n, t, u, backwards, seed)
+    check_sequence(kind, config, n, t, u, backwards, seed)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c[0]}-{c[1]}-{c[2]}-{c[3]}-{c[4]}")
 @pytest.mark.parametrize("kind", FORWARD)
 def test_every_configuration(kind, config):
     for backwards in (False, True):
-        run(kind, config, 5, 3, 70, backwards, 1)
+        check_sequence(kind, config, 5, 3, 70, backwards, 1)
 
 
 def test_gates_may_take_the_place_of_z():
@@ -120,3 +122,5 @@ def test_no_samples():
     z, kernel, h = np.zeros((2, 0, 3), "float32"), np.zeros((1, 3), "float32"), np.zeros((0, 1), "float32")
     gates, states, last = check(GRUSequence("tanh"), z, kernel, h)
     assert gates.shape == (2, 0, 3) and states.shape == (3, 0, 1) and last.shape == (0, 1)
+    for kind, config in product(FORWARD, CONFIGS):
+        check_sequence(kind, config, 0, 2, 3, False, 0)
