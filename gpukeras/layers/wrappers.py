@@ -106,18 +106,18 @@ class TimeDistributed(Wrapper):
         """The outputs by a walk along the steps; None if the layer makes updates or losses of a step's batch, which
         mean nothing outside of the walk."""
         layer = self.layer
-        shelves = [getattr(layer, name) for name in ("_losses", "_updates")]
-        before = [list(shelf) for shelf in shelves]
+        before = [(shelf, copy.copy(shelf)) for one in _all_layers(layer) for shelf in _shelves(one)]
 
         def step(x: Any, states: Any) -> Any:
             return layer.call(x, **kwargs), []
 
         with K.origin(layer.name):
             outputs = K.rnn(step, inputs, [], input_length=K.int_shape(inputs)[1])[1]
-        if [len(shelf) for shelf in shelves] == [len(shelf) for shelf in before]:
+        if all(shelf == old for shelf, old in before):
             return outputs
-        for shelf, old in zip(shelves, before):
-            shelf[:] = old
+        for shelf, old in before:
+            shelf.clear()
+            shelf.update(old) if isinstance(shelf, dict) else shelf.extend(old)
         return None
 
     def _all_at_once(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
@@ -137,6 +137,18 @@ class TimeDistributed(Wrapper):
                 for a, d in enumerate(made) if a > 0]
         steps = lengths[1] if shape[1] is None else shape[1]
         return K.reshape(output, (-1 if shape[0] is None else shape[0], steps, *rest))
+
+
+def _all_layers(layer: Any) -> list[Any]:
+    """A layer and those inside of it, at any depth."""
+    inside = layer._inside() if isinstance(layer, Holder) else getattr(layer, "layers", [])
+    return [layer, *(x for one in inside for x in _all_layers(one))]
+
+
+def _shelves(layer: Any) -> list[Any]:
+    """Where a layer keeps its losses and updates."""
+    keyed = [layer._per_input_losses, layer._per_input_updates]
+    return [layer._losses, layer._updates, *keyed, *(items for shelf in keyed for items in shelf.values())]
 
 
 MERGE_MODES = ("sum", "mul", "ave", "concat", None)

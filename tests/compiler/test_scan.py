@@ -164,8 +164,9 @@ def test_whole_numbers_are_states_without_derivatives() -> None:
     assert count.dtype == np.int32
 
 
-ELEMENTARY: list[Step] = [lambda x, h: x * h, lambda x, h: K.tanh(x + h), lambda x, h: h - x, lambda x, h: K.dot(x, M) + h,
-                          lambda x, h: K.concatenate([x[:, 1:], h[:, :1]]), lambda x, h: K.sum(x, 0, keepdims=True) * h,
+ELEMENTARY: list[Step] = [lambda x, h: x * h, lambda x, h: K.tanh(x + h), lambda x, h: h - x,
+                          lambda x, h: K.dot(x, M) + h, lambda x, h: K.concatenate([x[:, 1:], h[:, :1]]),
+                          lambda x, h: K.sum(x, 0, keepdims=True) * h,
                           lambda x, h: K.maximum(x, h), lambda x, h: K.reshape(K.transpose(x), (-1, 2)) + h]
 M = np.array(W)
 

@@ -172,6 +172,9 @@ class RNN(Holder):
         if not more:
             return super().__call__(inputs, **kwargs)
         if constants:
+            if not has_arg(self.cell.call, "constants"):
+                raise ValueError(f"Layer '{self.name}' was called with constants, but its cell, a "
+                                 f"{type(self.cell).__name__}, has a call() without `constants`.")
             self._num_constants = len(constants)
             self.constants_spec = [InputSpec(shape=K.int_shape(x)) for x in constants]
         from_layers = [K.is_keras_tensor(x) for x in more]
@@ -219,16 +222,15 @@ class RNN(Holder):
             self.add_update([K.update(old, new) for old, new in zip(self.states, states)],
                             self._inputs_at_work or inputs)
         output = outputs if self.return_sequences else last
-        return [output, *states] if self.return_state else output
+        if not self.return_state:
+            return output
+        return [K.identity(output) if any(output is h for h in states) else output, *states]
 
     def _walk(self, inputs: Any, initial_state: list[Any], mask: Any, training: Any,
               constants: Any) -> tuple[Any, Any, list[Any]]:
         """Last output, all outputs, last states."""
         kwargs: dict[str, Any] = {"training": training} if has_arg(self.cell.call, "training") else {}
         if constants:
-            if not has_arg(self.cell.call, "constants"):
-                raise ValueError(f"Layer '{self.name}' was called with constants, but its cell, a "
-                                 f"{type(self.cell).__name__}, has a call() without `constants`.")
             kwargs["constants"] = list(constants)
 
         def step(x: Any, states: list[Any]) -> Any:
