@@ -141,9 +141,11 @@ def scan(step: Step, sequences: Sequence[Tensor], initial: Sequence[Tensor]) -> 
             raise ValueError(f"a step was given {len(hs)} states and returned {len(states)}")
         new = [cast(as_tensor(s, h.dtype), h.dtype) for s, h in zip(states, hs)]
         outputs = [as_tensor(t) for t in results]
-    inner = {n for node in made if isinstance(node.op, Recurrence) for n in node.op.body.nodes}
-    random = [n for n in made if isinstance(n.op, Random) and n not in inner]
-    at_first = dict(zip([*xs, *hs], [*(x[0] for x in sequences), *initial])) if random else {}
+    nested = {n for node in made if isinstance(node.op, Recurrence) for n in node.op.body.nodes}
+    random = [n for n in made if isinstance(n.op, Random) and n not in nested]
+    at_first: dict[Tensor, Tensor] = {}
+    if random:
+        at_first.update(zip([*xs, *hs], [*(x[0] for x in sequences), *initial]))
     drawn = [(n.outputs[0], _for_all_steps(n, sequences[0], at_first)) for n in random]
     body = Body([*xs, *(t for t, _ in drawn)], hs, outputs, [], new, made)
     parts = apply(Recurrence(body), *sequences, *(t for _, t in drawn), *initial, *body.constants)
