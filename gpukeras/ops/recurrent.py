@@ -46,29 +46,30 @@ _PARTS = {"linear": _Parts(), "relu": _Parts(lowest=0.0), "tanh": _Parts(squashe
 
 
 class Gates:
-    """The activations of the gates that lie side by side in an array (samples, gates * units), and their derivatives.
+    """The activations of gates, and their derivatives, for arrays (samples, gates * units), where the gates lie side by
+    side, or with `apart` (gates, samples, units), where each has its own block of memory.
 
     Elementwise factors are kept in arrays of that very shape: NumPy passes over equal layouts much faster than it
     broadcasts a row.
     """
 
-    def __init__(self, names: Sequence[str], samples: int, units: int, dtype: Any):
-        self._names, self._units = names, units
-        self._shape, self._dtype = (samples, len(names) * units), dtype
+    def __init__(self, names: Sequence[str], samples: int, units: int, dtype: Any, apart: bool = False):
+        self._names, self._units, self._dtype, self._apart = names, units, dtype, apart
+        self._shape = (len(names), samples, units) if apart else (samples, len(names) * units)
 
     def _factors(self, values: Sequence[float], neutral: float) -> Any:
         """One factor a gate, as an array; a number if all are equal; None if they change nothing."""
         if len(set(values)) == 1:
             return None if values[0] == neutral else values[0]
-        wide = np.broadcast_to(np.repeat(values, self._units), self._shape)
-        return xp.asarray(np.ascontiguousarray(wide, self._dtype))
+        line = np.reshape(values, (-1, 1, 1)) if self._apart else np.repeat(values, self._units)
+        return xp.asarray(np.ascontiguousarray(np.broadcast_to(line, self._shape), self._dtype))
 
-    def _runs(self, kinds: Sequence[Any]) -> list[tuple[Any, slice]]:
-        """Neighbours of one kind, and their columns."""
+    def _runs(self, kinds: Sequence[Any]) -> list[tuple[Any, Any]]:
+        """Neighbours of one kind, and where they are."""
         runs, at = [], 0
         for kind, group in groupby(kinds):
             end = at + len(list(group))
-            runs.append((kind, slice(at * self._units, end * self._units)))
+            runs.append((kind, slice(at, end) if self._apart else (..., slice(at * self._units, end * self._units))))
             at = end
         return runs
 
@@ -90,11 +91,11 @@ class Gates:
                         source = out
 
             passes((xp.multiply, before), (xp.maximum, lowest), (xp.minimum, highest))
-            for squashed, columns in runs:
+            for squashed, place in runs:
                 if squashed:
-                    made.append((xp.tanh, (source[:, columns], out[:, columns])))
+                    made.append((xp.tanh, (source[place], out[place])))
                 elif source is not out:
-                    made.append((xp.copyto, (out[:, columns], source[:, columns])))
+                    made.append((xp.copyto, (out[place], source[place])))
             source = out
             passes((xp.multiply, scale), (xp.add, shift))
             return made
@@ -116,12 +117,12 @@ class Gates:
             made: list[Call] = []
             if any(kind in smooth for kind, _ in runs):
                 made += [(xp.subtract, (_rows(top, out), y, out)), (xp.multiply, (out, y, out))]
-            for kind, columns in runs:
-                part = out[:, columns]
+            for kind, place in runs:
+                part = out[place]
                 if kind == "hard_sigmoid":
                     made.append((xp.ceil, (part, part)))
                 elif kind == "relu":
-                    made.append((xp.sign, (y[:, columns], part)))
+                    made.append((xp.sign, (y[place], part)))
                 elif kind == "linear":
                     made.append((part.fill, (1,)))
             made += [(function, (out, _rows(factor, out), out)) for function, factor in

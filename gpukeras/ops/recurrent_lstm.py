@@ -23,6 +23,11 @@ class _LSTM(_Recurrence):
         outer, inner = self.recurrent_activation, self.activation
         return [outer, outer, inner, outer]
 
+    def _gates(self, p: slice, units: int, dtype: Any) -> tuple[Gates, Gates]:
+        """The activations for a part of the samples: of the gates, each in a block of its own, and of the cell."""
+        rows = p.stop - p.start
+        return Gates(self._names(), rows, units, dtype, apart=True), Gates([self.activation], rows, units, dtype)
+
 
 @dataclass(frozen=True)
 class LSTMSequence(_LSTM):
@@ -44,38 +49,41 @@ class LSTMSequence(_LSTM):
         return Spec((time, samples, ins[1].shape[1]), dtype), states, states, last, last
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """Two states of one step, and see `_rooms`."""
+        """The kernel gate by gate, two states of one step, a step's gates, and see `_rooms`."""
         (time, samples, units), dtype = _sizes(ins[0]), ins[0].dtype
         state = Spec((samples, units), dtype)
-        return [state, state, *self._rooms(time, samples, units, dtype)]
+        return [Spec((4, units, units), dtype), state, state, Spec((samples, 4 * units), dtype),
+                *self._rooms(time, samples, units, dtype)[1:]]
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """For each part of the samples, for each step: product, sum, activations, cell, state."""
+        """For each part of the samples, for each step: product, sum, activations, cell, state. Meanwhile each gate has
+        a block of its own."""
         (z, kernel, h, c), (gates, states, cells, *last) = ins[:4], outs
-        spare, squashed, product, *rest = scratch
+        kernels, spare, squashed, blocks, *rest = scratch
         (mask, drop), skip = self._extras(ins), rest[-1] if self.masked else None
         dropped = rest[0] if self.drops else None
         time, samples, units = _sizes(z)
-        activate = Gates(self._names(), samples, units, z.dtype).activate()
-        squash = Gates([self.activation], samples, units, z.dtype).activate()
 
         def part(p: slice) -> list[Call]:
             made: list[Call] = []
-            own = product[:, p] if self.drops > 1 else product[p]
-            q, t = spare[p], squashed[p]
+            activate, squash = (g.activate() for g in self._gates(p, units, z.dtype))
+            y, q, t, factors, room = apart(blocks[p]), spare[p], squashed[p], of(drop, p), of(dropped, p)
+            i, f, candidate, o = y
             for step, place in self._places(time):
-                g, x = gates[place, p], z[place, p]
                 (before, after), (old, new) = ((a[step, p], a[step + 1, p]) for a in (states, cells))
-                i, f, candidate, o = (g[:, k * units:(k + 1) * units] for k in range(4))
-                made += self._multiply(before, kernel, of(drop, p), of(dropped, p), own)
-                made.append((xp.add, (by_gate(x, 4), own, by_gate(g, 4)) if self.drops > 1 else (x, own, g)))
-                made += [*activate(g, g), (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)),
-                         (xp.add, (new, q, new)), *squash(new, t), (xp.multiply, (o, t, after))]
+                source = before
+                if self.drops:
+                    source = room if self.drops > 1 else room[0]
+                    made.append((xp.multiply, (before, factors if self.drops > 1 else factors[0], source)))
+                made += [(xp.matmul, (source, kernels, y)), (xp.add, (by_gate(z[place, p], 4), y, y)), *activate(y, y),
+                         (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)), (xp.add, (new, q, new)),
+                         *squash(new, t), (xp.multiply, (o, t, after)), (xp.copyto, (by_gate(gates[place, p], 4), y))]
                 made += [*hold(new, old, of(skip, (place, p))), *hold(after, before, of(skip, (place, p)))]
             return made
 
         parts = self._parts(time, samples, units)
-        return [(xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c)), *self._skips(mask, skip),
+        return [(xp.copyto, (kernels, by_gate(kernel, 4))), (xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c)),
+                *self._skips(mask, skip),
                 *threads.together([part(p) for p in parts]),
                 (xp.copyto, (last[0], states[time])), (xp.copyto, (last[1], cells[time]))]
 
@@ -118,10 +126,11 @@ class LSTMSequenceGradient(_LSTM):
         return Spec(gates.shape, gates.dtype), state, state, Spec(kernel.shape, gates.dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """The transposed kernel, slopes, three states of one step, dropout's way back, a mask, and `_kernel_room`."""
+        """The transposed kernel, a step's gates, slopes and derivatives, three states of a step, dropout's way back, a
+        mask, and `_kernel_room`."""
         (time, samples, units), dtype = _sizes(outs[0]), ins[0].dtype
-        state = Spec((samples, units), dtype)
-        return [Spec((4 * units, units), dtype), Spec((samples, 4 * units), dtype), state, state, state,
+        state, wide = Spec((samples, units), dtype), Spec((samples, 4 * units), dtype)
+        return [Spec((4 * units, units), dtype), wide, wide, wide, state, state, state,
                 *([Spec((4, samples, units), dtype)] if self.drops > 1 else []),
                 *([Spec((time, samples, 1), "bool")] if self.masked else []),
                 *self._kernel_room(time, samples, units, dtype)]
@@ -130,28 +139,28 @@ class LSTMSequenceGradient(_LSTM):
         """Backwards, step by step: the derivatives by the gates, times their slopes; back through cell and product. The
         kernel's gradient at the end."""
         dstates, dlast_h, dlast_c, gates, states, cells, kernel = ins[:7]
-        (dz, dh, dc, dkernel), (transposed, slope, squashed, spare, inner, *rest) = outs, scratch
+        (dz, dh, dc, dkernel), (transposed, values, slopes, products, squashed, spare, inner, *rest) = outs, scratch
         mask, drop = self._extras(ins)
         spread = rest.pop(0) if self.drops > 1 else None
         skip = rest.pop(0) if self.masked else None
         time, samples, units = _sizes(dz)
-        slopes = Gates(self._names(), samples, units, dz.dtype).slopes()
-        cell = Gates([self.activation], samples, units, dz.dtype)
-        squash, bend = cell.activate(), cell.slopes()
 
         def part(p: slice) -> list[Call]:
             made: list[Call] = []
-            gh, gc, s, t, q = dh[p], dc[p], slope[p], squashed[p], spare[p]
+            outer, cell = self._gates(p, units, dz.dtype)
+            slope, squash, bend = outer.slopes(), cell.activate(), cell.slopes()
+            y, s, w = (apart(a[p]) for a in (values, slopes, products))
+            (i, f, candidate, o), (di, df, dcandidate, do) = y, w
+            gh, gc, t, q = dh[p], dc[p], squashed[p], spare[p]
             e = inner[p] if self.masked else gc
             for step, place in reversed(self._places(time)):
-                y, d = gates[place, p], dz[place, p]
-                i, f, candidate, o = (y[:, k * units:(k + 1) * units] for k in range(4))
-                di, df, dcandidate, do = (d[:, k * units:(k + 1) * units] for k in range(4))
-                made += [(xp.add, (gh, dstates[step + 1, p], gh)), *squash(cells[step + 1, p], t), *bend(t, q),
+                d = dz[place, p]
+                made += [(xp.copyto, (y, by_gate(gates[place, p], 4))),
+                         (xp.add, (gh, dstates[step + 1, p], gh)), *squash(cells[step + 1, p], t), *bend(t, q),
                          (xp.multiply, (gh, t, do)), (xp.multiply, (gh, o, t)), (xp.multiply, (q, t, q)),
                          (xp.add, (gc, q, e)), (xp.multiply, (e, candidate, di)),
                          (xp.multiply, (e, cells[step, p], df)), (xp.multiply, (e, i, dcandidate)),
-                         *slopes(y, s), (xp.multiply, (d, s, d))]
+                         *slope(y, s), (xp.multiply, (w, s, by_gate(d, 4)))]
                 live = of(mask, (place, p, None))
                 made += [(xp.multiply, (e, f, q if self.masked else gc)), *hold(gc, q, live),
                          *hold(d, 0, of(skip, (place, p))),
@@ -182,6 +191,11 @@ class LSTMSequenceGradient(_LSTM):
             made += self._product_back(dz[place], kernel, back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 4))
         return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+
+def apart(a: Any) -> Any:
+    """The memory of (samples, 4 * units) as (4, samples, units)."""
+    return a.reshape(4, len(a), a.shape[1] // 4)
 
 
 def _sizes(z: Any) -> tuple[int, int, int]:
