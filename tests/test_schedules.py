@@ -224,3 +224,10 @@ def test_what_can_not_be():
                        lambda: schedules.PiecewiseConstantDecay([2, 1], [0.1, 0.2, 0.3])):
         with pytest.raises(ValueError):
             make_wrong()
+
+
+@pytest.mark.parametrize("limit, norm, expected", [(1.0, 5.0, [0.6, 0.8]), (5.0, 5.0, [3, 4]), (6.0, 5.0, [3, 4]),
+                                                   (0.0, 5.0, [3, 4]), (2.0, 0.0, [3, 4])])
+def test_clip_norm(limit, norm, expected):
+    clipped = optimizers.clip_norm(K.constant([3.0, 4.0]), limit, K.constant(norm))
+    np.testing.assert_allclose(K.eval(clipped), expected, rtol=1e-6)

@@ -125,8 +125,7 @@ class Optimizer:
         clipvalue = getattr(self, "clipvalue", 0)
         if clipnorm > 0:
             norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
-            scale = K.switch(norm >= clipnorm, clipnorm / K.maximum(norm, clipnorm), K.ones_like(norm))
-            grads = [g * scale for g in grads]
+            grads = [clip_norm(g, clipnorm, norm) for g in grads]
         if clipvalue > 0:
             grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
         return grads
@@ -224,6 +223,15 @@ class FlatOptimizer(Optimizer):
         """The arguments that make an equal optimizer, with the present learning rate, or the schedule's config."""
         lr = float(K.get_value(self.lr)) if self._schedule is None else schedules.serialize(self._schedule)
         return {**super().get_config(), "lr": lr, "decay": float(K.get_value(self.decay))}
+
+
+def clip_norm(g: Tensor, c: float, n: Any) -> Tensor:
+    """The gradient `g` scaled by c / n where its norm `n` is at least `c`; unchanged for c <= 0.
+
+    >>> K.eval(clip_norm(K.constant([3., 4.]), 2.5, K.constant(5.))).tolist()
+    [1.5, 2.0]
+    """
+    return g * K.switch(n >= c, c / K.maximum(n, c), K.ones_like(n)) if c > 0 else g
 
 
 def root(x: Tensor) -> Tensor:

@@ -67,6 +67,12 @@ def test_highway():
     assert model.get_weights()[2].tolist() == [0] * 4 and model.get_weights()[3].tolist() == [1] * 4
 
 
+def test_where_keras_2_has_them():
+    from gpukeras.legacy import layers as legacy
+
+    assert legacy.Highway is Highway and legacy.MaxoutDense is MaxoutDense
+
+
 def test_maxout():
     layer, (w, b), y = made(lambda: MaxoutDense(3, nb_feature=2), "write Dense layers and `maximum`")
     assert w.shape == (2, 4, 3) and b.shape == (2, 3)
