@@ -25,7 +25,7 @@ from ..graph import Call, Op, Spec, is_float
 ACTIVATIONS = ("linear", "relu", "sigmoid", "hard_sigmoid", "tanh")
 """What the bodies know, in the order of kernels/recurrent.cu."""
 
-PASS = 1.0  # nanoseconds that the passes over a step's gates take for an element, to decide about threads
+PASS = 1.5  # nanoseconds that the passes over a step's gates take for an element, to decide about threads
 LEAST = 8  # samples that a thread gets at least: products of fewer rows are slow
 
 

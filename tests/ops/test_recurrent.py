@@ -74,11 +74,12 @@ class Case:
 
     def unrolled(self, z: Any, kernel: Any, *rest: Any) -> list[Any]:
         """The same of plain K functions, a step after the other."""
-        dot = lambda a, b: K.dot(a, b)  # noqa: E731
-        where = lambda m, a, b: K.switch(K.constant(np.broadcast_to(m, (len(m), self.kernel.shape[0])).copy(), "bool"),  # noqa: E731
-                                         a, b)
+
+        def where(live: Any, a: Any, b: Any) -> Any:
+            return K.switch(K.constant(np.repeat(live, self.kernel.shape[0], 1), "bool"), a, b)
+
         drop = [K.constant(d, "float64") for d in self.drop]
-        return self._loop(z, kernel, rest, dot, GRAPH, where, drop, K.stack, K.zeros_like)
+        return self._loop(z, kernel, rest, K.dot, GRAPH, where, drop, K.stack, K.zeros_like)
 
     def reference(self, *inputs: Any) -> list[np.ndarray]:
         """The same of NumPy."""
@@ -89,7 +90,10 @@ class Case:
         count, u, t = len(self.states), self.kernel.shape[0], self.z.shape[1]
         states, bias = list(rest[:count]), list(rest[count:])
         act, rec = functions[self.activation], functions[self.recurrent]
-        columns = lambda a, g: a[:, g * u:(g + 1) * u]  # noqa: E731
+
+        def columns(a: Any, g: int) -> Any:
+            return a[:, g * u:(g + 1) * u]
+
         outputs = []
         for place in (range(t)[::-1] if self.backwards else range(t)):
             x, h = z[:, place], states[0]
