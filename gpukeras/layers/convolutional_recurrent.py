@@ -11,7 +11,7 @@ from ..engine.input_spec import InputSpec
 from ..engine.keras1 import renamed_arguments
 from .parts import add_part_weight, part_configs, set_parts, whole_number
 from .recurrent.arguments import of_cell
-from .recurrent.rnn import RNN
+from .recurrent.rnn import RNN, known_arguments
 from .spatial import Spatial
 
 Sizes = int | Sequence[int]
@@ -180,7 +180,7 @@ class ConvRecurrent2D(RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result."""
-        return cls(**config)
+        return cls(**known_arguments(config))
 
 
 class ConvLSTM2D(ConvRecurrent2D):

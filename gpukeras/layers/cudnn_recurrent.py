@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from .parts import add_part_weight
 from .recurrent.arguments import CellLayer, of_cell
 from .recurrent.cells import GRUCell, LSTMCell
 
@@ -21,28 +21,21 @@ class CuDNNGRUCell(GRUCell):
     _arguments = ("units",)
 
     def _add_bias(self, size: int) -> Any:
-        return super()._add_bias(2 * size)
+        return add_part_weight(self, "bias", (2 * size,))
 
     def _name_parts(self) -> None:
         """`kernel_z` and so on, `bias_z_i` of the input and `bias_z` of the state."""
         _name_both_biases(self)
 
-    def call(self, inputs: Any, states: Sequence[Any], training: Any = None) -> Any:
-        """(batch, inputs) and one state (batch, units) to output and new state."""
-        state = states[0]
-        x = self._input_product(inputs)
-        h = K.bias_add(K.dot(state, self.recurrent_kernel), self.bias[3 * self.units:])
-        update = K.sigmoid(self._gate(x, 0) + self._gate(h, 0))
-        reset = K.sigmoid(self._gate(x, 1) + self._gate(h, 1))
-        output = update * state + (1 - update) * K.tanh(self._gate(x, 2) + reset * self._gate(h, 2))
-        return output, [output]
+    def _input_bias(self) -> Any:
+        return self.bias[:3 * self.units]
 
-    def _input_product(self, inputs: Any) -> Any:
-        return K.bias_add(K.dot(inputs, self.kernel), self.bias[:3 * self.units])
+    def _recurrent_bias(self) -> Any:
+        return self.bias[3 * self.units:]
 
-    def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
-        options |= {"reset_after": True, "recurrent_bias": self.bias[3 * self.units:]}
-        return super()._fused(z, *arguments, **options)
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {k: v for k, v in super().get_config().items() if k != "reset_after"}
 
 
 class CuDNNLSTMCell(LSTMCell):
@@ -66,9 +59,8 @@ class CuDNNLSTMCell(LSTMCell):
         """`kernel_i` and so on, `bias_i_i` of the input and `bias_i` of the state."""
         _name_both_biases(self)
 
-    def _input_product(self, inputs: Any) -> Any:
-        width = 4 * self.units
-        return K.bias_add(K.dot(inputs, self.kernel), self.bias[:width] + self.bias[width:])
+    def _input_bias(self) -> Any:
+        return self.bias[:4 * self.units] + self.bias[4 * self.units:]
 
 
 def _name_both_biases(cell: Any) -> None:
@@ -124,7 +116,7 @@ class CuDNNGRU(_CuDNNRNN):
                  stateful: bool = False, **kwargs: Any) -> None:
         cell = CuDNNGRUCell(units, "tanh", "sigmoid", True, kernel_initializer, recurrent_initializer, bias_initializer,
                             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-                            recurrent_constraint, bias_constraint)
+                            recurrent_constraint, bias_constraint, reset_after=True)
         super().__init__(cell, activity_regularizer, return_sequences, return_state, stateful, **kwargs)
 
 

@@ -152,6 +152,35 @@ def test_fused_and_walked_agree_for_activations(layer_class, activation):
         compare(layer_class, X, recurrent_activation=activation)
 
 
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"dropout": 0.3, "recurrent_dropout": 0.3},
+                                     {"recurrent_dropout": 0.3, "implementation": 2}])
+def test_the_reset_gate_after_the_product(options):
+    compare(layers.GRU, X, reset_after=True, return_sequences=True, **options)
+    cudnn = Sequential([Input((STEPS, SIZE)), layers.CuDNNGRU(UNITS)])
+    later = Sequential([Input((STEPS, SIZE)), layers.GRU(UNITS, reset_after=True, recurrent_activation="sigmoid")])
+    kernel, recurrent, bias = weights_for(cudnn)
+    cudnn.set_weights([kernel, recurrent, bias])
+    later.set_weights([kernel, recurrent, bias.reshape(2, -1)])
+    np.testing.assert_allclose(later.predict(X), cudnn.predict(X), 1e-9)
+
+
+@pytest.mark.parametrize("layer_class", [layers.CuDNNGRU, layers.CuDNNLSTM])
+def test_fused_and_walked_agree_for_cudnn(layer_class):
+    compare(layer_class, X, return_sequences=True)
+    compare(layer_class, X, stateful=True)
+
+
+def test_configs_of_later_keras():
+    later = {"time_major": False, "zero_output_for_mask": False}
+    for layer in (layers.GRU(3, reset_after=True), layers.LSTM(3), layers.SimpleRNN(3), layers.ConvLSTM2D(2, 2),
+                  layers.RNN(layers.GRUCell(2))):
+        config = {**layer.get_config(), **later}
+        assert type(layer).from_config(config).get_config() == layer.get_config()
+        with pytest.raises(ValueError, match="time_major=True"):
+            type(layer).from_config({**config, "time_major": True})
+    assert "reset_after" not in layers.GRU(3).get_config()
+
+
 @every
 def test_what_is_fused(layer_class):
     def ops(layer):

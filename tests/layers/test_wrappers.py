@@ -33,9 +33,8 @@ X = np.random.RandomState(0).normal(size=(N, STEPS, SIZE)).astype("float32")
 # TimeDistributed -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("batch", [None, N])
 @pytest.mark.parametrize("make, shape", [
-    (lambda: Dense(3), (SIZE,)), (lambda: Conv2D(2, 2), (4, 3, 2)), (lambda: Sequential([Dense(3, input_shape=(SIZE,))]),
-                                                                     (SIZE,)),
-    (lambda: LSTM(3), (5, SIZE)), (lambda: TimeDistributed(Dense(2)), (5, SIZE))])
+    (lambda: Dense(3), (SIZE,)), (lambda: Conv2D(2, 2), (4, 3, 2)), (lambda: LSTM(3), (5, SIZE)),
+    (lambda: Sequential([Dense(3, input_shape=(SIZE,))]), (SIZE,)), (lambda: TimeDistributed(Dense(2)), (5, SIZE))])
 def test_every_step_by_itself(make, shape, batch):
     layer = make()
     x = np.random.RandomState(1).normal(size=(N, STEPS, *shape))
@@ -198,7 +197,8 @@ def test_states_of_both_directions(sequences):
     model = Model([x, *states], layer(x, initial_state=states))
     values = [np.random.RandomState(i).normal(size=(N, 3)) for i in range(4)]
     forward, backward = layer.forward_layer, layer.backward_layer
-    parts = [Model([x, *two], one(x, initial_state=two)) for one, two in ((forward, states[:2]), (backward, states[2:]))]
+    parts = [Model([x, *two], one(x, initial_state=two))
+             for one, two in ((forward, states[:2]), (backward, states[2:]))]
     a, b = parts[0].predict([X, *values[:2]]), parts[1].predict([X, *values[2:]])
     got = model.predict([X, *values])
     last = b[0][:, ::-1] if sequences else b[0]

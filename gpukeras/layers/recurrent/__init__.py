@@ -2,9 +2,10 @@
 
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .gru import GRU
+from .legacy import Recurrent
 from .lstm import LSTM
 from .rnn import RNN
 from .simple import SimpleRNN
 from .stacked import StackedRNNCells
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Recurrent", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]

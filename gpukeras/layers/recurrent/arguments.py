@@ -11,7 +11,7 @@ from ... import backend as K
 from ... import regularizers
 from ...engine.keras1 import renamed_arguments
 from .cells import Cell
-from .rnn import RNN
+from .rnn import RNN, known_arguments
 
 _RENAMED = renamed_arguments(
     output_dim="units", init="kernel_initializer", inner_init="recurrent_initializer",
@@ -94,7 +94,7 @@ class CellLayer(RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result."""
-        config = dict(config)
+        config = known_arguments(config)
         if config.get("implementation") == 0:
             config["implementation"] = 1
         return cls(**config)

@@ -75,7 +75,7 @@ class Cell(Layer):
                 part = slice(i * self.units, (i + 1) * self.units)
                 setattr(self, f"kernel_{gate}", self.kernel[:, part])
                 setattr(self, f"recurrent_kernel_{gate}", self.recurrent_kernel[:, part])
-                setattr(self, f"bias_{gate}", None if self.bias is None else self.bias[part])
+                setattr(self, f"bias_{gate}", None if self.bias is None else self._input_bias()[part])
 
     # ------------------------------------------------------------------------------------------------------ dropout
     def _generate_dropout_mask(self, inputs: Any, training: Any = None) -> None:
@@ -106,7 +106,10 @@ class Cell(Layer):
     def _input_product(self, inputs: Any) -> Any:
         """The part of all gates' sums that the state has nothing to do with."""
         z = self._product(inputs, self.kernel, self._dropout_mask)
-        return z if self.bias is None else K.bias_add(z, self.bias)
+        return z if self.bias is None else K.bias_add(z, self._input_bias())
+
+    def _input_bias(self) -> Any:
+        return self.bias
 
     def _gate(self, z: Any, i: int) -> Any:
         return z[:, i * self.units:(i + 1) * self.units]
@@ -189,7 +192,11 @@ class _Gated(Cell):
 
 class GRUCell(_Gated):
     """A gated recurrent unit (Cho et al., 2014, arXiv:1406.1078): gates z, r and candidate h in the columns of the
-    kernels; the new state is ``z * state + (1 - z) * h``, where the candidate sees ``r * state``."""
+    kernels; the new state is ``z * state + (1 - z) * h``, where the candidate sees ``r * state``.
+
+    With `reset_after`, as in files of later Keras, r multiplies the product with the state instead, and the bias is
+    (2, 3 units): the input's and the state's.
+    """
 
     _gates = ("z", "r", "h")
 
@@ -199,7 +206,8 @@ class GRUCell(_Gated):
                  kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
                  kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
                  dropout: float = 0.0, recurrent_dropout: float = 0.0, implementation: int = 1,
-                 **kwargs: Any) -> None:
+                 reset_after: bool = False, **kwargs: Any) -> None:
+        self.reset_after = reset_after
         super().__init__(units, use_bias, dropout, recurrent_dropout, implementation, {
             "activation": activation, "recurrent_activation": recurrent_activation,
             "kernel_initializer": kernel_initializer, "recurrent_initializer": recurrent_initializer,
@@ -208,6 +216,15 @@ class GRUCell(_Gated):
             "kernel_constraint": kernel_constraint, "recurrent_constraint": recurrent_constraint,
             "bias_constraint": bias_constraint}, **kwargs)
 
+    def _add_bias(self, size: int) -> Any:
+        return add_part_weight(self, "bias", (2, size) if self.reset_after else (size,))
+
+    def _input_bias(self) -> Any:
+        return self.bias[0] if self.reset_after else self.bias
+
+    def _recurrent_bias(self) -> Any:
+        return None if self.bias is None else self.bias[1]
+
     def call(self, inputs: Any, states: Sequence[Any], training: Any = None) -> Any:
         """(batch, inputs) and one state (batch, units) to output and new state."""
         state = states[0]
@@ -215,17 +232,29 @@ class GRUCell(_Gated):
         if masks and len(masks) == 1:  # one mask for all: the state itself goes through it, as in Keras
             state, masks = state * masks[0], None
         z = self._input_product(inputs)
-        gates = self._product(state, self.recurrent_kernel[:, :2 * self.units], masks and masks[:2])
+        seen = self.recurrent_kernel if self.reset_after else self.recurrent_kernel[:, :2 * self.units]
+        gates = self._product(state, seen, masks if self.reset_after else masks and masks[:2])
+        if self.reset_after and self.bias is not None:
+            gates = K.bias_add(gates, self._recurrent_bias())
         update = _activated(self.recurrent_activation, self._gate(z, 0) + self._gate(gates, 0))
         reset = _activated(self.recurrent_activation, self._gate(z, 1) + self._gate(gates, 1))
-        seen = reset * (state * masks[2] if masks else state)
-        candidate = self._gate(z, 2) + K.dot(seen, self.recurrent_kernel[:, 2 * self.units:])
+        if self.reset_after:
+            candidate = self._gate(z, 2) + reset * self._gate(gates, 2)
+        else:
+            passed = reset * (state * masks[2] if masks else state)
+            candidate = self._gate(z, 2) + K.dot(passed, self.recurrent_kernel[:, 2 * self.units:])
         output = update * state + (1 - update) * _activated(self.activation, candidate)
         return output, [output]
 
     def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
         state, *activations = arguments
+        if self.reset_after:
+            options |= {"reset_after": True, "recurrent_bias": self._recurrent_bias()}
         return gru_sequence(z, state, self.recurrent_kernel, *activations, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; `reset_after`, which Keras 2.0.9 did not know, only where it is set."""
+        return {**super().get_config(), **({"reset_after": True} if self.reset_after else {})}
 
 
 class LSTMCell(_Gated):

@@ -89,7 +89,7 @@ class RNN(Holder):
             raise ValueError(f"Layer '{self.name}' is stateful, so it must know its batch size. Give the first layer "
                              "of a Sequential `batch_input_shape`, or an Input `batch_shape`.")
         shapes = self._state_shapes(batch)
-        if self._states is None:
+        if self._states is None or self._states[0] is None:
             self._states = [K.zeros(shape) for shape in shapes]
         if states is None:
             values = [K.get_value(K.zeros(shape)) for shape in shapes]
@@ -256,7 +256,7 @@ class RNN(Holder):
         """A new layer from `get_config`'s result; the cell's class is looked up among layers and custom objects."""
         from .. import deserialize
 
-        config = dict(config)
+        config = known_arguments(config)
         cell = config.pop("cell")
         count = config.pop("num_constants", None)
         several = isinstance(cell, list)
@@ -274,6 +274,19 @@ def draw_dropout_masks(cell: Any, inputs: Any, training: Any) -> None:
     for name in ("_generate_dropout_mask", "_generate_recurrent_dropout_mask"):
         if hasattr(cell, name):
             getattr(cell, name)(inputs, training=training)
+
+
+_NEUTRAL = {"time_major": False, "zero_output_for_mask": False, "use_cudnn": "auto", "seed": None}
+"""Arguments that later Keras writes, and the values at which they say nothing."""
+
+
+def known_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a config without what later Keras writes of things that don't exist here; ValueError where one is
+    used."""
+    for name, neutral in _NEUTRAL.items():
+        if config.get(name, neutral) not in (neutral, None):
+            raise ValueError(f"A recurrent layer's config has {name}={config[name]!r}, which is not supported.")
+    return {k: v for k, v in config.items() if k not in _NEUTRAL}
 
 
 def _list_or_none(x: Any) -> list[Any] | None:

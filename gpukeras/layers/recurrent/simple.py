@@ -7,6 +7,7 @@ from typing import Any
 
 from .arguments import CellLayer, keras1_arguments
 from .cells import SimpleRNNCell
+from .rnn import known_arguments
 
 
 class SimpleRNN(CellLayer):
@@ -42,4 +43,4 @@ class SimpleRNN(CellLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result."""
-        return cls(**{k: v for k, v in config.items() if k != "implementation"})
+        return cls(**{k: v for k, v in known_arguments(config).items() if k != "implementation"})
