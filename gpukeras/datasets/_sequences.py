@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gpukeras.datasets._files import read_members
 from gpukeras.utils.pickles import parse_arrays
 
-MAX_BYTES = 2**30  # of one array unpacked; the largest of Keras's own has 53 MB
 _AGAIN = "Delete it to fetch it anew."
 
 
@@ -24,32 +22,12 @@ def read_lists(path: Path, *names: str) -> tuple[Any, ...]:
     The pickle is read as plain data (`gpukeras.utils.pickles`). ValueError if the file is damaged, lacks an array, or
     holds anything else.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            missing = [name for name in names if f"{name}.npy" not in archive.namelist()]
-            if missing:
-                raise ValueError(f"it lacks {', '.join(missing)}")
-            return tuple(_array(archive, name) for name in names)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as a data set of texts: {error}. {_AGAIN}") from error
+    return read_members(path, names, _lists, "texts")
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> Any:
-    member = archive.getinfo(f"{name}.npy")
-    if member.file_size > MAX_BYTES:
-        raise ValueError(f"{name} would unpack to {member.file_size} bytes, more than {MAX_BYTES}")
-    content = io.BytesIO(archive.read(member))
-    version = np.lib.format.read_magic(content)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(content)
-    if not dtype.hasobject:
-        content.seek(0)
-        return np.lib.format.read_array(content, allow_pickle=False)
-    return _lists(parse_arrays(content.read(), source=name), name, shape)
-
-
-def _lists(stored: Any, name: str, shape: tuple[int, ...]) -> list[list[int]]:
-    """The rows of an array of lists of whole numbers."""
+def _lists(content: bytes, name: str, shape: tuple[int, ...]) -> list[list[int]]:
+    """The rows of a pickled array of lists of whole numbers."""
+    stored = parse_arrays(content, source=name)
     if not isinstance(stored, np.ndarray) or stored.shape != shape or len(shape) != 1:
         raise ValueError(f"{name} is no list of lists")
     for row in stored:

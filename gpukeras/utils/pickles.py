@@ -11,6 +11,7 @@ import io
 import math
 import os
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -46,12 +47,66 @@ def parse_arrays(content: bytes, encoding: str = "latin1", source: str = "the pi
     gpukeras.utils.pickles.UnsafePickle: the pickle asks for builtins.print, which is no plain data: not opened.
     """
     try:
+        _check_sizes(content)
         stored = _Unpickler(io.BytesIO(content), encoding=encoding).load()
         return _Finisher().finish(stored)
     except UnsafePickle as error:
         raise UnsafePickle(f"{source} {error}") from None
     except Exception as error:  # a damaged pickle fails in any way
         raise ValueError(f"{source} is no whole pickle of plain data: {error or type(error).__name__}.") from error
+
+
+def _opcodes() -> tuple[re.Pattern[bytes], dict[int, pickletools.OpcodeInfo]]:
+    """A pattern of many short instructions in a row, and those to be looked at one by one."""
+    single: dict[int, pickletools.OpcodeInfo] = {}
+    by_size: dict[int, list[bytes]] = {}
+    for op in pickletools.opcodes:
+        size = 0 if op.arg is None else op.arg.n
+        if size < 0 or op.name in ("LONG_BINPUT", "BINPUT", "STOP"):
+            single[ord(op.code)] = op
+        else:
+            by_size.setdefault(size, []).append(re.escape(op.code.encode("latin1")))
+    runs = (b"[%s].{%d}" % (b"".join(codes), size) for size, codes in by_size.items())
+    return re.compile(b"(?:%s){1,5000}" % b"|".join(runs), re.DOTALL), single
+
+
+_RUN, _SINGLE = _opcodes()
+_LENGTH_BYTES = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4,
+                 pickletools.TAKEN_FROM_ARGUMENT4U: 4, pickletools.TAKEN_FROM_ARGUMENT8U: 8}
+
+
+def _check_sizes(content: bytes) -> None:
+    """ValueError for a pickle that claims more than it holds: the standard library makes room for what an instruction
+    asks for, a string of 2^60 bytes or a memo of 2^32 places, before it looks whether that can be."""
+    at, end = 0, len(content)
+    while at < end:
+        run = _RUN.match(content, at)
+        if run:
+            at = run.end()
+            continue
+        op = _SINGLE.get(content[at])
+        if op is None:
+            raise ValueError(f"there is no instruction {content[at:at + 1]!r}, or it is cut off")
+        if op.arg is None:  # STOP
+            return
+        at += 1
+        if op.arg.n in _LENGTH_BYTES:
+            size = _LENGTH_BYTES[op.arg.n]
+            length = int.from_bytes(content[at:at + size], "little")
+            at += size + length
+        elif op.arg.n == pickletools.UP_TO_NEWLINE:
+            for _ in range(2 if op.name in ("GLOBAL", "INST") else 1):
+                line, at = at, content.find(b"\n", at) + 1
+                if not at:
+                    raise ValueError("a line is cut off")
+            if op.name == "PUT" and int(content[line:at]) > end:
+                raise ValueError("the memo would be larger than the pickle")
+        else:  # BINPUT, LONG_BINPUT
+            if int.from_bytes(content[at:at + op.arg.n], "little") > end:
+                raise ValueError("the memo would be larger than the pickle")
+            at += op.arg.n
+        if at > end:
+            raise ValueError("it is cut off")
 
 
 class _Unpickler(pickle.Unpickler):

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from gpukeras.datasets import _sequences, imdb, reuters
+from gpukeras.datasets import _files, imdb, reuters
 
 
 @pytest.fixture(autouse=True)
@@ -158,17 +158,19 @@ def test_files_that_are_none(cache, monkeypatch):
     with pytest.raises(ValueError, match="it lacks y"):
         reuters.load_data()
     np.savez(cache / "reuters.npz", **WIRES)
-    monkeypatch.setattr(_sequences, "MAX_BYTES", 100)
+    monkeypatch.setattr(_files, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="x would unpack to .* bytes, more than 100"):
         reuters.load_data()
 
 
-def test_a_shape_that_lies(cache):
+@pytest.mark.parametrize("liar, complaint", [("x", "x is no list of lists"), ("y", "do not make an array of shape")])
+def test_a_shape_that_lies(liar, complaint, cache):
     with zipfile.ZipFile(cache / "reuters.npz", "w") as archive:
         for name, array in WIRES.items():
             with archive.open(f"{name}.npy", "w") as file:
-                np.lib.format.write_array_header_1_0(
-                    file, {"descr": array.dtype.str, "fortran_order": False, "shape": (len(array) + 1,)})
+                shape = (10**14,) if name == liar else array.shape
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
                 file.write(pickle.dumps(array) if array.dtype == object else array.tobytes())
-    with pytest.raises(ValueError, match="x is no list of lists"):
+    with pytest.raises(ValueError, match=complaint):
         reuters.load_data()

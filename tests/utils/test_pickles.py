@@ -6,6 +6,7 @@ import datetime
 import os
 import pickle
 import sys
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -162,3 +163,46 @@ def test_every_cut_of_a_good_pickle():
     for end in range(0, len(content), 7):
         with pytest.raises(ValueError):
             parse_arrays(content[:end])
+
+
+GREEDY = {
+    "LONG_BINPUT": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
+    "PUT": b"I1\np4294967295\n.",
+    "BYTEARRAY8": b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b"abc.",
+    "BINBYTES": b"\x80\x03B\xff\xff\xff\x7f.",
+    "LONG4": b"\x80\x02\x8b\xff\xff\xff\x7f.",
+    "in a list": b"\x80\x02](" + b"K\x01M\x01\x02J\x01\x02\x03\x04N" * 9000 + b"K\x01r\xff\xff\xff\x7fe.",
+}
+
+
+@pytest.mark.parametrize("content", GREEDY.values(), ids=list(GREEDY))
+def test_room_is_made_for_what_is_there_only(content):
+    """The standard library would ask for gigabytes before it found that the file ends."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="is no whole pickle.*(memo would be larger|cut off)"):
+            parse_arrays(content)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_follows_the_end_is_not_read():
+    assert parse_arrays(pickle.dumps([1, 2]) + b"r\xff\xff\xff\xff") == [1, 2]
+
+
+def test_random_changes_are_survived():
+    rng = np.random.RandomState(0)
+    survived = 0
+    for protocol in (0, 2, 4):
+        good = pickle.dumps({"x": np.arange(5), "y": [1, 2, "z"], "o": np.array([[1], [2, 3]], object)}, protocol)
+        for _ in range(700):
+            content = bytearray(good)
+            for place in rng.randint(0, len(good), rng.randint(1, 4)):
+                content[place] = rng.randint(256)
+            try:
+                parse_arrays(bytes(content))
+                survived += 1
+            except ValueError as error:
+                assert str(error).startswith("the pickle ")
+    assert 50 < survived < 1500
