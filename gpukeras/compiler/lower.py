@@ -139,7 +139,7 @@ class Lowering:
     def _unroll(self, op: Recurrence, ins: Sequence[Value]) -> tuple[Value, ...]:
         key = (op, *map(id, ins))
         if key not in self._steps:
-            self._steps[key] = unroll(self, op, ins).outs
+            self._steps[key] = unroll(self, op, ins)
         return self._steps[key]
 
     def inside(self, feeds: dict[Tensor, Spec]) -> Lowering:

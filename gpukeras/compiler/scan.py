@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import device
-from ..graph import Call, Op, Spec, Variable, ViewOp, size_of
+from ..graph import Call, ComposedOp, Op, Spec, Variable, ViewOp, size_of
+from ..ops.broadcasting import BroadcastTo
 from ..ops.scan import Recurrence, steps_of
 from .bodies import bind, rooms
 from .fuse import fuse
+from .hoist import hoist_after, hoist_before, multiply_after
 from .ir import Step, Value, contiguous, is_view, needed, replace, root
 from .plan import Plan
 
@@ -217,8 +219,8 @@ def _read(roots: Sequence[Value]) -> set[Value]:
     return {v for v in found if v.leaf is not None}
 
 
-def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> Step:
-    """The step that stands for a recurrence on values."""
+def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> tuple[Value, ...]:
+    """The outputs of a recurrence on values."""
     body = op.body
     kinds = ["sequence"] * len(body.sequences) + ["state"] * len(body.states) + ["constant"] * len(body.constants)
     steps = steps_of([v.shape[0] for v, kind in zip(ins, kinds) if kind == "sequence"])
@@ -227,23 +229,46 @@ def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> Step:
              for t, v, kind in zip(body.leaves, ins, kinds)}
     inner = lowering.inside(feeds)
     inputs: list[Input] = []
+    outside: dict[str, dict[Value, Value]] = {"sequence": {}, "state": {}, "constant": {}}
     for t, v, kind in zip(body.leaves, ins, kinds):
         leaf = inner.value(t)
-        if kind != "state" and leaf.leaf is not None and not (contiguous(v) and root(v).step is None):
-            inner.stand_in(t, Step(Gaps(), [leaf], [leaf.spec], lowering.origin).outs[0])
         inputs.append(Input(kind, leaf, len(inputs) - len(body.sequences)))
+        if _is_repeated_number(v):  # the rules inside know what to do with it
+            inner.stand_in(t, inner(BroadcastTo(leaf.shape), inner.constant(root(v).const)))
+        elif kind != "state" and leaf.leaf is not None and not _has_no_gaps(v):
+            inner.stand_in(t, Step(Gaps(), [leaf], [leaf.spec], lowering.origin).outs[0])
+        outside[kind][inner.value(t)] = v
     roots = [inner.value(t) for t in body.results]
-    roots = inner.finish(roots) if lowering.optimize else roots
     outputs, sums = len(body.outputs), len(body.outputs) + len(body.sums)
     for begin, new in zip(ins[len(body.sequences):], roots[sums:]):
         if begin.shape != new.shape:
             raise ValueError(f"a state of shape {begin.shape} becomes {new.shape} after a step")
-    made = Unrolled(steps, inputs, {"output": roots[:outputs], "sum": roots[outputs:sums], "state": roots[sums:]},
-                    lowering.optimize)
-    used = _read(roots)
-    places = [i for i, x in enumerate(inputs) if x.kind == "state" or x.leaf in used]
-    made.inputs = [inputs[i] for i in places]
-    return Step(made, [ins[i] for i in places], made.specs(), lowering.origin)
+    results = {"output": roots[:outputs], "sum": roots[outputs:sums], "state": roots[sums:]}
+    given = list(ins)
+    places: list[tuple[int, Value | None]] = [(i, None) for i in range(outputs)]
+    if lowering.optimize:
+        roots = inner.finish(roots)
+        before = hoist_before(lowering, steps, outside["sequence"], outside["constant"], roots)
+        inputs += [Input("sequence", leaf) for leaf in before]
+        given += before.values()
+        results = {"output": roots[:outputs], "sum": roots[outputs:sums], "state": roots[sums:]}
+        places = hoist_after(outside["constant"], results["output"])
+    used = _read([v for found in results.values() for v in found])
+    left = [i for i, x in enumerate(inputs) if x.kind == "state" or x.leaf in used]
+    made = Unrolled(steps, [inputs[i] for i in left], results, lowering.optimize)
+    outs = Step(made, [given[i] for i in left], made.specs(), lowering.origin).outs
+    count = len(results["output"])
+    return (*multiply_after(lowering, steps, outs[:count], places), *outs[count:])
+
+
+def _has_no_gaps(v: Value) -> bool:
+    """Whether the value will surely lie in memory without gaps: a composition may turn into a view."""
+    maker = root(v).step
+    return contiguous(v) and (maker is None or not isinstance(maker.op, ComposedOp))
+
+
+def _is_repeated_number(v: Value) -> bool:
+    return v.step is not None and isinstance(v.step.op, BroadcastTo) and root(v).const is not None and root(v).size == 1
 
 
 def prune(roots: Sequence[Value]) -> list[Value]:

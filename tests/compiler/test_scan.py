@@ -212,6 +212,41 @@ def test_a_kernel_gradient_is_one_product_of_all_steps() -> None:
     assert all(not op.results["sum"] for op in loops(f, np.ones((5, 3, 2)), np.ones((3, 2))))
 
 
+def products(f: Any, *values: Any) -> tuple[int, list[int]]:
+    """How many matrix products a program makes outside of its recurrences, and in a step of each of them."""
+    arrays = [np.asarray(v) for v in values]
+    steps = f.program([a.shape for a in arrays], arrays).plan.steps
+
+    def count(found: Any) -> int:
+        return sum(s.op.name == "matmul" for s in found)
+    return count(steps), [count(s.op.plan.steps) for s in steps if isinstance(s.op, Unrolled)]
+
+
+def test_products_that_need_not_wait_are_made_of_all_steps() -> None:
+    x, h, kernel = K.placeholder((5, 3, 2)), K.placeholder((3, 2)), K.variable(W)
+    values = np.ones((5, 3, 2)), np.ones((3, 2))
+
+    def step(xs: Any, hs: Any) -> Any:
+        new = K.tanh(K.dot(xs[0], kernel) + K.dot(hs[0], kernel))
+        return [K.dot(new, kernel), new, K.dot(xs[0], kernel)], [new]
+    outputs, states = scan(step, [x], [h])
+    assert products(K.function([x, h], [states[0]]), *values) == (1, [1])
+    assert products(K.function([x, h], outputs), *values) == (2, [1])
+    f = K.function([x, h], K.gradients(K.sum(states[0][-1]), [x]))
+    # Outside: of x, once for both ways; of all states; x's derivative. In a step: the state's, the state's derivative.
+    assert products(f, *values) == (3, [1, 1])
+    agree(step, [(4, 3, 2)], [(3, 2)], [kernel])
+
+
+def test_ones_for_all_steps_multiply_nothing() -> None:
+    x, y = K.placeholder((5, 3, 40)), K.placeholder((3, 40))
+    ones = K.in_train_phase(lambda: K.dropout(K.ones_like(y), 0.5), K.ones_like(y))
+    out = scan(lambda xs, hs: ([K.exp(xs[0] * ones)], []), [x], [])[0]
+    only, = loops(K.function([x, y], out), np.ones((5, 3, 40)), np.ones((3, 40)))
+    assert [x.kind for x in only.inputs] == ["sequence"]
+    assert [s.op.name for s in only.plan.steps if s.op.name != "gaps"] == ["exp"]
+
+
 def test_steps_share_their_memory() -> None:
     x = K.placeholder((None, 100))
     f = K.function([x], scan(lambda xs, hs: ([K.sum(K.exp(xs[0] * 2) * xs[0])], []), [x], [])[0])
