@@ -124,6 +124,12 @@ def test_states_that_lie():
             parse_arrays(reconstructed(*lie))
 
 
+def test_an_array_of_another_class():
+    for kind in (b"cnumpy\ndtype\n", b"K\x01"):
+        with pytest.raises(UnsafePickle, match="makes an array of a class of its own"):
+            parse_arrays(b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n" + kind + b"K\x00\x85C\x01b\x87R.")
+
+
 def test_names_cannot_be_changed():
     for content in (b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00makeK\x01sb.", b"\x80\x02cnumpy\ndtype\nN}\x86b."):
         with pytest.raises(UnsafePickle, match="changes numpy.dtype"):
