@@ -233,9 +233,11 @@ def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> tuple[Va
     for t, v, kind in zip(body.leaves, ins, kinds):
         leaf = inner.value(t)
         inputs.append(Input(kind, leaf, len(inputs) - len(body.sequences)))
-        if _is_repeated_number(v):  # the rules inside know what to do with it
+        if kind == "state":
+            pass  # only the initial one is known
+        elif _is_repeated_number(v):  # the rules inside know what to do with it
             inner.stand_in(t, inner(BroadcastTo(leaf.shape), inner.constant(root(v).const)))
-        elif kind != "state" and leaf.leaf is not None and not _has_no_gaps(v):
+        elif leaf.leaf is not None and not _has_no_gaps(v):
             inner.stand_in(t, Step(Gaps(), [leaf], [leaf.spec], lowering.origin).outs[0])
         outside[kind][inner.value(t)] = v
     roots = [inner.value(t) for t in body.results]

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpukeras import backend as K
+from gpukeras.compiler.lower import Lowering
 from gpukeras.compiler.scan import Unrolled
 from gpukeras.graph import apply
+from gpukeras.ops.broadcasting import BroadcastTo
 from gpukeras.ops.convert import cast
 from gpukeras.ops.scan import scan
 
@@ -20,8 +22,13 @@ pytestmark = pytest.mark.usefixtures("_float64")
 Step = Callable[[Any, Any], Any]
 
 
-@pytest.fixture
-def _float64() -> Any:
+@pytest.fixture(params=["folded", "kept"])
+def _float64(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Double precision; once as it is, and once as for large arrays, where repeated numbers are not folded."""
+    if request.param == "kept":
+        fold = Lowering._folds
+        monkeypatch.setattr(Lowering, "_folds", staticmethod(
+            lambda op, outs: not isinstance(op, BroadcastTo) and fold(op, outs)))
     K.set_floatx("float64")
     np.random.seed(3)
     yield
@@ -93,6 +100,25 @@ def test_a_recurrent_layer() -> None:
         h = K.tanh(K.dot(xs[0], kernel) + K.dot(hs[0], recurrent) + bias)
         return [h], [h]
     agree(step, [(4, 3, 2)], [(3, 2)], [kernel, recurrent, bias])
+
+
+def test_states_that_begin_with_zeros() -> None:
+    """Larger than what is folded to a constant, forwards and (the derivatives of states) backwards."""
+    kernel = K.variable(np.random.RandomState(4).normal(size=(12, 12)) * 0.3)
+
+    def step(xs: Any, hs: Any) -> Any:
+        h = K.tanh(K.dot(hs[0], kernel) + xs[0])
+        return [h], [h]
+    x = K.placeholder((None, None, 12))
+    zeros = K.zeros_like(x[0])
+    value = np.random.RandomState(5).normal(size=(4, 8, 12))
+    found = []
+    for outputs in (scan(step, [x], [zeros])[0], written_out(step, [x], [zeros], 4)[0]):
+        grads = K.gradients(K.sum(outputs[0] ** 2), [x, kernel])
+        more = K.gradients(K.sum(grads[0] ** 2), [x, kernel])
+        found.append(K.function([x], [outputs[0], *grads, *more])([value]))
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, 1e-9, 1e-9)
 
 
 def test_a_constant_used_in_several_ways() -> None:
