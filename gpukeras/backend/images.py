@@ -21,9 +21,9 @@ from ..ops import shape as s
 from .settings import normalize_data_format
 
 __all__ = ["batch_normalization", "conv1d", "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose",
-           "depthwise_conv2d", "local_conv1d", "local_conv2d", "normalize_batch_in_training", "pool1d", "pool2d",
-           "pool3d", "resize_images", "resize_volumes", "separable_conv1d", "separable_conv2d", "spatial_2d_padding",
-           "spatial_3d_padding", "temporal_padding"]
+           "depthwise_conv1d", "depthwise_conv2d", "local_conv1d", "local_conv2d", "normalize_batch_in_training",
+           "pool1d", "pool2d", "pool3d", "resize_images", "resize_volumes", "separable_conv1d", "separable_conv2d",
+           "spatial_2d_padding", "spatial_3d_padding", "temporal_padding"]
 
 Ints = Any  # an int, or a sequence with one for each spatial axis
 
@@ -114,6 +114,13 @@ def _depthwise(rank: int, x: Any, kernel: Tensor, strides: Ints, padding: str, d
     x = _rank_checked(convert.as_float(x), rank + 2, f"depthwise convolution in {rank} dimensions")
     return d.depthwise(_channels_last(x, layout), kernel, _ints(strides, rank, "strides"), padding,
                        _ints(dilation_rate, rank, "dilation_rate"))
+
+
+def depthwise_conv1d(x: Any, depthwise_kernel: Tensor, strides: Ints = 1, padding: str = "valid",
+                     data_format: str | None = None, dilation_rate: Ints = 1) -> Tensor:
+    """Each channel convolved with its own filters; kernel (size, channels, multiplier)."""
+    layout = normalize_data_format(data_format)
+    return _to_layout(_depthwise(1, x, depthwise_kernel, strides, padding, dilation_rate, layout), layout)
 
 
 def depthwise_conv2d(x: Any, depthwise_kernel: Tensor, strides: Ints = (1, 1), padding: str = "valid",

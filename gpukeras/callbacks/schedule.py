@@ -20,6 +20,15 @@ def _learning_rate(model: Any) -> Any:
     return variable
 
 
+def _set_learning_rate(model: Any, rate: float) -> None:
+    """TypeError if the rate follows a schedule of the optimizer's own."""
+    variable = _learning_rate(model)
+    if not isinstance(variable, K.Variable):
+        raise TypeError(f"The learning rate of {type(model.optimizer).__name__} follows a schedule of its own, so a "
+                        "callback can't set it. Keep the one or the other.")
+    K.set_value(variable, rate)
+
+
 class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of every epoch to ``schedule(epoch)``, or ``schedule(epoch, lr)``
     for a function of two required arguments, which gets the present rate too. `verbose` 1 prints it.
@@ -42,7 +51,7 @@ class LearningRateScheduler(Callback):
         if not isinstance(rate, (float, np.floating)):
             raise ValueError(f"The output of the 'schedule' function should be float, got {rate!r} for epoch "
                              f"{epoch}.")
-        K.set_value(variable, rate)
+        _set_learning_rate(self.model, rate)
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1:05d}: LearningRateScheduler setting learning rate to {rate}.")
 
@@ -114,7 +123,7 @@ class ReduceLROnPlateau(Callback):
         if rate <= self.min_lr * (1 + 1e-4):
             return
         rate = max(rate * self.factor, self.min_lr)
-        K.set_value(_learning_rate(self.model), rate)
+        _set_learning_rate(self.model, rate)
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1:05d}: reducing learning rate to {rate}.")
         self.cooldown_counter = self.cooldown

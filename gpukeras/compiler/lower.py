@@ -11,10 +11,12 @@ from .. import device
 from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Branch
+from ..ops.scan import Recurrence
 from ..ops.shape import Reshape
 from .bodies import run
 from .ir import Step, Value, needed, replace
 from .rules import simplify
+from .scan import prune, unroll
 
 FOLD_LIMIT = 1 << 16  # elements; larger constants are cheaper to compute than to keep
 
@@ -53,7 +55,7 @@ class Lowering:
 
     def constant(self, array: Any) -> Value:
         """A constant value; equal small constants are one value."""
-        array = np.asarray(array)
+        array = np.asarray(array, order="C")
         key = ("const", array.shape, array.dtype.name, array.tobytes())
         if array.size > FOLD_LIMIT or key not in self._steps:
             self._steps[key] = (Value(Spec(array.shape, array.dtype.name, array)),)
@@ -109,6 +111,8 @@ class Lowering:
 
     def outputs(self, op: Op, *ins: Value) -> tuple[Value, ...]:
         """The outputs of an op on values: simplified, folded, shared with an equal step, or of a new step."""
+        if isinstance(op, Recurrence):
+            return self._unroll(op, ins)
         if isinstance(op, (Reshape, BroadcastTo)) and len(ins) > 1:
             op, ins = self._settle(op, ins), ins[:1]
         if self.optimize:
@@ -131,6 +135,20 @@ class Lowering:
         if key not in self._steps or op.stateful or not self.optimize:
             self._steps[key] = Step(op, ins, many, self.origin).outs
         return self._steps[key]
+
+    def _unroll(self, op: Recurrence, ins: Sequence[Value]) -> tuple[Value, ...]:
+        key = (op, *map(id, ins))
+        if key not in self._steps:
+            self._steps[key] = unroll(self, op, ins)
+        return self._steps[key]
+
+    def inside(self, feeds: dict[Tensor, Spec]) -> Lowering:
+        """A lowering of the same kind for a graph inside of this one."""
+        return Lowering(feeds, self.optimize)
+
+    def stand_in(self, tensor: Tensor, value: Value) -> None:
+        """Lets a value stand for a tensor in all that is lowered from now on."""
+        self._values[tensor] = value
 
     @staticmethod
     def _settle(op: Reshape | BroadcastTo, ins: Sequence[Value]) -> Reshape | BroadcastTo:
@@ -160,14 +178,15 @@ class Lowering:
         return value
 
     def finish(self, roots: Sequence[Value]) -> list[Value]:
-        """Puts compositions in the place of the composed ops that no rule has recognised."""
+        """Puts compositions in the place of the composed ops that no rule has recognised, and leaves out what is
+        computed for nobody."""
         new: dict[Value, Value] = {}
         for step in needed(roots):
             replace([step], new)
             if isinstance(step.op, ComposedOp):
                 self.origin = step.origin
                 new[step.outs[0]] = self._compose(step.op, step.ins)
-        return [new.get(v, v) for v in roots]
+        return prune([new.get(v, v) for v in roots])
 
     def _measure(self, v: Value) -> Value:
         """A stand-in of the same shape and dtype that costs nothing."""

@@ -344,7 +344,7 @@ class Model(Network, GeneratorTraining):
         batch_size = _batch_size(batch_size, steps)
         xs = self._standardize_inputs(x)
         check_lengths(xs, [])
-        if self.stateful and batch_size and xs and xs[0].shape[0] % batch_size != 0:
+        if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
         self._make_predict_function()

@@ -4,10 +4,10 @@ from .composed import ComposedOp, differentiate
 from .gradients import gradients, topological
 from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Op, ViewOp
 from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
-from .tensor import OPERATORS, Apply, Placeholder, Tensor, Variable, apply, constant, origin
+from .tensor import OPERATORS, Apply, Placeholder, Tensor, Variable, apply, constant, made_inside, origin
 
 __all__ = [
     "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Op", "Placeholder", "Shape",
     "Spec", "Tensor", "Variable", "ViewOp", "apply", "broadcast_shapes", "canonical_axes", "constant",
-    "differentiate", "gradients", "is_float", "merge_dtypes", "origin", "size_of", "topological",
+    "differentiate", "gradients", "is_float", "made_inside", "merge_dtypes", "origin", "size_of", "topological",
 ]

@@ -17,6 +17,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {}
 
 _names = itertools.count(1)
 _origins: list[str] = []
+_watchers: list[list[Apply]] = []
 
 
 @contextmanager
@@ -32,6 +33,17 @@ def origin(layer: str) -> Iterator[None]:
 def current_origin() -> str | None:
     """The innermost layer at work, or None outside of every layer."""
     return _origins[-1] if _origins else None
+
+
+@contextmanager
+def made_inside() -> Iterator[list[Apply]]:
+    """Fills a list with every op application made inside, in order."""
+    made: list[Apply] = []
+    _watchers.append(made)
+    try:
+        yield made
+    finally:
+        _watchers.pop()
 
 
 class Tensor:
@@ -237,6 +249,8 @@ def apply(op: Any, *inputs: Tensor) -> Any:
         for t in outputs:
             t._uses_learning_phase = True
     node.outputs = outputs
+    for made in _watchers:
+        made.append(node)
     return outputs if many else outputs[0]
 
 

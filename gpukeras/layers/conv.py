@@ -131,7 +131,7 @@ class Conv1D(_Conv):
     _arguments = (*Filters._arguments, "dilation_rate")
     _paddings = (*Filters._paddings, "causal")
 
-    def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = 1, padding: str = "valid",
+    def __init__(self, filters: int | None, kernel_size: Sizes, strides: Sizes = 1, padding: str = "valid",
                  dilation_rate: Sizes = 1, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
                  kernel_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,

@@ -97,6 +97,41 @@ class SeparableConv2D(_Separable, Conv2D):
                             pointwise_constraint=pointwise_constraint)
 
 
+class DepthwiseConv1D(_Depthwise, Conv1D):
+    """Convolution of each channel of a sequence by itself, giving `depth_multiplier` channels for each (newer than
+    Keras 2.0.9).
+
+    `depthwise_kernel` is (kernel_size, channels, depth_multiplier), `bias` (channels * depth_multiplier,); output
+    channel ``c * depth_multiplier + m`` comes of channel c.
+
+    >>> DepthwiseConv1D(3, depth_multiplier=2).compute_output_shape((None, 10, 4))
+    (None, 8, 8)
+    """
+
+    _arguments = tuple(name for name in _Depthwise._arguments if name != "filters")
+    _paddings = Filters._paddings
+
+    def __init__(self, kernel_size: Sizes, strides: Sizes = 1, padding: str = "valid", depth_multiplier: int = 1,
+                 data_format: str | None = "channels_last", dilation_rate: Sizes = 1, activation: Any = None,
+                 use_bias: bool = True, depthwise_initializer: Any = "glorot_uniform",
+                 bias_initializer: Any = "zeros", depthwise_regularizer: Any = None, bias_regularizer: Any = None,
+                 activity_regularizer: Any = None, depthwise_constraint: Any = None, bias_constraint: Any = None,
+                 **kwargs: Any) -> None:
+        Conv1D.__init__(self, None, kernel_size, strides, padding, dilation_rate, activation, use_bias,
+                        bias_initializer=bias_initializer, bias_regularizer=bias_regularizer,
+                        activity_regularizer=activity_regularizer, bias_constraint=bias_constraint,
+                        data_format=data_format, **kwargs)
+        self._set_depthwise(depth_multiplier, depthwise_initializer=depthwise_initializer,
+                            depthwise_regularizer=depthwise_regularizer, depthwise_constraint=depthwise_constraint)
+
+    def _apply(self, inputs: Any) -> Any:
+        return K.depthwise_conv1d(inputs, self.depthwise_kernel, self.strides, self.padding, self.data_format,
+                                  self.dilation_rate)
+
+    def _new_channels(self, channels: Any) -> Any:
+        return None if channels is None else channels * self.depth_multiplier
+
+
 class DepthwiseConv2D(_Depthwise, Conv2D):
     """Convolution of each channel of an image by itself, giving `depth_multiplier` channels for each.
 

@@ -62,6 +62,7 @@ class _Merge(Layer):
 
     def call(self, inputs: Any) -> Any:
         """The merged tensor."""
+        self._shapes([K.int_shape(x) for x in inputs] if isinstance(inputs, list) else K.int_shape(inputs))
         rank = max(K.ndim(x) for x in inputs)
         wide = []
         for x in inputs:
@@ -73,9 +74,18 @@ class _Merge(Layer):
     def _merge_function(self, inputs: Sequence[Any]) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define _merge_function(inputs)")
 
+    def _masks(self, inputs: Any, mask: Any) -> list[Any]:
+        """The masks of the inputs, or a ValueError unless there is a list of both, of one length."""
+        if mask is None:
+            return []
+        if not isinstance(inputs, list) or not isinstance(mask, (list, tuple)) or len(inputs) != len(mask):
+            raise ValueError(f"Layer '{self.name}': compute_mask needs a list of inputs and a list of as many masks, "
+                             f"got {inputs!r} and {mask!r}.")
+        return list(mask)
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Kept where all masks keep."""
-        masks = [m for m in mask or [] if m is not None]
+        """Kept where all masks keep. ValueError unless inputs and masks are lists of one length."""
+        masks = [m for m in self._masks(inputs, mask) if m is not None]
         return reduce(K.logical_and, masks) if masks else None
 
 
@@ -150,11 +160,13 @@ class Concatenate(_Merge):
         return K.concatenate(inputs, axis=self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """The masks concatenated like the inputs; an input without one is kept."""
-        if all(m is None for m in mask or []):
+        """The masks concatenated like the inputs; an input without one is kept. ValueError unless inputs and masks are
+        lists of one length."""
+        masks = self._masks(inputs, mask)
+        if all(m is None for m in masks):
             return None
         wide = []
-        for x, m in zip(inputs, mask):
+        for x, m in zip(inputs, masks):
             m = K.ones_like(x, dtype="bool") if m is None else m
             wide.append(K.expand_dims(m) if K.ndim(m) < K.ndim(x) else m)
         if self.axis % K.ndim(inputs[0]) != K.ndim(inputs[0]) - 1:

@@ -1,7 +1,8 @@
-"""Batch normalization."""
+"""Batch and layer normalization."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
@@ -97,3 +98,73 @@ class BatchNormalization(Layer):
         """The constructor's arguments."""
         return {**super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
                 "center": self.center, "scale": self.scale, **part_configs(self, self._parts)}
+
+
+class LayerNormalization(Layer):
+    """Normalizes each sample to mean 0 and variance 1 over `axis` (one or several), then ``gamma * x + beta``. Shape
+    unchanged (newer than Keras 2.0.9).
+
+    Training and inference are the same. The variance is the biased one. Raises ValueError if the length of an axis
+    isn't known, or if it is the batch axis.
+
+    Weights: gamma (if `scale`), beta (if `center`), of the lengths of the axes.
+    Source: Ba, Kiros and Hinton, 2016, arXiv:1607.06450.
+
+    >>> layer = LayerNormalization()
+    >>> layer.build((None, 10, 8))
+    >>> [w.shape for w in layer.get_weights()]
+    [(8,), (8,)]
+    """
+
+    _parts = ("beta_initializer", "gamma_initializer", "beta_regularizer", "gamma_regularizer", "beta_constraint",
+              "gamma_constraint")
+
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
+                 beta_initializer: Any = "zeros", gamma_initializer: Any = "ones", beta_regularizer: Any = None,
+                 gamma_regularizer: Any = None, beta_constraint: Any = None, gamma_constraint: Any = None,
+                 **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.epsilon = epsilon
+        self.center, self.scale = center, scale
+        set_parts(self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,
+                  beta_regularizer=beta_regularizer, gamma_regularizer=gamma_regularizer,
+                  beta_constraint=beta_constraint, gamma_constraint=gamma_constraint)
+
+    def _axes(self, rank: int) -> list[int]:
+        """The axes, counted from 0 and in order."""
+        axes = [self.axis] if isinstance(self.axis, int) else self.axis
+        if not axes or any(not -rank <= axis < rank or axis % rank == 0 for axis in axes):
+            raise ValueError(f"Layer '{self.name}': axis {self.axis} is not an axis of each sample of an input with "
+                             f"{rank} axes.")
+        return sorted({axis % rank for axis in axes})
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for the lengths of the axes."""
+        axes = self._axes(len(input_shape))
+        shape = tuple(input_shape[axis] for axis in axes)
+        if None in shape:
+            raise ValueError(f"Layer '{self.name}' normalizes axis {self.axis} and must know its length, but the input "
+                             f"has shape {tuple(input_shape)}. Give the first layer a complete input_shape, or another "
+                             "axis.")
+        self.gamma = add_part_weight(self, "gamma", shape) if self.scale else None
+        self.beta = add_part_weight(self, "beta", shape) if self.center else None
+        self.input_spec = InputSpec(ndim=len(input_shape), axes=dict(zip(axes, shape)))
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """The normalized inputs."""
+        axes = self._axes(K.ndim(inputs))
+        centered = inputs - K.mean(inputs, axis=axes, keepdims=True)
+        variance = K.mean(K.square(centered), axis=axes, keepdims=True)
+        output = centered / K.sqrt(variance + self.epsilon)
+        shape = [K.int_shape(inputs)[axis] if axis in axes else 1 for axis in range(K.ndim(inputs))]
+        if self.gamma is not None:
+            output = output * K.reshape(self.gamma, shape)
+        return output if self.beta is None else output + K.reshape(self.beta, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon, "center": self.center,
+                "scale": self.scale, **part_configs(self, self._parts)}

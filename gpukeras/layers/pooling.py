@@ -120,42 +120,51 @@ class AveragePooling3D(_Pooling3D):
 
 
 class _GlobalPooling(Spatial):
-    """One number for each channel."""
+    """One number for each channel; with `keepdims` (newer than Keras 2.0.9) in axes of length 1."""
+
+    def __init__(self, rank: int, data_format: str | None, keepdims: bool, **kwargs: Any) -> None:
+        super().__init__(rank, data_format, **kwargs)
+        self.keepdims = keepdims
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """(batch, channels)."""
-        return (input_shape[0], input_shape[self._channel_axis])
+        """(batch, channels), or with `keepdims` the input's shape with 1 for all spatial axes."""
+        channels = input_shape[self._channel_axis]
+        return self._shape(input_shape[0], (1,) * self.rank if self.keepdims else (), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments; `keepdims`, which Keras 2.0.9 does not know, only if it is on."""
+        return {**super().get_config(), **({"keepdims": True} if self.keepdims else {})}
 
 
 class _GlobalPooling1D(_GlobalPooling):
-    def __init__(self, *, data_format: str | None = "channels_last", **kwargs: Any) -> None:
-        super().__init__(1, data_format, **kwargs)
+    def __init__(self, *, data_format: str | None = "channels_last", keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(1, data_format, keepdims, **kwargs)
 
 
 class _GlobalPooling2D(_GlobalPooling):
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(2, data_format, **kwargs)
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(2, data_format, keepdims, **kwargs)
 
 
 class _GlobalPooling3D(_GlobalPooling):
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(3, data_format, **kwargs)
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(3, data_format, keepdims, **kwargs)
 
 
-class _Largest(Spatial):
+class _Largest(_GlobalPooling):
     """Mixed in: the largest of each channel."""
 
     def call(self, inputs: Any) -> Any:
         """(batch, channels)."""
-        return K.max(inputs, axis=list(self._axes))
+        return K.max(inputs, axis=list(self._axes), keepdims=self.keepdims)
 
 
-class _Mean(Spatial):
+class _Mean(_GlobalPooling):
     """Mixed in: the mean of each channel."""
 
     def call(self, inputs: Any) -> Any:
         """(batch, channels)."""
-        return K.mean(inputs, axis=list(self._axes))
+        return K.mean(inputs, axis=list(self._axes), keepdims=self.keepdims)
 
 
 class GlobalMaxPooling1D(_Largest, _GlobalPooling1D):
@@ -170,8 +179,25 @@ class GlobalMaxPooling3D(_Largest, _GlobalPooling3D):
     """The largest over the whole volume: (batch, depth, rows, columns, channels) to (batch, channels)."""
 
 
-class GlobalAveragePooling1D(_Mean, _GlobalPooling1D):
-    """The mean over all steps: (batch, steps, channels) to (batch, channels)."""
+class GlobalAveragePooling1D(_GlobalPooling1D):
+    """The mean over all steps: (batch, steps, channels) to (batch, channels). With a mask, which Keras 2.0.9 refuses
+    here, as in newer Keras: the mean over the steps that it keeps."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """(batch, channels)."""
+        axis = self._axes[0]
+        if mask is None:
+            return K.mean(inputs, axis=axis, keepdims=self.keepdims)
+        kept = K.expand_dims(K.cast(mask, K.dtype(inputs)), 3 - axis)
+        return K.sum(inputs * kept, axis=axis, keepdims=self.keepdims) / K.sum(kept, axis=axis, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """None: there are no steps any more."""
+        return None
 
 
 class GlobalAveragePooling2D(_Mean, _GlobalPooling2D):

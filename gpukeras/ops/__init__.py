@@ -16,6 +16,7 @@ from . import (
     pooling,
     random,
     reduce,
+    scan,
     shape,
     softmax,
 )
@@ -26,5 +27,6 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
 
 __all__ = [
     "broadcasting", "control", "convolution", "crossentropy", "depthwise", "elementwise", "indexing", "joining",
-    "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "shape", "slicing", "softmax",
+    "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "scan", "shape", "slicing",
+    "softmax",
 ]

@@ -1,12 +1,15 @@
-"""Sequences of unequal length made one array, and word pairs for word2vec."""
+"""Sequences of unequal length made one array, windows of time series, and word pairs for word2vec."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from gpukeras.utils import data_utils
 
 
 def pad_sequences(
@@ -66,6 +69,104 @@ def _lengths(sequences: Any) -> list[int]:
         if not hasattr(steps, "__len__"):
             raise ValueError(f"pad_sequences: entry {number} must be a sequence, not {steps!r}.")
     return [len(steps) for steps in sequences]
+
+
+class TimeseriesGenerator(data_utils.Sequence):
+    """Batches of windows of a series, and the target that follows each (from newer Keras), for `fit_generator`.
+
+    The window before step i is ``data[i - length:i:sampling_rate]`` and its target ``targets[i]``; i runs from
+    `start_index` + `length` to `end_index` (the last step if None) by `stride`, or with `shuffle` is drawn from
+    NumPy's random state, `batch_size` of them each time. `reverse` turns the windows round. A batch is
+    (samples, steps, ...) and (samples, ...).
+
+    ValueError if data and targets differ in length, if not one window fits, or for a length, rate, stride or batch
+    size below 1.
+
+    >>> series = np.arange(10)
+    >>> x, y = TimeseriesGenerator(series, series, length=4, sampling_rate=2, batch_size=2)[1]
+    >>> x, y
+    (array([[2, 4],
+           [3, 5]]), array([6, 7]))
+    """
+
+    def __init__(self, data: Any, targets: Any, length: int, sampling_rate: int = 1, stride: int = 1,
+                 start_index: int = 0, end_index: int | None = None, shuffle: bool = False, reverse: bool = False,
+                 batch_size: int = 128) -> None:
+        if len(data) != len(targets):
+            raise ValueError(f"TimeseriesGenerator: data has {len(data)} steps and targets {len(targets)}; each step "
+                             "needs its target.")
+        for name, value in (("length", length), ("sampling_rate", sampling_rate), ("stride", stride),
+                            ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"TimeseriesGenerator: {name} must be at least 1, not {value}.")
+        self.data = data
+        self.targets = targets
+        self.length = length
+        self.sampling_rate = sampling_rate
+        self.stride = stride
+        self.start_index = start_index + length
+        self.end_index = len(data) - 1 if end_index is None else end_index
+        self.shuffle = shuffle
+        self.reverse = reverse
+        self.batch_size = batch_size
+        if self.start_index > self.end_index:
+            raise ValueError(f"TimeseriesGenerator: no window of {length} steps ends before step {self.end_index}: "
+                             f"start_index + length is {self.start_index}.")
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        windows = (self.end_index - self.start_index) // self.stride + 1
+        return -(-windows // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch number `index`: windows and targets. IndexError past the end."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"TimeseriesGenerator has {len(self)} batches; there is no number {index}.")
+        if self.shuffle:
+            steps = np.random.randint(self.start_index, self.end_index + 1, self.batch_size)
+        else:
+            first = self.start_index + index * self.batch_size * self.stride
+            steps = np.arange(first, self.end_index + 1, self.stride)[: self.batch_size]
+        windows = np.array([self.data[i - self.length : i : self.sampling_rate] for i in steps])
+        return windows[:, ::-1] if self.reverse else windows, np.array([self.targets[i] for i in steps])
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments; data and targets as JSON texts. TypeError if they can't be written so.
+
+        >>> TimeseriesGenerator([1, 2, 3], [1, 2, 3], 1).get_config()["data"]
+        '[1, 2, 3]'
+        """
+        names = ("length", "sampling_rate", "stride", "end_index", "shuffle", "reverse", "batch_size")
+        return {"data": json.dumps(_plain(self.data)), "targets": json.dumps(_plain(self.targets)),
+                **{name: getattr(self, name) for name in names}, "start_index": self.start_index - self.length}
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The config as JSON, for `timeseries_generator_from_json`; `kwargs` go to `json.dumps`.
+
+        >>> generator = TimeseriesGenerator([1, 2, 3], [1, 2, 3], 1, batch_size=1)
+        >>> len(timeseries_generator_from_json(generator.to_json()))
+        2
+        """
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
+
+
+def _plain(series: Any) -> Any:
+    return series.tolist() if isinstance(series, np.ndarray) else series
+
+
+def timeseries_generator_from_json(json_string: str) -> TimeseriesGenerator:
+    """The generator that `TimeseriesGenerator.to_json` described. ValueError for any other text.
+
+    >>> json_string = TimeseriesGenerator([1, 2, 3], [4, 5, 6], length=2).to_json()
+    >>> timeseries_generator_from_json(json_string)[0]
+    (array([[1, 2]]), array([6]))
+    """
+    try:
+        config = dict(json.loads(json_string)["config"])
+        series = {name: json.loads(config.pop(name)) for name in ("data", "targets")}
+        return TimeseriesGenerator(**series, **config)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"timeseries_generator_from_json: this is no generator in JSON ({error!r}).") from error
 
 
 def make_sampling_table(size: int, sampling_factor: float = 1e-5) -> np.ndarray:

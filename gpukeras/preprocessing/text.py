@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -76,8 +77,8 @@ class Tokenizer:
     or with `oov_token` (from newer Keras) replaced by that word, which is number 1.
 
     After `fit_on_texts`: `word_counts` (occurrences), `word_docs` (texts with the word) and `word_index` (number) by
-    word, `index_docs` (texts with the word) by number, and `document_count`, the texts of the last fit. Fitting again
-    adds to the counts.
+    word, `index_word` (word) and `index_docs` (texts with the word) by number, and `document_count`, the texts of the
+    last fit. Fitting again adds to the counts.
 
     >>> tokenizer = Tokenizer()
     >>> tokenizer.fit_on_texts(["The cat sat.", "The dog!"])
@@ -111,6 +112,7 @@ class Tokenizer:
         self.word_counts: OrderedDict[str, int] = OrderedDict()
         self.word_docs: dict[str, int] = {}
         self.word_index: dict[str, int] = {}
+        self.index_word: dict[int, str] = {}
         self.index_docs: dict[int, int] = {}
         self.document_count = 0
 
@@ -136,6 +138,7 @@ class Tokenizer:
         if self.oov_token is not None:
             ranked = [self.oov_token, *(word for word in ranked if word != self.oov_token)]
         self.word_index = {word: number for number, word in enumerate(ranked, 1)}
+        self.index_word = dict(enumerate(ranked, 1))
         self.index_docs = {self.word_index[word]: count for word, count in self.word_docs.items()}
 
     def fit_on_sequences(self, sequences: Collection[Iterable[int]]) -> None:
@@ -179,6 +182,31 @@ class Tokenizer:
         if number is not None and not (self.num_words and number >= self.num_words):
             return number
         return None if self.oov_token is None else self.word_index.get(self.oov_token)
+
+    def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
+        """The words of each sequence of numbers, with blanks between them (from newer Keras). A number that
+        `texts_to_sequences` would not make is left out, or becomes `oov_token`.
+
+        >>> tokenizer = Tokenizer()
+        >>> tokenizer.fit_on_texts(["to be or not to be"])
+        >>> tokenizer.sequences_to_texts([[1, 2], [3, 99, 1]])
+        ['to be', 'or to']
+        """
+        return list(self.sequences_to_texts_generator(sequences))
+
+    def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
+        """As `sequences_to_texts`, one sequence at a time.
+
+        >>> tokenizer = Tokenizer(oov_token="?")
+        >>> tokenizer.fit_on_texts(["to be"])
+        >>> next(tokenizer.sequences_to_texts_generator([[3, 2, 0]]))
+        'be to ?'
+        """
+        known = {number: word for word, number in self.word_index.items()
+                 if not (self.num_words and number >= self.num_words)}
+        for sequence in sequences:
+            words = [known.get(number, self.oov_token) for number in sequence]
+            yield " ".join(word for word in words if word is not None)
 
     def texts_to_matrix(self, texts: Iterable[str], mode: str = "binary") -> np.ndarray:
         """`sequences_to_matrix` of the texts' word numbers: float64 (texts, words).
@@ -225,3 +253,46 @@ class Tokenizer:
 
     def _inverse_document_frequency(self, number: int) -> float:
         return np.log(1 + self.document_count / (1 + self.index_docs.get(number, 0)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments and vocabulary as plain data; the vocabulary's dicts as JSON texts, as newer Keras has them.
+
+        >>> Tokenizer(num_words=9).get_config()["num_words"]
+        9
+        """
+        return {**{name: getattr(self, name) for name in _ARGUMENTS}, "document_count": self.document_count,
+                **{name: json.dumps(getattr(self, name)) for name in _VOCABULARY}}
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The config as JSON, for `tokenizer_from_json`; `kwargs` go to `json.dumps`.
+
+        >>> tokenizer = Tokenizer()
+        >>> tokenizer.fit_on_texts(["to be"])
+        >>> tokenizer_from_json(tokenizer.to_json()).texts_to_sequences(["be"])
+        [[2]]
+        """
+        return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **kwargs)
+
+
+_ARGUMENTS = ("num_words", "filters", "lower", "split", "char_level", "oov_token")
+_VOCABULARY = ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
+
+
+def tokenizer_from_json(json_string: str) -> Tokenizer:
+    """The tokenizer that `Tokenizer.to_json` described, here or in newer Keras. ValueError for any other text.
+
+    >>> tokenizer_from_json(Tokenizer(split="-").to_json()).split
+    '-'
+    """
+    try:
+        config = json.loads(json_string)["config"]
+        tokenizer = Tokenizer(**{name: config[name] for name in _ARGUMENTS})
+        tokenizer.document_count = int(config["document_count"])
+        for name in _VOCABULARY:
+            stored = dict(json.loads(config[name]))
+            by_number = name.startswith("index_")
+            setattr(tokenizer, name, {int(key): value for key, value in stored.items()} if by_number else stored)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"tokenizer_from_json: this is no tokenizer in JSON ({error!r}).") from error
+    tokenizer.word_counts = OrderedDict(tokenizer.word_counts)
+    return tokenizer

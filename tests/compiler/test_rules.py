@@ -11,6 +11,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.compiler import Function, debugging
+from gpukeras.compiler.lower import Lowering
 
 CLASSES = 4
 
@@ -26,6 +27,13 @@ def test_constants_are_folded() -> None:
     c = K.exp(K.constant(2.0) * 3 - 1)
     assert steps([x], [x * c], [(3,)]) == ["multiply"]
     assert steps([], [c], []) == []
+
+
+def test_constants_are_kept_in_row_major_order() -> None:
+    """A kernel that takes inputs without gaps takes a constant as it is."""
+    columns = K.constant(np.arange(6.0).reshape(2, 3).T)
+    for tensor in (columns, K.transpose(K.constant(np.ones((2, 3))))):
+        assert Lowering({}).value(tensor).const.flags.c_contiguous
 
 
 def test_shape_arithmetic_is_folded() -> None:

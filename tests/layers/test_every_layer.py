@@ -9,7 +9,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import layers
-from tests.layers import rows_spatial
+from tests.layers import rows_newer, rows_recurrent, rows_spatial
 from tests.layers.layer_check import check_layer, check_training
 
 
@@ -64,6 +64,8 @@ TABLE = [
     ("SpatialDropout2D", lambda: layers.SpatialDropout2D(0.5, data_format="channels_first"), (3, 4, 5), {}),
     ("SpatialDropout3D", lambda: layers.SpatialDropout3D(0.5), (2, 3, 4, 5), {}),
     *rows_spatial.ROWS,
+    *rows_recurrent.ROWS,
+    *rows_newer.ROWS,
 ]
 
 
@@ -92,5 +94,9 @@ def test_every_layer_has_a_row():
     objects = [getattr(layers, name) for name in layers.__all__]
     classes = {c.__name__ for c in objects if isinstance(c, type) and issubclass(c, layers.Layer)}
     of_several = {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}  # test_merge.py
-    elsewhere = {"Layer", "InputLayer", "Embedding"} | of_several  # Embedding takes whole numbers: test_embeddings.py
+    of_several |= {"AdditiveAttention", "Attention", "MultiHeadAttention"}  # test_attention.py
+    of_keras_1 = {"Highway", "MaxoutDense"}  # which warn: test_legacy.py
+    parts = {"GRUCell", "LSTMCell", "Recurrent", "SimpleRNNCell", "StackedRNNCells", "Wrapper"}  # of layers with rows
+    elsewhere = {"Layer", "InputLayer", "Embedding"}  # Embedding takes whole numbers: test_embeddings.py
+    elsewhere |= of_several | of_keras_1 | parts
     assert classes - elsewhere <= {row[0] for row in TABLE}

@@ -128,3 +128,24 @@ def test_what_does_not_fit_is_refused(make, words):
 def test_axes_of_a_wrong_kind_are_a_type_error():
     with pytest.raises(TypeError, match="an int or a pair"):
         k.Dot("1")
+
+
+@pytest.mark.parametrize("name", ["Add", "Subtract", "Concatenate"])
+def test_masks_must_match_the_inputs(name):
+    a, b, layer = k.Input((3, 2)), k.Input((3, 2)), getattr(k, name)()
+    layer([a, b])
+    mask = K.constant(np.ones((1, 3), bool))
+    assert layer.compute_mask([a, b], [None, None]) is None and layer.compute_mask([a, b], [mask, None]) is not None
+    for inputs, masks in (([a, b], mask), (a, [None, None]), ([a, b], [None])):
+        with pytest.raises(ValueError, match="a list of inputs and a list of as many masks"):
+            layer.compute_mask(inputs, masks)
+
+
+@pytest.mark.parametrize("name", ["Add", "Subtract"])
+def test_a_built_layer_refuses_one_input_too(name):
+    a, b, layer = k.Input((3, 2)), k.Input((3, 2)), getattr(k, name)()
+    layer([a, b])
+    with pytest.raises(ValueError, match="must be called on a list of"):
+        layer([a])
+    with pytest.raises(ValueError, match="must be called on a list of inputs"):
+        layer(a)

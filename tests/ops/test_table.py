@@ -16,10 +16,11 @@ from gpukeras.compiler import debugging
 from gpukeras.compiler.bodies import bind, rooms, run
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
 from gpukeras.ops.elementwise import TABLE
-from tests.ops import rows_core, rows_elementwise, rows_softmax, rows_windows
+from tests.ops import rows_core, rows_elementwise, rows_recurrent, rows_scan, rows_softmax, rows_windows
 from tests.ops.table import MIX, REDUCE, ROW, N, Row, key, lowered, uses
 
-ROWS = [*rows_elementwise.ROWS, *rows_core.ROWS, *rows_softmax.ROWS, *rows_windows.ROWS]
+ROWS = [*rows_elementwise.ROWS, *rows_core.ROWS, *rows_softmax.ROWS, *rows_windows.ROWS,
+        *rows_recurrent.ROWS, *rows_scan.ROWS]
 SMOOTH = [r for r in ROWS if not r.constant and r.orders > 0]
 STEP = 1e-5
 NEED_LENGTHS = ("SparseCrossentropy", "SparseCrossentropyGradient", "SparseSoftmaxCrossentropy", "Depthwise")
@@ -215,13 +216,13 @@ def test_output_may_take_the_place_of_inputs_named(row: Row) -> None:
             continue
         rng = np.random.RandomState(1)
         ins = [device.asarray(np.asarray(rng.uniform(1, 3, v.shape)).astype(v.dtype)) for v in step.ins]
-        expected = run(step, [a.copy() for a in ins])[0]
+        expected, *others = run(step, [a.copy() for a in ins])
         for i in step.op.in_place:
             if i >= len(ins) or ins[i].shape != expected.shape or ins[i].dtype != expected.dtype:
                 continue
             arrays = [a.copy() for a in ins]
             room = [device.xp.empty(s.shape, s.dtype) for s in rooms(step)]
-            for function, args in bind(step, arrays, [arrays[i]], room):
+            for function, args in bind(step, arrays, [arrays[i], *map(device.xp.empty_like, others)], room):
                 function(*args)
             np.testing.assert_array_equal(device.to_host(arrays[i]), device.to_host(expected))
             for k, a in enumerate(arrays):

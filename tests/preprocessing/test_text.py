@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from collections import OrderedDict
@@ -9,7 +10,13 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from gpukeras.preprocessing.text import Tokenizer, hashing_trick, one_hot, text_to_word_sequence
+from gpukeras.preprocessing.text import (
+    Tokenizer,
+    hashing_trick,
+    one_hot,
+    text_to_word_sequence,
+    tokenizer_from_json,
+)
 
 TEXTS = ["The cat sat on the mat.", "The dog sat on the log.", "Dogs and cats, living together!"]
 
@@ -165,3 +172,40 @@ def test_a_tokenizer_pickles():
     tokenizer = Tokenizer()
     tokenizer.fit_on_texts(TEXTS)
     assert pickle.loads(pickle.dumps(tokenizer)).texts_to_sequences(TEXTS) == tokenizer.texts_to_sequences(TEXTS)
+
+
+def test_texts_from_numbers():
+    tokenizer = Tokenizer(num_words=3, oov_token="?")
+    tokenizer.fit_on_texts(["a b a", "c"])
+    assert tokenizer.index_word == {1: "?", 2: "a", 3: "b", 4: "c"}
+    assert tokenizer.sequences_to_texts([[1, 2, 3, 4, 9], []]) == ["? a ? ? ?", ""]  # Keras 2.15's answer
+    tokenizer = Tokenizer(num_words=3)
+    tokenizer.fit_on_texts(["a b a", "c"])
+    assert list(tokenizer.sequences_to_texts_generator([[1, 2, 3, 0, 9]])) == ["a b"]
+
+
+# Tokenizer(num_words=3, oov_token='?'), fitted to ['a b a', 'c'], written by Keras 2.15 (filters left out here)
+WRITTEN = r"""{"class_name": "Tokenizer", "config": {"num_words": 3, "filters": "!?", "lower": true, "split": " ",
+"char_level": false, "oov_token": "?", "document_count": 2, "word_counts": "{\"a\": 2, \"b\": 1, \"c\": 1}",
+"word_docs": "{\"a\": 1, \"b\": 1, \"c\": 1}", "index_docs": "{\"2\": 1, \"3\": 1, \"4\": 1}",
+"index_word": "{\"1\": \"?\", \"2\": \"a\", \"3\": \"b\", \"4\": \"c\"}",
+"word_index": "{\"?\": 1, \"a\": 2, \"b\": 3, \"c\": 4}"}}"""
+
+
+def test_json_of_keras():
+    own = Tokenizer(num_words=3, oov_token="?", filters="!?")
+    own.fit_on_texts(["a b a", "c"])
+    read = tokenizer_from_json(WRITTEN)
+    assert vars(read) == vars(own) and isinstance(read.word_counts, OrderedDict)
+    assert json.loads(own.to_json()) == json.loads(WRITTEN)
+    read.fit_on_texts(["c c c"])
+    assert read.word_index == {"?": 1, "c": 2, "a": 3, "b": 4}
+    assert own.to_json(indent=1).count("\n") > 10
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"config": {}}', "null",
+                                  WRITTEN.replace('"index_docs": "{', '"index_docs": "['),
+                                  WRITTEN.replace('{\\"2\\"', '{\\"x\\"')])
+def test_json_that_is_no_tokenizer(text):
+    with pytest.raises(ValueError, match="no tokenizer in JSON"):
+        tokenizer_from_json(text)

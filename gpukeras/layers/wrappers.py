@@ -1,0 +1,298 @@
+"""Layers around layers: TimeDistributed applies one at every step, Bidirectional walks a recurrent one both ways."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as K
+from ..engine.input_spec import InputSpec
+from ..engine.layer import Layer
+from ..engine.node import object_list_uid
+from ..utils.generic_utils import CustomObjectScope, has_arg
+from .holder import Holder
+
+
+class Wrapper(Holder):
+    """Base of layers that hold one layer, `layer`. Not a layer to use by itself."""
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        self.layer = layer
+        self._input_map: dict[str, Any] = {}  # by the wrapper's inputs, those of the layer inside
+        super().__init__(**kwargs)
+
+    def _inside(self) -> list[Layer]:
+        return [self.layer]
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to make: the weights are the layer's."""
+        self.built = True
+
+    @property
+    def activity_regularizer(self) -> Any:
+        """The layer's; it is applied to what the wrapper puts out."""
+        return getattr(self.layer, "activity_regularizer", None)
+
+    def get_updates_for(self, inputs: Any) -> list[Any]:
+        """Updates of the call on `inputs`, also those that the layer makes of its own inputs."""
+        found = super().get_updates_for(inputs)
+        inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
+        return found if inner is None else [*self.layer.get_updates_for(inner), *found]
+
+    def get_losses_for(self, inputs: Any) -> list[Any]:
+        """Losses of the call on `inputs`, also those that the layer makes of its own inputs."""
+        found = super().get_losses_for(inputs)
+        inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
+        return found if inner is None else [*self.layer.get_losses_for(inner), *found]
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer as class name and config."""
+        layer = {"class_name": type(self.layer).__name__, "config": self.layer.get_config()}
+        return {**super().get_config(), "layer": layer}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A new wrapper from `get_config`'s result; the layer's class is looked up among layers and custom objects."""
+        from . import deserialize
+
+        config = dict(config)
+        return cls(deserialize(config.pop("layer"), custom_objects=custom_objects), **config)
+
+
+class TimeDistributed(Wrapper):
+    """Applies a layer to every step of sequences: (batch, steps, ...) to (batch, steps, *what the layer makes of ...).
+
+    The layer sees the steps of all samples as one batch. If the batch size is known, it may matter to the layer, which
+    then sees batches of that size, one for each step.
+
+    >>> from gpukeras.layers import Dense
+    >>> TimeDistributed(Dense(8), input_shape=(10, 16)).compute_output_shape((None, 10, 16))
+    (None, 10, 8)
+    """
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layer for one step; ValueError for an input without steps."""
+        shape = tuple(input_shape)
+        if len(shape) < 3:
+            raise ValueError(f"Layer '{self.name}' needs an input of at least 3 axes (batch, steps, ...), got shape "
+                             f"{shape}.")
+        self.input_spec = InputSpec(shape=(None, None, *shape[2:]))
+        if not self.layer.built:
+            with K.origin(self.layer.name):
+                self.layer.build((shape[0], *shape[2:]))
+            self.layer.built = True
+        super().build()
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The layer's shape for one step, with the steps after the batch axis."""
+        step = self.layer.compute_output_shape((input_shape[0], *input_shape[2:]))
+        return (step[0], input_shape[1], *step[1:])
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The layer's outputs for all steps."""
+        kwargs = {"training": training} if has_arg(self.layer.call, "training") else {}
+        if K.int_shape(inputs)[0] is not None:
+            output = self._step_by_step(inputs, kwargs)
+            if output is not None:
+                return output
+        return self._all_at_once(inputs, kwargs)
+
+    def _step_by_step(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        """The outputs by a walk along the steps; None if the layer makes updates or losses of a step's batch, which
+        mean nothing outside of the walk."""
+        layer = self.layer
+        before = [(shelf, copy.copy(shelf)) for one in _all_layers(layer) for shelf in _shelves(one)]
+
+        def step(x: Any, states: Any) -> Any:
+            return layer.call(x, **kwargs), []
+
+        with K.origin(layer.name):
+            outputs = K.rnn(step, inputs, [], input_length=K.int_shape(inputs)[1])[1]
+        if all(shelf == old for shelf, old in before):
+            return outputs
+        for shelf, old in before:
+            shelf.clear()
+            shelf.update(old) if isinstance(shelf, dict) else shelf.extend(old)
+        return None
+
+    def _all_at_once(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        shape = K.int_shape(inputs)
+        lengths = K.shape(inputs)
+        together = K.reshape(inputs, (-1, *(lengths[a] if d is None else d for a, d in enumerate(shape) if a > 1)))
+        self._input_map[object_list_uid(self._inputs_at_work or inputs)] = together
+        before, self.layer._inputs_at_work = self.layer._inputs_at_work, [together]
+        try:
+            with K.origin(self.layer.name):
+                output = self.layer.call(together, **kwargs)
+        finally:
+            self.layer._inputs_at_work = before
+        made, known = K.int_shape(output), self.compute_output_shape(shape)
+        sizes = K.shape(output)
+        rest = [sizes[a] if None in (d, known[a + 1]) and made[a] is None else (d if d is not None else known[a + 1])
+                for a, d in enumerate(made) if a > 0]
+        steps = lengths[1] if shape[1] is None else shape[1]
+        return K.reshape(output, (-1 if shape[0] is None else shape[0], steps, *rest))
+
+
+def _all_layers(layer: Any) -> list[Any]:
+    """A layer and those inside of it, at any depth."""
+    inside = layer._inside() if isinstance(layer, Holder) else getattr(layer, "layers", [])
+    return [layer, *(x for one in inside for x in _all_layers(one))]
+
+
+def _shelves(layer: Any) -> list[Any]:
+    """Where a layer keeps its losses and updates."""
+    keyed = [layer._per_input_losses, layer._per_input_updates]
+    return [layer._losses, layer._updates, *keyed, *(items for shelf in keyed for items in shelf.values())]
+
+
+MERGE_MODES = ("sum", "mul", "ave", "concat", None)
+
+
+class Bidirectional(Wrapper):
+    """Walks a recurrent layer and a copy of it along sequences, one forwards and one backwards, and merges the outputs
+    by `merge_mode`: 'concat' (of the last axis), 'sum', 'mul', 'ave', or None for a list of both.
+
+    With `return_state` the states follow, first those of the layer forwards. `initial_state` is a list: the first half
+    is the layer's that walks forwards. Weights come in the same order. Masked outputs are left as they are.
+
+    >>> from gpukeras.layers import LSTM
+    >>> Bidirectional(LSTM(10, return_sequences=True)).compute_output_shape((None, 5, 3))
+    (None, 5, 20)
+    """
+
+    def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Sequence[Any] | None = None,
+                 **kwargs: Any) -> None:
+        if merge_mode not in MERGE_MODES:
+            raise ValueError(f"merge_mode must be one of {', '.join(map(repr, MERGE_MODES))}, got {merge_mode!r}.")
+        super().__init__(layer, **kwargs)
+        self.forward_layer = _copy(layer)
+        config = layer.get_config()
+        config["go_backwards"] = not config["go_backwards"]
+        with CustomObjectScope(_own_classes(layer)):
+            self.backward_layer = type(layer).from_config(config)
+        self.forward_layer.name = "forward_" + layer.name
+        self.backward_layer.name = "backward_" + layer.name
+        self.merge_mode = merge_mode
+        if weights:
+            half = len(weights) // 2
+            self.forward_layer._initial_weights = list(weights[:half])
+            self.backward_layer._initial_weights = list(weights[half:])
+        self.stateful = layer.stateful
+        self.return_sequences = layer.return_sequences
+        self.return_state = getattr(layer, "return_state", False)
+        self.supports_masking = True
+
+    def _inside(self) -> list[Any]:
+        return [self.forward_layer, self.backward_layer]
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds both layers."""
+        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+        for layer in self._inside():
+            if not layer.built:
+                with K.origin(layer.name):
+                    layer.build(tuple(shape))
+                layer.built = True
+                if layer._initial_weights is not None:
+                    layer.set_weights(layer._initial_weights)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the merged output(s), and of the states if they are returned."""
+        one = self.forward_layer.compute_output_shape(input_shape)
+        output, states = (one[0], list(one[1:])) if self.return_state else (one, [])
+        merged: list[Any] = [output]
+        if self.merge_mode == "concat":
+            merged = [(*output[:-1], 2 * output[-1])]
+        elif self.merge_mode is None:
+            merged = [output, output]
+        found = [*merged, *states, *states]
+        return found[0] if len(found) == 1 else found
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The input's mask if all outputs are returned."""
+        mask = mask[0] if isinstance(mask, list) else mask
+        outputs = [mask if self.return_sequences else None] * (2 if self.merge_mode is None else 1)
+        states = [None] * (2 * len(self.forward_layer.states) if self.return_state else 0)
+        return [*outputs, *states] if len(outputs) + len(states) > 1 else outputs[0]
+
+    def __call__(self, inputs: Any, initial_state: Any = None, **kwargs: Any) -> Any:
+        """Applies the layer; initial states that come from layers become inputs of the call."""
+        states = list(initial_state) if isinstance(initial_state, (list, tuple)) else \
+            [] if initial_state is None else [initial_state]
+        if len(states) % 2:
+            raise ValueError(f"Layer '{self.name}' takes initial states for both directions: an even number, got "
+                             f"{len(states)}.")
+        if not states:
+            return super().__call__(inputs, **kwargs)
+        from_layers = [K.is_keras_tensor(x) for x in states]
+        if any(from_layers) != all(from_layers):
+            raise ValueError(f"Layer '{self.name}': Keras tensors can't be mixed with others in its initial state.")
+        if all(from_layers):
+            return super().__call__([inputs, *states], **kwargs)
+        return super().__call__(inputs, initial_state=states, **kwargs)
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, initial_state: Any = None) -> Any:
+        """The merged outputs, and the states if they are returned."""
+        if isinstance(inputs, (list, tuple)):
+            inputs, initial_state = inputs[0], list(inputs[1:]) or None
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        half = len(initial_state or []) // 2
+        outputs, states = [], []
+        for i, layer in enumerate(self._inside()):
+            kwargs = {k: v for k, v in (("training", training), ("mask", mask)) if has_arg(layer.call, k)}
+            if initial_state:
+                kwargs["initial_state"] = list(initial_state[i * half:(i + 1) * half])
+            made = self._call_inside(layer, inputs, **kwargs)
+            made = list(made) if isinstance(made, (list, tuple)) else [made]
+            outputs.append(made[0])
+            states += made[1:]
+        merged = self._merged(outputs[0], K.reverse(outputs[1], 1) if self.return_sequences else outputs[1])
+        found = [*merged, *states]
+        return found[0] if len(found) == 1 else found
+
+    def _merged(self, forward: Any, backward: Any) -> list[Any]:
+        if self.merge_mode == "concat":
+            return [K.concatenate([forward, backward])]
+        if self.merge_mode == "sum":
+            return [forward + backward]
+        if self.merge_mode == "ave":
+            return [(forward + backward) / 2]
+        return [forward * backward] if self.merge_mode == "mul" else [forward, backward]
+
+    def reset_states(self) -> None:
+        """Resets the states of both layers."""
+        for layer in self._inside():
+            layer.reset_states()
+
+    @property
+    def constraints(self) -> dict[Any, Any]:
+        """The constraints of the weights that have one."""
+        return {w: w.constraint for w in self.weights if w.constraint is not None}
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer and the merge mode."""
+        return {**super().get_config(), "merge_mode": self.merge_mode}
+
+
+def _copy(layer: Any) -> Any:
+    """The same layer (with the same cell and weights) under another name, with calls of its own."""
+    other = copy.copy(layer)
+    for name, value in vars(layer).items():
+        if isinstance(value, (list, dict)):
+            setattr(other, name, copy.copy(value))
+    other.inbound_nodes, other.outbound_nodes = [], []
+    return other
+
+
+def _own_classes(layer: Any) -> dict[str, Any]:
+    """The classes of a layer's cells by name: they may be the user's own, registered nowhere."""
+    cell = getattr(layer, "cell", None)
+    cells = [cell, *getattr(cell, "cells", [])] if cell is not None else []
+    return {type(c).__name__: type(c) for c in cells}

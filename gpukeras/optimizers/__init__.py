@@ -1,0 +1,51 @@
+"""Optimizers, and the schedules of their learning rates (`optimizers.schedules`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..utils.generic_utils import deserialize_keras_object, serialize_keras_object
+from . import schedules
+from .adam import Adam, Adamax, AdamW, Nadam
+from .base import FlatOptimizer, Hyperparameter, Optimizer, clip_norm
+from .rules import SGD, Adadelta, Adagrad, RMSprop
+
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter", "Nadam",
+           "Optimizer", "RMSprop", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam",
+           "rmsprop", "schedules", "serialize", "sgd"]
+
+sgd, rmsprop, adagrad, adadelta, adam, adamax, nadam = SGD, RMSprop, Adagrad, Adadelta, Adam, Adamax, Nadam
+
+_CLASSES = {c.__name__.lower(): c for c in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam)}
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """{'class_name': ..., 'config': ...}."""
+    return serialize_keras_object(optimizer)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
+    """The optimizer that `serialize` described. The class name may have any case; as in Keras 2.0.9, it is in lower
+    case in `config` afterwards."""
+    if config["class_name"].lower() in _CLASSES:
+        config["class_name"] = config["class_name"].lower()
+    return deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
+                                    printable_module_name="optimizer")
+
+
+def get(identifier: Any) -> Optimizer:
+    """An optimizer from its name ('adam', any case), its config, or itself.
+
+    >>> type(get('rmsprop')).__name__
+    'RMSprop'
+    """
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return deserialize({"class_name": identifier, "config": {}})
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
+                        " of it")
+    if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
+        return identifier
+    raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")

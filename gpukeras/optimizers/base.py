@@ -1,0 +1,239 @@
+"""What all optimizers share. A rule is written once, for one flat vector of all weights: the program makes one
+elementwise pass of it, whatever the number of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend as K
+from ..backend.flat import Flat, flat_groups
+from . import schedules
+
+Tensor = Any
+Rate = float | schedules.LearningRateSchedule
+
+
+class Hyperparameter:
+    """An attribute that is a variable of the graph: assigning a number to it takes effect at the next step, without
+    compiling again."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._slot = "_" + name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else getattr(optimizer, self._slot)
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        present = optimizer.__dict__.get(self._slot)
+        if isinstance(value, K.Tensor):
+            setattr(optimizer, self._slot, value)
+        elif present is None:
+            setattr(optimizer, self._slot, K.variable(value, name=self._slot[1:]))
+        else:
+            K.set_value(present, value)
+
+
+class LearningRate(Hyperparameter):
+    """A hyperparameter that may also be a schedule, or a schedule's config: then a tensor, computed from the number of
+    updates by the program itself."""
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        schedule = None if optimizer is None else optimizer._schedule
+        return super().__get__(optimizer, owner) if schedule is None else optimizer.scheduled_rate()
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        if isinstance(value, dict):
+            value = schedules.deserialize(value)
+        if optimizer._schedule is not None:
+            raise TypeError(f"{type(optimizer).__name__} was made with the learning rate schedule "
+                            f"{type(optimizer._schedule).__name__}, so its learning rate can't be set: make the "
+                            "optimizer with a number, or leave the rate to the schedule")
+        if not isinstance(value, schedules.LearningRateSchedule):
+            super().__set__(optimizer, value)
+        elif optimizer.__dict__.get(self._slot) is None:
+            optimizer._schedule = value
+        else:
+            raise TypeError(f"{type(optimizer).__name__} was made with a number as its learning rate: give the "
+                            f"schedule to a new optimizer, {type(optimizer).__name__}(lr=schedule)")
+
+
+class Optimizer:
+    """Base of all optimizers. Subclasses give `get_updates` and `get_config`.
+
+    `clipnorm` scales all gradients together so that their common Euclidean norm is at most this; `clipvalue` then
+    keeps each element within [-clipvalue, clipvalue].
+    """
+
+    lr = LearningRate()
+    decay = Hyperparameter()
+    _schedule: schedules.LearningRateSchedule | None = None
+    iterations: Any = None
+    _scheduled_rate: Any = None
+
+    def __init__(self, **kwargs: Any):
+        for name in kwargs:
+            if name not in ("clipnorm", "clipvalue", "name"):
+                raise TypeError(f"{type(self).__name__} got an unexpected argument {name!r}; it takes lr (or "
+                                "learning_rate), its own parameters, clipnorm and clipvalue")
+        if kwargs.get("clipnorm") is not None:
+            self.clipnorm = kwargs["clipnorm"]
+        if kwargs.get("clipvalue") is not None:
+            self.clipvalue = kwargs["clipvalue"]
+        self.updates: list[Any] = []
+        self.weights: list[Any] = []
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate, a variable; assigning a number changes it at the next step. With a schedule, a tensor."""
+        return self.lr
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self.lr = value
+
+    def scheduled_rate(self) -> Tensor:
+        """The schedule's rate for the number of updates already made."""
+        if self.iterations is None:
+            raise TypeError(f"{type(self).__name__} does not count its updates, as a learning rate schedule needs: set "
+                            "self.iterations = K.variable(0, dtype='int64'), and update it in get_updates")
+        if self._scheduled_rate is None and self._schedule is not None:
+            self._scheduled_rate = K.cast(self._schedule(K.cast(self.iterations, K.floatx())), K.floatx())
+        return self._scheduled_rate
+
+    def get_updates(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
+        """The updates of one step, made of K.update and its kin."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_updates(loss, params)")
+
+    def get_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Tensor]:
+        """The derivatives of the loss for each weight, clipped as the optimizer is told to."""
+        return self._clip(self._raw_gradients(loss, params))
+
+    def _raw_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Tensor]:
+        grads = K.gradients(loss, list(params))
+        for p, g in zip(params, grads):
+            if g is None:
+                raise ValueError(f"the loss does not depend on the weight '{p.name}' of shape {p.shape} (or only "
+                                 "through an op without derivative, such as K.argmax or K.round): set "
+                                 "trainable=False on its layer, or use the weight in the loss")
+        return grads
+
+    def _clip(self, grads: list[Tensor]) -> list[Tensor]:
+        clipnorm = getattr(self, "clipnorm", 0)
+        clipvalue = getattr(self, "clipvalue", 0)
+        if clipnorm > 0:
+            norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
+            grads = [clip_norm(g, clipnorm, norm) for g in grads]
+        if clipvalue > 0:
+            grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
+        return grads
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Sets the state from a list of arrays, as `get_weights` returns them."""
+        if len(weights) != len(self.weights):
+            raise ValueError(f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}; build "
+                             "the training function first (fit, or model._make_train_function())")
+        for v, value in zip(self.weights, weights):
+            if tuple(v.shape) != np.shape(value):
+                raise ValueError(f"optimizer state '{v.name}' has shape {v.shape}, got {np.shape(value)}")
+        K.batch_set_value(list(zip(self.weights, weights)))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The state as a list of arrays."""
+        return K.batch_get_value(self.weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal optimizer."""
+        return {name: getattr(self, name) for name in ("clipnorm", "clipvalue") if hasattr(self, name)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+        """An optimizer with these arguments."""
+        return cls(**config)
+
+
+class FlatOptimizer(Optimizer):
+    """An optimizer whose rule is the same for every element: `step` is written for one vector.
+
+    Subclasses name their state vectors in `slots` and give `prepare` (numbers common to all elements) and `step`.
+    """
+
+    slots: tuple[str, ...] = ()
+    counts_in_state = True
+    """Whether the number of updates is saved with the state, as Keras 2.0.9 does for some optimizers; with a schedule
+    it always is."""
+    at_hand: Sequence[Tensor] = ()
+    """The variables that the vector given to `step` is made of."""
+
+    def __init__(self, lr: Rate, decay: float, **kwargs: Any):
+        lr = kwargs.pop("learning_rate", lr)
+        super().__init__(**kwargs)
+        self.lr = lr
+        self.counts_in_state = self.counts_in_state or self._schedule is not None
+        self.decay = decay
+        self.initial_decay = decay
+        self.iterations = K.variable(0, dtype="int64", name="iterations")
+
+    def get_updates(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
+        """One step for all weights, at their values before the step."""
+        if not params:
+            self.updates, self.weights = [K.update_add(self.iterations, 1)], [self.iterations]
+            return self.updates
+        grads = self._raw_gradients(loss, params)
+        groups = flat_groups(params)
+        joined = self._clip([Flat.join([grads[i] for i in places]) for _, places in groups])
+        self.updates = [K.update_add(self.iterations, 1)]
+        self.common = self.prepare()
+        state: dict[str, list[Any]] = {name: [None] * len(params) for name in self.slots}
+        for (flat, places), g in zip(groups, joined):
+            vectors = {name: flat.zeros() for name in self.slots}
+            self.at_hand = flat.variables
+            new_p, new_state = self.step(flat.value, g, *(v.value for v in vectors.values()))
+            for vector, new in zip(vectors.values(), new_state):
+                self.updates += vector.updates(new)
+            self.updates += flat.updates(new_p)
+            for name, vector in vectors.items():
+                for i, v in zip(places, vector.variables):
+                    state[name][i] = v
+        self.weights = [self.iterations] if self.counts_in_state else []
+        self.weights += [v for name in self.slots for v in state[name]]
+        return self.updates
+
+    def rate(self) -> Tensor:
+        """The learning rate, lowered by `decay` for each update already made."""
+        if self.initial_decay == 0:
+            return self.lr
+        return self.lr * (1 / (1 + self.decay * K.cast(self.iterations, self.decay.dtype)))
+
+    def time(self) -> Tensor:
+        """The number of this update, from 1."""
+        return K.cast(self.iterations, K.floatx()) + 1
+
+    def prepare(self) -> Any:
+        """What `step` needs of scalars, as `self.common`."""
+        return self.rate()
+
+    def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """New weights and new state vectors."""
+        raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal optimizer, with the present learning rate, or the schedule's config."""
+        lr = float(K.get_value(self.lr)) if self._schedule is None else schedules.serialize(self._schedule)
+        return {**super().get_config(), "lr": lr, "decay": float(K.get_value(self.decay))}
+
+
+def clip_norm(g: Tensor, c: float, n: Any) -> Tensor:
+    """The gradient `g` scaled by c / n where its norm `n` is at least `c`; unchanged for c <= 0.
+
+    >>> K.eval(clip_norm(K.constant([3., 4.]), 2.5, K.constant(5.))).tolist()
+    [1.5, 2.0]
+    """
+    return g * K.switch(n >= c, c / K.maximum(n, c), K.ones_like(n)) if c > 0 else g
+
+
+def root(x: Tensor) -> Tensor:
+    """The square root of what is known not to be negative (K.sqrt would take the maximum with 0 first)."""
+    return K.pow(x, 0.5)
