@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 from gpukeras.ops.recurrent_gru import GRUSequence, GRUSequenceGradient
 from gpukeras.ops.recurrent_gru_after import GRUSequenceResetAfter, GRUSequenceResetAfterGradient
 from gpukeras.ops.recurrent_lstm import LSTMSequence, LSTMSequenceGradient
 from gpukeras.ops.recurrent_simple import SimpleRNNSequence, SimpleRNNSequenceGradient
+from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 MUTATIONS = [
     ("the forget gate opens for the candidate", "Sum c = y[1] * Sum(old[i]) + y[0] * y[2];",
