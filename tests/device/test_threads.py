@@ -272,6 +272,7 @@ def test_a_program_with_dealt_steps_holds_blas_from_its_first_call_to_its_last(t
         program, seen = function.program([shape]), []
         look = (lambda seen=seen: seen.append(single_thread._inside), ())
         program.calls[:0] = program.calls[len(program.calls):] = [look]
+        program.inputs[0].fill(1)
         program.run()
         assert seen == [inside, inside] and single_thread._inside == 0
 
