@@ -261,6 +261,8 @@ def test_products_that_need_not_wait_are_made_of_all_steps() -> None:
     f = K.function([x, h], K.gradients(K.sum(states[0][-1]), [x]))
     # Outside: of x, once for both ways; of all states; x's derivative. In a step: the state's, the state's derivative.
     assert products(f, *values) == (3, [1, 1])
+    both = K.function([x, h], K.gradients(K.sum(states[0][-1]), [x, kernel]))
+    assert [len(op.results["output"]) for op in loops(both, *values)] == [0, 1]  # what both are made of, once
     agree(step, [(4, 3, 2)], [(3, 2)], [kernel])
 
 
@@ -306,7 +308,7 @@ def test_random_numbers_are_new_at_every_step_and_the_same_in_the_derivative() -
 
 
 def test_random_numbers_in_loops_within_loops() -> None:
-    x = K.placeholder((None, None, 40))
+    x = K.placeholder((None, None, None))
 
     def step(xs: Any, hs: Any) -> Any:
         return [scan(lambda ys, _: ([K.dropout(ys[0] * K.ones_like(ys[0]), 0.5)], []), [xs[0]], [])[0][0]], []

@@ -26,6 +26,7 @@ every = pytest.mark.parametrize("layer_class", LAYERS)
 @pytest.fixture(autouse=True)
 def _float64():
     K.set_floatx("float64")
+    np.random.seed(3)
     yield
     K.set_floatx("float32")
 

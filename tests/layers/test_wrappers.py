@@ -30,6 +30,11 @@ N, STEPS, SIZE = 3, 4, 2
 X = np.random.RandomState(0).normal(size=(N, STEPS, SIZE)).astype("float32")
 
 
+@pytest.fixture(autouse=True)
+def _same_weights():
+    np.random.seed(3)
+
+
 # TimeDistributed -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("batch", [None, N])
 @pytest.mark.parametrize("make, shape", [
@@ -231,6 +236,16 @@ def test_stateful_both_ways():
     np.testing.assert_allclose(model.predict(X), first, 1e-6)
     layer.reset_states()
     model.train_on_batch(X, first)
+    assert all(K.get_value(one.states[0]).any() for one in (layer.forward_layer, layer.backward_layer))
+
+
+def test_stateful_with_states_from_layers():
+    layer = Bidirectional(GRU(3, stateful=True, return_sequences=True, activity_regularizer="l1"))
+    x, states = Input(batch_shape=X.shape), [Input(batch_shape=(N, 3)) for _ in range(2)]
+    model = Model([x, *states], layer(x, initial_state=states))
+    model.compile("sgd", "mse")
+    assert len(model.updates) == 2 and len(model.losses) == 1
+    model.train_on_batch([X, np.ones((N, 3)), np.ones((N, 3))], np.zeros((N, STEPS, 6)))
     assert all(K.get_value(one.states[0]).any() for one in (layer.forward_layer, layer.backward_layer))
 
 
