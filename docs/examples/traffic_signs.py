@@ -5,17 +5,17 @@
 
 Without a file it draws its signs itself: five kinds, 32x32 pixels in colour, shifted, shaded and noisy. With one, it
 reads the lab's pickled dict of 'features' (images, bytes) and 'labels' (numbers). A pickle can run any program that its
-author likes when it is opened; `load_arrays` opens nothing but arrays in plain containers.
+author likes when it is opened; `load_arrays` reads arrays in plain containers, and runs nothing.
 """
 
 import argparse
-import pickle
 
 import numpy as np
 
 from gpukeras.layers import Activation, Dense, Flatten
 from gpukeras.models import Sequential
 from gpukeras.utils import to_categorical
+from gpukeras.utils.pickles import load_arrays
 
 # shape, colour of the border, colour inside (red, green, blue)
 SIGNS = {
@@ -57,25 +57,6 @@ def draw_signs(count, random):
         pixels = pixels * random.uniform(0.4, 1.1) + random.normal(0, 12, pixels.shape)
         image[...] = pixels.clip(0, 255)
     return images, labels
-
-
-class ArraysOnly(pickle.Unpickler):
-    """An unpickler that makes NumPy arrays and plain containers, and refuses whatever else a file asks for."""
-
-    allowed = {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'), ('numpy.core.multiarray', 'scalar'),
-               ('numpy.core.multiarray', '_reconstruct'), ('numpy.core.numeric', '_frombuffer')}
-    core = 'numpy._core.' if np.__version__ >= '2' else 'numpy.core.'  # a file names it as its writer's NumPy does
-
-    def find_class(self, module, name):
-        if (module.replace('numpy._core.', 'numpy.core.'), name) not in self.allowed:
-            raise pickle.UnpicklingError(f'the file asks for {module}.{name}, which is no part of an array: not opened')
-        return super().find_class(module.replace('numpy._core.', 'numpy.core.').replace('numpy.core.', self.core), name)
-
-
-def load_arrays(path):
-    """What a pickle file holds: arrays in dicts, lists and tuples. UnpicklingError names what else it asks for."""
-    with open(path, 'rb') as file:
-        return ArraysOnly(file, encoding='latin1').load()  # files of Python 2 too
 
 
 def make_model(shape, classes):

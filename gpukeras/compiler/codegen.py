@@ -46,4 +46,5 @@ def fused_kernel(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
     out_params = ", ".join(f"{a.dtype.name} y{i}" for i, a in enumerate(outs))
     preamble = device.kernel_source("philox.cuh") if states else ""
     body = fused_body(fused, [a.dtype.name for a in ins])
-    return device.elementwise_kernel(", ".join(in_params + states), out_params, body, fused.name, preamble)
+    name = f"gpukeras_{fused.name}"  # a kernel must not be called exp
+    return device.elementwise_kernel(", ".join(in_params + states), out_params, body, name, preamble)

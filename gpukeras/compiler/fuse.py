@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
-from ..graph import Call, Op, Spec, size_of
+from ..graph import Call, Op, Spec, is_float, size_of
 from ..ops.elementwise import Elementwise
 from .codegen import fused_kernel
 from .ir import Step, Value, needed, replace
@@ -222,6 +222,8 @@ def _group(steps: Sequence[Step]) -> dict[Step, _Group]:
 
 
 def _fusible(s: Step) -> bool:
+    if device.NAME == "cupy" and s.op == Elementwise("power") and not is_float(s.outs[0].dtype):
+        return False  # CUDA's pow is for floating point; CuPy's own serves whole numbers
     return s.op.elementwise and not s.op.stateful or _generates(s)
 
 

@@ -88,6 +88,8 @@ class _Parser:
             self.take()
             arguments.append(self.expression())
         self.take(")")
+        if token == "pow" and np.result_type(*arguments).kind != "f":
+            raise TypeError("pow of whole numbers is ambiguous in CUDA")
         if token.startswith("philox_"):
             return _drawn(token[7:], *arguments)
         return _FUNCTIONS.get(token, getattr(np, token, None))(*_promoted(*arguments))

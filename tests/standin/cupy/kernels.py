@@ -1,5 +1,6 @@
 """Kernels of the stand-in: elementwise ones are run from their text, raw ones are compiled for the CPU."""
 
+import math
 import re
 
 import numpy as np
@@ -26,6 +27,8 @@ class ElementwiseKernel:
         self._outs = [_parameter(p) for p in out_params.split(", ")]
         self._body = operation
         self.name = name
+        if not name.isidentifier() or hasattr(np, name) or hasattr(math, name):
+            raise ValueError(f"{name!r} can't be a kernel's name: CUDA may have a function of that name")
 
     def __call__(self, *args, size=None):
         from . import ndarray
