@@ -9,6 +9,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?=
+WORKERS ?= 2
 comma := ,
 RUN := $(VENV)/bin/python
 # each set of extras has a mark of its own, so that asking for another set installs it
@@ -26,7 +27,7 @@ demo: $(RUNTIME)
 # one BLAS thread: the matrices of the tests are small, and OpenBLAS's threads wait for each other by spinning where
 # cores are shared
 test: $(TESTING)
-	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) $(ARGS)
 
 # the tests that compute, with the CuPy backend on a stand-in for CuPy: no GPU needed (tests/standin). The stand-in runs
 # raw kernels with the harness of tests/kernels, whose own tests need no second run.
@@ -34,7 +35,8 @@ COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph
     test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py \
     device/test_blas.py device/test_standin.py)
 test-cupy: $(TESTING)
-	PYTHONPATH=tests/standin GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(COMPUTING) $(ARGS)
+	PYTHONPATH=tests/standin GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) \
+	    $(COMPUTING) $(ARGS)
 
 # everything on a real GPU: kernels are then compared with NumPy on the GPU itself
 gpu-test: $(TESTING)

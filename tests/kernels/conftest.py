@@ -1,4 +1,4 @@
-"""What the kernel tests share: hypothesis without chance and without clocks, and a line at the end that counts."""
+"""What the kernel tests share: hypothesis without chance and without clocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, Phase, settings
 from gpukeras import device
 from tests.kernels.on_cpu import COMPILER, MUTATION, cpu_kernel
 from tests.kernels.on_gpu import gpu_kernel
-from tests.kernels.tally import tally
 
 settings.register_profile(
     "kernels",
@@ -39,13 +38,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if str(item.path).startswith(here) and item.path.name != "test_compile.py":
             item.add_marker(pytest.mark.skip(reason=f"{COMPILER} compiles the kernels for the CPU"))
-
-
-def pytest_terminal_summary(terminalreporter):
-    """How much was done: compiled, launched, mutated."""
-    line = tally.line()
-    if line:
-        terminalreporter.write_line(line)
 
 
 @pytest.fixture(params=["cpu", *(["gpu"] if device.NAME == "cupy" else [])])

@@ -1,6 +1,8 @@
-"""Counts what the kernel tests did, for the line that conftest.py prints at the end."""
+"""Counts what the kernel tests did, for the line that tests/conftest.py prints at the end."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class Tally:
@@ -13,6 +15,17 @@ class Tally:
         self.generated = 0  # builds of generated kernels
         self.launches = 0  # launches run on the CPU
         self.mutations = 0  # damaged kernels that the tests noticed
+
+    def report(self) -> dict[str, Any]:
+        """All numbers, as a worker of pytest-xdist can send them."""
+        return {name: sorted(n) if isinstance(n, set) else n for name, n in vars(self).items()}
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Counts in what another process did."""
+        self.functions |= {(family, kernel) for family, kernel in report["functions"]}
+        self.targets |= set(report["targets"])
+        for name in ("compiled", "generated", "launches", "mutations"):
+            setattr(self, name, getattr(self, name) + report[name])
 
     def line(self) -> str:
         """One sentence, empty if nothing was done."""
