@@ -37,9 +37,20 @@ def write(file: Any, model: Any) -> None:
 
 def training_config(model: Any) -> dict[str, Any]:
     """What `compile` was told, in the layout of Keras 2."""
-    return {"optimizer_config": optimizer_state.writable(model.optimizer), "loss": model.loss or None,
+    return {"optimizer_config": optimizer_state.writable(model.optimizer), "loss": _full_names(model.loss) or None,
             "metrics": model.metrics or None, "weighted_metrics": model.weighted_metrics or None,
             "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
+
+
+def _full_names(loss: Any) -> Any:
+    """Losses with short names by their long ones: some versions of Keras 3 know only those."""
+    from .. import losses
+
+    if isinstance(loss, str):
+        return losses.get(loss).__name__  # type: ignore[union-attr]
+    if isinstance(loss, (list, tuple)):
+        return [_full_names(one) for one in loss]
+    return {name: _full_names(one) for name, one in loss.items()} if isinstance(loss, dict) else loss
 
 
 def _name(value: Any) -> Any:

@@ -132,7 +132,7 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
     from ..models import model_from_config
 
     with weight_budget(2 * sum(one.size for one in stored) + 1024):
-        return model_from_config(readable(config, origin.version), custom_objects=custom)
+        return model_from_config(readable(config, origin), custom_objects=custom)
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

@@ -147,8 +147,8 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
         elif not (array.shape == () and name == "learning_rate"):
             vectors.append(array)
     slots = _slots(optimizer)
-    if not vectors and type(optimizer).__name__ == "SGD":
-        slots = []
+    if not vectors and (type(optimizer).__name__ == "SGD" or origin.version.startswith("3")):
+        slots = []  # no momentum, or no step made yet
     if len(vectors) != len(slots):
         return f"it has {len(vectors)} arrays, and {type(optimizer).__name__} needs {len(slots)}"
     if names and (short[0] == "iteration" or origin.version.startswith("3")):
