@@ -1,9 +1,11 @@
 """Training that goes on after an interruption as if there had been none."""
 from __future__ import annotations
 
+import copy
 import glob
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from gpukeras.callbacks import backup_file, training_state
@@ -51,11 +53,14 @@ class BackupAndRestore(Callback):
         self._batches = 0  # since training began
         self._found: Any = None  # the backup to go on from, until that is done
         self._at_start: list[dict[str, bytes]] = []
+        self._before: list[dict[str, Any]] = []  # the callbacks' state before `on_epoch_begin` of a resumed epoch
 
     # The training loop calls what follows, at moments that hooks of callbacks don't have: after all other callbacks.
 
     def find(self, run: Any) -> None:
         """Before `on_train_begin`: look for a backup. The callbacks' parameter 'resumed' says whether there is one."""
+        if any(isinstance(callback, BackupAndRestore) for callback in self._others(run)):
+            raise ValueError("a training has one BackupAndRestore, and was given several")
         os.makedirs(self.backup_dir, exist_ok=True)
         self._path = os.path.join(os.path.abspath(self.backup_dir), FILE)
         self._batches, self._found = 0, None
@@ -103,6 +108,8 @@ class BackupAndRestore(Callback):
         numbers = range(place["epoch"], numbers.stop)
         if not place["done"] or not numbers:
             self._restore(run)
+        else:
+            self._before = [copy.deepcopy(_state(callback)) for callback in self._others(run)]
         return range(0) if run.model.stop_training else numbers
 
     def resume_epoch(self, run: Any) -> None:
@@ -125,10 +132,12 @@ class BackupAndRestore(Callback):
         waiting: dict[str, list[Any]] = {}
         for kind, state in found["callbacks"]:
             waiting.setdefault(kind, []).append(state)
-        for callback in self._others(run):
+        others = self._others(run)
+        before, self._before = self._before or [{} for _ in others], []
+        for callback, unchanged in zip(others, before):
             states = waiting.get(type(callback).__name__)
             if states:
-                state = states.pop(0)
+                state = {**unchanged, **states.pop(0)}
                 set_state = getattr(callback, "set_state", None)
                 set_state(state) if set_state else set_plain_state(callback, state)
         if found["place"]["done"] and found["watched"] != run.callbacks.needs_batches:
@@ -140,10 +149,12 @@ class BackupAndRestore(Callback):
             warnings.warn(f"the backup {self._path} has the state of callbacks that this training lacks: "
                           f"{', '.join(lost)}", RuntimeWarning, stacklevel=2)
 
-    def batch_done(self, run: Any) -> None:
-        """After a batch and its hooks."""
+    def batch_done(self, run: Any, check: Callable[[], None] | None = None) -> None:
+        """After a batch and its hooks. `check` raises if something was wrong in it, which is not to be saved."""
         self._batches += 1
         if self.save_freq != "epoch" and self._batches % self.save_freq == 0:  # type: ignore[operator]
+            if check is not None:
+                check()
             self._save(run)
 
     def epoch_done(self, run: Any) -> None:

@@ -54,16 +54,10 @@ class TensorBoard(Callback):
         _protos()
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f"update_freq must be 'epoch', 'batch' or a number of batches, got {update_freq!r}")
-        self.log_dir = os.fspath(log_dir)
-        self.histogram_freq = histogram_freq
-        self.batch_size = batch_size
-        self.write_graph = write_graph
-        self.write_grads = write_grads
-        self.write_images = write_images
-        self.embeddings_freq = embeddings_freq
-        self.embeddings_layer_names = embeddings_layer_names
-        self.embeddings_metadata = embeddings_metadata or {}
-        self.update_freq = update_freq
+        self.log_dir, self.batch_size = os.fspath(log_dir), batch_size
+        self.histogram_freq, self.embeddings_freq, self.update_freq = histogram_freq, embeddings_freq, update_freq
+        self.write_graph, self.write_grads, self.write_images = write_graph, write_grads, write_images
+        self.embeddings_layer_names, self.embeddings_metadata = embeddings_layer_names, embeddings_metadata or {}
         self.writer: Any = None
         self._batches = 0
         if update_freq != "epoch":

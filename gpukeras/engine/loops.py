@@ -201,9 +201,8 @@ class Training:
                     self.finished = i == len(batches) - 1
                     break
                 if keeper is not None:
-                    feed.check()
                     self.place.done = i + 1
-                    keeper.batch_done(self)
+                    keeper.batch_done(self, feed.check)
                 if time.perf_counter() > look:
                     assert display is not None
                     feed.check()

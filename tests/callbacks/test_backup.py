@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -217,6 +218,62 @@ def test_backups_of_other_trainings_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"it holds \d+ variables, and this training has \d+"):
         classifier("sgd").fit(X[:24], Y[:24], batch_size=7, epochs=2, verbose=0, callbacks=[backup])
     assert (tmp_path / FILE).exists()
+
+
+def test_what_an_epoch_begins_with_is_not_done_twice(tmp_path):
+    """`on_epoch_begin` of the resumed epoch runs again, on callbacks whose state is then put back."""
+    class Flips(Callback):
+        on, epochs = False, 0
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.on = not self.on
+            self.epochs += 1
+
+    def train(*more):
+        flips, model = Flips(), classifier()
+        flips.on = False
+        model.fit(X, Y, batch_size=10, epochs=3, verbose=0, callbacks=[flips, BackupAndRestore(tmp_path, 1), *more])
+        return flips.on, flips.epochs
+
+    for after in range(2, 9):
+        with pytest.raises(KeyboardInterrupt):
+            train(Interrupt(after))
+        assert train() == (True, 3)
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_what_is_shown(verbose, tmp_path, capsys):
+    def train(*more):
+        classifier().fit(X, Y, batch_size=10, epochs=3, verbose=verbose,
+                         callbacks=[*more, BackupAndRestore(tmp_path, 1)])
+        return [re.sub(r"[\d.]+(s|ms|us)\b", "", line) for line in capsys.readouterr().out.splitlines()]
+
+    straight = train(Interrupt(NEVER))
+    with pytest.raises(KeyboardInterrupt):
+        train(Interrupt(6))
+    capsys.readouterr()
+    assert train(Interrupt(NEVER)) == straight[-len(straight) // 3 * 2:]  # the last two of three epochs
+
+
+def test_a_full_disk_leaves_the_old_backup(expected, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        dropout_and_schedules(BackupAndRestore(tmp_path, 1), Interrupt(4))
+    before = (tmp_path / FILE).read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        dropout_and_schedules(BackupAndRestore(tmp_path, 1), Interrupt(NEVER))
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == [FILE] and (tmp_path / FILE).read_bytes() == before
+    assert dropout_and_schedules(BackupAndRestore(tmp_path), Interrupt(NEVER)) == expected(dropout_and_schedules)
+
+
+def test_one_is_enough(tmp_path):
+    with pytest.raises(ValueError, match="was given several"):
+        dropout_and_schedules(BackupAndRestore(tmp_path / "a"), BackupAndRestore(tmp_path / "b"))
 
 
 def test_lost_callbacks_are_told(tmp_path):
