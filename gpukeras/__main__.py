@@ -1,4 +1,5 @@
-"""Commands: `python -m gpukeras info` prints what this installation computes with."""
+"""Commands: `python -m gpukeras info` prints what this installation computes with; `inspect FILE` what a model file
+holds."""
 
 from __future__ import annotations
 
@@ -14,10 +15,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"gpukeras {gpukeras.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="print backend, device, memory, versions and BLAS")
-    parser.parse_args(arguments)
+    look = commands.add_parser("inspect", help="print what a model file holds, and build nothing from it")
+    look.add_argument("file", help="a model or weights in HDF5")
+    chosen = parser.parse_args(arguments)
     try:
+        if chosen.command == "inspect":
+            from gpukeras.saving import inspect
+
+            found = inspect(chosen.file)
+            print(found)
+            return 2 if found.refused else 0
         print(f"gpukeras {gpukeras.__version__}\n{gpukeras.config()}")
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         parser.exit(1, f"{error}\n")
     return 0
 

@@ -81,6 +81,11 @@ def hard_sigmoid(x: Any) -> Any:
     return K.hard_sigmoid(x)
 
 
+def keras3_hard_sigmoid(x: Any) -> Any:
+    """Keras 3's `hard_sigmoid`: ``x / 6 + 0.5``, kept between 0 and 1. Models from its files have it."""
+    return K.clip(x / 6 + 0.5, 0.0, 1.0)
+
+
 def linear(x: Any) -> Any:
     """x itself."""
     return x
@@ -159,4 +164,4 @@ def get(identifier: Any) -> Callable[..., Any]:
 # What configs and strings may name. Made last: what a program adds later is its own.
 _named = Registry(globals(), (
     "softmax", "elu", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "hard_sigmoid", "linear",
-    "exponential", "gelu", "swish", "silu", "leaky_relu", "mish"))
+    "exponential", "gelu", "keras3_hard_sigmoid", "swish", "silu", "leaky_relu", "mish"))

@@ -15,8 +15,10 @@ from .engine.network import get_source_inputs
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
 from .engine.serialization import read_yaml
 from .engine.training import Model
+from .saving.files import load_model, save_model
 
-__all__ = ["Model", "Sequential", "clone_model", "model_from_config", "model_from_json", "model_from_yaml"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
+           "model_from_yaml", "save_model"]
 
 
 def _builds_first(name: str) -> Callable[..., Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gpukeras.callbacks.plain import is_plain, refilled
+
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
@@ -19,6 +21,20 @@ def wants(callback: Any, hook: str) -> bool:
     method = getattr(callback, hook, None)
     function = getattr(method, "__func__", method)
     return function is not None and getattr(function, "skippable", False) is not True
+
+
+_DESCRIBED = ("model", "params", "validation_data")  # what a training tells its callbacks when it begins
+
+
+def plain_state(callback: Any) -> dict[str, Any]:
+    """The attributes of a callback that are plain data (see `plain.pack`)."""
+    return {name: value for name, value in vars(callback).items() if name not in _DESCRIBED and is_plain(value)}
+
+
+def set_plain_state(callback: Any, state: dict[str, Any]) -> None:
+    """Sets attributes from what `plain_state` returned; dicts of a class of their own keep it."""
+    for name, value in state.items():
+        setattr(callback, name, refilled(getattr(callback, name, None), value))
 
 
 class Callback:
@@ -54,6 +70,15 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Called before training with the model."""
         self.model = model
+
+    def get_state(self) -> dict[str, Any]:
+        """What `BackupAndRestore` keeps for `set_state` after an interruption: unless overridden, all attributes that
+        are numbers, texts, arrays, or containers of these. It saves those that changed since training began."""
+        return plain_state(self)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state: called after `on_train_begin`, and after `on_epoch_begin` in the midst of an epoch."""
+        set_plain_state(self, state)
 
     @skippable
     def on_train_begin(self, logs: Any = None) -> None:

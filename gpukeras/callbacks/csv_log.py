@@ -28,8 +28,21 @@ class CSVLogger(Callback):
         """Create or empty the file."""
         self.keys = None
         self._path = os.path.abspath(self.filename)  # the program may change its folder meanwhile
-        with open(self._path, "a" if self.append else "w", encoding="utf8"):
+        goes_on = self.append or self.params.get("resumed", False)
+        with open(self._path, "a" if goes_on else "w", encoding="utf8"):
             self._needs_header = os.path.getsize(self._path) == 0
+
+    def get_state(self) -> dict[str, Any]:
+        """The columns, and how long the file is."""
+        return {"keys": self.keys, "length": os.path.getsize(self._path)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take back the lines of epochs that will be trained once more."""
+        self.keys = state.get("keys", self.keys)
+        length = state.get("length", 0)
+        if os.path.getsize(self._path) > length:
+            os.truncate(self._path, length)
+        self._needs_header = os.path.getsize(self._path) == 0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write one line. A value that the first epoch had and this one lacks is 'NA'."""

@@ -110,6 +110,10 @@ class ProgbarLogger(Callback):
         self._told = 0  # what `tick` was last told
         self._sums: dict[str, list[float]] = {}  # name -> [sum over what was counted, count]
 
+    def get_state(self) -> dict[str, Any]:
+        """What was counted in this epoch."""
+        return {"seen": self.seen, "_sums": self._sums}
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Read how much to show."""
         verbose = self.params["verbose"]

@@ -17,6 +17,7 @@ class BaseLogger(Callback):
         """Start counting."""
         self.seen = 0
         self.totals: dict[str, float] = {}
+        self.complete = True  # False after an interruption, where not all batches of the epoch were counted here
 
     @skippable
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -29,7 +30,7 @@ class BaseLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the averages of the metrics into the logs."""
-        if logs is None or not self.seen:
+        if logs is None or not self.seen or not self.complete:
             return
         for name in self.params.get("metrics", ()):
             if name in self.totals:

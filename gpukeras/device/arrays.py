@@ -54,6 +54,20 @@ def random_generator(seed: int) -> Any:
     return (np.random if NAME == "numpy" else xp.random).Generator(bits(seed))
 
 
+def generator_words(generator: Any) -> np.ndarray:
+    """Where one of `random_generator`'s streams on the host stands, as six uint64."""
+    state = generator.bit_generator.state
+    return np.array([*state["state"]["state"].tolist(), state["has_uint32"], state["uinteger"]], np.uint64)
+
+
+def set_generator_words(generator: Any, words: np.ndarray) -> None:
+    """Lets the stream go on from where `generator_words` was asked."""
+    state = generator.bit_generator.state
+    state["state"]["state"] = np.array(words[:4], np.uint64)
+    state["has_uint32"], state["uinteger"] = int(words[4]), int(words[5])
+    generator.bit_generator.state = state
+
+
 def upload(target: Any, value: Any) -> None:
     """Copies a host (or device) array into a device array of the same shape, converting the dtype."""
     if NAME == "numpy":

@@ -59,21 +59,20 @@ class GeneratorTraining:
         run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
                              None, steps_per_epoch, None)
         run.begin(validation)
-        size = 32
 
         def train() -> Any:
-            nonlocal size
-            logs, size = self._batches(run, batches, steps_per_epoch, class_weight)
-            return logs
+            return self._batches(run, batches, steps_per_epoch, class_weight)
 
         def validate() -> Any:
             if validation is not None:
-                return loops.evaluate(model, validation, size, 0, None, run.callbacks)
+                return loops.evaluate(model, validation, run.place.size, 0, None, run.callbacks)
             return _listed(model.evaluate_generator(validation_data, validation_steps, max_queue_size, workers,
                                                     use_multiprocessing, callbacks=run.callbacks))
 
-        with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle) as batches:
-            run.epochs(range(initial_epoch, epochs), train, None if validation_data is None else validate)
+        numbers = range(initial_epoch, epochs)
+        used = run.used(numbers, steps_per_epoch)
+        with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle, used) as batches:
+            run.epochs(numbers, train, None if validation_data is None else validate)
         return run.end()
 
     def _fit_batches(self, generator: Any, y: Any, more: dict[str, Any], **arguments: Any) -> Any:
@@ -84,28 +83,33 @@ class GeneratorTraining:
         return self.fit_generator(generator, **arguments, **more)
 
     def _batches(self, run: loops.Training, batches: Callable[[], Any], count: int,
-                 class_weight: Any) -> tuple[Any, int]:
-        """One epoch of `count` batches; the averages over all samples, and the last batch's size."""
+                 class_weight: Any) -> Any:
+        """One epoch of `count` batches; the averages over all samples."""
         model: Any = self
         display, watched = run.callbacks.display, run.callbacks.needs_batches
-        sums, seen, size = np.zeros(len(run.names)), 0, 32
-        for i in range(count):
+        place, keeper = run.place, run.keeper
+        if not place.done:
+            place.sums, place.seen, place.size = np.zeros(len(run.names)), 0, 32
+        for i in range(place.done, count):
             x, y, sample_weight = _parts(batches())
-            size = _size(x)
+            place.size = size = _size(x)
             if watched:
                 run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
             values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
             values = _listed(values)
-            sums += np.asarray(values, "float64") * size
-            seen += size
+            place.sums += np.asarray(values, "float64") * size
+            place.seen += size
             if watched:
                 run.callbacks.on_batch_end(i, run.logs(values, batch=i, size=size))
             if display is not None:
-                display.tick(i + 1, lambda at=sums / seen: run.logs(at.tolist()))  # type: ignore[misc]
+                display.tick(i + 1, lambda at=place.sums / place.seen: run.logs(at.tolist()))  # type: ignore[misc]
             if model.stop_training:
                 run.finished = i == count - 1
                 break
-        return run.logs((sums / max(seen, 1)).tolist()), size
+            if keeper is not None:
+                place.done = i + 1
+                keeper.batch_done(run)
+        return run.logs((place.sums / max(place.seen, 1)).tolist())
 
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                            use_multiprocessing: bool = False, callbacks: Any = None, **kwargs: Any) -> Any:
@@ -216,11 +220,13 @@ def _listed(values: Any) -> list[Any]:
 
 @contextmanager
 def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessing: bool,
-           shuffle: bool) -> Iterator[Callable[[], Any]]:
-    """A function that returns the next batch, prepared ahead by workers, which end with the context."""
+           shuffle: bool, used: int = 0) -> Iterator[Callable[[], Any]]:
+    """A function that returns the next batch, after those that were `used` already, prepared ahead by workers, which
+    end with the context."""
     from ..utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, Sequence
     if isinstance(generator, Sequence):
         enqueuer: Any = OrderedEnqueuer(generator, use_multiprocessing=use_multiprocessing, shuffle=shuffle)
+        enqueuer.skip, used = used, 0
     else:
         if use_multiprocessing and workers > 1:
             warn("Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your "
@@ -242,6 +248,8 @@ def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessin
                                  "least steps x epochs of them") from None
             taken += 1
             return batch
+        for _ in range(used):
+            take()
         yield take
     finally:
         enqueuer.stop()

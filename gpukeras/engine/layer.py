@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg
+from .budget import charge
 from .calls import Called
 from .connections import Connected
 from .input_spec import InputSpec, check_inputs
@@ -179,6 +180,8 @@ class Layer(Called, Connected):
             raise ValueError(f"Layer '{self.name}': weight '{name}' would have shape {shape}. The size of "
                              "the layer's input must be known: give the first layer a complete input_shape.")
         dtype = dtype or K.floatx()
+        if charge(self.name, name, shape):  # the values come from a file
+            initializer = "zeros"
         make = initializers.get(initializer or ("glorot_uniform" if "float" in dtype else "zeros"))
         value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
         weight = K.variable(value, dtype=dtype, name=f"{self.name}/{name}:0",

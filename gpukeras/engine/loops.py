@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,6 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
         print(f"Train on {count} samples, validate on {validation[0].shape[0]} samples")
     run = Training(model, callbacks, verbose, epochs, validation is not None, batch_size, steps, count)
     run.begin(validation)
-    index = np.arange(count or 0)
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
     held = None  # the validation data too is brought to the device once
@@ -60,16 +60,18 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
         held = _feed(model.test_function, validation, model._phase_value(model.test_function, False))
 
     def train() -> Any:
-        nonlocal index
         if steps is not None:
             return run.steps(lambda: model.train_function([*arrays, *phase]), steps)
         assert batch_size is not None
-        if shuffle == "batch":
-            index = shuffle_batches(index, batch_size)
-        elif shuffle:
-            np.random.shuffle(index)
-        feed.order(index if shuffle else None)
-        return run.epoch(feed, make_batches(len(index), batch_size))
+        place = run.place
+        if shuffle and place.order is None:
+            place.order = np.arange(count or 0)
+        if place.done == 0 and shuffle == "batch":
+            place.order = shuffle_batches(place.order, batch_size)
+        elif place.done == 0 and shuffle:
+            np.random.shuffle(place.order)
+        feed.order(place.order if shuffle else None)
+        return run.epoch(feed, make_batches(count or 0, batch_size))
 
     def validate() -> list[float]:
         assert validation is not None
@@ -77,6 +79,21 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
 
     run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate)
     return run.end()
+
+
+@dataclass
+class Place:
+    """Where a training stands: `done` batches of the epoch `epoch` are behind it. `order` has the rows as this epoch
+    takes them, or the last one took them (None without shuffling). Loops that add up themselves have their `sums` over
+    `seen` samples here, the last batch of `size` samples. `stream`: the random numbers that a generator began with."""
+
+    epoch: int = 0
+    done: int = 0
+    order: Any = None
+    sums: Any = None
+    seen: int = 0
+    size: int = 32
+    stream: Any = None
 
 
 class Training:
@@ -95,37 +112,61 @@ class Training:
         self.callbacks = cb.CallbackList([cb.BaseLogger(), *_objects(callbacks), model.history, *bar])
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
-        self.callbacks.set_params({"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
-                                   "verbose": verbose, "do_validation": validates, "metrics": metrics})
+        self.params = {"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
+                       "verbose": verbose, "do_validation": validates, "metrics": metrics}
+        self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
+        self.place = Place()
+        # The callback that saves the training, so that it can go on after an interruption, is called by the loops after
+        # all others, at every batch: it saves the others' state too.
+        self.keeper = next((c for c in self.callbacks if isinstance(c, cb.BackupAndRestore)), None)
 
     def begin(self, validation: list[Any] | None) -> None:
         """Tells the callbacks that training begins, and what it is validated with."""
+        if self.keeper is not None:
+            self.keeper.find(self)
         self.callbacks.on_train_begin()
         if validation:
             full = [np.ones(validation[0].shape[0]) if a is None else a for a in validation]
             validation = [*full, *self.model._phase_value(self.model.test_function, False)]
         for callback in self.callbacks:
             callback.validation_data = validation
+        if self.keeper is not None:
+            self.keeper.begin(self)
 
     def epochs(self, numbers: range, train: Callable[[], Any], validate: Callable[[], Sequence[float]] | None) -> None:
         """The rounds of a training: `train` runs one and returns its logs, `validate` the values after a whole one.
-        A callback may stop them."""
+        A callback may stop them. After an interruption, they go on where the last backup was made."""
+        keeper = self.keeper
         try:
+            if keeper is not None:
+                numbers = keeper.resume(self, numbers)
             for epoch in numbers:
                 self.callbacks.on_epoch_begin(epoch)
+                if keeper is not None:
+                    keeper.resume_epoch(self)
+                self.place.epoch = epoch
                 logs = train()
                 if validate is not None and self.finished:
                     logs.update(zip((f"val_{name}" for name in self.names), validate()))
                 self.callbacks.on_epoch_end(epoch, logs)
+                self.place.epoch, self.place.done = epoch + 1, 0
+                if keeper is not None:
+                    keeper.epoch_done(self)
                 if self.model.stop_training:
                     break
         finally:
             self.close()
 
+    def used(self, numbers: range, steps: int) -> int:
+        """How many batches of a generator an interrupted training took. Random numbers are then as when it began."""
+        return 0 if self.keeper is None else self.keeper.rewind(self, numbers, steps)
+
     def end(self) -> Any:
         """Tells the callbacks that training is over, and returns the History."""
         self.callbacks.on_train_end()
+        if self.keeper is not None:
+            self.keeper.end()
         return self.model.history
 
     def close(self) -> None:
@@ -140,12 +181,14 @@ class Training:
     def epoch(self, feed: Feed, batches: Sequence[tuple[int, int]]) -> Any:
         """One epoch over arrays, in the feed's order; returns the averages."""
         totals = self.model._train_totals
-        totals.reset()
-        display, seen = self.callbacks.display, 0
+        first, keeper = self.place.done, self.keeper
+        if not first:
+            totals.reset()
+        display, seen = self.callbacks.display, batches[first - 1][1] if first else 0
         watched = self.callbacks.needs_batches
         look = time.perf_counter() + REDRAW if display is not None else float("inf")
         with feed.function.lock, np.errstate(all="ignore"):
-            for i, (start, stop) in enumerate(batches):
+            for i, (start, stop) in enumerate(batches[first:], first):
                 if watched:
                     begin = self._logs_class(batch=i, size=stop - start)
                     self.callbacks.on_batch_begin(i, begin)
@@ -157,6 +200,9 @@ class Training:
                 if self.model.stop_training:
                     self.finished = i == len(batches) - 1
                     break
+                if keeper is not None:
+                    self.place.done = i + 1
+                    keeper.batch_done(self, feed.check)
                 if time.perf_counter() > look:
                     assert display is not None
                     feed.check()
@@ -167,10 +213,14 @@ class Training:
 
     def steps(self, step: Any, count: int) -> Any:
         """One epoch of `count` steps; `step` returns the values of one, all weighted equally."""
-        sums, done = np.zeros(len(self.names)), 0
+        place, keeper = self.place, self.keeper
+        done = place.done
+        if not done:
+            place.sums = np.zeros(len(self.names))
+        sums = place.sums
         display = self.callbacks.display
         watched = self.callbacks.needs_batches
-        for i in range(count):
+        for i in range(done, count):
             if watched:
                 self.callbacks.on_batch_begin(i, self._logs_class(batch=i, size=1))
             values = step()
@@ -182,6 +232,9 @@ class Training:
                 display.tick(done, lambda at=sums / done: self.logs(at.tolist()))  # type: ignore[misc]
             if self.model.stop_training:
                 break
+            if keeper is not None:
+                place.done = done
+                keeper.batch_done(self)
         return self.logs((sums / max(done, 1)).tolist())
 
 

@@ -320,6 +320,29 @@ class Network(Layer):
 
         return network_from_config(cls, config, custom_objects)
 
+    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
+        """Architecture, weights, `compile`'s arguments and the optimizer's state as one file: see `saving.save_model`.
+        """
+        from ..saving.files import save_model
+
+        save_model(self, filepath, overwrite, include_optimizer, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """The weights of all layers as an HDF5 file, written beside `filepath` and then put in its place."""
+        from ..saving.files import save_weights
+
+        save_weights(self, filepath, overwrite, **kwargs)
+
+    def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Weights from a file of `save_weights` or `save`, here or in Keras, in order or `by_name` of the layers.
+
+        Layers whose arrays don't fit are a ValueError, and nothing is changed; with `skip_mismatch` they are left as
+        they are, with a warning.
+        """
+        from ..saving.files import load_weights
+
+        load_weights(self, filepath, by_name, skip_mismatch, **kwargs)
+
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `model_from_json`; keywords go to json.dumps."""
         from .serialization import model_as_json

@@ -4,11 +4,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from .input_layer import Input, InputLayer
 from .input_spec import InputSpec
 from .layer import Layer
 from .network import Network, get_source_inputs
 from .node import Node, all_none, masks_of, object_list_uid, shapes_of, to_list, to_snake_case
+
+
+def preprocess_weights_for_loading(layer: Layer, weights: Sequence[Any], original_keras_version: str | None = None,
+                                   original_backend: str | None = None) -> list[Any]:
+    """Weights as another Keras or backend arranged them, as `layer` has them: see `saving`."""
+    from ..saving import preprocess_weights_for_loading as preprocess
+
+    return preprocess(layer, weights, original_keras_version, original_backend)
+
 
 Container = Network
 _collect_input_shape = shapes_of
@@ -18,4 +30,5 @@ _object_list_uid = object_list_uid
 _to_list = to_list
 _to_snake_case = to_snake_case
 
-__all__ = ["Container", "Input", "InputLayer", "InputSpec", "Layer", "Network", "Node", "get_source_inputs"]
+__all__ = ["Container", "Input", "InputLayer", "InputSpec", "Layer", "Network", "Node", "get_source_inputs",
+           "preprocess_weights_for_loading"]

@@ -13,7 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Launch, asarray, blocks, launch, random_generator, xp
+from ..device import (
+    NAME,
+    Launch,
+    asarray,
+    blocks,
+    generator_words,
+    launch,
+    random_generator,
+    set_generator_words,
+    to_host,
+    upload,
+    xp,
+)
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
@@ -43,6 +55,18 @@ class Random(Op):
         """On the GPU: how many steps the op has drawn for, and its seed; int64 of shape (2,). As data, not as text, so
         that ops of any seed share a kernel."""
         return asarray(np.array([0, self.seed]))
+
+    @property
+    def position(self) -> np.ndarray:
+        """Where the stream of this device stands, as whole numbers; may be assigned, and programs go on from there."""
+        return generator_words(self.generator) if NAME == "numpy" else np.array(to_host(self.state))
+
+    @position.setter
+    def position(self, words: np.ndarray) -> None:
+        if NAME == "numpy":
+            set_generator_words(self.generator, words)
+        else:
+            upload(self.state, words)
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""

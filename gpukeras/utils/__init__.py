@@ -20,7 +20,7 @@ _FROM = {
     "serialize_keras_object": "generic_utils",
     "to_categorical": "np_utils",
 }
-_MODULES = {"conv_utils", "data_utils", "generic_utils", "layer_utils", "np_utils"}
+_MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils"}
 
 
 def __getattr__(name: str) -> Any:

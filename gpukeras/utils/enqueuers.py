@@ -117,6 +117,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
         self.sequence = sequence
         self.use_multiprocessing = use_multiprocessing
         self.shuffle = shuffle
+        self.skip = 0  # batches at the start that nobody wants: their places pass, but they are not made
         self.workers = 0
         self.executor: Any = None
         self.queue: queue.Queue[Any] = queue.Queue()
@@ -169,14 +170,15 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     def _run(self, stop: threading.Event, order: Any, submit: Callable[[int, int], Any]) -> None:
         """Submit one epoch's batches after another; the queue holds their futures, in order."""
-        epoch = 0
+        epoch, skip = 0, self.skip
         try:
             while True:
                 indices = np.arange(len(self.sequence))
                 if order is not None:
                     order.shuffle(indices)
                 pending: list[Any] = []
-                for index in indices:
+                skip, passed = max(skip - len(indices), 0), skip
+                for index in indices[passed:]:
                     pending = [future for future in pending if not future.done()]
                     pending.append(submit(epoch, int(index)))
                     if not _put(self.queue, pending[-1], stop):

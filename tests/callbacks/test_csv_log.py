@@ -64,3 +64,31 @@ def test_a_change_of_folder_does_not_move_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     logger.on_epoch_end(0, {"loss": 1})
     assert len(read(tmp_path / "log.csv")) == 2
+
+
+def test_a_resumed_training_keeps_the_lines_of_its_epochs(tmp_path):
+    log = CSVLogger(tmp_path / "log.csv")
+    log.on_train_begin()
+    for epoch in range(2):
+        log.on_epoch_end(epoch, {"loss": 1.0})
+    state = log.get_state()
+    log.on_epoch_end(2, {"loss": 9.0})
+    again = CSVLogger(tmp_path / "log.csv")
+    again.set_params({"resumed": True})
+    again.on_train_begin()
+    again.set_state(state)
+    again.on_epoch_end(2, {"loss": 2.0, "new": 1.0})
+    assert (tmp_path / "log.csv").read_text().split() == ["epoch,loss", "0,1.0", "1,1.0", "2,2.0"]
+
+
+def test_a_resumed_training_whose_log_is_gone_begins_a_new_one(tmp_path):
+    log = CSVLogger(tmp_path / "log.csv")
+    log.on_train_begin()
+    log.on_epoch_end(0, {"loss": 1.0})
+    state = log.get_state()
+    (tmp_path / "log.csv").unlink()
+    log.set_params({"resumed": True})
+    log.on_train_begin()
+    log.set_state(state)
+    log.on_epoch_end(1, {"loss": 2.0})
+    assert (tmp_path / "log.csv").read_text().split() == ["epoch,loss", "1,2.0"]

@@ -1,0 +1,222 @@
+"""Training as TensorBoard shows it."""
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpukeras import backend as K
+from gpukeras.callbacks.base import Callback
+from gpukeras.callbacks.event_parts import Histogram, as_images, png
+
+Protos = Any
+
+
+def _protos() -> Protos:
+    """TensorBoard's own messages and writer, or an ImportError that names the extra."""
+    try:
+        from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError as error:
+        raise ImportError("The TensorBoard callback needs the package tensorboard: pip install 'gpukeras[tensorboard]' "
+                          f"({error})") from error
+
+    class Found:
+        Event, GraphDef, Summary = event_pb2.Event, graph_pb2.GraphDef, summary_pb2.Summary
+        Metadata, Writer = summary_pb2.SummaryMetadata, EventFileWriter
+
+    return Found
+
+
+class TensorBoard(Callback):
+    """Writes losses and metrics of every epoch into `log_dir`, for ``tensorboard --logdir=...``.
+
+    Every `histogram_freq` epochs (0: never) histograms of all weights are added, and, if `fit` has validation arrays,
+    of all layers' outputs for them, computed `batch_size` rows at a time; with `write_grads` those of the gradients
+    too, with `write_images` the weights as images. `write_graph` adds the graph of layers, and the model's summary.
+    Every `embeddings_freq` epochs the weights of embedding layers (all, or `embeddings_layer_names`) are written for
+    the projector; `embeddings_metadata` names files with their labels: one, or a dict by layer name. `update_freq`, of
+    newer Keras, is 'epoch', 'batch' or a number of batches after which batch_loss and the like are written.
+
+    Raises ImportError without the package tensorboard, which the extra 'tensorboard' installs, and ValueError for
+    `write_grads` without validation arrays.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0, batch_size: int = 32,
+                 write_graph: bool = True, write_grads: bool = False, write_images: bool = False,
+                 embeddings_freq: int = 0, embeddings_layer_names: Sequence[str] | None = None,
+                 embeddings_metadata: Any = None, update_freq: str | int = "epoch") -> None:
+        super().__init__()
+        _protos()
+        if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
+            raise ValueError(f"update_freq must be 'epoch', 'batch' or a number of batches, got {update_freq!r}")
+        self.log_dir, self.batch_size = os.fspath(log_dir), batch_size
+        self.histogram_freq, self.embeddings_freq, self.update_freq = histogram_freq, embeddings_freq, update_freq
+        self.write_graph, self.write_grads, self.write_images = write_graph, write_grads, write_images
+        self.embeddings_layer_names, self.embeddings_metadata = embeddings_layer_names, embeddings_metadata or {}
+        self.writer: Any = None
+        self._batches = 0
+        if update_freq != "epoch":
+            # set here, not on the class: training is faster where no callback looks at single batches
+            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+
+    def get_state(self) -> dict[str, Any]:
+        """The number of batches so far."""
+        return {"_batches": self._batches}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Open a new file of events, and describe the model in it."""
+        if self.writer is not None:  # an earlier training that was interrupted
+            self.writer.close()
+        self.writer = _protos().Writer(self.log_dir)
+        self._batches = 0
+        self._functions: dict[str, Any] = {}
+        if self.write_graph:
+            self._add_graph()
+        if self.embeddings_freq:
+            self._name_embeddings()
+
+    def _after_batch(self, batch: int, logs: Any = None) -> None:
+        self._batches += 1
+        if self.update_freq == "batch" or self._batches % self.update_freq == 0:  # type: ignore[operator]
+            for name, value in (logs or {}).items():
+                if name not in ("batch", "size"):
+                    self._add(self._batches, tag=f"batch_{name}", simple_value=float(value))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write what is due."""
+        for name, value in (logs or {}).items():
+            if name not in ("batch", "size"):
+                self._add(epoch, tag=name, simple_value=float(value))
+        if self.histogram_freq and epoch % self.histogram_freq == 0:
+            self._add_weights(epoch)
+            self._add_outputs(epoch)
+        if self.embeddings_freq and epoch % self.embeddings_freq == 0:
+            self._save_embeddings()
+        self.writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Close the file."""
+        self.writer.close()
+
+    # ------------------------------------------------------------------------------------------ what is written
+
+    def _add(self, step: int, **value: Any) -> None:
+        """One value at one step."""
+        protos = _protos()
+        summary = protos.Summary(value=[protos.Summary.Value(**value)])
+        self.writer.add_event(protos.Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _add_histogram(self, step: int, tag: str, histogram: Histogram) -> None:
+        if histogram.fields is not None:
+            self._add(step, tag=tag, histo=histogram.fields)
+
+    def _add_weights(self, epoch: int) -> None:
+        for layer in self.model.layers:
+            for weight, value in zip(layer.weights, layer.get_weights()):
+                tag = _tag(weight.name)
+                self._add_histogram(epoch, tag, Histogram().add(value))
+                if not self.write_images:
+                    continue
+                images = as_images(value, K.image_data_format() == "channels_last")
+                for i, image in enumerate(images):
+                    name = f"{tag}/image" if len(images) == 1 else f"{tag}/image/{i}"
+                    height, width = image.shape
+                    self._add(epoch, tag=name, image={"height": height, "width": width, "colorspace": 1,
+                                                      "encoded_image_string": png(image)})
+
+    def _add_outputs(self, epoch: int) -> None:
+        """Histograms of layers' outputs, and of gradients, for the validation data."""
+        if not self.validation_data:
+            if self.write_grads:
+                raise ValueError("TensorBoard needs validation arrays for write_grads: give fit validation_data, not a "
+                                 "generator")
+            return
+        if not self._functions:
+            self._make_functions()
+        inputs = self.model._objective_inputs()
+        data = self.validation_data
+        found = {tag: Histogram() for tag in self._functions["tags"]}
+        for start in range(0, len(data[0]), self.batch_size):
+            # the learning phase, a number, is the only one without rows
+            part = [a[start:start + self.batch_size] if np.ndim(a) else a for a in data[:len(inputs)]]
+            for histogram, value in zip(found.values(), self._functions["values"](part)):
+                histogram.add(value)
+        for tag, histogram in found.items():
+            self._add_histogram(epoch, tag, histogram)
+
+    def _make_functions(self) -> None:
+        model = self.model
+        tensors = {}
+        for layer in model.layers:
+            if not layer.inbound_nodes:
+                continue
+            outputs = layer.inbound_nodes[0].output_tensors
+            for j, tensor in enumerate(outputs):
+                tensors[f"{layer.name}_out" + (f"_{j}" if len(outputs) > 1 else "")] = tensor
+        if self.write_grads:
+            weights = list(model.trainable_weights)
+            grads = model.optimizer.get_gradients(model.total_loss, weights)
+            tensors.update((f"{_tag(w.name)}_grad", g) for w, g in zip(weights, grads))
+        values = K.function(model._objective_inputs(), list(tensors.values()))
+        self._functions = {"tags": list(tensors), "values": values}
+
+    def _add_graph(self) -> None:
+        """The layers as a graph, and the summary as text."""
+        protos, model = _protos(), self.model
+        graph = protos.GraphDef()
+        known = {id(layer) for layer in model.layers}
+        for layer in model.layers:
+            node = graph.node.add(name=layer.name, op=type(layer).__name__)
+            names = [from_.name for call in layer.inbound_nodes for from_ in call.inbound_layers if id(from_) in known]
+            node.input.extend(dict.fromkeys(names))
+        graph.versions.producer = 22
+        self.writer.add_event(protos.Event(wall_time=time.time(), graph_def=graph.SerializeToString()))
+        lines: list[str] = []
+        model.summary(print_fn=lines.append)
+        text = "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())  # indented: Markdown's code
+        metadata = protos.Metadata(plugin_data={"plugin_name": "text"})
+        self._add(0, tag="model", metadata=metadata,
+                  tensor={"dtype": "DT_STRING", "string_val": [text.encode()], "tensor_shape": {"dim": [{"size": 1}]}})
+
+    # --------------------------------------------------------------------------------------------- the projector
+
+    def _embeddings(self) -> list[Any]:
+        names = self.embeddings_layer_names or [layer.name for layer in self.model.layers
+                                                if type(layer).__name__ == "Embedding"]
+        return [self.model.get_layer(name) for name in names]
+
+    def _name_embeddings(self) -> None:
+        """The file that tells the projector where vectors and labels are."""
+        blocks = []
+        for layer in self._embeddings():
+            labels = self.embeddings_metadata
+            labels = labels if isinstance(labels, (str, os.PathLike)) else labels.get(layer.name)
+            lines = [f"tensor_name: {json.dumps(layer.weights[0].name)}",
+                     f"tensor_path: {json.dumps(_vectors(layer))}"]
+            lines += [f"metadata_path: {json.dumps(os.fspath(labels))}"] if labels else []
+            blocks.append("embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n")
+        with open(os.path.join(self.log_dir, "projector_config.pbtxt"), "w", encoding="utf8") as file:
+            file.write("".join(blocks))
+
+    def _save_embeddings(self) -> None:
+        from gpukeras.saving.atomic import write_file
+
+        for layer in self._embeddings():
+            rows = layer.get_weights()[0].reshape(layer.weights[0].shape[0], -1).tolist()
+            text = "".join("\t".join(map(repr, row)) + "\n" for row in rows)
+            write_file(os.path.join(self.log_dir, _vectors(layer)), [text.encode()])
+
+
+def _vectors(layer: Any) -> str:
+    """The name of a file with an embedding's vectors: names of layers may have slashes."""
+    return f"{layer.name.replace('/', '_')}.tsv"
+
+
+def _tag(name: str) -> str:
+    """A weight's name as a tag."""
+    return name.replace(":", "_")

@@ -1,0 +1,184 @@
+"""How a model was compiled, and the state of its optimizer, in HDF5 files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..engine.serialization import json_ready
+from ..utils.generic_utils import CustomObjectScope, get_custom_objects, to_snake_case
+from . import optimizer_state
+from .conversion import Origin, warn
+from .errors import BrokenFileError
+from .guarded import Group
+from .weights import read_arrays, write_arrays
+
+
+class Unknown(ValueError):
+    """The file names a loss, metric or optimizer that isn't known, or sets one up in a way that isn't possible here."""
+
+
+def is_compiled(model: Any) -> bool:
+    """Whether there is something to write."""
+    return hasattr(model, "train_function") and hasattr(model.optimizer, "get_config")
+
+
+# ----------------------------------------------------------------------------------------------------- writing
+
+
+def write(file: Any, model: Any) -> None:
+    """The arguments of `compile` as JSON, and the optimizer's state if it has begun."""
+    file.attrs["training_config"] = json.dumps(training_config(model), default=_name).encode()
+    names, values = optimizer_state.arrays_of(model.optimizer, model._collected_trainable_weights)
+    if names:
+        write_arrays(file.create_group("optimizer_weights"), names, values)
+
+
+def training_config(model: Any) -> dict[str, Any]:
+    """What `compile` was told, in the layout of Keras 2."""
+    return {"optimizer_config": optimizer_state.writable(model.optimizer), "loss": _full_names(model.loss) or None,
+            "metrics": model.metrics or None, "weighted_metrics": model.weighted_metrics or None,
+            "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
+
+
+def _full_names(loss: Any) -> Any:
+    """Losses with short names by their long ones: some versions of Keras 3 know only those."""
+    from .. import losses
+
+    if isinstance(loss, str):
+        return losses.get(loss).__name__  # type: ignore[union-attr]
+    if isinstance(loss, (list, tuple)):
+        return [_full_names(one) for one in loss]
+    return {name: _full_names(one) for name, one in loss.items()} if isinstance(loss, dict) else loss
+
+
+def _name(value: Any) -> Any:
+    """A loss or metric by its name, an object of a class as class name and config."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if callable(value) and not isinstance(value, type):
+        return getattr(value, "__name__", type(value).__name__)
+    return json_ready(value)
+
+
+# ----------------------------------------------------------------------------------------------------- reading
+
+
+def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Origin) -> None:
+    """Compiles the model as the file says, and gives the optimizer its state.
+
+    What isn't known leaves the model uncompiled, with a warning.
+    """
+    config = root.json("training_config")
+    if config is None:
+        warn(f"'{root.path}' does not say how the model was compiled: it is not. Compile it before training.")
+        return
+    if not isinstance(config, dict):
+        raise BrokenFileError(f"'{root.path}': training_config is no dictionary")
+    with CustomObjectScope(custom_objects):
+        try:
+            model.compile(**compile_arguments(config, model, origin))
+        except (Unknown, TypeError, ValueError) as error:
+            for name in ("train_function", "optimizer"):
+                model.__dict__.pop(name, None)
+            warn(f"'{root.path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
+                 "custom_objects, or compile the model before training.")
+            return
+    if "optimizer_weights" in root:
+        group = root.group("optimizer_weights")
+        names = group.texts("weight_names") or []
+        model._make_train_function()
+        wrong = optimizer_state.restore(model.optimizer, model._collected_trainable_weights, names, read_arrays(group),
+                                        origin)
+        if wrong:
+            warn(f"'{root.path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
+
+
+def compile_arguments(config: dict[str, Any], model: Any, origin: Origin) -> dict[str, Any]:
+    """The arguments for `compile`; Unknown if a name in them is."""
+    names = model.output_names
+    optimizer = config.get("optimizer_config")
+    if not isinstance(optimizer, dict):
+        raise Unknown("the file names no optimizer")
+    return {"optimizer": optimizer_state.readable(optimizer, origin), "loss": _loss(config.get("loss")),
+            "metrics": _metrics(config.get("metrics"), names),
+            "weighted_metrics": _metrics(config.get("weighted_metrics"), names),
+            "loss_weights": config.get("loss_weights"), "sample_weight_mode": config.get("sample_weight_mode")}
+
+
+def _loss(entry: Any) -> Any:
+    from .. import losses
+
+    if entry is None or entry == "":
+        return None
+    if isinstance(entry, (list, tuple)):
+        return [_loss(one) for one in entry]
+    if isinstance(entry, dict) and "class_name" not in entry:
+        return {name: _loss(one) for name, one in entry.items()}
+    return _function("loss", entry, losses, {"from_logits": (False,), "label_smoothing": (0, 0.0), "axis": (-1,),
+                                             "ignore_class": (None,), "delta": (), "reduction": (
+                                                 "auto", "sum_over_batch_size", "sum_over_batch_size_v2", None)})
+
+
+def _metrics(entry: Any, outputs: Sequence[str]) -> Any:
+    """Metrics as `compile` takes them: for all outputs a list, or a dictionary by output."""
+    if not entry:
+        return None
+    if isinstance(entry, dict) and "class_name" not in entry:
+        return {name: [_metric(m) for m in _as_list(one)] for name, one in entry.items() if one}
+    entry = _as_list(entry)
+    if any(one is None or isinstance(one, (list, tuple)) for one in entry):
+        if len(entry) != len(outputs):
+            raise Unknown(f"the file has metrics for {len(entry)} outputs, the model has {len(outputs)}")
+        found = {name: [_metric(m) for m in _as_list(one)] for name, one in zip(outputs, entry) if one}
+        return next(iter(found.values()), None) if len(outputs) == 1 else found
+    return [_metric(m) for m in entry]
+
+
+def _metric(entry: Any) -> Any:
+    from .. import metrics
+
+    if entry in ("accuracy", "acc"):
+        return entry
+    if isinstance(entry, dict) and isinstance(entry.get("config"), dict):
+        config = entry["config"]
+        named = config.get("name") in ("acc", "accuracy")
+        if named and entry["class_name"] in ("MeanMetricWrapper", "Accuracy", "BinaryAccuracy", "CategoricalAccuracy",
+                                             "SparseCategoricalAccuracy"):
+            return "accuracy"
+    return _function("metric", entry, metrics, {"threshold": (0.5,), "k": (5,), "axis": (-1,), "from_logits": (False,),
+                                                "label_smoothing": (0, 0.0)})
+
+
+_ALIASES = {"KLDivergence": "kullback_leibler_divergence", "LogCosh": "logcosh",
+            "TopKCategoricalAccuracy": "top_k_categorical_accuracy",
+            "SparseTopKCategoricalAccuracy": "sparse_top_k_categorical_accuracy"}
+
+
+def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
+    """The loss or metric that an entry names: a function's name, or an object of newer Keras set up as by default."""
+    name, config = entry, {}
+    if isinstance(entry, dict):
+        name, config = entry.get("class_name"), entry.get("config", {})
+        if name == "function":
+            name, config = config, {}
+        elif isinstance(config, dict) and "fn" in config:
+            fn = config["fn"]
+            name = fn.get("config") if isinstance(fn, dict) else fn
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise Unknown(f"the {kind} {entry!r:.200} is not understood")
+    own = get_custom_objects().get(name)
+    if own is not None:
+        return own.from_config(config) if isinstance(own, type) and hasattr(own, "from_config") else own
+    for argument, value in config.items():
+        if argument not in ("name", "dtype", "fn", "registered_name") and value not in neutral.get(argument, (None,)):
+            raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
+    try:
+        return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
+    except ValueError as error:
+        raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]

@@ -1,0 +1,182 @@
+"""Architectures of other versions of Keras as this library reads them, and this library's as they read them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from .conversion import Origin
+from .errors import BrokenFileError
+
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "groups": (1,), "ragged": (False,), "time_major": (False,), "synchronized": (False,), "optional": (False,),
+    "renorm": (False,), "fused": (True, False), "virtual_batch_size": (), "autocast": (True,), "lora_rank": (),
+    "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",), "sparse_gradient": (False,), "experimental_autocast": (True,),
+    "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
+    # Bidirectional sets it to True in newer Keras, where it matters for masked steps only.
+    "zero_output_for_mask": (False, True),
+}
+"""Arguments that only other versions of Keras have, and their values that change nothing (None is always one)."""
+_UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization")
+"""Layers whose random numbers have a seed of their own in newer Keras only."""
+MAX_NESTING = 200
+
+
+def readable(config: Any, origin: Origin) -> Any:
+    """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands."""
+    return _readable(config, origin, 0)
+
+
+def _readable(value: Any, origin: Origin, depth: int) -> Any:
+    if depth > MAX_NESTING:
+        raise BrokenFileError(f"the architecture is nested more than {MAX_NESTING} deep")
+    if isinstance(value, list):
+        return [_readable(v, origin, depth + 1) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "DTypePolicy" and isinstance(value.get("config"), dict):
+        return _dtype(value["config"].get("name"))
+    if value.get("class_name") == "Policy" and isinstance(value.get("config"), dict):
+        return _dtype(value["config"].get("name"))
+    if value.get("class_name") == "__tuple__":
+        return [_readable(v, origin, depth + 1) for v in value.get("items", [])]
+    made = {k: _readable(v, origin, depth + 1) for k, v in value.items()}
+    if not isinstance(made.get("config"), dict) or not isinstance(made.get("class_name"), str):
+        return made
+    for extra in ("module", "registered_name", "build_config", "compile_config", "shared_object_id"):
+        made.pop(extra, None)
+    made["config"] = _arguments(made["class_name"], made["config"])
+    if origin.version.startswith("3"):
+        for name, activation in made["config"].items():
+            if name.endswith("activation") and activation == "hard_sigmoid":
+                made["config"][name] = "keras3_hard_sigmoid"
+    if "inbound_nodes" in made and made["inbound_nodes"]:
+        made["inbound_nodes"] = [_call(node) for node in made["inbound_nodes"]]
+    return made
+
+
+def _dtype(name: Any) -> Any:
+    """The dtype of a layer's weights under a policy: 'mixed_float16' keeps them in float32."""
+    return "float32" if isinstance(name, str) and name.startswith("mixed_") else name
+
+
+def _arguments(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A class's arguments without those that say nothing here."""
+    for name, neutral in _NEUTRAL.items():
+        if name in config and (config[name] is None or config[name] in neutral):
+            del config[name]
+    if class_name in _UNSEEDED or class_name.startswith(("Spatial", "Global")):
+        config.pop("seed", None)
+        if not config.get("keepdims"):
+            config.pop("keepdims", None)
+    if class_name == "LeakyReLU" and "negative_slope" in config:
+        config["alpha"] = config.pop("negative_slope")
+    if class_name.startswith("LocallyConnected") and config.get("implementation") == 1:
+        del config["implementation"]
+    if class_name == "Bidirectional" and _mirrored(config.get("backward_layer"), config.get("layer")):
+        config.pop("backward_layer", None)
+    axis = config.get("axis")
+    if class_name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+        config["axis"] = axis[0]
+    if isinstance(config.get("dtype"), str):
+        config["dtype"] = _dtype(config["dtype"])
+    return config
+
+
+def _mirrored(backward: Any, forward: Any) -> bool:
+    """Whether the layer for the way back is what the one for the way forth makes it anyway."""
+    if backward is None:
+        return True
+    if not isinstance(backward, dict) or not isinstance(forward, dict):
+        return False
+    parts = []
+    for entry in (backward, forward):
+        config = entry.get("config")
+        if not isinstance(config, dict):
+            return False
+        parts.append({k: v for k, v in config.items() if k not in ("name", "go_backwards")})
+    return parts[0] == parts[1] and backward.get("class_name") == forward.get("class_name")
+
+
+def _call(node: Any) -> Any:
+    """A call of a layer as Keras 2 writes it, from that or from Keras 3's ``{'args', 'kwargs'}``."""
+    if not isinstance(node, dict):
+        return node
+    kwargs = {k: v for k, v in (node.get("kwargs") or {}).items() if v is not None}
+    if any(_tensors(v) for v in kwargs.values()):
+        raise BrokenFileError("the architecture passes tensors to a layer by keyword, which can't be read")
+    return [[*place, kwargs if i == 0 else {}] for i, place in enumerate(_tensors(node.get("args")))]
+
+
+def _tensors(value: Any) -> list[list[Any]]:
+    """The places [layer, call, output] of all tensors in the arguments of a call, in order."""
+    if isinstance(value, list):
+        return [place for v in value for place in _tensors(v)]
+    if not isinstance(value, dict):
+        return []
+    if value.get("class_name") == "__keras_tensor__":
+        place = value.get("config", {}).get("keras_history")
+        if not isinstance(place, list) or len(place) != 3:
+            raise BrokenFileError(f"the architecture has a tensor without a place: {value!r:.200}")
+        return [place]
+    return [place for v in value.values() for place in _tensors(v)]
+
+
+# ----------------------------------------------------------------------------------------------------- writing
+
+
+def writable(model: Any) -> dict[str, Any]:
+    """The model's ``{'class_name', 'config'}`` as Keras 2.15 and Keras 3 read it.
+
+    They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list.
+    """
+    config = copy.deepcopy(model.get_config())
+    name = _known_class(model)
+    return {"class_name": name, "config": _sequential(config, model.name) if isinstance(config, list)
+            else _written(config)}
+
+
+def _known_class(model: Any) -> str:
+    """The class a reader can make the model with: a subclass with a constructor of its own can't be read back."""
+    from ..models import Model, Sequential
+
+    return "Sequential" if isinstance(model, Sequential) else "Model" if type(model) is Model else type(model).__name__
+
+
+def _written(value: Any) -> Any:
+    """The same, for all Sequentials inside a config."""
+    if isinstance(value, (list, tuple)):
+        return [_written(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "Sequential" and isinstance(value.get("config"), list):
+        return {**{k: _written(v) for k, v in value.items()},
+                "config": _sequential(value["config"], value.get("name") or "sequential")}
+    made = {k: _written(v) for k, v in value.items()}
+    if made.get("class_name") in ("GRU", "GRUCell") and isinstance(made.get("config"), dict):
+        made["config"].setdefault("reset_after", False)  # newer Keras takes its absence for True
+    if made.get("class_name") == "ConvLSTM2D" and isinstance(made.get("config"), dict):
+        made["config"].pop("implementation", None)  # unknown to Keras 3, and without effect
+    inside = made.get("layer")
+    if isinstance(inside, dict) and "class_name" in inside and inside["class_name"] in _layer_classes():
+        # Keras 3 finds the layer inside a wrapper by its module only.
+        module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
+        made["layer"] = {"module": module, **inside, "registered_name": None}
+    return made
+
+
+def _layer_classes() -> set[str]:
+    """The classes that every Keras has under its own name."""
+    from ..layers import _registry
+
+    return {*_registry, "Model", "Sequential"}
+
+
+def _sequential(layers: list[Any], name: str) -> dict[str, Any]:
+    layers = [_written(layer) for layer in layers]
+    first = layers[0]["config"] if layers else None
+    if isinstance(first, dict) and layers[0]["class_name"] != "InputLayer" and first.get("batch_input_shape"):
+        layers.insert(0, {"class_name": "InputLayer", "config": {
+            "batch_input_shape": first["batch_input_shape"], "dtype": first.get("dtype") or "float32",
+            "sparse": False, "name": f"{first.get('name', 'first')}_input"}})
+    return {"name": name, "layers": layers}

@@ -1,0 +1,161 @@
+"""Whole models and weights to HDF5 files and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from ..engine.budget import weight_budget
+from ..engine.serialization import json_ready
+from . import compiled
+from .atomic import write_file
+from .configs import readable, writable
+from .conversion import Origin
+from .errors import BrokenFileError
+from .guarded import Group, opened
+from .weights import (
+    KERAS_VERSION,
+    StoredLayer,
+    assign,
+    by_name,
+    by_name_or_order,
+    by_order,
+    origin_of,
+    read_layers,
+    write_layers,
+)
+
+
+def may_write(path: Any, overwrite: bool) -> bool:
+    """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked."""
+    if overwrite or not os.path.isfile(path):
+        return True
+    from ..utils.io_utils import ask_to_proceed_with_overwrite
+
+    return ask_to_proceed_with_overwrite(os.fspath(path))
+
+
+def write_hdf5(path: Any, fill: Any) -> None:
+    """An HDF5 file whose content `fill(file)` writes, put in its place in one step.
+
+    It is made in memory first: the HDF5 library does not recover from a disk that is full.
+    """
+    import h5py
+
+    if isinstance(path, h5py.Group):
+        fill(path)
+        return
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        fill(file)
+    write_file(path, [buffer.getbuffer()])
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file.
+
+    It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
+    open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
+    agrees. Raises OSError if the disk doesn't take it.
+    """
+    def fill(file: Any) -> None:
+        file.attrs["keras_version"] = KERAS_VERSION.encode()
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["model_config"] = json.dumps(writable(model), default=_plain).encode()
+        write_layers(file.create_group("model_weights"), model.layers)
+        if include_optimizer and compiled.is_compiled(model):
+            compiled.write(file, model)
+
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known: build it, or "
+                         "let it see data, before it is saved.")
+    if _is_group(filepath) or may_write(filepath, overwrite):
+        write_hdf5(filepath, fill)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say of the objects in a config."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if callable(value) and hasattr(value, "__name__") and not isinstance(value, type):
+        return value.__name__
+    return json_ready(value)
+
+
+def _is_group(value: Any) -> bool:
+    """Whether it is an open HDF5 file or group: only if h5py is loaded can it be one."""
+    h5py = sys.modules.get("h5py")
+    return h5py is not None and isinstance(value, h5py.Group)
+
+
+def _reading(source: Any) -> Any:
+    """A context with the root group of a file, or of an open `h5py.File`."""
+    if _is_group(source):
+        return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
+    return opened(source)
+
+
+def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
+               safe_mode: bool = True) -> Any:
+    """The model that an HDF5 file of Keras 1, 2 or 3, or of this library, describes.
+
+    `custom_objects` maps names in the file to classes and functions of yours; nothing else is ever run, whatever
+    `safe_mode` says, so a Lambda loads only if its function is named there. If the file says how the model was
+    compiled, it is compiled so and the optimizer goes on where it was; where a loss, metric or optimizer isn't known,
+    the model is left uncompiled, with a warning.
+
+    Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
+    `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
+    """
+    with _reading(filepath) as root:
+        config = root.json("model_config")
+        if not isinstance(config, dict) or "class_name" not in config:
+            hint = "; it holds weights only: build the model, then load_weights" if "layer_names" in root.attributes() \
+                else ""
+            raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
+        group = root.group("model_weights")
+        stored, origin = read_layers(group), origin_of(group)
+        model = _built(config, origin, stored, custom_objects)
+        assign(by_name_or_order(model.layers, stored, root.path), origin)
+        if compile:
+            compiled.restore(root, model, custom_objects or {}, origin)
+    return model
+
+
+def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer], custom: dict[str, Any] | None) -> Any:
+    """A model from its config, whose weights may not be larger than what the file brings for them."""
+    from ..models import model_from_config
+
+    with weight_budget(2 * sum(one.size for one in stored) + 1024):
+        return model_from_config(readable(config, origin), custom_objects=custom)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+    """The weights of all layers as an HDF5 file, as safely as `save_model`."""
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
+    if _is_group(filepath) or may_write(filepath, overwrite):
+        write_hdf5(filepath, lambda file: write_layers(file, model.layers))
+
+
+def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
+    """Weights from a file that `save_weights` or `save_model` wrote, here or in Keras.
+
+    Layers are paired in order, or by their names; all are changed, or in case of an error none.
+    """
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
+                         "it, or give its first layer an input_shape.")
+    with _reading(filepath) as root:
+        group = root
+        if "layer_names" not in root.attributes() and "layer_names0" not in root.attributes() \
+                and "model_weights" in root:
+            group = root.group("model_weights")
+        stored = read_layers(group)
+        pairs = by_name(model.layers, stored) if by_name_only else by_order(model.layers, stored, root.path)
+        assign(pairs, origin_of(group), skip_mismatch)

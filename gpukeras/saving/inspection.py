@@ -1,0 +1,138 @@
+"""What a model file holds, without building anything from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import BrokenFileError, UnsafeFileError
+from .guarded import Group, opened
+from .weights import TOP_LEVEL
+
+
+@dataclass
+class Contents:
+    """What `inspect` found; prints as a table.
+
+    `layers` are (name, class, [(array, shape, dtype), ...]); `refused` says what would not be read, and why.
+    """
+
+    path: str
+    size: int
+    versions: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
+    layers: list[tuple[str, str, list[tuple[str, tuple[int, ...], str]]]] = field(default_factory=list)
+    optimizer: str | None = None
+    optimizer_arrays: int = 0
+    loss: Any = None
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> int:
+        """The number of elements of all weights."""
+        total = 0
+        for _, _, arrays in self.layers:
+            for _, shape, _ in arrays:
+                count = 1
+                for n in shape:
+                    count *= n
+                total += count
+        return total
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.size:,} bytes, " + (f"model {self.model}" if self.model else "weights only")]
+        lines += [f"  {name}: {value}" for name, value in self.versions.items()]
+        for name, kind, arrays in self.layers:
+            lines.append(f"  {name}{f' ({kind})' if kind else ''}")
+            lines += [f"    {array}  {shape}  {dtype}" for array, shape, dtype in arrays]
+        lines.append(f"  {self.parameters:,} parameters in {len(self.layers)} layers")
+        if self.optimizer:
+            lines.append(f"  compiled: {self.optimizer}, loss {self.loss!r}, {self.optimizer_arrays} arrays of state")
+        lines += [f"  refused: {why}" for why in self.refused]
+        return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(text: str) -> str:
+    """Without characters that would steer a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def inspect(path: Any) -> Contents:
+    """What the HDF5 file at `path` holds: versions, layers with the shapes of their arrays, optimizer, loss.
+
+    Nothing is built and no array is read. What loading would refuse stands in `refused`. Raises FileNotFoundError, and
+    BrokenFileError for a file that is not HDF5.
+    """
+    with opened(path) as root:
+        found = Contents(root.path, root.file_size)
+        config = _tried(found, lambda: root.json("model_config"))
+        kinds: dict[str, str] = {}
+        if isinstance(config, dict):
+            found.model = str(config.get("class_name"))
+            kinds = _classes(config.get("config"))
+        group = _tried(found, lambda: root.group("model_weights")) if found.model else root
+        if group is not None:
+            _versions(found, group)
+            _layers(found, group, kinds)
+        training = _tried(found, lambda: root.json("training_config"))
+        if isinstance(training, dict):
+            optimizer = training.get("optimizer_config")
+            found.optimizer = str(optimizer.get("class_name")) if isinstance(optimizer, dict) else "unknown"
+            found.loss = training.get("loss")
+        if _tried(found, lambda: "optimizer_weights" in root):
+            state = _tried(found, lambda: root.group("optimizer_weights"))
+            if state is not None:
+                found.optimizer_arrays = len(_arrays(found, state))
+    return found
+
+
+def _tried(found: Contents, look: Any) -> Any:
+    """What `look` returns; None, and a line in `refused`, if the file doesn't let it."""
+    try:
+        return look()
+    except (UnsafeFileError, BrokenFileError) as error:
+        found.refused.append(str(error))
+        return None
+
+
+def _versions(found: Contents, group: Group) -> None:
+    for name in ("keras_version", "backend"):
+        value = _tried(found, lambda name=name: group.text(name))
+        if value is not None:
+            found.versions[name] = value
+
+
+def _layers(found: Contents, group: Group, kinds: dict[str, str]) -> None:
+    names = _tried(found, lambda: group.texts("layer_names"))
+    if names is None:
+        found.refused.append(f"'{found.path}', {group.name}: no list of layer_names")
+        return
+    for name in names:
+        layer = _tried(found, lambda name=name: group.group(name))
+        if layer is not None:
+            found.layers.append((name, kinds.get(name, ""), _arrays(found, layer)))
+    listed = {name.split("/")[0] for name in [*names, TOP_LEVEL]}
+    for name in _tried(found, group.members) or ():
+        if group.name != "/" and name not in listed:
+            found.refused.append(f"'{found.path}', {group.name}/{name}: is not asked for, and not read")
+
+
+def _arrays(found: Contents, group: Group) -> list[tuple[str, tuple[int, ...], str]]:
+    arrays = []
+    for name in _tried(found, lambda: group.texts("weight_names")) or ():
+        array = _tried(found, lambda name=name: group.array(name))
+        if array is not None:
+            arrays.append((name, array.shape, str(array.dtype)))
+    return arrays
+
+
+def _classes(config: Any) -> dict[str, str]:
+    """Class names by layer name, as far as the architecture says them."""
+    layers = config.get("layers", []) if isinstance(config, dict) else config
+    found: dict[str, str] = {}
+    for entry in layers if isinstance(layers, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("config"), (dict, list)):
+            inner = entry["config"]
+            name = entry.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
+            found[str(name)] = str(entry.get("class_name"))
+    return found

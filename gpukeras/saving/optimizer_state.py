@@ -1,0 +1,174 @@
+"""Optimizers in files: their settings, and their state in the orders in which versions of Keras keep it.
+
+Keras 2 has the number of updates, then one slot (such as the momentum) of all weights, then the next slot. Keras 2.15's
+new optimizers and Keras 3 have all slots of one weight, then those of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend as K
+from .conversion import Origin, warn
+from .guarded import Array
+
+_SLOT_NAMES = {"SGD": ("momentum",), "RMSprop": ("rms",), "Adagrad": ("accumulator",),
+               "Adadelta": ("accum_grad", "accum_var"), "Adam": ("m", "v", "vhat"), "AdamW": ("m", "v", "vhat"),
+               "Adamax": ("m", "v"), "Nadam": ("m", "v")}
+"""What Keras 2 calls the slots, in the order of `slots`."""
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "name": (), "weight_decay": (0, 0.0), "use_ema": (False,), "ema_momentum": (0.99,),
+    "ema_overwrite_frequency": (100,), "jit_compile": (False, True), "is_legacy_optimizer": (False, True),
+    "loss_scale_factor": (), "gradient_accumulation_steps": (), "centered": (False,), "momentum": (0, 0.0),
+    "global_clipnorm": (), "clipnorm": (), "clipvalue": (), "initial_accumulator_value": (0, 0.0, 0.1),
+}
+"""Settings of other versions of Keras, and their values that make no difference (None is always one)."""
+
+
+def writable(optimizer: Any) -> dict[str, Any]:
+    """Class and config as Keras 2.15 and Keras 3 read them."""
+    config = optimizer.get_config()
+    if _is_ours(optimizer):
+        config["learning_rate"] = config.pop("lr")
+        if config.get("decay") == 0:
+            del config["decay"]
+        if config.get("schedule_decay") == 0.004:  # the only one that newer Keras knows
+            del config["schedule_decay"]
+        if "clipnorm" in config:
+            config["global_clipnorm"] = config.pop("clipnorm")
+    return {"class_name": type(optimizer).__name__, "config": config}
+
+
+def _is_ours(optimizer: Any) -> bool:
+    from .. import optimizers
+
+    return type(optimizer) is optimizers._CLASSES.get(type(optimizer).__name__.lower())
+
+
+def readable(entry: dict[str, Any], origin: Origin) -> Any:
+    """The optimizer that a file describes; ValueError or TypeError if it can't be made."""
+    from .. import optimizers
+
+    name, config = entry.get("class_name"), entry.get("config")
+    if not isinstance(name, str) or not isinstance(config, dict):
+        raise ValueError(f"the optimizer {entry!r:.200} is not understood")
+    config = dict(config)
+    own = optimizers._CLASSES.get(name.lower())
+    if own is not None:
+        config = _settings(own, config, origin)
+    return optimizers.deserialize({"class_name": name, "config": config})
+
+
+def _settings(own: type, config: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    """The settings of one of this library's optimizers, from those of any Keras."""
+    newer = "learning_rate" in config
+    rate = config.get("learning_rate")
+    if isinstance(rate, dict):
+        config["learning_rate"] = {k: v for k, v in rate.items() if k in ("class_name", "config")}
+    if config.get("global_clipnorm") is not None:
+        config["clipnorm"] = config.pop("global_clipnorm")
+    elif newer and config.get("clipnorm") is not None and origin.version != "2.0.9":
+        warn(f"The file's {own.__name__} clips the norm of each weight's gradient to {config['clipnorm']}; here "
+             "clipnorm is of all gradients together.")
+    if own.__name__ == "Nadam":
+        decay = config.pop("decay", None)
+        if decay:
+            config.setdefault("schedule_decay", decay)  # as Keras 2.2 to 2.15 keep it
+    import inspect
+
+    taken = {p for c in own.__mro__ if c is not object for p in inspect.signature(c).parameters}
+    taken |= {"clipnorm", "clipvalue", "learning_rate"}
+    for setting, neutral in _NEUTRAL.items():
+        known = setting in taken and setting != "name"
+        if setting in config and (config[setting] is None or (not known and config[setting] in neutral)
+                                  or setting == "name"):
+            del config[setting]
+    if own.__name__ != "AdamW" and not config.get("use_ema"):
+        config.pop("ema_momentum", None)
+        config.pop("ema_overwrite_frequency", None)
+    return config
+
+
+# ------------------------------------------------------------------------------------------------------- state
+
+
+def _slots(optimizer: Any) -> list[Any]:
+    """The optimizer's vectors, slot by slot."""
+    return [w for w in optimizer.weights if w is not optimizer.iterations]
+
+
+def arrays_of(optimizer: Any, parameters: Sequence[Any]) -> tuple[list[str], list[np.ndarray]]:
+    """Names and values of the state, in Keras 2's order; none if the optimizer has not begun."""
+    if not optimizer.weights:
+        return [], []
+    kind = type(optimizer).__name__
+    if not _is_ours(optimizer):
+        return ([f"{kind}/param_{i}:0" for i in range(len(optimizer.weights))],
+                K.batch_get_value(list(optimizer.weights)))
+    variables, names = [optimizer.iterations], [f"{kind}/iter:0"]
+    if kind == "Nadam":
+        variables.append(optimizer.m_schedule)
+        names.append(f"{kind}/momentum_cache:0")
+    slots = _slots(optimizer)
+    if kind == "SGD" and float(K.get_value(optimizer.momentum)) == 0:
+        slots = []  # as in Keras 2.15
+    labels = _SLOT_NAMES[kind]
+    taken: set[str] = set()
+    for i in range(len(slots)):
+        weight = parameters[i % len(parameters)].name.partition(":")[0]
+        name = f"{kind}/{weight}/{labels[i // len(parameters)]}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names.append(f"{name}:0")
+    return names, K.batch_get_value([*variables, *slots])
+
+
+_COUNTERS = ("iter", "iteration", "iterations")
+_PRODUCTS = ("momentum_cache", "m_schedule", "variable", "u_product")
+
+
+def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arrays: Sequence[Array],
+            origin: Origin) -> str | None:
+    """Gives the optimizer a state from a file. Returns what does not fit, and then nothing is changed; else None."""
+    if not _is_ours(optimizer):
+        return _in_order(optimizer.weights, arrays)
+    short = [name.split("/")[-1].partition(":")[0] for name in names]
+    scalars: list[tuple[Any, Array]] = []
+    vectors: list[Array] = []
+    for name, array in zip(short, arrays):
+        if array.shape == () and name in _COUNTERS:
+            scalars.append((optimizer.iterations, array))
+        elif array.shape == () and name in _PRODUCTS and hasattr(optimizer, "m_schedule"):
+            scalars.append((optimizer.m_schedule, array))
+        elif not (array.shape == () and name == "learning_rate"):
+            vectors.append(array)
+    slots = _slots(optimizer)
+    if not vectors and (type(optimizer).__name__ == "SGD" or origin.version.startswith("3")):
+        slots = []  # no momentum, or no step made yet
+    if len(vectors) != len(slots):
+        return f"it has {len(vectors)} arrays, and {type(optimizer).__name__} needs {len(slots)}"
+    if names and (short[0] == "iteration" or origin.version.startswith("3")):
+        slots = _weight_by_weight(slots, len(parameters))
+    return _in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
+
+
+def _weight_by_weight(slots: list[Any], count: int) -> list[Any]:
+    """The slots in the order of newer optimizers: the first two of each weight together, a third after them."""
+    pairs = slots[:2 * count]
+    return [*(pairs[s * count + i] for i in range(count) for s in range(len(pairs) // max(count, 1))),
+            *slots[2 * count:]]
+
+
+def _in_order(variables: Sequence[Any], arrays: Sequence[Array]) -> str | None:
+    """Sets variables from arrays; what is wrong with them, if their shapes differ."""
+    if len(variables) != len(arrays):
+        return f"it has {len(arrays)} arrays, and the optimizer needs {len(variables)}"
+    for variable, array in zip(variables, arrays):
+        if tuple(variable.shape) != array.shape:
+            return f"{array.where} has shape {array.shape}, and the optimizer needs {tuple(variable.shape)}"
+    K.batch_set_value([(v, a.read()) for v, a in zip(variables, arrays)])
+    return None
