@@ -10,6 +10,7 @@ from ..compiler import Function, debugging
 from ..graph import Tensor, Variable
 from ..graph import origin as origin
 from . import settings
+from .ctc import ctc_batch_cost, ctc_decode, ctc_label_dense_to_sparse
 from .functions import function, gradients, print_tensor, stop_gradient
 from .images import *  # noqa: F403
 from .images import __all__ as _images
@@ -83,7 +84,8 @@ from .tensors import (
 
 __all__ = [
     *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value",
-    "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "debugging", "dtype",
+    "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "ctc_batch_cost",
+    "ctc_decode", "ctc_label_dense_to_sparse", "debugging", "dtype",
     "epsilon", "eval", "eye", "floatx", "foldl", "foldr", "function", "get_uid", "get_value", "get_variable_shape",
     "gradients", "identity", "image_data_format", "image_dim_ordering", "int_shape", "is_keras_tensor",
     "is_placeholder", "is_sparse", "is_tensor", "learning_phase", "manual_variable_initialization", "map_fn",

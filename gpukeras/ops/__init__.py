@@ -5,6 +5,8 @@ from . import (
     control,
     convolution,
     crossentropy,
+    ctc,
+    ctc_decode,
     depthwise,
     elementwise,
     indexing,
@@ -26,7 +28,8 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
     "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not")})
 
 __all__ = [
-    "broadcasting", "control", "convolution", "crossentropy", "depthwise", "elementwise", "indexing", "joining",
+    "broadcasting", "control", "convolution", "crossentropy", "ctc", "ctc_decode",
+    "depthwise", "elementwise", "indexing", "joining",
     "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "scan", "shape", "slicing",
     "softmax",
 ]

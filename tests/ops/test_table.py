@@ -16,11 +16,11 @@ from gpukeras.compiler import debugging
 from gpukeras.compiler.bodies import bind, rooms, run
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
 from gpukeras.ops.elementwise import TABLE
-from tests.ops import rows_core, rows_elementwise, rows_recurrent, rows_scan, rows_softmax, rows_windows
+from tests.ops import rows_core, rows_ctc, rows_elementwise, rows_recurrent, rows_scan, rows_softmax, rows_windows
 from tests.ops.table import MIX, REDUCE, ROW, N, Row, key, lowered, uses
 
 ROWS = [*rows_elementwise.ROWS, *rows_core.ROWS, *rows_softmax.ROWS, *rows_windows.ROWS,
-        *rows_recurrent.ROWS, *rows_scan.ROWS]
+        *rows_recurrent.ROWS, *rows_scan.ROWS, *rows_ctc.ROWS]
 SMOOTH = [r for r in ROWS if not r.constant and r.orders > 0]
 STEP = 1e-5
 NEED_LENGTHS = ("SparseCrossentropy", "SparseCrossentropyGradient", "SparseSoftmaxCrossentropy", "Depthwise")
