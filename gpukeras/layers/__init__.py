@@ -66,6 +66,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .merge_keras1 import Merge, merge
 from .multi_head_attention import MultiHeadAttention
 from .noise import (
     AlphaDropout,
@@ -119,13 +120,13 @@ __all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "
            "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "Highway", "Input", "InputLayer",
            "InputSpec", "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "LocallyConnected1D",
            "LocallyConnected2D", "Masking", "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D", "MaxPooling2D",
-           "MaxPooling3D", "Maximum", "MaxoutDense", "Minimum", "MultiHeadAttention", "Multiply", "Normalization",
-           "PReLU", "Permute", "RNN", "ReLU", "Recurrent", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D",
+           "MaxPooling3D", "Maximum", "MaxoutDense", "Merge", "Minimum", "MultiHeadAttention", "Multiply",
+           "Normalization", "PReLU", "Permute", "RNN", "ReLU", "Recurrent", "RepeatVector", "Rescaling", "Reshape", "SeparableConv1D",
            "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell",
            "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StackedRNNCells", "Subtract",
            "ThresholdedReLU", "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
            "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot",
-           "maximum", "minimum", "multiply", "serialize", "subtract"]
+           "maximum", "merge", "minimum", "multiply", "serialize", "subtract"]
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
