@@ -25,7 +25,8 @@ def make_up(count, topics, random):
     wires = []
     for label in labels:
         words = random.randint(600, 1000, 30)
-        words[:6] = 10 + 10 * label + random.randint(0, 10, 6)
+        about = np.append([label] * 4, random.randint(0, topics, 3))  # three words belong to topics of other wires
+        words[:7] = 10 + 10 * about + random.randint(0, 10, 7)
         wires.append(random.permutation(words).tolist())
     return wires, labels
 

@@ -17,7 +17,7 @@ import numpy as np
 from gpukeras.callbacks import LambdaCallback
 from gpukeras.layers import LSTM, Dense
 from gpukeras.models import Sequential
-from gpukeras.optimizers import RMSprop
+from gpukeras.optimizers import Adam
 
 
 def read(path):
@@ -58,7 +58,7 @@ def make_model(length, characters, units):
     model = Sequential()
     model.add(LSTM(units, input_shape=(length, characters)))
     model.add(Dense(characters, activation='softmax'))
-    model.compile(RMSprop(lr=0.01), 'categorical_crossentropy')
+    model.compile(Adam(lr=0.003), 'categorical_crossentropy')
     return model
 
 

@@ -174,9 +174,9 @@ def test_layers_called_several_times():
     layer = Dense(2)
     layer(x), layer(y)
     merged = Merge([layer, layer], mode="concat", node_indices=[1, 0])
-    expected = np.concatenate([Model(y, layer.get_output_at(1)).predict(B), Model(x, layer.get_output_at(0)).predict(A)],
-                              axis=1)
-    np.testing.assert_array_equal(Model([x, y], merged.output).predict([A, B]), expected)
+    of_x, of_y = Model(x, layer.get_output_at(0)).predict(A), Model(y, layer.get_output_at(1)).predict(B)
+    found = Model([x, y], merged.output).predict([A, B])
+    np.testing.assert_array_equal(found, np.concatenate([of_y, of_x], axis=1))
 
 
 @pytest.mark.parametrize(("make", "error", "text"), [
