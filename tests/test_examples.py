@@ -297,11 +297,11 @@ def test_house_prices(tmp_path):
 
 def test_text_generation(tmp_path):
     (tmp_path / "rhyme.txt").write_text("One, two, three,\nand round again. " * 60)
-    printed = run("text_generation.py", "--text", "rhyme.txt", "--length", "20", "--units", "32", "--epochs", "6",
+    printed = run("text_generation.py", "--text", "rhyme.txt", "--length", "20", "--units", "32", "--epochs", "12",
                   "--batch-size", "16", "--write", "35", cwd=tmp_path)
     assert "2039 characters, 15 different ones, 673 pieces" in printed
     written = re.findall(r"--- temperature (\S+): (.{20})\|(.{35})\n", printed)
-    assert [temperature for temperature, _, _ in written] == ["0.2", "0.5", "1"] * 6
+    assert [temperature for temperature, _, _ in written] == ["0.2", "0.5", "1"] * 12
     assert written[-3][1] + written[-3][2] in "one, two, three, and round again. " * 3  # learned by heart
 
 
@@ -313,7 +313,8 @@ def test_text_generation_reads_the_documents(tmp_path):
 
 def test_addition(tmp_path):
     """One digit a number: a tenth of the pairs is never seen before it is asked for."""
-    printed = run("addition.py", "--digits", "1", "--epochs", "150", "--units", "32", "--batch-size", "16", cwd=tmp_path)
+    printed = run("addition.py", "--digits", "1", "--epochs", "150", "--units", "32", "--batch-size", "16",
+                  cwd=tmp_path)
     assert "92 questions to train on, 8 for validation" in printed
     assert len(re.findall(r"^\d\+\d = ", printed, re.MULTILINE)) >= 5
     assert re.search(r"Validation accuracy: [\d.]+ of the characters, [\d.]+ of the sums", printed)
