@@ -224,6 +224,13 @@ class Sequential(Model):
 
     # -------------------------------------------------------------------------------------------------- use
 
+    def _members(self) -> list[Layer]:
+        """The layers, after those that a Merge at the bottom of the stack was made with."""
+        from .layers import Merge
+
+        first = self.layers[0] if self.layers else None
+        return [*first.layers, *self.layers] if isinstance(first, Merge) and first.layers else self.layers
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index of the graph (0 is the input layer, as in Keras 2.0.9)."""
         for layer in self.layers:
@@ -258,8 +265,12 @@ class Sequential(Model):
             layers.insert(0, self._hidden_input)
         import copy
 
-        return copy.deepcopy([{"class_name": type(layer).__name__, "config": layer.get_config()}
-                              for layer in layers])
+        from .layers import Merge, serialize
+
+        config = copy.deepcopy([serialize(layer) for layer in layers])
+        if layers and isinstance(layers[0], Merge) and layers[0].layers:
+            config[0]["config"]["layers"] = [copy.deepcopy(serialize(layer)) for layer in layers[0].layers]
+        return config
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -243,3 +243,121 @@ def test_custom_layer_and_loss(tmp_path):
     away = [float(d) for d in re.findall(r"mean distance from the true curve ([\d.]+)", printed)]
     assert len(away) == 2 and away[1] < 0.03 < 0.08 < away[0]
     assert "share_close" in printed and "Made again from JSON, it predicts the same: True" in printed
+
+
+def empty_home(folder: Path) -> dict[str, str]:
+    """A cache folder that is a file, so that no data set can be there and none be put there."""
+    (folder / "home").write_text("")
+    return {"KERAS_HOME": str(folder / "home")}
+
+
+def test_movie_reviews_makes_reviews_up_where_they_are_not_at_hand(tmp_path):
+    printed = run("movie_reviews.py", "--network", "cnn", "--words", "300", "--length", "60", "--epochs", "4",
+                  "--verbose", "2", cwd=tmp_path, **empty_home(tmp_path))
+    assert "The reviews are not at hand, so made-up ones are used." in printed
+    assert "4000 reviews to train on, 1000 to test with" in printed
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.7
+
+
+def imitate_imdb(home: Path) -> None:
+    """Puts 600 reviews where the data set is looked for, pickled as in Keras's file: word 5 is for good ones."""
+    random = np.random.RandomState(0)
+    labels = random.randint(0, 2, 600)
+    rows = np.empty(600, object)
+    for i, label in enumerate(labels):
+        words = random.randint(7, 50, random.randint(5, 30))
+        words[random.randint(len(words))] = 5 + label
+        rows[i] = words.tolist()
+    (home / "datasets").mkdir()
+    np.savez(home / "datasets" / "imdb.npz", x_train=rows[:400], y_train=labels[:400], x_test=rows[400:],
+             y_test=labels[400:])
+
+
+@pytest.mark.parametrize("network", ["lstm", "bidirectional", "cnn"])
+def test_movie_reviews_of_a_file(network, tmp_path):
+    imitate_imdb(tmp_path)
+    printed = run("movie_reviews.py", "--network", network, "--words", "60", "--length", "30", "--epochs", "15",
+                  "--samples", "300", "--verbose", "2", cwd=tmp_path, KERAS_HOME=str(tmp_path))
+    assert "300 reviews to train on, 200 to test with" in printed and "made-up" not in printed
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.95
+
+
+def test_news_wires(tmp_path):
+    printed = run("news_wires.py", "--epochs", "4", cwd=tmp_path, **empty_home(tmp_path))
+    assert "The wires are not at hand, so made-up ones are used." in printed
+    assert "4000 wires to train on, 1000 to test with, 46 topics" in printed
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.9
+
+
+def test_house_prices(tmp_path):
+    printed = run("house_prices.py", "--epochs", "40", cwd=tmp_path, **empty_home(tmp_path))
+    assert "404 districts to train on, 102 to test with, 13 columns" in printed
+    assert [int(fold) for fold in re.findall(r"Fold (\d): off by [\d.]+ thousand dollars", printed)] == [1, 2, 3, 4]
+    assert number(r"by 4-fold validation: ([\d.]+) \(lowest: [\d.]+ after \d+ epochs\)", printed) < 2.5
+    assert number(r"districts set aside: ([\d.]+)", printed) < 2.5
+
+
+def test_text_generation(tmp_path):
+    (tmp_path / "rhyme.txt").write_text("One, two, three,\nand round again. " * 60)
+    printed = run("text_generation.py", "--text", "rhyme.txt", "--length", "20", "--units", "32", "--epochs", "12",
+                  "--batch-size", "16", "--write", "35", cwd=tmp_path)
+    assert "2039 characters, 15 different ones, 673 pieces" in printed
+    written = re.findall(r"--- temperature (\S+): (.{20})\|(.{35})\n", printed)
+    assert [temperature for temperature, _, _ in written] == ["0.2", "0.5", "1"] * 12
+    assert written[-3][1] + written[-3][2] in "one, two, three, and round again. " * 3  # learned by heart
+
+
+def test_text_generation_reads_the_documents(tmp_path):
+    printed = run("text_generation.py", "--characters", "2000", "--epochs", "1", "--write", "5", "--units", "8",
+                  cwd=tmp_path)
+    assert "2000 characters" in printed and "654 pieces" in printed
+
+
+def test_addition(tmp_path):
+    """One digit a number: a tenth of the pairs is never seen before it is asked for."""
+    printed = run("addition.py", "--digits", "1", "--epochs", "150", "--units", "32", "--batch-size", "16",
+                  cwd=tmp_path)
+    assert "92 questions to train on, 8 for validation" in printed
+    assert len(re.findall(r"^\d\+\d = ", printed, re.MULTILINE)) >= 5
+    assert re.search(r"Validation accuracy: [\d.]+ of the characters, [\d.]+ of the sums", printed)
+    learned = [float(accuracy) for accuracy in re.findall(r" acc: ([\d.]+)", printed)]
+    assert learned[0] < 0.5 and learned[-1] > 0.8
+    ended = run("addition.py", "--digits", "1", "--epochs", "150", "--accuracy", "0.5", cwd=tmp_path)
+    assert 1 < len(re.findall("val_acc", ended)) < 150
+
+
+def test_addition_asks_what_it_has_not_shown():
+    addition = example("addition")
+    pairs = addition.make_pairs(2, None, np.random.RandomState(0))
+    assert len(pairs) == len({tuple(pair) for pair in pairs}) == 5050 and (pairs[:, 0] <= pairs[:, 1]).all()
+    questions, answers, x, y = addition.make_questions(np.array([[7, 35], [4, 4]]), 2)
+    assert list(zip(questions, answers)) == [("4+4", "8"), ("7+35", "42"), ("35+7", "42")]
+    assert x.shape == (3, 5, 12) and addition.decode(x) == ["4+4", "53+7", "7+53"] and addition.decode(y) == answers
+    many = addition.make_pairs(3, 1000, np.random.RandomState(0))
+    assert 400 < len(many) <= 500 and many.max() < 1000 and (many < 10).any() and (many > 99).any()
+
+
+def test_variational_autoencoder(tmp_path):
+    printed = run("variational_autoencoder.py", "--epochs", "40", "--verbose", "2", cwd=tmp_path,
+                  **empty_home(tmp_path))
+    assert "1437 images to train on, 360 to test with, of 64 pixels" in printed
+    losses = [float(loss) for loss in re.findall(r" - loss: ([\d.]+)", printed)]
+    assert len(losses) == 40 and losses[0] > 40 and losses[-1] < 27
+    assert number(r"Test loss: ([\d.]+)", printed) < 27
+    assert len(re.findall(r"The \d lies around \([+-][\d.]+, [+-][\d.]+\)", printed)) == 10
+    painted = printed.split("zeros:\n")[1].split("\n")
+    assert any("#" in line or "+" in line for line in painted) and len(painted) == 9
+
+
+def test_siamese_digits(tmp_path):
+    printed = run("siamese_digits.py", "--epochs", "5", cwd=tmp_path, **empty_home(tmp_path))
+    assert "2874 pairs to train on, 720 to test with" in printed and "Total params: 41,344" in printed
+    same, different = map(float, re.findall(r"([\d.]+) for (?:the same digit|two digits)", printed))
+    assert same < 0.4 < 0.6 < different
+    assert number(r"Test accuracy: ([\d.]+)", printed) > 0.85
+
+
+def test_two_branches(tmp_path):
+    printed = run("two_branches.py", cwd=tmp_path)
+    assert "Total params: 12,299" in printed
+    assert number(r"\ndigit_acc: ([\d.]+)", printed) > 0.93 and number(r"\nodd_acc: ([\d.]+)", printed) > 0.85

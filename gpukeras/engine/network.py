@@ -131,6 +131,10 @@ class Network(Layer):
                 if self._node_key(layer, i) in self.container_nodes:
                     yield layer, node
 
+    def _members(self) -> list[Layer]:
+        """The layers that say which weights are trained and which states are kept."""
+        return self.layers
+
     @property
     def losses(self) -> list[Any]:
         """Losses of the layers' weights and of their calls in this network, each once; and those added to it.
@@ -151,7 +155,7 @@ class Network(Layer):
     @property
     def stateful(self) -> bool:  # type: ignore[override]
         """Whether a layer keeps state between batches."""
-        return any(layer.stateful for layer in self.layers)
+        return any(layer.stateful for layer in self._members())
 
     @property
     def state_updates(self) -> list[Any]:
@@ -161,7 +165,7 @@ class Network(Layer):
 
     def reset_states(self) -> None:
         """Resets the states of all stateful layers."""
-        for layer in self.layers:
+        for layer in self._members():
             if layer.stateful and hasattr(layer, "reset_states"):
                 layer.reset_states()
 
@@ -176,14 +180,14 @@ class Network(Layer):
     @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
-        return _unique(w for layer in self.layers for w in layer.trainable_weights) if self.trainable else []
+        return _unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
-        rest = [w for layer in self.layers for w in layer.non_trainable_weights]
+        rest = [w for layer in self._members() for w in layer.non_trainable_weights]
         return _unique(rest if self.trainable
-                       else [w for layer in self.layers for w in layer.trainable_weights] + rest)
+                       else [w for layer in self._members() for w in layer.trainable_weights] + rest)
 
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""

@@ -95,7 +95,7 @@ def test_every_layer_has_a_row():
     classes = {c.__name__ for c in objects if isinstance(c, type) and issubclass(c, layers.Layer)}
     of_several = {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}  # test_merge.py
     of_several |= {"AdditiveAttention", "Attention", "MultiHeadAttention"}  # test_attention.py
-    of_keras_1 = {"Highway", "MaxoutDense"}  # which warn: test_legacy.py
+    of_keras_1 = {"Highway", "MaxoutDense", "Merge"}  # which warn: test_legacy.py, test_merge_keras1.py
     parts = {"GRUCell", "LSTMCell", "Recurrent", "SimpleRNNCell", "StackedRNNCells", "Wrapper"}  # of layers with rows
     elsewhere = {"Layer", "InputLayer", "Embedding"}  # Embedding takes whole numbers: test_embeddings.py
     elsewhere |= of_several | of_keras_1 | parts
