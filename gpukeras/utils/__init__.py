@@ -11,6 +11,7 @@ _FROM = {
     "OrderedEnqueuer": "data_utils",
     "Progbar": "generic_utils",
     "Sequence": "data_utils",
+    "convert_all_kernels_in_model": "layer_utils",
     "custom_object_scope": "generic_utils",
     "deserialize_keras_object": "generic_utils",
     "get_custom_objects": "generic_utils",
