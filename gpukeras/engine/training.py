@@ -376,6 +376,8 @@ class Model(Network, GeneratorTraining):
 
 def _single(values: list[Any]) -> Any:
     values = [v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in values]
+    if len(values) == 1 and type(values[0]) is float:
+        return np.float64(values[0])  # a float with a shape, as Keras's loss was
     return values[0] if len(values) == 1 else values
 
 

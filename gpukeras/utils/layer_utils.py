@@ -73,6 +73,8 @@ def convert_dense_weights_data_format(dense: Any, previous_feature_map_shape: Se
         raise ValueError(f"target_data_format must be 'channels_first' or 'channels_last', got {target_data_format!r}")
     kernel, *bias = dense.get_weights()
     shape = tuple(previous_feature_map_shape)
+    if len(shape) != 3 or shape[0] * shape[1] * shape[2] != len(kernel):
+        raise ValueError(f"Layer '{dense.name}' has {len(kernel)} inputs, which are no feature maps of shape {shape}")
     if target_data_format == "channels_first":
         there, order = (*shape[1:], shape[0]), (2, 0, 1, 3)
     else:
