@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# A module that changes what imports find is loaded only where a program says so.
+_ASKED_FOR = "as_keras"
 # Keras's three names at the root, and the module that defines each
 _FROM = {"Input": "layers", "Model": "models", "Sequential": "models"}
 
@@ -30,6 +32,20 @@ def config() -> Config:
     return device_config()
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext gpukeras` in a notebook: the Keras that it imports after that is gpukeras."""
+    from gpukeras.drop_in import install
+
+    install()
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext gpukeras`: imports of Keras find what is installed again."""
+    from gpukeras.drop_in import uninstall
+
+    uninstall()
+
+
 def __getattr__(name: str) -> Any:
     """Load a submodule, or one of Keras's names at the root, when it is first asked for."""
     from importlib import import_module
@@ -38,7 +54,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"gpukeras.{_FROM[name]}"), name)
         globals()[name] = value
         return value
-    if not name.startswith("_"):
+    if not name.startswith("_") and name != _ASKED_FOR:
         try:
             return import_module(f"gpukeras.{name}")
         except ModuleNotFoundError as error:
@@ -57,5 +73,6 @@ def _nearest(name: str) -> str:
 def __dir__() -> list[str]:
     from pkgutil import iter_modules
 
-    modules = (module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    modules = (module.name for module in iter_modules(__path__)
+               if not module.name.startswith("_") and module.name != _ASKED_FOR)
     return sorted({*modules, *_FROM, "config", "__version__"})

@@ -1,34 +1,72 @@
-"""Commands: `python -m gpukeras info` prints what this installation computes with; `inspect FILE` what a model file
-holds."""
+"""Commands: `python -m gpukeras program.py` runs a program that was written for Keras; `info` says what it would
+compute with; `inspect FILE` what a model file holds."""
 
 from __future__ import annotations
 
-import argparse
+import sys
 from collections.abc import Sequence
+
+USAGE = """\
+usage: python -m gpukeras [-h] [--version] (info | inspect file | program.py | -m module | -c code | -) [argument ...]
+
+Runs a program in which `import keras` and `from tensorflow import keras` find gpukeras. No installed package changes.
+
+  program.py   a file, with its own arguments after it (-: standard input)
+  -m module    a module, as python -m would
+  -c code      a text, as python -c would
+  info         print backend, device, memory, versions and BLAS
+  inspect      print what a model file (HDF5) holds, and build nothing from it
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     import gpukeras
 
-    parser = argparse.ArgumentParser(prog="python -m gpukeras", description="Keras 2 on NumPy and CuPy.")
-    parser.add_argument("--version", action="version", version=f"gpukeras {gpukeras.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    commands.add_parser("info", help="print backend, device, memory, versions and BLAS")
-    look = commands.add_parser("inspect", help="print what a model file holds, and build nothing from it")
-    look.add_argument("file", help="a model or weights in HDF5")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "inspect":
-            from gpukeras.saving import inspect
+    command, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if command in ("-h", "--help"):
+        print(USAGE, end="")
+    elif command == "--version":
+        print(f"gpukeras {gpukeras.__version__}")
+    elif command == "info" and not rest:
+        return _info()
+    elif command == "inspect" and len(rest) == 1:
+        return _inspect(rest[0])
+    elif command in ("-m", "-c") and rest:
+        from . import program
 
-            found = inspect(chosen.file)
-            print(found)
-            return 2 if found.refused else 0
-        print(f"gpukeras {gpukeras.__version__}\n{gpukeras.config()}")
-    except (ImportError, OSError, ValueError) as error:
-        parser.exit(1, f"{error}\n")
+        (program.run_module if command == "-m" else program.run_code)(rest[0], rest[1:])
+    elif command == "-" or command and not command.startswith("-") and command not in ("info", "inspect"):
+        from . import program
+
+        program.run_file(command, rest)
+    else:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
     return 0
+
+
+def _info() -> int:
+    import gpukeras
+
+    try:
+        print(f"gpukeras {gpukeras.__version__}\n{gpukeras.config()}")
+    except (ImportError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _inspect(path: str) -> int:
+    from gpukeras.saving import inspect
+
+    try:
+        found = inspect(path)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(found)
+    return 2 if found.refused else 0
 
 
 if __name__ == "__main__":

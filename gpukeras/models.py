@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import backend as K
+from .engine import keras1
 from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.network import get_source_inputs
@@ -195,6 +196,7 @@ class Sequential(Model):
             self.optimizer = optimizers.get(optimizer)
             self._compile_later = (self.optimizer, *args), kwargs
 
+    @keras1.fit_method
     def fit(  # type: ignore[override]
             self, x: Any = None, y: Any = None, batch_size: int | None = 32, epochs: int = 10, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,

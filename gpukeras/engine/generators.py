@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..utils.generic_utils import unknown_name
-from . import loops
+from . import keras1, loops
 from .data import warn
 
-_OLD_NAMES = {"samples_per_epoch": "steps_per_epoch", "val_samples": "steps", "nb_epoch": "epochs",
-              "nb_val_samples": "validation_steps", "nb_worker": "workers", "max_q_size": "max_queue_size",
-              "pickle_safe": "use_multiprocessing"}
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
 
@@ -29,6 +27,7 @@ def is_generator(x: Any) -> bool:
 class GeneratorTraining:
     """The methods of Model that take generators."""
 
+    @keras1.generator_method
     def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: Any = 1,
                       callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
                       class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
@@ -39,12 +38,7 @@ class GeneratorTraining:
 
         `validation_data` is a tuple of arrays, or a generator or Sequence with `validation_steps`.
         """
-        if kwargs:
-            return self.fit_generator(generator, **_renamed("fit_generator", kwargs, dict(
-                steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose, callbacks=callbacks,
-                validation_data=validation_data, validation_steps=validation_steps, class_weight=class_weight,
-                max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
-                shuffle=shuffle, initial_epoch=initial_epoch)))
+        refuse_unknown("fit_generator", list(kwargs), GeneratorTraining.fit_generator)
         model: Any = self
         steps_per_epoch = _steps(generator, steps_per_epoch, "steps_per_epoch")
         validates_batches = validation_data is not None and is_generator(validation_data)
@@ -111,13 +105,11 @@ class GeneratorTraining:
                 keeper.batch_done(run)
         return run.logs((place.sums / max(place.seen, 1)).tolist())
 
+    @keras1.generator_method
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                            use_multiprocessing: bool = False, callbacks: Any = None, **kwargs: Any) -> Any:
         """Loss (and metrics) over `steps` batches, averaged over the samples."""
-        if kwargs:
-            return self.evaluate_generator(generator, **_renamed("evaluate_generator", kwargs, dict(
-                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
-                callbacks=callbacks)))
+        refuse_unknown("evaluate_generator", list(kwargs), GeneratorTraining.evaluate_generator)
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
@@ -136,14 +128,12 @@ class GeneratorTraining:
         means = heard.end((sums / max(seen, 1)).tolist())
         return means[0] if len(means) == 1 else means
 
+    @keras1.generator_method
     def predict_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                           use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
                           **kwargs: Any) -> Any:
         """The outputs for `steps` batches, one after the other. Targets in the batches are ignored."""
-        if kwargs:
-            return self.predict_generator(generator, **_renamed("predict_generator", kwargs, dict(
-                steps=steps, max_queue_size=max_queue_size, workers=workers, use_multiprocessing=use_multiprocessing,
-                verbose=verbose, callbacks=callbacks)))
+        refuse_unknown("predict_generator", list(kwargs), GeneratorTraining.predict_generator)
         from ..callbacks import progress
         model: Any = self
         model._make_predict_function()
@@ -169,21 +159,9 @@ def refuse_unknown(method: str, names: list[str], takes: Callable[..., Any] | No
     """Raises TypeError if there are any of these arguments, with the nearest of those that the method takes."""
     if not names:
         return
-    code = getattr(takes, "__code__", None)
+    code = getattr(inspect.unwrap(takes), "__code__", None) if takes else None
     known = [*code.co_varnames[1:code.co_argcount], *QUEUE_ARGUMENTS] if code else []
     raise TypeError(str(unknown_name(f"argument of {method}", names[0], known)))
-
-
-def _renamed(method: str, old: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with those given by Keras 1 names put in."""
-    for name, value in old.items():
-        new = _OLD_NAMES.get(name, "")
-        if new not in arguments:
-            raise TypeError(str(unknown_name(f"argument of {method}", name, arguments)))
-        more = " (which counts batches, not samples)" if "samples" in name else ""
-        warn(f"`{name}` is Keras 1 spelling; write `{new}`{more}.")
-        arguments[new] = value
-    return arguments
 
 
 def _steps(generator: Any, steps: int | None, name: str) -> int:

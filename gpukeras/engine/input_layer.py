@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from .keras1 import renamed_arguments
+from . import keras1
 from .layer import Layer
 from .node import Node, TensorHistory
 
@@ -21,7 +21,7 @@ class InputLayer(Layer):
     (None, 3)
     """
 
-    @renamed_arguments(input_dtype="dtype")
+    @keras1.input_layer
     def __init__(self, input_shape: Sequence[int | None] | None = None, batch_size: int | None = None,
                  batch_input_shape: Sequence[int | None] | None = None, dtype: str | None = None,
                  input_tensor: Any = None, sparse: bool = False, name: str | None = None,

@@ -9,9 +9,9 @@ from typing import Any
 from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg, to_list, unknown_name
+from . import keras1
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
-from .keras1 import renamed_arguments
 from .layer import Layer
 from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of
 
@@ -28,7 +28,7 @@ class Network(Layer):
     input_spec = None
     _graph: GraphMap
 
-    @renamed_arguments(input="inputs", output="outputs")
+    @keras1.network
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
         self._connect(to_list(inputs), to_list(outputs))

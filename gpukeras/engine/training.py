@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from . import loops
+from . import keras1, loops
 from .data import (
     check_lengths,
     check_loss_and_targets,
@@ -244,6 +244,7 @@ class Model(Network, GeneratorTraining):
 
     # ------------------------------------------------------------------------------------------- whole arrays
 
+    @keras1.fit_method
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
@@ -255,7 +256,7 @@ class Model(Network, GeneratorTraining):
         'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. By default `batch_size` is 32 and
         `epochs` 1 (10 for a Sequential).
         """
-        epochs = _whole("epochs", _keras1_epochs(kwargs, epochs), 0)
+        epochs = _whole("epochs", epochs, 0)
         initial_epoch = _whole("initial_epoch", initial_epoch, 0)
         verbose = 1 if verbose == "auto" else verbose
         if is_generator(x):
@@ -375,6 +376,8 @@ class Model(Network, GeneratorTraining):
 
 def _single(values: list[Any]) -> Any:
     values = [v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in values]
+    if len(values) == 1 and type(values[0]) is float:
+        return np.float64(values[0])  # a float with a shape, as Keras's loss was
     return values[0] if len(values) == 1 else values
 
 
@@ -394,10 +397,3 @@ def _whole(name: str, value: Any, least: int) -> int:
     if int(value) != value or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
-
-
-def _keras1_epochs(kwargs: dict[str, Any], epochs: int) -> int:
-    if "nb_epoch" in kwargs:
-        warn("`nb_epoch` is Keras 1 spelling; write `epochs`.")
-        epochs = kwargs.pop("nb_epoch")
-    return epochs

@@ -8,8 +8,8 @@ from typing import Any
 from .. import activations
 from .. import backend as K
 from ..engine.input_spec import InputSpec
-from ..engine.keras1 import renamed_arguments
 from ..engine.layer import Layer
+from ..legacy import interfaces
 from .parts import part_configs, set_parts
 
 
@@ -41,7 +41,7 @@ class PReLU(Layer):
     alpha_regularizer: Any
     alpha_constraint: Any
 
-    @renamed_arguments(init="alpha_initializer")
+    @interfaces.legacy_prelu_support
     def __init__(self, alpha_initializer: Any = "zeros", alpha_regularizer: Any = None,
                  alpha_constraint: Any = None,
                  shared_axes: int | Sequence[int] | None = None, **kwargs: Any) -> None:

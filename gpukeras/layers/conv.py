@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import backend as K
 from ..engine.input_spec import InputSpec
+from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts, whole_number
 from .spatial import Spatial
 
@@ -91,12 +92,12 @@ class _Conv(Filters):
                          kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
                          activity_regularizer, kernel_constraint, bias_constraint, **kwargs)
         self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(f"Layer '{self.name}': strides {self.strides} and dilation_rate {self.dilation_rate} "
-                             "can't both differ from 1. Leave one of them out.")
 
     def build(self, input_shape: Any) -> None:
         """Makes kernel(s) and bias for the channels of `input_shape`."""
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(f"Layer '{self.name}': strides {self.strides} and dilation_rate {self.dilation_rate} "
+                             "can't both differ from 1. Leave one of them out.")
         channels = self._known_channels(input_shape)
         self._add_kernels(channels)
         if self.use_bias:
@@ -131,6 +132,7 @@ class Conv1D(_Conv):
     _arguments = (*Filters._arguments, "dilation_rate")
     _paddings = (*Filters._paddings, "causal")
 
+    @interfaces.legacy_conv1d_support
     def __init__(self, filters: int | None, kernel_size: Sizes, strides: Sizes = 1, padding: str = "valid",
                  dilation_rate: Sizes = 1, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
@@ -155,6 +157,7 @@ class Conv2D(_Conv):
 
     _arguments = (*Filters._arguments, "dilation_rate")
 
+    @interfaces.legacy_conv2d_support
     def __init__(self, filters: int | None, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  data_format: str | None = None, dilation_rate: Sizes = (1, 1), activation: Any = None,
                  use_bias: bool = True, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
@@ -176,6 +179,7 @@ class Conv3D(_Conv):
 
     _arguments = (*Filters._arguments, "dilation_rate")
 
+    @interfaces.legacy_conv3d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1, 1), padding: str = "valid",
                  data_format: str | None = None, dilation_rate: Sizes = (1, 1, 1), activation: Any = None,
                  use_bias: bool = True, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",

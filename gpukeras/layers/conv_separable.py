@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as K
+from ..legacy import interfaces
 from .conv import Conv1D, Conv2D, Filters, Sizes, _Conv
 from .parts import add_part_weight, set_parts, whole_number
 
@@ -80,6 +81,7 @@ class SeparableConv2D(_Separable, Conv2D):
     (None, 3, 4, 8)
     """
 
+    @interfaces.legacy_separable_conv2d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  data_format: str | None = None, depth_multiplier: int = 1, activation: Any = None,
                  use_bias: bool = True, depthwise_initializer: Any = "glorot_uniform",
@@ -144,6 +146,7 @@ class DepthwiseConv2D(_Depthwise, Conv2D):
 
     _arguments = tuple(name for name in _Depthwise._arguments if name != "filters")
 
+    @interfaces.legacy_separable_conv2d_support
     def __init__(self, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  depth_multiplier: int = 1, data_format: str | None = None, activation: Any = None,
                  use_bias: bool = True, depthwise_initializer: Any = "glorot_uniform",

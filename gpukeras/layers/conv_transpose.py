@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as K
+from ..legacy import interfaces
 from ..utils.conv_utils import deconv_length
 from .conv import Conv2D, Conv3D, Filters, Sizes, _Conv
 from .parts import add_part_weight
@@ -60,6 +61,7 @@ class Conv2DTranspose(_Transposed, Conv2D):
     (None, 14, 14, 16)
     """
 
+    @interfaces.legacy_deconv2d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  data_format: str | None = None, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
@@ -79,6 +81,7 @@ class Conv3DTranspose(_Transposed, Conv3D):
     (None, 6, 12, 14, 4)
     """
 
+    @interfaces.legacy_conv3d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1, 1), padding: str = "valid",
                  data_format: str | None = None, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",

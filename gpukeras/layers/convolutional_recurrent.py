@@ -8,7 +8,7 @@ from typing import Any
 from .. import backend as K
 from .. import regularizers
 from ..engine.input_spec import InputSpec
-from ..engine.keras1 import renamed_arguments
+from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts, whole_number
 from .recurrent.arguments import of_cell
 from .recurrent.rnn import RNN, known_arguments
@@ -210,11 +210,7 @@ class ConvLSTM2D(ConvRecurrent2D):
     dropout = of_cell("dropout")
     recurrent_dropout = of_cell("recurrent_dropout")
 
-    @renamed_arguments(nb_filter="filters", subsample="strides", border_mode="padding", init="kernel_initializer",
-                       inner_init="recurrent_initializer", inner_activation="recurrent_activation",
-                       W_regularizer="kernel_regularizer", U_regularizer="recurrent_regularizer",
-                       b_regularizer="bias_regularizer", dropout_W="dropout", dropout_U="recurrent_dropout",
-                       bias="use_bias")
+    @interfaces.legacy_convlstm2d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  data_format: str | None = None, dilation_rate: Sizes = (1, 1), activation: Any = "tanh",
                  recurrent_activation: Any = "hard_sigmoid", use_bias: bool = True,

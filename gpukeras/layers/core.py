@@ -8,8 +8,8 @@ from typing import Any
 from .. import activations, regularizers
 from .. import backend as K
 from ..engine.input_spec import InputSpec
-from ..engine.keras1 import renamed_arguments
 from ..engine.layer import Layer
+from ..legacy import interfaces
 from .lambda_layer import Lambda
 from .parts import part_configs, set_parts, whole_number
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
@@ -42,9 +42,7 @@ class Dense(Layer):
     kernel_constraint: Any
     bias_constraint: Any
 
-    @renamed_arguments(output_dim="units", init="kernel_initializer", W_regularizer="kernel_regularizer",
-                       b_regularizer="bias_regularizer", W_constraint="kernel_constraint",
-                       b_constraint="bias_constraint", bias="use_bias")
+    @interfaces.legacy_dense_support
     def __init__(self, units: int, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
                  kernel_regularizer: Any = None, bias_regularizer: Any = None,
@@ -115,7 +113,7 @@ class Dropout(Layer):
     dimensions of 1 are dropped together. Source: Srivastava et al., JMLR 15 (2014), p. 1929.
     """
 
-    @renamed_arguments(p="rate")
+    @interfaces.legacy_dropout_support
     def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as K
-from ..engine.keras1 import renamed_arguments
 from ..engine.layer import Layer
+from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts, whole_number
 
 
@@ -23,8 +23,7 @@ class Embedding(Layer):
 
     _parts = ("embeddings_initializer", "embeddings_regularizer", "activity_regularizer", "embeddings_constraint")
 
-    @renamed_arguments(init="embeddings_initializer", W_regularizer="embeddings_regularizer",
-                       W_constraint="embeddings_constraint")
+    @interfaces.legacy_embedding_support
     def __init__(self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
                  embeddings_regularizer: Any = None, activity_regularizer: Any = None,
                  embeddings_constraint: Any = None, mask_zero: bool = False, input_length: Any = None,

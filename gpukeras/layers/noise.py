@@ -8,8 +8,8 @@ from typing import Any
 
 from .. import backend as K
 from ..engine.input_spec import InputSpec
-from ..engine.keras1 import renamed_arguments
 from ..engine.layer import Layer
+from ..legacy import interfaces
 from .core import Dropout
 
 # The saturation of SELU: -scale * alpha (Klambauer et al., 2017, arXiv:1706.02515, eq. 14).
@@ -19,7 +19,7 @@ _SELU_FLOOR = -1.0507009873554804934193349852946 * 1.673263242354377284817042991
 class GaussianNoise(Layer):
     """Adds normal noise of mean 0 and standard deviation `stddev`, in training."""
 
-    @renamed_arguments(sigma="stddev")
+    @interfaces.legacy_gaussiannoise_support
     def __init__(self, stddev: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -41,7 +41,7 @@ class GaussianDropout(Layer):
     Source: Srivastava et al., JMLR 15 (2014), section 10.
     """
 
-    @renamed_arguments(p="rate")
+    @interfaces.legacy_dropout_support
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -100,7 +100,7 @@ class SpatialDropout1D(Dropout):
     """Dropout of whole channels of (batch, steps, channels). Source: Tompson et al., 2014, arXiv:1411.4280.
     """
 
-    @renamed_arguments(p="rate")
+    @interfaces.legacy_dropout_support
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(rate, **kwargs)
         self.input_spec = InputSpec(ndim=3)
@@ -115,11 +115,10 @@ class _SpatialDropout(Dropout):
 
     _rank = 0
 
-    @renamed_arguments(p="rate", dim_ordering="data_format")
+    @interfaces.legacy_spatialdropoutNd_support
     def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(rate, **kwargs)
-        keras1 = {"tf": "channels_last", "th": "channels_first", "default": None}
-        self.data_format = K.normalize_data_format(keras1.get(data_format or "default", data_format))
+        self.data_format = K.normalize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self._rank)
 
     def _get_noise_shape(self, inputs: Any) -> Any:

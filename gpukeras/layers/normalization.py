@@ -8,6 +8,7 @@ from typing import Any
 from .. import backend as K
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
+from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts
 
 
@@ -40,6 +41,7 @@ class BatchNormalization(Layer):
     beta_constraint: Any
     gamma_constraint: Any
 
+    @interfaces.legacy_batchnorm_support
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
                  scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
                  moving_mean_initializer: Any = "zeros", moving_variance_initializer: Any = "ones",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from ..legacy import interfaces
 from .spatial import Spatial
 
 Sizes = int | Sequence[int]
@@ -38,18 +39,21 @@ class _Pooling(Spatial):
 
 
 class _Pooling1D(_Pooling):
+    @interfaces.legacy_pooling1d_support
     def __init__(self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid", *,
                  data_format: str | None = "channels_last", **kwargs: Any) -> None:
         super().__init__(1, pool_size, strides, padding, data_format, **kwargs)
 
 
 class _Pooling2D(_Pooling):
+    @interfaces.legacy_pooling2d_support
     def __init__(self, pool_size: Sizes = (2, 2), strides: Sizes | None = None, padding: str = "valid",
                  data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(2, pool_size, strides, padding, data_format, **kwargs)
 
 
 class _Pooling3D(_Pooling):
+    @interfaces.legacy_pooling3d_support
     def __init__(self, pool_size: Sizes = (2, 2, 2), strides: Sizes | None = None, padding: str = "valid",
                  data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, pool_size, strides, padding, data_format, **kwargs)
@@ -142,11 +146,13 @@ class _GlobalPooling1D(_GlobalPooling):
 
 
 class _GlobalPooling2D(_GlobalPooling):
+    @interfaces.legacy_global_pooling_support
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(2, data_format, keepdims, **kwargs)
 
 
 class _GlobalPooling3D(_GlobalPooling):
+    @interfaces.legacy_global_pooling_support
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(3, data_format, keepdims, **kwargs)
 

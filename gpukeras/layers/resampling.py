@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from ..legacy import interfaces
 from .spatial import Spatial
 
 Pair = tuple[int, int]
@@ -85,6 +86,7 @@ class ZeroPadding2D(_ZeroPadding):
     (None, 6, 10, 3)
     """
 
+    @interfaces.legacy_zeropadding2d_support
     def __init__(self, padding: Edges = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
         self._set_edges(padding)
@@ -97,6 +99,7 @@ class ZeroPadding3D(_ZeroPadding):
     (None, 7, 6, 11, 3)
     """
 
+    @interfaces.legacy_zeropadding3d_support
     def __init__(self, padding: Edges = (1, 1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
         self._set_edges(padding)
@@ -135,6 +138,7 @@ class Cropping2D(_Cropping):
     (None, 24, 20, 3)
     """
 
+    @interfaces.legacy_cropping2d_support
     def __init__(self, cropping: Edges = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
         self._set_edges(cropping)
@@ -147,6 +151,7 @@ class Cropping3D(_Cropping):
     (None, 3, 4, 5, 3)
     """
 
+    @interfaces.legacy_cropping3d_support
     def __init__(self, cropping: Edges = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None,
                  **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
@@ -173,6 +178,7 @@ class UpSampling1D(_UpSampling):
     (None, 15, 4)
     """
 
+    @interfaces.legacy_upsampling1d_support
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(1, **kwargs)
         self.size = self._per_axis("size", size)[0]
@@ -189,6 +195,7 @@ class UpSampling2D(_UpSampling):
     (None, 8, 15, 8)
     """
 
+    @interfaces.legacy_upsampling2d_support
     def __init__(self, size: int | Sequence[int] = (2, 2), data_format: str | None = None, *,
                  interpolation: str = "nearest", **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
@@ -210,6 +217,7 @@ class UpSampling3D(_UpSampling):
     (None, 3, 8, 10, 8)
     """
 
+    @interfaces.legacy_upsampling3d_support
     def __init__(self, size: int | Sequence[int] = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(3, data_format, **kwargs)
         self.size = self._per_axis("size", size)

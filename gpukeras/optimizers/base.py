@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import backend as K
 from ..backend.flat import Flat, flat_groups
+from ..engine import keras1
 from . import schedules
 
 Tensor = Any
@@ -103,6 +104,7 @@ class Optimizer:
             self._scheduled_rate = K.cast(self._schedule(K.cast(self.iterations, K.floatx())), K.floatx())
         return self._scheduled_rate
 
+    @keras1.get_updates
     def get_updates(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
         """The updates of one step, made of K.update and its kin."""
         raise NotImplementedError(f"{type(self).__name__} must define get_updates(loss, params)")
@@ -176,6 +178,7 @@ class FlatOptimizer(Optimizer):
         self.initial_decay = decay
         self.iterations = K.variable(0, dtype="int64", name="iterations")
 
+    @keras1.get_updates
     def get_updates(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
         """One step for all weights, at their values before the step."""
         if not params:

@@ -1,5 +1,5 @@
-"""Raw data made ready for models: sequences of numbers and texts, on the host."""
+"""Raw data made ready for models: pictures, sequences of numbers and texts, on the host."""
 
-from gpukeras.preprocessing import sequence, text
+from gpukeras.preprocessing import image, sequence, text
 
-__all__ = ["sequence", "text"]
+__all__ = ["image", "sequence", "text"]

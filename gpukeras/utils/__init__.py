@@ -8,19 +8,23 @@ from typing import Any
 _FROM = {
     "CustomObjectScope": "generic_utils",
     "GeneratorEnqueuer": "data_utils",
+    "HDF5Matrix": "io_utils",
     "OrderedEnqueuer": "data_utils",
     "Progbar": "generic_utils",
     "Sequence": "data_utils",
+    "convert_all_kernels_in_model": "layer_utils",
     "custom_object_scope": "generic_utils",
     "deserialize_keras_object": "generic_utils",
     "get_custom_objects": "generic_utils",
     "get_file": "data_utils",
+    "model_to_dot": "vis_utils",
     "normalize": "np_utils",
+    "plot_model": "vis_utils",
     "print_summary": "layer_utils",
     "serialize_keras_object": "generic_utils",
     "to_categorical": "np_utils",
 }
-_MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils"}
+_MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils", "vis_utils"}
 
 
 def __getattr__(name: str) -> Any:

@@ -276,7 +276,7 @@ def test_nothing_is_stateful_here():
 
 
 def test_nb_epoch_warns():
-    with pytest.warns(UserWarning, match="`nb_epoch` is Keras 1 spelling; write `epochs`"):
+    with pytest.warns(UserWarning, match="`nb_epoch` is Keras 1 spelling. Write `fit\\(.*epochs=2"):
         assert len(softmax_model().fit(X, HOT, nb_epoch=2, verbose=0).epoch) == 2
 
 

@@ -300,13 +300,14 @@ def test_processes_that_would_double_the_data_are_warned_of():
 
 @pytest.mark.parametrize(("run", "said"), [
     (lambda m: m.fit_generator(generate(), samples_per_epoch=3, nb_epoch=2, verbose=0),
-     ["`samples_per_epoch` is Keras 1 spelling; write `steps_per_epoch` (which counts batches", "`epochs`"]),
+     ["`samples_per_epoch`, `nb_epoch` is Keras 1 spelling. Write `fit_generator(", "steps_per_epoch=3, epochs=2",
+      "`samples_per_epoch` counts batches now"]),
     (lambda m: m.fit_generator(generate(), 3, nb_worker=1, max_q_size=4, pickle_safe=False, verbose=0),
-     ["`workers`", "`max_queue_size`", "`use_multiprocessing`"]),
+     ["workers=1", "max_queue_size=4", "use_multiprocessing=False"]),
     (lambda m: m.fit_generator(generate(), 3, validation_data=generate(), nb_val_samples=2, verbose=0),
-     ["`validation_steps`"]),
-    (lambda m: m.evaluate_generator(generate(), val_samples=3), ["`steps`"]),
-    (lambda m: m.predict_generator(generate(), val_samples=3, nb_worker=1), ["`steps`", "`workers`"]),
+     ["validation_steps=2"]),
+    (lambda m: m.evaluate_generator(generate(), val_samples=3), ["evaluate_generator(generate, steps=3)"]),
+    (lambda m: m.predict_generator(generate(), val_samples=3, nb_worker=1), ["steps=3, workers=1"]),
 ], ids=["samples and epochs", "workers", "validation", "evaluate", "predict"])
 def test_keras_1_spellings_warn(run, said):
     with pytest.warns(UserWarning) as caught:

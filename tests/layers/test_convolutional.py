@@ -257,7 +257,7 @@ def test_configs_keep_what_newer_versions_add():
     (lambda: layers.Conv2DTranspose(2, 3, data_format="channels_first", name="c")(Input(shape=(None, 8, 8))),
      "'c' must know the number of its input's channels, which is axis 1"),
     (lambda: layers.LocallyConnected1D(2, 3, name="c")(Input(shape=(None, 8))), "'c' has weights for every position"),
-    (lambda: layers.Conv2D(2, 3, strides=2, dilation_rate=2, name="c"),
+    (lambda: layers.Conv2D(2, 3, strides=2, dilation_rate=2, name="c")(Input(shape=(8, 8, 1))),
      "'c': strides (2, 2) and dilation_rate (2, 2) can't both differ from 1"),
     (lambda: layers.Conv2DTranspose(2, 3, dilation_rate=2, name="c"), "'c': a Conv2DTranspose can't be dilated"),
     (lambda: layers.Conv2DTranspose(2, 3, strides=2, output_padding=2, name="c"),

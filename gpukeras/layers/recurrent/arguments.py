@@ -1,45 +1,14 @@
-"""What SimpleRNN, GRU and LSTM have in common: their arguments are the cell's, and Keras 1 spelled some differently."""
+"""What SimpleRNN, GRU and LSTM have in common: their arguments are the cell's."""
 
 from __future__ import annotations
 
-import functools
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 from ... import backend as K
 from ... import regularizers
-from ...engine.keras1 import renamed_arguments
+from ...engine.data import warn
 from .cells import Cell
 from .rnn import RNN, known_arguments
-
-_RENAMED = renamed_arguments(
-    output_dim="units", init="kernel_initializer", inner_init="recurrent_initializer",
-    inner_activation="recurrent_activation", W_regularizer="kernel_regularizer", b_regularizer="bias_regularizer",
-    U_regularizer="recurrent_regularizer", dropout_W="dropout", dropout_U="recurrent_dropout",
-    consume_less="implementation")
-_CONSUME_LESS = {"cpu": 0, "mem": 1, "gpu": 2}
-
-
-def keras1_arguments(init: Callable[..., None]) -> Any:
-    """Decorates the constructor of a recurrent layer, which then also takes Keras 1's keywords, with a warning."""
-    renamed = _RENAMED(init)
-
-    @functools.wraps(init)
-    def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-        if "forget_bias_init" in kwargs:
-            one = kwargs.pop("forget_bias_init") == "one"
-            warnings.warn("`forget_bias_init=` is Keras 1 spelling. Write `unit_forget_bias=True`"
-                          + ("." if one else "; what was given is ignored."), UserWarning, stacklevel=2)
-            kwargs.update({"unit_forget_bias": True} if one else {})
-        if kwargs.get("consume_less") in _CONSUME_LESS:
-            kwargs["consume_less"] = _CONSUME_LESS[kwargs["consume_less"]]
-        if "input_dim" in kwargs and "input_shape" not in kwargs:
-            warnings.warn("`input_dim=` and `input_length=` are Keras 1 spelling in recurrent layers. Write "
-                          f"`{type(self).__name__}(..., input_shape=({kwargs.get('input_length')}, "
-                          f"{kwargs['input_dim']}))`.", UserWarning, stacklevel=2)
-        renamed(self, *args, **kwargs)
-    return wrapper
 
 
 def of_cell(name: str) -> Any:
@@ -103,7 +72,6 @@ class CellLayer(RNN):
 def known_implementation(implementation: Any) -> int:
     """1 or 2; Keras 1's 0 counts as 1, with a warning."""
     if implementation == 0:
-        warnings.warn("`implementation=0` is no longer there; `implementation=1` is used, which computes the same.",
-                      UserWarning, stacklevel=4)
+        warn("`implementation=0` is no longer there; `implementation=1` is used, which computes the same.")
         return 1
     return implementation

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import CellLayer, keras1_arguments, known_implementation, of_cell
+from ...legacy import interfaces
+from .arguments import CellLayer, known_implementation, of_cell
 from .cells import LSTMCell
 
 
@@ -24,7 +25,7 @@ class LSTM(CellLayer):
     implementation = of_cell("implementation")
     unit_forget_bias = of_cell("unit_forget_bias")
 
-    @keras1_arguments
+    @interfaces.legacy_recurrent_support
     def __init__(self, units: int, activation: Any = "tanh", recurrent_activation: Any = "hard_sigmoid",
                  use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
                  recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",

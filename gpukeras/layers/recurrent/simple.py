@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from .arguments import CellLayer, keras1_arguments
+from ...legacy import interfaces
+from .arguments import CellLayer
 from .cells import SimpleRNNCell
 from .rnn import known_arguments
 
@@ -22,7 +23,7 @@ class SimpleRNN(CellLayer):
 
     cell: SimpleRNNCell
 
-    @keras1_arguments
+    @interfaces.legacy_recurrent_support
     def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
                  bias_initializer: Any = "zeros", kernel_regularizer: Any = None, recurrent_regularizer: Any = None,

@@ -1,0 +1,122 @@
+"""Programs written for Keras, as they stand: `import keras` and `from tensorflow import keras` find gpukeras.
+
+The modules found are gpukeras's own, under a second name, so that classes are the same ones and what a program changes
+in a module is changed everywhere. Installed packages are not touched, and a process without `install` finds what is
+installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+KERAS = ("tensorflow.python.keras", "tensorflow.keras", "keras")
+"""Names that gpukeras goes by."""
+AROUND = ("tensorflow", "tensorflow.python")
+"""Packages of which only Keras is here."""
+
+
+def install() -> None:
+    """From now on, imports of `keras` and `tensorflow.keras` give gpukeras. Again changes nothing.
+
+    Raises ImportError if another Keras or TensorFlow is loaded already: some of the program would use that one.
+    """
+    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+        return
+    for name in ("keras", "tensorflow"):
+        other = sys.modules.get(name)
+        if other is not None:
+            raise ImportError(f"{name} {getattr(other, '__version__', '')} was imported before gpukeras could take its "
+                              f"name, from {getattr(other, '__file__', 'an unknown place')}. Write `import "
+                              "gpukeras.as_keras` above all other imports, or run `python -m gpukeras program.py`; in "
+                              "a notebook, restart the kernel and run `%load_ext gpukeras` first.")
+    sys.meta_path.insert(0, Finder())
+
+
+def uninstall() -> None:
+    """Imports of `keras` and `tensorflow` find what is installed again. Modules that a program holds stay."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
+    for name, module in list(sys.modules.items()):
+        if _own_name(name) is not None and (isinstance(module, Around) or module.__name__.startswith("gpukeras")):
+            del sys.modules[name]
+
+
+def _own_name(name: str) -> str | None:
+    """The module of gpukeras that `name` stands for ('' for a package around Keras), or None."""
+    if name in AROUND:
+        return ""
+    for keras in KERAS:
+        if name == keras or name.startswith(keras + "."):
+            return "gpukeras" + name[len(keras):]
+    return None
+
+
+class Around(ModuleType):
+    """`tensorflow`, as far as it is here: Keras, and the seed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Only Keras is here, by gpukeras.")
+        self.__path__: list[str] = []
+        self.__version__ = "2 (Keras only, by gpukeras)"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "keras":
+            return import_module("gpukeras")
+        if name == "random" and self.__name__ == "tensorflow":
+            return _Random
+        if name == "set_random_seed":
+            return _Random.set_seed
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(f"{self.__name__}.{name}: gpukeras stands for TensorFlow here, and only as far as "
+                             f"{self.__name__}.keras goes. What works on tensors is in keras.backend.")
+
+
+class _Random:
+    """`tensorflow.random`."""
+
+    @staticmethod
+    def set_seed(seed: int) -> None:
+        """Seeds NumPy's global state, which all random numbers here begin from."""
+        from numpy.random import seed as seed_numpy
+
+        seed_numpy(seed)
+
+
+class Finder(MetaPathFinder):
+    """Finds gpukeras's modules under Keras's names."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
+        """Where the module comes from; None for names that aren't ours, or that gpukeras lacks."""
+        own = _own_name(fullname)
+        if own is None:
+            return None
+        found = find_spec(own) if own else None
+        if own and found is None:
+            return None
+        is_package = found is None or found.submodule_search_locations is not None
+        return ModuleSpec(fullname, _SameModule(own), is_package=is_package)
+
+
+class _SameModule(Loader):
+    def __init__(self, own: str) -> None:
+        self._own = own
+        self._spec: Any = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        if not self._own:
+            return Around(spec.name)
+        module = import_module(self._own)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """The module ran when it was made; importing it under another name must not change what it says of itself."""
+        if self._spec is not None:
+            module.__spec__ = self._spec

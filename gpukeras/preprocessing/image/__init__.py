@@ -1,0 +1,25 @@
+"""Pictures made ready for models, and changed at random to get more of them.
+
+Files need Pillow; turning, moving, shearing, zooming and whitening need SciPy: ``pip install 'gpukeras[image]'``.
+"""
+
+from .files import array_to_img, img_to_array, list_pictures, load_img, save_img
+from .generator import ImageDataGenerator
+from .iterators import DirectoryIterator, Iterator, NumpyArrayIterator
+from .transforms import (
+    apply_transform,
+    flip_axis,
+    random_brightness,
+    random_channel_shift,
+    random_rotation,
+    random_shear,
+    random_shift,
+    random_zoom,
+    transform_matrix_offset_center,
+)
+
+__all__ = [
+    "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator", "apply_transform", "array_to_img",
+    "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness", "random_channel_shift",
+    "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img", "transform_matrix_offset_center",
+]

@@ -1,0 +1,1 @@
+"""Models as members of other libraries' families."""
