@@ -222,7 +222,8 @@ def test_output_may_take_the_place_of_inputs_named(row: Row) -> None:
                 continue
             arrays = [a.copy() for a in ins]
             room = [device.xp.empty(s.shape, s.dtype) for s in rooms(step)]
-            for function, args in bind(step, arrays, [arrays[i], *(device.xp.empty(a.shape, a.dtype) for a in others)], room):
+            outs = [arrays[i], *(device.xp.empty(a.shape, a.dtype) for a in others)]
+            for function, args in bind(step, arrays, outs, room):
                 function(*args)
             np.testing.assert_array_equal(device.to_host(arrays[i]), device.to_host(expected))
             for k, a in enumerate(arrays):
