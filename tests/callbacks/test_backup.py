@@ -125,7 +125,7 @@ def test_a_stopped_training_stays_stopped(tmp_path):
 
     def train():
         stopping, model = Late("loss", patience=0, baseline=-1.0), classifier()
-        history = model.fit(X, Y, epochs=9, verbose=0, callbacks=[BackupAndRestore(tmp_path, 2), stopping])
+        history = model.fit(X, Y, epochs=9, verbose=0, callbacks=[BackupAndRestore(tmp_path), stopping])
         return history.epoch
 
     Late.dies = True
