@@ -159,7 +159,7 @@ class BackupAndRestore(Callback):
 
     def epoch_done(self, run: Any) -> None:
         """After an epoch and its hooks."""
-        if self.save_freq == "epoch" or run.model.stop_training:
+        if self.save_freq == "epoch":
             self._save(run)
 
     def _save(self, run: Any) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 from .conversion import Origin
 from .errors import BrokenFileError
+from .keras1 import in_keras2
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "groups": (1,), "ragged": (False,), "time_major": (False,), "synchronized": (False,), "optional": (False,),
     "renorm": (False,), "fused": (True, False), "virtual_batch_size": (), "autocast": (True,), "lora_rank": (),
-    "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",), "sparse_gradient": (False,), "experimental_autocast": (True,),
+    "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",),
+    "sparse_gradient": (False,), "experimental_autocast": (True,),
     "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
     # Bidirectional sets it to True in newer Keras, where it matters for masked steps only.
     "zero_output_for_mask": (False, True),
@@ -45,6 +47,8 @@ def _readable(value: Any, origin: Origin, depth: int) -> Any:
         return made
     for extra in ("module", "registered_name", "build_config", "compile_config", "shared_object_id"):
         made.pop(extra, None)
+    if origin.is_keras1:
+        made = in_keras2(made)
     made["config"] = _arguments(made["class_name"], made["config"])
     if origin.version.startswith("3"):
         for name, activation in made["config"].items():

@@ -131,8 +131,11 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
     """A model from its config, whose weights may not be larger than what the file brings for them."""
     from ..models import model_from_config
 
-    with weight_budget(2 * sum(one.size for one in stored) + 1024):
-        return model_from_config(readable(config, origin), custom_objects=custom)
+    try:
+        with weight_budget(2 * sum(one.size for one in stored) + 1024):
+            return model_from_config(readable(config, origin), custom_objects=custom)
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
+        raise BrokenFileError(f"the architecture in the file can't be built: {type(error).__name__}: {error}") from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

@@ -26,7 +26,7 @@ MAX_CHUNK = 1 << 26
 """Bytes that a chunk of a data set may have if it is larger than the data set itself."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
-_LINKS = {1: "soft link", 64: "external link"}
+_LINKS = {1: "a soft link", 64: "an external link"}
 # What the HDF5 library raises for what it cannot make sense of.
 _LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError)
 
@@ -102,7 +102,7 @@ class Group:
                 raise BrokenFileError(f"{where}: is not there")
             kind = group.links.get_info(key).type
             if kind != 0:
-                raise UnsafeFileError(f"{where}: is a {_LINKS.get(kind, 'link')}; links are not followed")
+                raise UnsafeFileError(f"{where}: is {_LINKS.get(kind, 'a link')}; links are not followed")
             return h5o.open(group, key)
 
     def group(self, path: str) -> Group:

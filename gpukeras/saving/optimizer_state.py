@@ -139,8 +139,8 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
     short = [name.split("/")[-1].partition(":")[0] for name in names]
     scalars: list[tuple[Any, Array]] = []
     vectors: list[Array] = []
-    for name, array in zip(short, arrays):
-        if array.shape == () and name in _COUNTERS:
+    for i, (name, array) in enumerate(zip(short, arrays)):
+        if array.shape == () and (name in _COUNTERS or i == 0):
             scalars.append((optimizer.iterations, array))
         elif array.shape == () and name in _PRODUCTS and hasattr(optimizer, "m_schedule"):
             scalars.append((optimizer.m_schedule, array))

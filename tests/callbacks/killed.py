@@ -38,7 +38,8 @@ def train(folder: Path) -> None:
 
 def _start(folder: Path, epochs: int) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "EPOCHS": str(epochs)}
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", "EPOCHS": str(epochs)}
     process = subprocess.Popen([sys.executable, "-m", "tests.callbacks.killed", "--train", str(folder)],
                                stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
     assert process.stdout is not None

@@ -11,6 +11,7 @@ from gpukeras import callbacks as cb
 from gpukeras.callbacks import BackupAndRestore, Callback
 from gpukeras.callbacks.backup import FILE
 from gpukeras.saving.errors import BrokenFileError
+from gpukeras.utils import Sequence
 from tests.callbacks import trainings
 from tests.callbacks.killed import survive
 from tests.callbacks.trainings import X, Y, classifier, dropout_and_schedules
@@ -124,7 +125,7 @@ def test_a_stopped_training_stays_stopped(tmp_path):
 
     def train():
         stopping, model = Late("loss", patience=0, baseline=-1.0), classifier()
-        history = model.fit(X, Y, epochs=9, verbose=0, callbacks=[BackupAndRestore(tmp_path, 2), stopping])
+        history = model.fit(X, Y, epochs=9, verbose=0, callbacks=[BackupAndRestore(tmp_path), stopping])
         return history.epoch
 
     Late.dies = True
@@ -158,7 +159,7 @@ def test_csv_log_has_every_epoch_once(tmp_path):
 
     straight = text("straight.csv", Interrupt(NEVER))
     with pytest.raises(KeyboardInterrupt):
-        text("log.csv", BackupAndRestore(tmp_path, 3), Interrupt(11))  # an epoch is logged after the last backup
+        text("log.csv", BackupAndRestore(tmp_path, 3), Interrupt(9))  # epoch 1 is logged after the last backup
     assert text("log.csv", BackupAndRestore(tmp_path, 3), Interrupt(NEVER)) == straight
 
 
@@ -253,6 +254,48 @@ def test_what_is_shown(verbose, tmp_path, capsys):
         train(Interrupt(6))
     capsys.readouterr()
     assert train(Interrupt(NEVER)) == straight[-len(straight) // 3 * 2:]  # the last two of three epochs
+
+
+def test_used_batches_of_a_sequence_are_not_fetched_again(tmp_path):
+    class Rows(Sequence):
+        def __init__(self):
+            self.fetched = []
+
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            self.fetched.append(index)
+            return X[6 * index:6 * index + 6], Y[6 * index:6 * index + 6]
+
+    def train(after):
+        rows = Rows()
+        classifier().fit_generator(rows, epochs=3, verbose=0, shuffle=False,
+                                   callbacks=[BackupAndRestore(tmp_path, 1), Interrupt(after)])
+        return rows.fetched
+
+    with pytest.raises(KeyboardInterrupt):
+        train(9)  # the first epoch and three batches are in the backup
+    assert train(NEVER)[:7] == [3, 4, 0, 1, 2, 3, 4]
+
+
+def test_a_generator_draws_the_same_again_whatever_was_drawn_before(tmp_path):
+    def batches():
+        while True:
+            rows = np.random.randint(0, 30, 5)
+            yield X[rows], Y[rows]
+
+    def train(seed, after):
+        model = classifier()
+        np.random.seed(seed)
+        model.fit_generator(batches(), 5, epochs=2, verbose=0,
+                            callbacks=[BackupAndRestore(tmp_path, 1), Interrupt(after)])
+        return [w.tobytes() for w in model.get_weights()]
+
+    straight = train(7, NEVER)
+    with pytest.raises(KeyboardInterrupt):
+        train(7, 8)
+    assert train(8, NEVER) == straight
 
 
 def test_a_full_disk_leaves_the_old_backup(expected, tmp_path, monkeypatch):

@@ -52,11 +52,11 @@ def batches_in_random_order(*more: Any) -> dict[str, Any]:
         def __init__(self) -> None:
             super().__init__()
             self.losses: list[float] = []
-            self.draws: dict[int, float] = {}
+            self.draws: dict[int, tuple[float, float]] = {}
 
         def on_batch_end(self, batch: int, logs: Any = None) -> None:
             self.losses.append(logs["loss"])
-            self.draws[len(self.losses)] = np.random.random_sample()
+            self.draws[len(self.losses)] = np.random.random_sample(), random.random()
 
     counts = Counts()
     model = classifier("adam")
