@@ -21,9 +21,14 @@ from gpukeras.optimizers import Adam
 
 
 def read(path):
-    """The text of a file, or of the documents in docs/, in small letters with single blanks."""
-    paths = [Path(path)] if path else sorted(Path(__file__).resolve().parents[1].glob('*.md'))
-    return ' '.join(' '.join(p.read_text(encoding='utf-8').lower() for p in paths).split())
+    """The text of a file, or of the documents in docs/ without tables and programs, in small letters."""
+    if path:
+        text = Path(path).read_text(encoding='utf-8')
+    else:
+        paths = sorted(Path(__file__).resolve().parents[1].glob('*.md'))
+        prose = [part for p in paths for part in p.read_text(encoding='utf-8').split('```')[::2]]
+        text = '\n'.join(line for line in '\n'.join(prose).split('\n') if not line.startswith('|'))
+    return ' '.join(text.lower().split())
 
 
 def cut(text, characters, length, step):

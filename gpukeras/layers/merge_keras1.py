@@ -25,7 +25,7 @@ def _warn(name: str) -> None:
 
 class Merge(Layer):
     """One tensor of several, as `mode` says: 'sum', 'mul', 'ave', 'max', 'concat' (along `concat_axis`), 'dot' and
-    'cos' (over `dot_axes`), or a function of the list of tensors.
+    'cos' (over `dot_axes`; of two vectors, (batch, 1)), or a function of the list of tensors.
 
     With `layers`, a list of layers or models that have their inputs, the layer is called on their outputs at once, and
     may begin a Sequential; `node_indices` and `tensor_indices` say which outputs, if there are several. Without, call
