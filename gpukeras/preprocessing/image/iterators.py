@@ -38,14 +38,11 @@ class Iterator(Sequence):
     """
 
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
-        self.n = n
-        self.batch_size = batch_size
-        self.seed = seed
-        self.shuffle = shuffle
-        self.batch_index = 0
-        self.total_batches_seen = 0
+        self.n, self.batch_size = n, batch_size
+        self.shuffle, self.seed = shuffle, seed
+        self.index_array: Any = None  # the samples in the order of this epoch
+        self.batch_index = self.total_batches_seen = 0
         self.lock = threading.Lock()
-        self.index_array: Any = None
         self.index_generator = self._flow_index()
 
     def _set_index_array(self) -> None:
