@@ -13,6 +13,7 @@ from gpukeras.layers import Dense, Flatten
 from gpukeras.models import Sequential
 from gpukeras.preprocessing import image
 from gpukeras.preprocessing.image import ImageDataGenerator
+from gpukeras.utils.data_utils import OrderedEnqueuer
 
 
 def pictures():
@@ -146,6 +147,37 @@ def test_copies_for_other_processes_keep_the_order():
     copy = pickle.loads(pickle.dumps(flow))
     assert [copy[i][1].tolist() for i in range(3)] == [flow[i][1].tolist() for i in range(3)]
     assert len(next(copy)[0]) == 2
+
+
+class Recorded(ImageDataGenerator):
+    """Pictures whose first pixel tells their number, and the second what was drawn."""
+
+    def random_transform(self, x, seed=None):
+        x[0, 1] = np.random.rand()
+        return x
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_worker_processes_share_the_order_and_repeat_a_run(seed):
+    def run(workers):
+        np.random.seed(1)
+        x = np.zeros((24, 1, 2, 1))
+        x[:, 0, 0, 0] = np.arange(24)
+        generator = Recorded(preprocessing_function=lambda x: x)  # can't be pickled, nor need be
+        enqueuer = OrderedEnqueuer(generator.flow(x, batch_size=2, seed=seed), use_multiprocessing=True)
+        enqueuer.start(workers)
+        try:
+            batches = enqueuer.get()
+            return np.array([[next(batches).reshape(2, 2) for _ in range(12)] for _ in range(3)])
+        finally:
+            enqueuer.stop()
+
+    epochs = run(2)
+    assert (epochs == run(3)).all()
+    orders = epochs[..., 0].reshape(3, 24)
+    assert (np.sort(orders) == np.arange(24)).all()
+    assert (orders[0] != orders[1]).any() and (orders[1] != orders[2]).any()
+    assert len(np.unique(epochs[..., 1])) == 72
 
 
 def test_threads_share_an_iterator():

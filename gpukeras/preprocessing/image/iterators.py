@@ -33,8 +33,8 @@ class Iterator(Sequence):
     with `seed` plus the number of batches made before. A class of your own defines
     `_get_batches_of_transformed_samples(index_array)`, which makes the batch of the samples with these numbers.
 
-    Threads may share an iterator; which of them draws which numbers is then left to chance. A copy in another process
-    keeps the order of the samples.
+    Threads may share an iterator; which of them draws which numbers is then left to chance. Processes share the order
+    of the samples, and with a `seed` what is drawn depends on the epoch and the batch, not on who makes it.
     """
 
     def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
@@ -42,18 +42,32 @@ class Iterator(Sequence):
         self.shuffle, self.seed = shuffle, seed
         self.index_array: Any = None  # the samples in the order of this epoch
         self.batch_index = self.total_batches_seen = 0
+        self._epochs, self._process = 0, os.getpid()
         self.lock = threading.Lock()
         self.index_generator = self._flow_index()
 
     def _set_index_array(self) -> None:
         self.index_array = np.random.permutation(self.n) if self.shuffle else np.arange(self.n)
 
-    def _seed(self) -> None:
+    def _seed(self, idx: int = 0) -> None:
         """Before every batch."""
         if not self.n:
             raise ValueError(f"{type(self).__name__} has no samples{self._place()}.")
         if self.seed is not None:
-            np.random.seed(self.seed + self.total_batches_seen)
+            here = os.getpid() == self._process  # a worker process doesn't know how many batches others have made
+            np.random.seed(self.seed + (self.total_batches_seen if here else self._epochs * len(self) + idx))
+
+    def epoch_state(self) -> Any:
+        """What copies in other processes must know of this epoch; OrderedEnqueuer asks before each."""
+        with self.lock:
+            if self.index_array is None:  # workers must not shuffle each for itself
+                self._seed()
+                self._set_index_array()
+            return self.index_array, self._epochs
+
+    def set_epoch_state(self, state: Any) -> None:
+        """In another process: this epoch is the one of that state."""
+        self.index_array, self._epochs = state
 
     def _place(self) -> str:
         """Where the samples should have been, for errors."""
@@ -62,12 +76,13 @@ class Iterator(Sequence):
     def __getitem__(self, idx: int) -> Any:
         if not -len(self) <= idx < len(self):
             raise ValueError(f"There is no batch {idx}: there are {len(self)}, numbered from 0.")
+        idx %= len(self)
         with self.lock:
-            self._seed()
+            self._seed(idx)
             self.total_batches_seen += 1
             if self.index_array is None:
                 self._set_index_array()
-            start = self.batch_size * (idx % len(self))
+            start = self.batch_size * idx
             chosen = self.index_array[start:start + self.batch_size]
         return self._get_batches_of_transformed_samples(chosen)
 
@@ -76,6 +91,7 @@ class Iterator(Sequence):
 
     def on_epoch_end(self) -> None:
         """A new order, if they are shuffled."""
+        self._epochs += 1
         self._set_index_array()
 
     def reset(self) -> None:
@@ -114,12 +130,9 @@ class Iterator(Sequence):
             f"{type(self).__name__} needs a method _get_batches_of_transformed_samples(self, index_array).")
 
     def __getstate__(self) -> dict[str, Any]:
-        with self.lock:
-            if self.index_array is None:  # workers must not shuffle each for itself
-                self._set_index_array()
-            state = dict(vars(self))
-        del state["lock"], state["index_generator"]
-        return state
+        if self.n:
+            self.epoch_state()
+        return {name: value for name, value in vars(self).items() if name not in ("lock", "index_generator")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
