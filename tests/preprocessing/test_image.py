@@ -110,6 +110,18 @@ def test_newer_options():
     assert pixels == {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
 
 
+def test_other_inputs_stay_with_their_pictures():
+    other, more = np.arange(5), np.arange(10).reshape(5, 2)
+    inputs, y = next(ImageDataGenerator().flow((pictures(), other), other, batch_size=3))
+    assert inputs[0].shape == (3, 6, 7, 3) and (inputs[1] == y).all()
+    inputs, = ImageDataGenerator(validation_split=.4).flow([pictures(), [other, more]], subset="validation",
+                                                          shuffle=False),
+    assert [part.tolist() for part in inputs[0][1:]] == [[0, 1], [[0, 1], [2, 3]]]
+    with pytest.raises(ValueError, match="one length"):
+        ImageDataGenerator().flow((pictures(), other[:3]))
+    assert next(ImageDataGenerator().flow(list(pictures()))).shape == (5, 6, 7, 3)  # a list of pictures
+
+
 def test_a_picture_and_its_mask_are_changed_alike():
     generator = ImageDataGenerator(rotation_range=45, zoom_range=.3, horizontal_flip=True)
     x = pictures()[0]

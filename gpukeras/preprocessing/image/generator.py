@@ -11,6 +11,7 @@ import numpy as np
 from ... import backend as K
 from ...utils.extras import need
 from . import transforms
+from .dataframe import DataFrameIterator
 from .files import check_data_format
 from .iterators import DirectoryIterator, NumpyArrayIterator, warn_of_channels
 
@@ -99,6 +100,12 @@ class ImageDataGenerator:
                                  shuffle=shuffle, seed=seed, save_to_dir=save_to_dir, save_prefix=save_prefix,
                                  save_format=save_format, follow_links=follow_links, subset=subset,
                                  interpolation=interpolation)
+
+    def flow_from_dataframe(self, dataframe: Any, directory: Any = None, x_col: str = "filename", y_col: Any = "class",
+                            weight_col: str | None = None, **options: Any) -> DataFrameIterator:
+        """Batches of the pictures that a table lists, as in newer Keras: see `DataFrameIterator`."""
+        return DataFrameIterator(dataframe, directory, self, x_col, y_col, weight_col, data_format=self.data_format,
+                                 **options)
 
     # ------------------------------------------------------------------------------------------- one after another
 
