@@ -319,10 +319,13 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     if arrays is None:
         return [None]
     if isinstance(arrays, list):
-        return [None if x is None else slice_arrays(x, start, stop) for x in arrays]
-    if isinstance(arrays, SparseRows) and not hasattr(start, "__len__"):
-        return arrays.part(start, stop)
+        return [None if x is None else slice_arrays(x, start) if hasattr(start, "__len__") else _part(x, start, stop)
+                for x in arrays]
     if hasattr(start, "__len__"):
         # HDF5 data sets take lists only
         return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]
-    return arrays[start:stop]
+    return _part(arrays, start, stop)
+
+
+def _part(x: Any, start: int | None, stop: int | None) -> Any:
+    return x.part(start, stop) if isinstance(x, SparseRows) else x[start:stop]

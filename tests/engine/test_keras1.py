@@ -77,8 +77,9 @@ def test_the_layer_and_the_warning(then, now):
 
 
 @pytest.mark.parametrize("call", NOW)
-def test_calls_of_keras_2_do_not_warn(call):
+def test_calls_of_keras_2_do_not_warn(call, recwarn):
     make(call)
+    assert not recwarn.list
 
 
 def test_kernel_and_strides_as_numbers():
