@@ -94,9 +94,9 @@ def test_what_is_refused_says_what_to_do():
     with pytest.raises(TypeError, match="no TensorFlow here"):
         optimizers.TFOptimizer(object())
 
-    def test():
+    def five():
         return 5
 
-    assert keras_test(test)() == 5
+    assert keras_test(five)() == 5
     from gpukeras.optimizers import legacy
     assert legacy.Adam is optimizers.Adam
