@@ -56,7 +56,8 @@ def test_the_numbers_are_keras_s(options, samples, total, then, data_format):
         if data_format == "channels_first":
             batch = batch.transpose(0, 2, 3, 1)
         assert y.tolist() == samples and batch.dtype == np.float32
-        assert digest(batch) == pytest.approx(total, rel=1e-4)
+        # whitening in float32 has directions without variance, where builds of LAPACK differ
+        assert digest(batch) == pytest.approx(total, rel=1e-3 if "zca_whitening" in options else 1e-4)
         assert np.random.rand() == pytest.approx(then, abs=1e-6)
 
 

@@ -18,7 +18,7 @@ class DataFrameIterator(PictureFiles):
     Column `x_col` has the files, relative to `directory`; `y_col` what comes with them. `class_mode`: 'categorical'
     (one-hot rows; a row of the table may list several classes), 'binary', 'sparse', 'input' and None as for folders,
     'raw' (the numbers of one column, or of a list of columns) or 'multi_output' (a list with an array a column).
-    `classes` leaves out the rows of other classes. `weight_col` has sample weights. `validate_filenames` leaves out what
+    `classes` leaves out rows of other classes. `weight_col` has sample weights. `validate_filenames` leaves out what
     is no file with the ending of a picture, with a warning.
     """
 

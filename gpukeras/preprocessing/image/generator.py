@@ -37,8 +37,8 @@ class ImageDataGenerator:
     need SciPy, files need Pillow: the extra `image`.
 
     >>> generator = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True)
-    >>> next(generator.flow(np.full((4, 8, 8, 3), 255), batch_size=2)).max()
-    np.float32(1.0)
+    >>> float(next(generator.flow(np.full((4, 8, 8, 3), 255), batch_size=2)).max())
+    1.0
     """
 
     def __init__(self, featurewise_center: bool = False, samplewise_center: bool = False,
