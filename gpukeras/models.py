@@ -56,6 +56,12 @@ class Sequential(Model):
             self.add(layer)
 
     @property
+    def regularizers(self) -> list[Any]:
+        """The regularizers that the layers were given."""
+        return [value for layer in self.layers for name, value in vars(layer).items()
+                if name.endswith("regularizer") and value is not None]
+
+    @property
     def model(self) -> Sequential:
         """The model itself: Keras 2.0.9 kept the functional model of the stack apart."""
         return self
@@ -184,17 +190,20 @@ class Sequential(Model):
         else:
             self.build((None, *shape[1:]) if len(shape) > 1 else (None, 1))
 
-    @functools.wraps(Model.compile)
-    def compile(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None,  # type: ignore[override]
+                sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
+                **kwargs: Any) -> None:
         """As Model.compile; without an input shape yet, it is done as soon as there is one."""
+        kwargs.update(loss=loss, metrics=metrics, sample_weight_mode=sample_weight_mode,
+                      weighted_metrics=weighted_metrics, target_tensors=target_tensors)
         if self.built or not self.layers:
             self.build()
-            super().compile(optimizer, *args, **kwargs)
+            super().compile(optimizer, **kwargs)
         else:
             from . import optimizers
 
             self.optimizer = optimizers.get(optimizer)
-            self._compile_later = (self.optimizer, *args), kwargs
+            self._compile_later = (self.optimizer,), kwargs
 
     @keras1.fit_method
     def fit(  # type: ignore[override]
@@ -204,10 +213,8 @@ class Sequential(Model):
         """As Model.fit, for 10 epochs unless told otherwise."""
         if not self.built:
             self._build_from(x)
-        if kwargs.get("steps_per_epoch") is not None and batch_size == 32:
-            batch_size = None  # a step is one run on the tensors that the model reads
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-                           class_weight, sample_weight, initial_epoch, **kwargs)
+        return super().fit(x, y, _unless_steps(batch_size, kwargs), epochs, verbose, callbacks, validation_split,
+                           validation_data, shuffle, class_weight, sample_weight, initial_epoch, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any, class_weight: Any = None,  # type: ignore[override]
                        sample_weight: Any = None) -> Any:
@@ -216,8 +223,20 @@ class Sequential(Model):
             self._build_from(x)
         return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
 
-    evaluate = _builds_first("evaluate")
-    predict = _builds_first("predict")
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = 32,  # type: ignore[override]
+                 verbose: Any = 1, sample_weight: Any = None, **kwargs: Any) -> Any:
+        """As Model.evaluate."""
+        if not self.built:
+            self._build_from(x)
+        return super().evaluate(x, y, _unless_steps(batch_size, kwargs), verbose, sample_weight, **kwargs)
+
+    def predict(self, x: Any = None, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
+                **kwargs: Any) -> Any:
+        """As Model.predict."""
+        if not self.built:
+            self._build_from(x)
+        return super().predict(x, _unless_steps(batch_size, kwargs), verbose, **kwargs)
+
     test_on_batch = _builds_first("test_on_batch")
     predict_on_batch = _builds_first("predict_on_batch")
     fit_generator = _builds_first("fit_generator")
@@ -274,6 +293,15 @@ class Sequential(Model):
             config[0]["config"]["layers"] = [copy.deepcopy(serialize(layer)) for layer in layers[0].layers]
         return config
 
+    def legacy_get_config(self) -> Any:
+        """Keras 1's name for `get_config`."""
+        return self.get_config()
+
+    @classmethod
+    def legacy_from_config(cls, config: Any, layer_cache: Any = None) -> Any:
+        """Keras 1's name for `from_config`. Layers are made anew; a `layer_cache` is of no use for that."""
+        return cls.from_config(config)
+
     @classmethod
     def from_config(cls, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         """A new model, with new weights, from a list of layers, or from newer Keras's ``{'name', 'layers'}``.
@@ -292,6 +320,13 @@ class Sequential(Model):
         if shape and not model.built and model.layers:
             model.build(shape)
         return model
+
+
+def _unless_steps(batch_size: int | None, arguments: dict[str, Any]) -> int | None:
+    """The batch size, but for its default where steps are counted: a step is one run on the tensors that the model
+    reads."""
+    counts_steps = any(arguments.get(name) is not None for name in ("steps", "steps_per_epoch"))
+    return None if counts_steps and batch_size == 32 else batch_size
 
 
 def _one_output(layer: Layer, count: int) -> str:

@@ -26,6 +26,7 @@ from .settings import (
     clear_session,
     epsilon,
     floatx,
+    get_session,
     get_uid,
     image_data_format,
     image_dim_ordering,
@@ -41,6 +42,7 @@ from .settings import (
     set_image_dim_ordering,
     set_learning_phase,
     set_matmul_precision,
+    set_session,
 )
 from .shapes import *  # noqa: F403
 from .shapes import __all__ as _shapes
@@ -85,14 +87,14 @@ from .tensors import (
 __all__ = [
     *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value",
     "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "ctc_batch_cost",
-    "ctc_decode", "ctc_label_dense_to_sparse", "debugging", "dtype",
-    "epsilon", "eval", "eye", "floatx", "foldl", "foldr", "function", "get_uid", "get_value", "get_variable_shape",
-    "gradients", "identity", "image_data_format", "image_dim_ordering", "int_shape", "is_keras_tensor",
-    "is_placeholder", "is_sparse", "is_tensor", "learning_phase", "manual_variable_initialization", "map_fn",
-    "matmul_precision", "moving_average_update", "name_scope", "ndim", "normalize_data_format", "ones", "ones_like",
-    "origin", "placeholder", "print_tensor", "random_binomial", "random_normal", "random_normal_variable",
-    "random_uniform", "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx",
-    "set_image_data_format", "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_value",
-    "settings", "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub",
-    "variable", "zeros", "zeros_like",
+    "ctc_decode", "ctc_label_dense_to_sparse", "debugging", "dtype", "epsilon", "eval", "eye", "floatx", "foldl",
+    "foldr", "function", "get_session", "get_uid", "get_value", "get_variable_shape", "gradients", "identity",
+    "image_data_format", "image_dim_ordering", "int_shape", "is_keras_tensor", "is_placeholder", "is_sparse",
+    "is_tensor", "learning_phase", "manual_variable_initialization", "map_fn", "matmul_precision",
+    "moving_average_update", "name_scope", "ndim", "normalize_data_format", "ones", "ones_like", "origin",
+    "placeholder", "print_tensor", "random_binomial", "random_normal", "random_normal_variable", "random_uniform",
+    "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx", "set_image_data_format",
+    "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_session", "set_value", "settings",
+    "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub", "variable",
+    "zeros", "zeros_like",
 ]

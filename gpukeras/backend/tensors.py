@@ -17,15 +17,19 @@ Update = tuple[Variable, Tensor]
 
 
 def variable(value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None) -> Variable:
-    """A variable with an initial value: a number, an array, or a tensor, which is evaluated.
+    """A variable with an initial value: a number, an array, a sparse matrix of SciPy, or a tensor, which is evaluated.
 
     >>> get_value(variable([[1, 2], [3, 4]])).dtype.name
     'float32'
     """
+    sparse = hasattr(value, "toarray")
     if isinstance(value, Tensor):
         value = eval(value)
+    elif sparse:
+        value = value.toarray()
     v = Variable(value, str(np.dtype(dtype or floatx())), name, constraint)
     v._keras_shape = v.shape  # type: ignore[attr-defined]
+    v._is_sparse = sparse  # type: ignore[attr-defined]
     return v
 
 
@@ -43,13 +47,12 @@ def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None =
 
 def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = None, dtype: str | None = None,
                 sparse: bool = False, name: str | None = None) -> Placeholder:
-    """A tensor whose value is fed later. None stands for a dimension that may vary.
+    """A tensor whose value is fed later. None stands for a dimension that may vary. With `sparse` it is to be fed with
+    sparse matrices of SciPy, which any placeholder takes; the tensor is dense all the same.
 
     >>> placeholder((None, 3)).shape, placeholder(ndim=2).shape
     ((None, 3), (None, None))
     """
-    if sparse:
-        raise NotImplementedError("placeholder(sparse=True): sparse matrices are not supported; feed a dense array")
     if shape is None:
         if ndim is None:
             raise ValueError("placeholder needs a shape or ndim")
@@ -57,6 +60,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
     dims = tuple(None if d is None else int(d) for d in shape)
     p = Placeholder(dims, str(np.dtype(dtype or floatx())), name)
     p._keras_shape = dims  # type: ignore[attr-defined]
+    p._is_sparse = sparse  # type: ignore[attr-defined]
     return p
 
 
@@ -78,13 +82,13 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 def is_sparse(tensor: Any) -> bool:
-    """False: there are no sparse tensors here."""
-    return False
+    """Whether `placeholder` or `variable` made the tensor for sparse matrices. Its values are dense here."""
+    return getattr(tensor, "_is_sparse", False)
 
 
 def to_dense(tensor: Any) -> Any:
-    """The tensor itself."""
-    return tensor
+    """The tensor itself, or for one that `is_sparse` another with the same values that isn't."""
+    return control.identity(tensor) if is_sparse(tensor) else tensor
 
 
 def shape(x: Any) -> Tensor:

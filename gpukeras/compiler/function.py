@@ -59,23 +59,24 @@ class Function:
     """
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
-                 updates: Sequence[tuple[Variable, Tensor]] = (), name: str = "function"):
+                 updates: Sequence[tuple[Variable, Tensor]] | None = None, name: str | None = None):
+        name = name or "function"
         for t in inputs:
             if isinstance(t, Variable):
                 raise ValueError(f"{name}: the variable '{t.name}' can't be an input; give it a value with K.set_value")
         self.name = name
         self.inputs = list(inputs)
         self.outputs = list(outputs)
-        self.updates = list(updates)
+        self.updates = list(updates or ())
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._memory = Memory()
         self.lock = threading.RLock()
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs for these inputs, as NumPy arrays of the caller's own."""
-        if len(values) != len(self.inputs):
-            raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(values)}")
-        arrays = [x if x is None or hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x) for x in values]
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
+        arrays = [_array(x) for x in inputs]
         with self.lock, np.errstate(all="ignore"):
             if _debugging:
                 feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
@@ -132,6 +133,12 @@ class Function:
             value = np.asarray(int(bool(values[i])), p.dtype) if _is_phase(p) else None
             feeds[p] = Spec(tuple(shape), p.dtype, value)
         return feeds
+
+
+def _array(x: Any) -> Any:
+    if hasattr(x, "toarray"):  # a sparse matrix of SciPy
+        return x.toarray()
+    return x if x is None or hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
 
 
 def _is_phase(p: Tensor) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.generic_utils import unknown_name
+from .sparse import SparseRows, is_sparse_matrix
 
 Arrays = list[Any]
 
@@ -27,7 +28,7 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
     """The data as one array for each name, at least 2-D, with the expected shapes.
 
     Takes an array, a list (of arrays, or of numbers for a single name), a dict by name, a pandas DataFrame or
-    Series. Raises ValueError naming what was expected and what came.
+    Series, a sparse matrix of SciPy. Raises ValueError naming what was expected and what came.
     """
     what = f"Error when checking model {exception_prefix}" if exception_prefix else "Error when checking the data"
     if not names:
@@ -92,9 +93,8 @@ def _as_array(x: Any, name: str, what: str) -> Any:
         return None
     if type(x).__name__ in ("DataFrame", "Series"):
         x = x.values
-    if hasattr(x, "tocsr") and hasattr(x, "toarray"):
-        raise TypeError(f"{what}: data for '{name}' is a sparse {type(x).__name__} of shape {x.shape}; pass a dense "
-                        "array: x.toarray()")
+    if is_sparse_matrix(x):
+        x = SparseRows(x) if len(x.shape) == 2 else x.toarray()
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):
         if isinstance(x, (str, bytes)) or not hasattr(x, "__len__"):
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
@@ -319,9 +319,13 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     if arrays is None:
         return [None]
     if isinstance(arrays, list):
-        return [None if x is None else x[start:stop] if not hasattr(start, "__len__") else slice_arrays(x, start)
+        return [None if x is None else slice_arrays(x, start) if hasattr(start, "__len__") else _part(x, start, stop)
                 for x in arrays]
     if hasattr(start, "__len__"):
         # HDF5 data sets take lists only
         return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]
-    return arrays[start:stop]
+    return _part(arrays, start, stop)
+
+
+def _part(x: Any, start: int | None, stop: int | None) -> Any:
+    return x.part(start, stop) if isinstance(x, SparseRows) else x[start:stop]

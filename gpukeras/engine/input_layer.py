@@ -15,7 +15,8 @@ class InputLayer(Layer):
     """A layer without inputs whose output is fed from outside, or is `input_tensor`.
 
     Give `input_shape` (without the batch axis, whose size is `batch_size`) or `batch_input_shape` (with it).
-    `batch_shape` is a newer spelling of the latter. `dtype` defaults to floatx, or to that of `input_tensor`.
+    `batch_shape` is a newer spelling of the latter. Sparse matrices of SciPy may be fed to any input, and become dense
+    batch by batch; `sparse` only says that they will be. `dtype` defaults to floatx, or to that of `input_tensor`.
 
     >>> InputLayer(input_shape=(3,)).output_shape
     (None, 3)
@@ -28,9 +29,8 @@ class InputLayer(Layer):
                  batch_shape: Sequence[int | None] | None = None, ragged: bool = False,
                  **kwargs: Any) -> None:
         super().__init__(name=name or f"input_{K.get_uid('input')}", **kwargs)
-        if ragged or sparse:
-            raise ValueError(f"InputLayer '{self.name}': {'ragged' if ragged else 'sparse'} inputs do not "
-                             "exist here; pad, or pass dense arrays.")
+        if ragged:
+            raise ValueError(f"InputLayer '{self.name}': ragged inputs do not exist here; pad the rows to one length.")
         if batch_input_shape is None:
             batch_input_shape = batch_shape
         if input_shape is not None and batch_input_shape is not None:
@@ -50,7 +50,7 @@ class InputLayer(Layer):
         self.built = True
         self.is_placeholder = input_tensor is None
         if input_tensor is None:
-            input_tensor = K.placeholder(shape=self.batch_input_shape, dtype=self.dtype, name=self.name)
+            input_tensor = K.placeholder(shape=self.batch_input_shape, dtype=self.dtype, sparse=sparse, name=self.name)
         input_tensor._keras_shape = self.batch_input_shape
         input_tensor._uses_learning_phase = False
         input_tensor._keras_history = TensorHistory(self, 0, 0)

@@ -46,6 +46,7 @@ class Layer(Called, Connected):
 
     input_spec: InputSpec | Sequence[InputSpec | None] | None = None
     supports_masking = False
+    trainable = True
     stateful = False
     built = False
     dtype: str | None = None
@@ -55,7 +56,7 @@ class Layer(Called, Connected):
     def __init__(self, **kwargs: Any) -> None:
         self._check_keywords(kwargs)
         self.name: str = kwargs.get("name") or self._default_name()
-        self.trainable: bool = kwargs.get("trainable", True)
+        self.trainable = kwargs.get("trainable", True)
         self.inbound_nodes, self.outbound_nodes = [], []
         self._trainable_weights: list[Any] = []
         self._non_trainable_weights: list[Any] = []

@@ -231,3 +231,24 @@ class ConvLSTM2D(ConvRecurrent2D):
             recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint)
         super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
         self.activity_regularizer = regularizers.get(activity_regularizer)
+
+    # What Keras 2.0.9's layer, which has no cell, let a subclass call or replace one by one.
+
+    def get_constants(self, inputs: Any, training: Any = None) -> list[Any]:
+        """Dropout masks, four of the inputs and four of the state; 1 where nothing is dropped."""
+        self._draw_masks(inputs, training)
+        ones = [1.0] * 4
+        return [self.cell._dropout_mask or ones, self.cell._recurrent_dropout_mask or ones]
+
+    def input_conv(self, x: Any, w: Any, b: Any = None, padding: str = "valid") -> Any:
+        """An image convolved as the inputs are, with an optional bias."""
+        y = K.conv2d(x, w, self.strides, padding, self.data_format, self.dilation_rate)
+        return y if b is None else K.bias_add(y, b, data_format=self.data_format)
+
+    def recurrent_conv(self, x: Any, w: Any) -> Any:
+        """An image convolved as the state is."""
+        return K.conv2d(x, w, padding="same", data_format=self.data_format)
+
+    def step(self, inputs: Any, states: Sequence[Any]) -> Any:
+        """One step: an image, output and carry (what follows them is left out) to output and new states."""
+        return self.cell.call(inputs, states[:2])

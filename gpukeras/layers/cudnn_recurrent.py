@@ -106,7 +106,7 @@ class CuDNNGRU(_CuDNNRNN):
     `bias` is (6 units,): z, r, h for the input, then for the state. ValueError for a mask.
     """
 
-    cell: CuDNNGRUCell
+    cell: Any = None
 
     def __init__(self, units: int, kernel_initializer: Any = "glorot_uniform",
                  recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
@@ -126,7 +126,7 @@ class CuDNNLSTM(_CuDNNRNN):
     `bias` is (8 units,): i, f, c, o for the input, then for the state; they add up. ValueError for a mask.
     """
 
-    cell: CuDNNLSTMCell
+    cell: Any = None
     unit_forget_bias = of_cell("unit_forget_bias")
 
     def __init__(self, units: int, kernel_initializer: Any = "glorot_uniform",

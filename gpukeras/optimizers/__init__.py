@@ -7,12 +7,12 @@ from typing import Any
 from ..utils.generic_utils import deserialize_keras_object, serialize_keras_object
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Nadam
-from .base import FlatOptimizer, Hyperparameter, Optimizer, clip_norm
+from .base import FlatOptimizer, Hyperparameter, Optimizer, TFOptimizer, clip_norm
 from .rules import SGD, Adadelta, Adagrad, RMSprop
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter", "Nadam",
-           "Optimizer", "RMSprop", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize", "get", "nadam",
-           "rmsprop", "schedules", "serialize", "sgd"]
+           "Optimizer", "RMSprop", "TFOptimizer", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize",
+           "get", "nadam", "rmsprop", "schedules", "serialize", "sgd"]
 
 sgd, rmsprop, adagrad, adadelta, adam, adamax, nadam = SGD, RMSprop, Adagrad, Adadelta, Adam, Adamax, Nadam
 

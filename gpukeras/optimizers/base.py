@@ -228,6 +228,17 @@ class FlatOptimizer(Optimizer):
         return {**super().get_config(), "lr": lr, "decay": float(K.get_value(self.decay))}
 
 
+class TFOptimizer(Optimizer):
+    """TensorFlow's own optimizers, which need TensorFlow: the constructor always raises TypeError."""
+
+    def __init__(self, optimizer: Any):
+        raise TypeError(f"TFOptimizer({optimizer!r}): there is no TensorFlow here. Use the optimizer of that name of "
+                        "keras.optimizers.")
+
+    weights: list[Any] = []
+    get_grads = Optimizer.get_gradients
+
+
 def clip_norm(g: Tensor, c: float, n: Any) -> Tensor:
     """The gradient `g` scaled by c / n where its norm `n` is at least `c`; unchanged for c <= 0.
 

@@ -18,13 +18,15 @@ _FROM = {
     "get_custom_objects": "generic_utils",
     "get_file": "data_utils",
     "model_to_dot": "vis_utils",
+    "multi_gpu_model": "training_utils",
     "normalize": "np_utils",
     "plot_model": "vis_utils",
     "print_summary": "layer_utils",
     "serialize_keras_object": "generic_utils",
     "to_categorical": "np_utils",
 }
-_MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils", "vis_utils"}
+_MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils", "test_utils",
+            "training_utils", "vis_utils"}
 
 
 def __getattr__(name: str) -> Any:

@@ -111,6 +111,9 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     `shuffle` follows NumPy's random state as it is at `start()`. Worker processes seed `np.random` and
     `random` for every batch from that same state, so a run repeats whichever worker takes a batch.
+
+    A sequence whose `on_epoch_end` changes it is sent to the processes again after each epoch; one with the methods
+    `epoch_state()` and `set_epoch_state(state)` sends only that state, as ImageDataGenerator's iterators do.
     """
 
     def __init__(self, sequence: Sequence, use_multiprocessing: bool = False, shuffle: bool = False):
@@ -142,6 +145,8 @@ class OrderedEnqueuer(SequenceEnqueuer):
         if self.use_multiprocessing:
             seed = int(np.random.randint(2**31))
             context = _process_context()
+            if hasattr(self.sequence, "epoch_state"):
+                self.sequence.epoch_state()  # settled before there are copies of it
             self.executor = ProcessPoolExecutor(workers, context, _keep_sequence, (self.sequence,))
             with _forking():
                 self.executor.submit(_ready).result()  # processes start now, not in the middle of training
@@ -158,12 +163,13 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def _process_submitter(self, seed: int) -> Callable[[int, int], Any]:
         """A function that hands an index to the processes, with the data again if it may have changed."""
         changes = type(self.sequence).on_epoch_end is not Sequence.on_epoch_end
+        state = getattr(self.sequence, "epoch_state", None)
         pickled: tuple[int, bytes | None] = (0, None)  # epoch 0 was given to the processes when they started
 
         def submit(epoch: int, index: int) -> Any:
             nonlocal pickled
             if changes and pickled[0] != epoch:
-                pickled = (epoch, pickle.dumps(self.sequence))
+                pickled = (epoch, pickle.dumps(state() if state else self.sequence))
             return self.executor.submit(_process_item, pickled, (seed, epoch, index), index)
 
         return submit
@@ -238,7 +244,11 @@ def _process_item(pickled: tuple[int, bytes | None], seed: tuple[int, int, int],
     version, content = pickled
     if content is not None and version != _worker_version:
         # bytes that this program itself pickled and sent to its own worker
-        _worker_sequence, _worker_version = pickle.loads(content), version
+        news, _worker_version = pickle.loads(content), version
+        if hasattr(_worker_sequence, "set_epoch_state"):
+            _worker_sequence.set_epoch_state(news)
+        else:
+            _worker_sequence = news
     np.random.seed(seed)
     random.seed(repr(seed))
     return _worker_sequence[index]

@@ -99,8 +99,7 @@ def test_kinds_of_tensors() -> None:
         K.is_keras_tensor(np.ones(2))
     with pytest.raises(ValueError, match="shape or ndim"):
         K.placeholder()
-    with pytest.raises(NotImplementedError, match="sparse"):
-        K.placeholder((2, 2), sparse=True)
+    assert K.is_sparse(K.placeholder((2, 2), sparse=True))
 
 
 def test_int_shape_prefers_what_the_layer_says() -> None:

@@ -175,7 +175,7 @@ def test_config_of_calls_that_never_come():
 
 def test_keras_1_spelling_warns_with_the_new_one():
     x = Input(shape=(3,))
-    with pytest.warns(UserWarning, match=r"Dense\(units=..., kernel_initializer=...\)"):
+    with pytest.warns(UserWarning, match=r"Write `Dense\(units=2, kernel_initializer='zeros'\)`"):
         y = Dense(output_dim=2, init="zeros")(x)
     with pytest.warns(UserWarning, match=r"Model\(inputs=..., outputs=...\)"):
         model = Model(input=x, output=y)

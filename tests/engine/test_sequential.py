@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,24 @@ def test_config_of_newer_keras():
     assert again.input_names == ["enc_1_input"]
     config["layers"][0]["config"] = {"batch_shape": [None, 7], "name": "other"}
     assert Sequential.from_config(config).input_shape == (None, 7)
+
+
+def test_what_keras_2_had_on_a_stack():
+    model = Sequential([Dense(2, input_shape=(3,), kernel_regularizer="l2"), Dense(1, activity_regularizer="l1")])
+    assert [type(r).__name__ for r in model.regularizers] == ["L1L2", "L1L2"]
+    assert model.legacy_get_config() == model.get_config()
+    assert Sequential.legacy_from_config(model.get_config()).output_shape == (None, 1)
+    assert list(inspect.signature(model.compile).parameters)[:6] == [
+        "optimizer", "loss", "metrics", "sample_weight_mode", "weighted_metrics", "target_tensors"]
+
+
+def test_steps_go_without_a_batch_size():
+    target = K.variable(np.ones((4, 1)))
+    x = Input(tensor=K.variable(np.ones((4, 3))))
+    stack = Sequential([Model(x, Dense(1)(x))])
+    stack.compile("sgd", "mse", target_tensors=[target])
+    assert stack.fit(None, None, epochs=1, steps_per_epoch=2, verbose=0).epoch == [0]
+    assert np.isfinite(stack.evaluate(None, None, steps=2, verbose=0))
+    assert stack.predict(None, steps=2).shape == (8, 1)
+    with pytest.raises(ValueError, match="batch_size must be left out"):
+        stack.predict(None, batch_size=4, steps=2)

@@ -124,3 +124,23 @@ def test_what_does_not_fit():
         ConvLSTM2D(1, 2)(Input((STEPS, ROWS, COLS, None)))
     with pytest.raises(ValueError, match="ndim"):
         ConvLSTM2D(1, 2)(Input((ROWS, COLS, 1)))
+
+
+def test_the_parts_of_a_step_by_their_names_of_keras_2():
+    layer = ConvLSTM2D(2, 3, strides=2, dropout=0.5)
+    x = K.constant(np.random.RandomState(0).rand(1, 4, 7, 7, 1))
+    layer(x)
+    image, state = x[:, 0], layer.get_initial_state(x)
+    kernel = layer.kernel[..., :2]
+    convolved = layer.input_conv(image, kernel, layer.bias[:2], padding="same")
+    assert K.int_shape(K.constant(K.eval(convolved))) == (1, 4, 4, 2)
+    np.testing.assert_allclose(K.eval(layer.input_conv(image, kernel)), K.eval(K.conv2d(image, kernel, (2, 2))))
+    np.testing.assert_allclose(K.eval(layer.recurrent_conv(image, kernel)),
+                               K.eval(K.conv2d(image, kernel, padding="same")))
+    output, states = layer.step(image, [*state, "constants"])
+    expected, _ = layer.cell.call(image, state)
+    np.testing.assert_array_equal(K.eval(output), K.eval(expected))
+    assert len(states) == 2
+    of_inputs, of_state = layer.get_constants(x)
+    assert len(of_inputs) == 4 and of_state == [1.0] * 4
+    assert (K.eval(of_inputs[0]) == 1).all()  # nothing is dropped but in training

@@ -13,6 +13,7 @@ from gpukeras.layers import Dense, Flatten
 from gpukeras.models import Sequential
 from gpukeras.preprocessing import image
 from gpukeras.preprocessing.image import ImageDataGenerator
+from gpukeras.utils.data_utils import OrderedEnqueuer
 
 
 def pictures():
@@ -55,7 +56,8 @@ def test_the_numbers_are_keras_s(options, samples, total, then, data_format):
         if data_format == "channels_first":
             batch = batch.transpose(0, 2, 3, 1)
         assert y.tolist() == samples and batch.dtype == np.float32
-        assert digest(batch) == pytest.approx(total, rel=1e-4)
+        # whitening in float32 has directions without variance, where builds of LAPACK differ
+        assert digest(batch) == pytest.approx(total, rel=1e-3 if "zca_whitening" in options else 1e-4)
         assert np.random.rand() == pytest.approx(then, abs=1e-6)
 
 
@@ -109,6 +111,18 @@ def test_newer_options():
     assert pixels == {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
 
 
+def test_other_inputs_stay_with_their_pictures():
+    other, more = np.arange(5), np.arange(10).reshape(5, 2)
+    inputs, y = next(ImageDataGenerator().flow((pictures(), other), other, batch_size=3))
+    assert inputs[0].shape == (3, 6, 7, 3) and (inputs[1] == y).all()
+    inputs, = ImageDataGenerator(validation_split=.4).flow([pictures(), [other, more]], subset="validation",
+                                                          shuffle=False),
+    assert [part.tolist() for part in inputs[0][1:]] == [[0, 1], [[0, 1], [2, 3]]]
+    with pytest.raises(ValueError, match="one length"):
+        ImageDataGenerator().flow((pictures(), other[:3]))
+    assert next(ImageDataGenerator().flow(list(pictures()))).shape == (5, 6, 7, 3)  # a list of pictures
+
+
 def test_a_picture_and_its_mask_are_changed_alike():
     generator = ImageDataGenerator(rotation_range=45, zoom_range=.3, horizontal_flip=True)
     x = pictures()[0]
@@ -146,6 +160,37 @@ def test_copies_for_other_processes_keep_the_order():
     copy = pickle.loads(pickle.dumps(flow))
     assert [copy[i][1].tolist() for i in range(3)] == [flow[i][1].tolist() for i in range(3)]
     assert len(next(copy)[0]) == 2
+
+
+class Recorded(ImageDataGenerator):
+    """Pictures whose first pixel tells their number, and the second what was drawn."""
+
+    def random_transform(self, x, seed=None):
+        x[0, 1] = np.random.rand()
+        return x
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_worker_processes_share_the_order_and_repeat_a_run(seed):
+    def run(workers):
+        np.random.seed(1)
+        x = np.zeros((24, 1, 2, 1))
+        x[:, 0, 0, 0] = np.arange(24)
+        generator = Recorded(preprocessing_function=lambda x: x)  # can't be pickled, nor need be
+        enqueuer = OrderedEnqueuer(generator.flow(x, batch_size=2, seed=seed), use_multiprocessing=True)
+        enqueuer.start(workers)
+        try:
+            batches = enqueuer.get()
+            return np.array([[next(batches).reshape(2, 2) for _ in range(12)] for _ in range(3)])
+        finally:
+            enqueuer.stop()
+
+    epochs = run(2)
+    assert (epochs == run(3)).all()
+    orders = epochs[..., 0].reshape(3, 24)
+    assert (np.sort(orders) == np.arange(24)).all()
+    assert (orders[0] != orders[1]).any() and (orders[1] != orders[2]).any()
+    assert len(np.unique(epochs[..., 1])) == 72
 
 
 def test_threads_share_an_iterator():

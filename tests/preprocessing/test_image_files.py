@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -140,6 +141,56 @@ def test_subsets_share_out_every_class(folder):
     counts = {subset: generator.flow_from_directory(folder, subset=subset).classes.tolist()
               for subset in ("training", "validation")}
     assert counts == {"training": [0, 1, 1], "validation": [0, 1, 1]}
+
+
+def table(**more):
+    names = ["B/x.png", "a/2.png", "B/y.ppm", "a/3.png"]
+    return pandas.DataFrame({"filename": names, "class": ["b", "a", "b", "a"], "size": [1., 2., 3., 4.],
+                             "w": [9, 8, 7, 6], **more})
+
+
+@pytest.mark.parametrize("mode, expected", [
+    ("categorical", [[0, 1], [1, 0], [0, 1], [1, 0]]), ("binary", [1, 0, 1, 0]), ("sparse", [1, 0, 1, 0]),
+    ("raw", [1, 2, 3, 4]), ("other", [1, 2, 3, 4])])
+def test_tables_of_files(folder, mode, expected, capsys):
+    flow = ImageDataGenerator().flow_from_dataframe(
+        table(), folder, y_col="size" if mode in ("raw", "other") else "class", class_mode=mode, target_size=(4, 3),
+        shuffle=False)
+    x, y = next(flow)
+    assert x.shape == (4, 4, 3, 3) and y.tolist() == expected
+    told = "Found 4 validated image filenames" + ("." if "size" in flow._columns else " belonging to 2 classes.")
+    assert capsys.readouterr().out == told + "\n"
+
+
+def test_tables_with_more(folder):
+    generator = ImageDataGenerator(validation_split=.5)
+    x, y, weights = next(generator.flow_from_dataframe(table(), folder, class_mode="multi_output", weight_col="w",
+                                                       y_col=["size", "w"], shuffle=False, subset="validation"))
+    assert [part.tolist() for part in y] == [[1, 2], [9, 8]] and weights.tolist() == [9, 8]
+    several = table(tags=[["p", "q"], ["q"], ("r",), "p"])
+    flow = generator.flow_from_dataframe(several, folder, y_col="tags", shuffle=False)
+    assert next(flow)[1].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    assert flow.labels == [[0, 1], [1], [2], [0]]
+    flow = generator.flow_from_dataframe(several, folder, y_col="tags", classes=["q", "p"], shuffle=False)
+    assert next(flow)[1].tolist() == [[1, 1], [1, 0], [0, 1]]
+    assert next(generator.flow_from_dataframe(table(), str(folder), class_mode=None)).shape == (4, 256, 256, 3)
+    whole = table(filename=[str(folder / name) for name in table()["filename"]])
+    assert next(generator.flow_from_dataframe(whole, class_mode="input"))[1].shape == (4, 256, 256, 3)
+
+
+def test_complaints_about_tables(folder):
+    generator = ImageDataGenerator()
+    with pytest.warns(UserWarning, match="2 of 4 names .* first is 'none.png'"):
+        found = generator.flow_from_dataframe(table(filename=["B/x.png", "none.png", "a/notes.txt", "a/2.png"]), folder)
+    assert found.filenames == ["B/x.png", "a/2.png"]
+    with pytest.raises(ValueError, match="no column 'label', only"):
+        generator.flow_from_dataframe(table(), folder, y_col="label")
+    with pytest.raises(ValueError, match="needs two classes, but there are 3"):
+        generator.flow_from_dataframe(table(**{"class": list("abca")}), folder, class_mode="binary")
+    with pytest.raises(ValueError, match="need class_mode='categorical'"):
+        generator.flow_from_dataframe(table(**{"class": [["a", "b"], "b", "a", "b"]}), folder, class_mode="sparse")
+    with pytest.warns(UserWarning, match="4 of 4"), pytest.raises(ValueError, match="lists no picture that exists"):
+        next(generator.flow_from_dataframe(table(), folder / "empty"))
 
 
 def test_what_the_model_sees_can_be_saved(folder, tmp_path):

@@ -20,7 +20,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from gpukeras.layers import Dense
@@ -170,6 +169,7 @@ def test_tags(classifier):
     net = KerasRegressor(one_number)
     assert is_classifier(classifier) and not is_regressor(classifier) and classifier._estimator_type == "classifier"
     assert is_regressor(net) and not is_classifier(net) and net._estimator_type == "regressor"
+    get_tags = pytest.importorskip("sklearn", "1.6").utils.get_tags  # older ones ask for _estimator_type alone
     for tags in (get_tags(classifier), get_tags(net)):
         assert tags.target_tags.required and tags.non_deterministic and tags.input_tags.two_d_array
     assert get_tags(classifier).classifier_tags is not None and get_tags(net).regressor_tags is not None

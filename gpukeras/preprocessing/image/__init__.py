@@ -3,6 +3,7 @@
 Files need Pillow; turning, moving, shearing, zooming and whitening need SciPy: ``pip install 'gpukeras[image]'``.
 """
 
+from .dataframe import DataFrameIterator
 from .files import array_to_img, img_to_array, list_pictures, load_img, save_img
 from .generator import ImageDataGenerator
 from .iterators import DirectoryIterator, Iterator, NumpyArrayIterator
@@ -19,7 +20,8 @@ from .transforms import (
 )
 
 __all__ = [
-    "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator", "apply_transform", "array_to_img",
-    "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness", "random_channel_shift",
-    "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img", "transform_matrix_offset_center",
+    "DataFrameIterator", "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator",
+    "apply_transform", "array_to_img", "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness",
+    "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img",
+    "transform_matrix_offset_center",
 ]

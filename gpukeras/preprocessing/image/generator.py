@@ -11,6 +11,7 @@ import numpy as np
 from ... import backend as K
 from ...utils.extras import need
 from . import transforms
+from .dataframe import DataFrameIterator
 from .files import check_data_format
 from .iterators import DirectoryIterator, NumpyArrayIterator, warn_of_channels
 
@@ -36,8 +37,8 @@ class ImageDataGenerator:
     need SciPy, files need Pillow: the extra `image`.
 
     >>> generator = ImageDataGenerator(rescale=1 / 255, horizontal_flip=True)
-    >>> next(generator.flow(np.full((4, 8, 8, 3), 255), batch_size=2)).max()
-    np.float32(1.0)
+    >>> float(next(generator.flow(np.full((4, 8, 8, 3), 255), batch_size=2)).max())
+    1.0
     """
 
     def __init__(self, featurewise_center: bool = False, samplewise_center: bool = False,
@@ -48,26 +49,20 @@ class ImageDataGenerator:
                  horizontal_flip: bool = False, vertical_flip: bool = False, rescale: float | None = None,
                  preprocessing_function: Callable[[Any], Any] | None = None, data_format: str | None = None,
                  validation_split: float = 0., brightness_range: Any = None, dtype: str | None = None) -> None:
-        self.featurewise_center = featurewise_center
-        self.samplewise_center = samplewise_center
-        self.featurewise_std_normalization = featurewise_std_normalization
+        # how pictures are normalized
+        self.preprocessing_function, self.rescale = preprocessing_function, rescale
+        self.samplewise_center, self.featurewise_center = samplewise_center, featurewise_center
         self.samplewise_std_normalization = samplewise_std_normalization
-        self.zca_whitening = zca_whitening
-        self.zca_epsilon = zca_epsilon
-        self.rotation_range = rotation_range
-        self.width_shift_range = width_shift_range
-        self.height_shift_range = height_shift_range
-        self.shear_range = shear_range
-        self.channel_shift_range = channel_shift_range
-        self.fill_mode = fill_mode
-        self.cval = cval
-        self.horizontal_flip = horizontal_flip
-        self.vertical_flip = vertical_flip
-        self.rescale = rescale
-        self.preprocessing_function = preprocessing_function
+        self.featurewise_std_normalization = featurewise_std_normalization
+        self.zca_whitening, self.zca_epsilon = zca_whitening, zca_epsilon
+        # how far chance may go
+        self.rotation_range, self.shear_range = rotation_range, shear_range
+        self.width_shift_range, self.height_shift_range = width_shift_range, height_shift_range
+        self.channel_shift_range, self.brightness_range = channel_shift_range, brightness_range
+        self.horizontal_flip, self.vertical_flip = horizontal_flip, vertical_flip
+        self.fill_mode, self.cval = fill_mode, cval
         self.data_format = check_data_format(data_format)
         self.validation_split = validation_split
-        self.brightness_range = brightness_range
         self.dtype = dtype or K.floatx()
         axes = (1, 2, 3) if self.data_format == "channels_first" else (3, 1, 2)
         self.channel_axis, self.row_axis, self.col_axis = axes  # of a batch
@@ -106,20 +101,26 @@ class ImageDataGenerator:
                                  save_format=save_format, follow_links=follow_links, subset=subset,
                                  interpolation=interpolation)
 
+    def flow_from_dataframe(self, dataframe: Any, directory: Any = None, x_col: str = "filename", y_col: Any = "class",
+                            weight_col: str | None = None, **options: Any) -> DataFrameIterator:
+        """Batches of the pictures that a table lists, as in newer Keras: see `DataFrameIterator`."""
+        return DataFrameIterator(dataframe, directory, self, x_col, y_col, weight_col, data_format=self.data_format,
+                                 **options)
+
     # ------------------------------------------------------------------------------------------- one after another
 
     def standardize(self, x: Any) -> np.ndarray:
         """One picture, or a batch, normalized. As in Keras an array of floats is changed in place."""
-        if self.preprocessing_function:
-            x = self.preprocessing_function(x)
-        if not np.issubdtype(np.asarray(x).dtype, np.floating):
-            x = np.asarray(x, self.dtype)
+        own = self.preprocessing_function
+        x = np.asarray(own(x) if own else x)
+        if x.dtype.kind != "f":
+            x = x.astype(self.dtype)
         if self.rescale:
-            x *= self.rescale
+            np.multiply(x, self.rescale, out=x)
         if self.samplewise_center:
-            x -= np.mean(x, keepdims=True)
+            np.subtract(x, x.mean(), out=x)
         if self.samplewise_std_normalization:
-            x /= np.std(x, keepdims=True) + _TINY
+            np.divide(x, x.std() + x.dtype.type(_TINY), out=x)
         if self.featurewise_center and self._fitted("featurewise_center", self.mean):
             x -= self.mean
         if self.featurewise_std_normalization and self._fitted("featurewise_std_normalization", self.std):

@@ -1,0 +1,153 @@
+"""Programs written for Keras run as they stand; each in a process of its own, since what imports find changes there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpukeras
+from gpukeras import drop_in
+
+ROOT = Path(__file__).parents[1]
+SAME = """
+import keras, gpukeras, keras.backend as K, tensorflow as tf, tensorflow.keras.backend as K2
+from keras.layers.convolutional import Conv2D
+from keras.layers import Dense
+from tensorflow import keras as tf_keras
+from tensorflow.keras.layers import Dense as TfDense
+from tensorflow.python.keras.layers import Dense as PythonDense
+assert keras is gpukeras is tf_keras is tf.keras and K is K2 is gpukeras.backend
+assert Dense is TfDense is PythonDense is gpukeras.layers.core.Dense and Conv2D is gpukeras.layers.Conv2D
+assert keras.layers.core.__spec__.name == keras.layers.core.__name__ == 'gpukeras.layers.core'
+assert not hasattr(keras.layers.core, '__path__')
+import numpy as np
+np.random.seed(1), tf.random.set_seed(5)
+drawn = np.random.rand()
+tf.set_random_seed(5)
+assert drawn == np.random.rand()
+"""
+WORKERS = """
+import multiprocessing, sys
+import keras
+
+def square(x):
+    return x * x, keras.__name__
+
+if __name__ == '__main__':
+    for way in sys.argv[1:]:
+        with multiprocessing.get_context(way).Pool(1) as pool:
+            print(pool.map(square, [3]))
+"""
+
+
+def python(*arguments: str, cwd: Path | None = None, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GPUKERAS_BACKEND": "numpy"}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=environment,
+                          input=given, timeout=120)
+
+
+def printed(*arguments: str, **options) -> str:
+    done = python(*arguments, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Writes a program and gives its path."""
+    def write(text: str, name: str = "program.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+    return write
+
+
+def test_a_program_finds_the_same_modules(program):
+    where = "import sys; print(sys.argv[1:], __name__, __file__ == sys.argv[0], sys.path[0] == __file__[:-11])"
+    path = program(f"{SAME}\n{where}")
+    assert printed("-m", "gpukeras", str(path), "a", "--b") == "['a', '--b'] __main__ True True\n"
+
+
+def test_other_ways_to_start(program):
+    path = program(SAME + "import sys; print(sys.argv[1:], __name__)")
+    assert printed("-m", "gpukeras", "-m", "program", "x", cwd=path.parent) == "['x'] __main__\n"
+    assert printed("-m", "gpukeras", "-c", path.read_text(), "x") == "['x'] __main__\n"
+    assert printed("-m", "gpukeras", "-", "x", given=path.read_text()) == "['x'] __main__\n"
+    assert printed("-c", f"import gpukeras.as_keras\n{SAME}\nprint('same')") == "same\n"
+
+
+def test_a_package_with_a_main(program, tmp_path):
+    (tmp_path / "tool").mkdir()
+    program("", "tool/__init__.py"), program("NAME = 'keras'", "tool/names.py")
+    program("import keras\nfrom .names import NAME\nprint(NAME, keras.__name__, __package__)", "tool/__main__.py")
+    assert printed("-W", "error", "-m", "gpukeras", "-m", "tool", cwd=tmp_path) == "keras gpukeras tool\n"
+
+
+def test_without_it_keras_is_what_is_installed(program):
+    done = python("-c", "import gpukeras.layers\nimport keras.layers.core\nprint(keras.__name__)")
+    assert "gpukeras" not in done.stdout
+
+
+@pytest.mark.slow
+def test_processes_of_a_program_find_it_too(program):
+    ways = ["spawn"] if os.name == "nt" else ["fork", "spawn", "forkserver"]
+    path = program(WORKERS)
+    expected = "[(9, 'gpukeras')]\n" * len(ways)
+    assert printed("-m", "gpukeras", str(path), *ways) == expected
+    assert printed("-m", "gpukeras", "-m", "program", *ways, cwd=path.parent) == expected
+
+
+def test_errors_of_the_program_are_its_own(program):
+    done = python("-m", "gpukeras", str(program("import keras\ndef f():\n    raise KeyError('mine')\nf()")))
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):" and lines[-1] == "KeyError: 'mine'"
+    assert "program.py" in lines[1] and "gpukeras/" not in done.stderr
+    assert python("-m", "gpukeras", str(program("raise SystemExit(7)"))).returncode == 7
+
+
+def test_what_is_not_here():
+    for code, words in (("import tensorflow as tf; tf.constant(1)", "only as far as tensorflow.keras goes"),
+                        ("import keras.no_such_thing", "No module named 'keras.no_such_thing'"),
+                        ("import keras.layers.core.deeper", "'keras.layers.core' is not a package")):
+        assert words in python("-m", "gpukeras", "-c", code).stderr
+    done = python("-m", "gpukeras", "no_such_file.py")
+    assert done.returncode == 2 and "can't open file 'no_such_file.py': No such file" in done.stderr
+    done = python("-m", "gpukeras", "-m", "no.such.module")
+    assert done.returncode == 1 and "no module named 'no.such.module'" in done.stderr
+
+
+def test_another_keras_loaded_before(program, tmp_path):
+    program("__version__ = '9.9'", "keras.py")
+    done = python("-c", "import keras\nimport gpukeras.as_keras", cwd=tmp_path)
+    assert "ImportError: keras 9.9 was imported before gpukeras could take its name, from" in done.stderr
+    assert "import gpukeras.as_keras" in done.stderr and "keras.py" in done.stderr
+    again = "import gpukeras.as_keras, keras\nfrom gpukeras.drop_in import install\ninstall()\nprint(keras.__name__)"
+    assert printed("-c", again, cwd=tmp_path) == "gpukeras\n"
+
+
+def test_in_a_notebook_and_back(monkeypatch):
+    class Shell:
+        pass
+
+    before = {name for name in sys.modules if name.partition(".")[0] in ("keras", "tensorflow")}
+    assert not before
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    gpukeras.load_ipython_extension(Shell())
+    gpukeras.load_ipython_extension(Shell())
+    assert sum(isinstance(finder, drop_in.Finder) for finder in sys.meta_path) == 1
+    import keras.layers
+    assert keras is gpukeras and "tensorflow" not in sys.modules
+    gpukeras.unload_ipython_extension(Shell())
+    assert "keras" not in sys.modules and "keras.layers" not in sys.modules
+    assert not any(isinstance(finder, drop_in.Finder) for finder in sys.meta_path)
+
+
+def test_looking_at_the_package_changes_nothing():
+    assert "as_keras" not in dir(gpukeras)
+    code = "import gpukeras, sys; before = list(sys.meta_path); [getattr(gpukeras, n) for n in dir(gpukeras)]"
+    assert printed("-c", f"{code}; print(sys.meta_path == before, hasattr(gpukeras, 'as_keras'))") == "True False\n"
