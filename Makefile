@@ -3,6 +3,7 @@
 #   make test     all tests, doctests included         make types   mypy
 #   make setup    only the virtual environment         make bench   the benchmarks
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
+#   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
 #   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
@@ -16,7 +17,7 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy gpu-test mutations lint types bench clean
+.PHONY: setup demo test test-cupy interop gpu-test mutations lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -42,6 +43,25 @@ test-cupy: $(TESTING)
 gpu-test: $(TESTING)
 	GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
 
+# models written here and read by Keras 2.15 (TensorFlow) and Keras 3 (PyTorch), and the reverse. Keras 2.15 needs a
+# Python up to 3.11: make interop KERAS2_PYTHON=python3.11
+KERAS2_PYTHON ?= $(PYTHON)
+KERAS2 := $(VENV)-keras2
+KERAS3 := $(VENV)-keras3
+interop: $(TESTING) $(KERAS2)/.installed $(KERAS3)/.installed
+	OPENBLAS_NUM_THREADS=1 GPUKERAS_KERAS2=$(abspath $(KERAS2)/bin/python) \
+	    GPUKERAS_KERAS3=$(abspath $(KERAS3)/bin/python) $(RUN) -m pytest tests/interop $(ARGS)
+
+$(KERAS2)/.installed:
+	$(KERAS2_PYTHON) -m venv $(KERAS2)
+	$(KERAS2)/bin/python -m pip install --quiet 'tensorflow-cpu==2.15.1' h5py
+	@touch $@
+
+$(KERAS3)/.installed:
+	$(PYTHON) -m venv $(KERAS3)
+	$(KERAS3)/bin/python -m pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu 'keras>=3' torch h5py
+	@touch $@
+
 # every damage that the kernels' test files list, not only the first of each
 mutations: $(TESTING)
 	GPUKERAS_MUTATIONS=all OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest tests/kernels/test_mutations.py --timeout 1800 $(ARGS)
@@ -56,7 +76,7 @@ bench: $(TESTING)
 	$(RUN) -m tests.benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(KERAS2) $(KERAS3) build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit("gpukeras needs Python 3.10 or newer, and $(PYTHON) is " + sys.version.split()[0] \

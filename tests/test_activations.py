@@ -32,6 +32,7 @@ FORMULAS = {
     "tanh": np.tanh,
     "sigmoid": sigmoid,
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "keras3_hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "linear": lambda x: x,
     "exponential": np.exp,
     "gelu": lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))),

@@ -194,6 +194,7 @@ def test_the_test_folders_mirror_the_package():
     packages = {path.parent.name for path in (ROOT / "gpukeras").glob("*/__init__.py")}
     packages |= {path.stem for path in (ROOT / "gpukeras").glob("*.py")} | {
         "kernels",
+        "interop",
         "benchmarks",
         "examples",
         "docs",

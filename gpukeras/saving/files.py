@@ -135,7 +135,8 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
         with weight_budget(2 * sum(one.size for one in stored) + 1024):
             return model_from_config(readable(config, origin), custom_objects=custom)
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
-        raise BrokenFileError(f"the architecture in the file can't be built: {type(error).__name__}: {error}") from error
+        found = f"{type(error).__name__}: {error}"
+        raise BrokenFileError(f"the architecture in the file can't be built: {found}") from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

@@ -30,7 +30,8 @@ _IMPLEMENTATIONS = {"cpu": 1, "mem": 1, "gpu": 2}
 
 def in_keras2(entry: dict[str, Any]) -> dict[str, Any]:
     """A layer's ``{'class_name', 'config', ...}`` of Keras 1 as Keras 2 says it. ValueError for what it lacks."""
-    kind, config = entry["class_name"], dict(entry["config"])
+    kind: str = entry["class_name"]
+    config: dict[str, Any] = dict(entry["config"])
     if kind in _KEEP:
         return entry
     if kind == "Merge":

@@ -55,7 +55,7 @@ def readable(entry: dict[str, Any], origin: Origin) -> Any:
     name, config = entry.get("class_name"), entry.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError(f"the optimizer {entry!r:.200} is not understood")
-    config = dict(config)
+    config, name = dict(config), name.removeprefix("Custom>")  # as Keras 2.15 calls its new optimizers
     own = optimizers._CLASSES.get(name.lower())
     if own is not None:
         config = _settings(own, config, origin)

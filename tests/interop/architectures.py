@@ -31,7 +31,7 @@ def dropped(k: Any) -> Any:
 def regularized(k: Any) -> Any:
     layers = [k.layers.Dense(5, kernel_regularizer="l2", kernel_constraint="max_norm", input_shape=(6,),
                              kernel_initializer="he_normal"),
-              k.layers.ActivityRegularization(l2=0.01), k.layers.Dense(2, bias_initializer="ones", activation="selu")]
+              k.layers.Dense(2, bias_initializer="ones", activation="selu")]
     return k.models.Sequential(layers), [(6,)]
 
 
@@ -57,7 +57,8 @@ def separable(k: Any) -> Any:
 
 def resized(k: Any) -> Any:
     layers = [k.layers.Conv2DTranspose(3, (3, 3), strides=(2, 2), padding="same", input_shape=(4, 4, 2)),
-              k.layers.UpSampling2D((2, 2)), k.layers.Cropping2D(((1, 0), (2, 1))), k.layers.ZeroPadding2D(((1, 2), (0, 1))),
+              k.layers.UpSampling2D((2, 2)), k.layers.Cropping2D(((1, 0), (2, 1))),
+              k.layers.ZeroPadding2D(((1, 2), (0, 1))),
               k.layers.GlobalAveragePooling2D(), k.layers.Dense(2)]
     return k.models.Sequential(layers), [(4, 4, 2)]
 

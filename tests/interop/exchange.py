@@ -68,8 +68,8 @@ def write(k: Any, folder: Path, optimizer: str, names: list[str]) -> None:
                  **{f"{key}{i}": a for key, arrays in (("x", xs), ("t", ts), ("y", ys)) for i, a in enumerate(arrays)})
 
 
-def read(k: Any, folder: Path, said: dict[str, Any]) -> None:
-    """Loads the models, and notes how far their predictions and losses are from those of their writer."""
+def read(k: Any, folder: Path, again: str | None, said: dict[str, Any]) -> None:
+    """Loads the models, compiled `again` if wished, and notes how far they are from what their writer said."""
     for path in sorted(folder.glob("*.h5")):
         stored = np.load(path.with_suffix(".npz"))
         xs, ts, ys = ([stored[n] for n in sorted(stored.files) if n[0] == key and n != "losses"] for key in "xty")
@@ -77,6 +77,8 @@ def read(k: Any, folder: Path, said: dict[str, Any]) -> None:
             model = k.models.load_model(str(path))
             found = listed(model.predict(one(xs), verbose=0))
             apart = max(float(np.abs(a - b).max()) for a, b in zip(found, ys))
+            if again:
+                model.compile(again, "mean_squared_error")
             losses = train(model, SimpleNamespace(xs=one(xs), ts=one(ts)))
             said[path.stem] = {"apart": apart, "losses": losses, "expected": stored["losses"].tolist()}
         except Exception:  # what went wrong is the test's to show
@@ -92,7 +94,7 @@ def main() -> None:
         write(k, Path(folder), rest[0], rest[1:])
     else:
         said: dict[str, Any] = {}
-        read(k, Path(folder), said)
+        read(k, Path(folder), rest[0] if rest else None, said)
         Path(folder, "said.json").write_text(json.dumps(said))
 
 
