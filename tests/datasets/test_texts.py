@@ -142,7 +142,7 @@ class Trap:
     (rows([1], [1.5]), "something else than lists of whole numbers"),
     (rows([1], 2), "something else than lists of whole numbers"),
     (np.array([[[1], [2]]] * 2, object).reshape(2, 2), "no list of lists"),
-], ids=str)
+], ids=["calls", "calls inside", "text", "fraction", "number", "table"])
 def test_anything_but_lists_of_whole_numbers_is_refused(bad, complaint, cache):
     np.savez(cache / "reuters.npz", x=bad, y=np.arange(len(bad)))
     with pytest.raises(ValueError, match=rf"reuters.npz cannot be read as a data set of texts: .*{complaint}"):
