@@ -133,13 +133,6 @@ __all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "
            "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper", "ZeroPadding1D",
            "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot", "maximum",
            "merge", "minimum", "multiply", "serialize", "subtract"]
-           "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "MaxoutDense", "Minimum", "MultiHeadAttention",
-           "Multiply", "Normalization", "PReLU", "Permute", "RNN", "ReLU", "Recurrent", "RepeatVector", "Rescaling",
-           "Reshape", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D", "SeparableConvolution2D",
-           "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
-           "StackedRNNCells", "Subtract", "ThresholdedReLU", "TimeDistributed", "UpSampling1D", "UpSampling2D",
-           "UpSampling3D", "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average",
-           "concatenate", "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract"]
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
