@@ -103,7 +103,7 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("make", "end", "digits"), FILES, ids=lambda value: str(value)[-30:])
+@pytest.mark.parametrize(("make", "end", "digits"), FILES, ids=["vgg16", "mobilenet", "mobilenet without top"])
 def test_published_weights(make, end, digits, monkeypatch):
     asked: list[Any] = []
 
