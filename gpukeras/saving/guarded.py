@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BrokenFileError, UnsafeFileError
+from .heaps import check_heaps
 
 MAX_TEXT = 1 << 26
 """Bytes that one text (an architecture, a list of names) may have."""
@@ -59,6 +60,7 @@ def opened(path: Any) -> Iterator[Group]:
         head = file.read(8)
     if head != _SIGNATURE:
         raise BrokenFileError(f"'{path}' is not an HDF5 file: it begins with {head!r}")
+    check_heaps(path)
     with translated(f"'{path}'"):
         file = h5py.File(path, "r")
     try:

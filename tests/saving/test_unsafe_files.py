@@ -336,3 +336,16 @@ def test_a_bomb_is_refused_within_a_small_memory(path):
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=120,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)))
     assert done.stdout.startswith("refused layer 'dense'"), done.stderr
+
+
+def test_a_heap_that_would_send_the_library_round_in_circles(path):
+    data = bytearray(path.read_bytes())
+    at = data.find(b"GCOL\x01\0\0\0")
+    assert at > 0
+    first = int.from_bytes(data[at + 24:at + 32], "little")
+    free = at + 32 + (first + 7) // 8 * 8
+    while data[free:free + 2] != b"\0\0":
+        free += 16 + (int.from_bytes(data[free + 8:free + 16], "little") + 7) // 8 * 8
+    data[free + 8:free + 16] = bytes(8)
+    path.write_bytes(data)
+    refused(path, BrokenFileError, f"the heap at byte {at} has 0 bytes left over")
