@@ -348,3 +348,13 @@ def test_a_heap_that_would_send_the_library_round_in_circles(path):
     data[free + 8:free + 16] = bytes(8)
     path.write_bytes(data)
     refused(path, BrokenFileError, f"the heap at byte {at} has 0 bytes left over")
+
+
+def test_a_text_that_claims_to_be_longer_than_the_file(path):
+    data = bytearray(path.read_bytes())
+    heap = data.find(b"GCOL\x01\0\0\0")
+    at = data.find(heap.to_bytes(8, "little"))
+    assert 0 < int.from_bytes(data[at - 4:at], "little") < len(data)
+    data[at - 4:at] = (0xfffffff0).to_bytes(4, "little")
+    path.write_bytes(data)
+    refused(path, BrokenFileError, "claims a text of 4294967280 bytes in a file of")
