@@ -28,7 +28,7 @@ def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
     halves = {i for i, dtype in enumerate(in_types) if dtype == "float16"}
     names = [f"(float)x{i}" if i in halves else f"x{i}" for i in range(fused.inputs)]
     names += [f"t{i}" for i in range(len(fused.members))]
-    states = {op: f"s{k}" for k, op in enumerate(dict.fromkeys(fused.generators()))}
+    states = {op: f"s{k}" for k, op in enumerate(fused.generators())}
     lines = []
     for i, m in enumerate(fused.members):
         arguments = [names[a] for a in m.args]
@@ -42,7 +42,7 @@ def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
 def fused_kernel(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Any:
     """The compiled kernel, callable with inputs, the step counters of random members, and outputs."""
     in_params = [f"{a.dtype.name} x{i}" for i, a in enumerate(ins)]
-    states = [f"raw int64 s{k}" for k, _ in enumerate(dict.fromkeys(fused.generators()))]
+    states = [f"raw int64 s{k}" for k in range(len(fused.generators()))]
     out_params = ", ".join(f"{a.dtype.name} y{i}" for i, a in enumerate(outs))
     preamble = device.kernel_source("philox.cuh") if states else ""
     body = fused_body(fused, [a.dtype.name for a in ins])

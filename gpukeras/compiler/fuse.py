@@ -44,11 +44,11 @@ class Fused(Op):
         self._slots, self._slot_count = self._assign_slots()
 
     def generators(self) -> list[Op]:
-        """The members that make numbers out of nothing."""
-        return [m.op for m in self.members if m.op.generates]
+        """The ops among the members that make numbers out of nothing, each once."""
+        return list(dict.fromkeys(m.op for m in self.members if m.op.generates))
 
     def _states(self) -> list[Any]:
-        return [op.state for op in dict.fromkeys(self.generators())]  # type: ignore[attr-defined]
+        return [op.state for op in self.generators()]  # type: ignore[attr-defined]
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The outputs' common shape."""

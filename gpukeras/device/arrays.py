@@ -49,9 +49,9 @@ def scatter_add(table: Any, indices: Any, rows: Any) -> None:
 
 
 def random_generator(seed: int) -> Any:
-    """A generator with its own stream; `.random(None, dtype, out)` and `.standard_normal(None, dtype, out)` fill."""
-    bits = np.random.SFC64 if NAME == "numpy" else xp.random.Philox4x3210
-    return (np.random if NAME == "numpy" else xp.random).Generator(bits(seed))
+    """A generator with its own stream; `.random(None, dtype, out)` and `.standard_normal(None, dtype, out)` fill.
+    NumPy only: on a GPU kernels/philox.cuh does it."""
+    return np.random.Generator(np.random.SFC64(seed))
 
 
 def generator_words(generator: Any) -> np.ndarray:

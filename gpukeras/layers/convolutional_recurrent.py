@@ -10,7 +10,7 @@ from .. import regularizers
 from ..engine.input_spec import InputSpec
 from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts, whole_number
-from .recurrent.arguments import of_cell
+from .recurrent.arguments import CellArguments, of_cell
 from .recurrent.rnn import RNN, known_arguments
 from .spatial import Spatial
 
@@ -183,7 +183,7 @@ class ConvRecurrent2D(RNN):
         return cls(**known_arguments(config))
 
 
-class ConvLSTM2D(ConvRecurrent2D):
+class ConvLSTM2D(CellArguments, ConvRecurrent2D):
     """An LSTM whose products are convolutions (Shi et al., 2015, arXiv:1506.04214, without the cell's feedback):
     sequences of images (batch, steps, rows, columns, channels) to images of `filters` channels.
 
@@ -194,21 +194,8 @@ class ConvLSTM2D(ConvRecurrent2D):
     (None, 5, 8, 8, 8)
     """
 
-    activation = of_cell("activation")
     recurrent_activation = of_cell("recurrent_activation")
-    use_bias = of_cell("use_bias")
     unit_forget_bias = of_cell("unit_forget_bias")
-    kernel_initializer = of_cell("kernel_initializer")
-    recurrent_initializer = of_cell("recurrent_initializer")
-    bias_initializer = of_cell("bias_initializer")
-    kernel_regularizer = of_cell("kernel_regularizer")
-    recurrent_regularizer = of_cell("recurrent_regularizer")
-    bias_regularizer = of_cell("bias_regularizer")
-    kernel_constraint = of_cell("kernel_constraint")
-    recurrent_constraint = of_cell("recurrent_constraint")
-    bias_constraint = of_cell("bias_constraint")
-    dropout = of_cell("dropout")
-    recurrent_dropout = of_cell("recurrent_dropout")
 
     @interfaces.legacy_convlstm2d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",

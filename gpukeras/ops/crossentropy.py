@@ -142,12 +142,32 @@ def _hot(labels: Tensor, p: Tensor) -> Tensor:
 
 
 # On logits -----------------------------------------------------------------------------------------------------
+class _OnRows(Op):
+    """What these ops share: input number `matrix` has a row for each crossentropy."""
+
+    kernel_types = FLOATS
+    matrix = 0
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise."""
+        return row_or_mix(ins[self.matrix])
+
+
+class _GradientOnRows(_OnRows):
+    """The derivatives for the logits: of (g, p, ...), with the shape of p."""
+
+    matrix = 1
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The logits' shape."""
+        return Spec(ins[1].shape, ins[1].dtype)
+
+
 @dataclass(frozen=True)
-class SoftmaxCrossentropy(Op):
+class SoftmaxCrossentropy(_OnRows):
     """(logits, target) -> sum(target (log sum exp(logits) - logits)) over the last axis."""
 
     name = "softmax_crossentropy"
-    kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """One number a row."""
@@ -178,22 +198,13 @@ class SoftmaxCrossentropy(Op):
         p = apply(Softmax(), z)
         return [g * (p * reduce("sum", target, -1, keepdims=True) - target), -(g * log_softmax(z))]
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise."""
-        return row_or_mix(ins[0])
-
 
 @dataclass(frozen=True)
-class SoftmaxCrossentropyGradient(Op):
+class SoftmaxCrossentropyGradient(_GradientOnRows):
     """(g, p, target) -> g (p sum(target) - target), p being softmax(logits): the derivative for the logits."""
 
     name = "softmax_crossentropy_gradient"
-    kernel_types = FLOATS
     in_place = (1,)
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The logits' shape."""
-        return Spec(ins[1].shape, ins[1].dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """One number a row."""
@@ -210,17 +221,12 @@ class SoftmaxCrossentropyGradient(Op):
         """One kernel."""
         return by_rows("dense_backward", ins[1], *ins, outs[0])
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise."""
-        return row_or_mix(ins[1])
-
 
 @dataclass(frozen=True)
-class SparseSoftmaxCrossentropy(Op):
+class SparseSoftmaxCrossentropy(_OnRows):
     """(logits, labels) -> log sum exp(logits) - logits[label]."""
 
     name = "sparse_softmax_crossentropy"
-    kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """One number a row."""
@@ -248,22 +254,13 @@ class SparseSoftmaxCrossentropy(Op):
         z, labels = node.inputs
         return [expand_dims(grads[0]) * (apply(Softmax(), z) - _hot(labels, z)), None]
 
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise."""
-        return row_or_mix(ins[0])
-
 
 @dataclass(frozen=True)
-class SparseSoftmaxCrossentropyGradient(Op):
+class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
     """(g, p, labels) -> g (p - one_hot(label)), p being softmax(logits): the derivative for the logits."""
 
     name = "sparse_softmax_crossentropy_gradient"
-    kernel_types = FLOATS
     in_place = (1,)
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The logits' shape."""
-        return Spec(ins[1].shape, ins[1].dtype)
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """One index and one number a row."""
@@ -282,10 +279,6 @@ class SparseSoftmaxCrossentropyGradient(Op):
         g, p, labels = ins
         fault = Complaint(out_of_range(_labels(self), p.shape[-1]))
         return by_rows("sparse_backward", p, g, p, labels, outs[0], fault, labels=labels.dtype.name)
-
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """Row-wise."""
-        return row_or_mix(ins[1])
 
 
 def _same_classes(ins: Sequence[Spec]) -> None:

@@ -199,6 +199,12 @@ class _Recurrence(Op):
         """Where the mask is false, as a column for each step."""
         return [(xp.logical_not, (mask, skip[:, :, 0]))] if self.masked else []
 
+    def _walk(self, parts: Sequence[Sequence[Call]], h: Any, states: Any, last: Any, mask: Any,
+              skip: Any) -> list[Call]:
+        """The forward pass of a recurrence with one state: the initial one in front, all parts, the last one out."""
+        return [(xp.copyto, (states[0], h)), *self._skips(mask, skip), *threads.together(parts),
+                (xp.copyto, (last, states[-1]))]
+
     def _rooms(self, time: Any, samples: Any, units: Any, dtype: str) -> list[Spec]:
         """Of the forward pass: a step's product (gate by gate if each has a dropout factor of its own), the dropped
         states, and where the mask is false."""

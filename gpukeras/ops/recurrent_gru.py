@@ -105,9 +105,8 @@ class GRUSequence(_GRU):
                 made += hold(after, before, of(skip, (place, p)))
             return made
 
-        parts = self._parts(time, samples, units)
-        return [(xp.copyto, (states[0], h)), *self._skips(mask, skip), *threads.together([part(p) for p in parts]),
-                (xp.copyto, (last, states[time]))]
+        parts = [part(p) for p in self._parts(time, samples, units)]
+        return self._walk(parts, h, states, last, mask, skip)
 
     def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """As `scratch`, without the mask."""

@@ -17,7 +17,7 @@ from gpukeras.ops.elementwise import C_TYPES, TABLE, Elementwise
 def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[str]) -> str:
     """What CuPy's ElementwiseKernel makes of the statements of a fused step, with plain pointers for its array
     classes: kernel `fused` with the inputs, the step counters of random members, the outputs and the size."""
-    states = len(set(fused.generators()))
+    states = len(fused.generators())
     ins = [("Half" if t == "float16" else C_TYPES[t]) for t in in_types]
     outs = [("Half" if t == "float16" else C_TYPES[t]) for t in out_types]
     parameters = [

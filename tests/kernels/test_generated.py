@@ -21,7 +21,7 @@ def run(fused, ins, out_types):
     """The outputs of the generated kernel."""
     text = elementwise_text(fused, [a.dtype.name for a in ins], out_types)
     outs = [np.empty(SIZE, t) for t in out_types]
-    states = [op.state for op in dict.fromkeys(fused.generators())]
+    states = [op.state for op in fused.generators()]
     library(text, BLOCK=128).launch("fused", 2, 128, (*ins, *states, *outs, SIZE))
     return outs
 

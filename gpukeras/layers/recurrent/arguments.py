@@ -16,16 +16,9 @@ def of_cell(name: str) -> Any:
     return property(lambda self: getattr(self.cell, name), doc=f"The cell's `{name}`.")
 
 
-class CellLayer(RNN):
-    """An RNN with a cell of its own, whose arguments it takes and names in its config.
+class CellArguments:
+    """The arguments that every cell of this package has, as attributes of the layer that holds it."""
 
-    Where the activations allow it, one op makes all steps (`fused`). It has no second derivatives: set ``layer.fused =
-    False`` before the layer is called, and the cell is walked step by step, as it is in ``RNN(cell)``.
-    """
-
-    fused = True
-    cell: Cell
-    units = of_cell("units")
     activation = of_cell("activation")
     use_bias = of_cell("use_bias")
     kernel_initializer = of_cell("kernel_initializer")
@@ -39,6 +32,18 @@ class CellLayer(RNN):
     bias_constraint = of_cell("bias_constraint")
     dropout = of_cell("dropout")
     recurrent_dropout = of_cell("recurrent_dropout")
+
+
+class CellLayer(CellArguments, RNN):
+    """An RNN with a cell of its own, whose arguments it takes and names in its config.
+
+    Where the activations allow it, one op makes all steps (`fused`). It has no second derivatives: set ``layer.fused =
+    False`` before the layer is called, and the cell is walked step by step, as it is in ``RNN(cell)``.
+    """
+
+    fused = True
+    cell: Cell
+    units = of_cell("units")
 
     def __init__(self, cell: Cell, activity_regularizer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(cell, *args, **kwargs)
