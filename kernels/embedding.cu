@@ -175,10 +175,38 @@ KERNEL sum_rows(const int* keys, const int* places, const Value* rows, Value* ta
     }
 }
 
-// The same for long stretches. Each holds the place of one of the blocks along x, at least; the first is to do it.
-// Blocks along y are for the columns, `side` (a power of two up to BLOCK) to a block.
+// The same for those indices alone that occur: a row of sums for each of the sorted keys, the sum at the first of a
+// stretch of equal ones, 0 at the others and at keys that are out of range.
+KERNEL sum_distinct(const int* keys, const int* places, const Value* rows, Value* sums, Index count, Index width,
+                    Index length) {
+    EACH(i, count * width) {
+        Index own = i / width, column = i - own * width;
+        int key = keys[own];
+        Sum sum = 0;
+        if (key < length && (own == 0 || keys[own - 1] != key)) {
+            Index last = find(keys, count, key + 1);
+            if (last - own > LONG) continue;
+#pragma unroll 4
+            for (Index j = own; j < last; ++j) sum += Sum(rows[places[j] * width + column]);
+        }
+        sums[i] = Value(sum);
+    }
+}
+
+// The first row of each stretch of equal places becomes the table's row at that place.
+KERNEL put_rows(const Value* rows, const int* places, Value* table, Index count, Index width, Index length) {
+    EACH(i, count * width) {
+        Index own = i / width;
+        int place = places[own];
+        if (place < length && (own == 0 || places[own - 1] != place)) table[place * width + (i - own * width)] = rows[i];
+    }
+}
+
+// Sums of long stretches, for sum_rows or (if `distinct`) for sum_distinct. Each holds the place of one of the blocks
+// along x, at least; the first is to do it. Blocks along y are for the columns, `side` (a power of two up to BLOCK) to
+// a block.
 KERNEL sum_long_rows(const int* keys, const int* places, const Value* rows, Value* table, Index count, Index width,
-                     Index length, Index side) {
+                     Index length, Index side, Index distinct) {
     __shared__ Sum sums[BLOCK];
     int lines = BLOCK / (int)side, line = threadIdx.x / (int)side;
     Index own = (Index)blockIdx.x * LONG;
@@ -195,5 +223,5 @@ KERNEL sum_long_rows(const int* keys, const int* places, const Value* rows, Valu
     __syncthreads();
     if (line > 0 || column >= width) return;
     for (int other = 1; other < lines; ++other) sum += sums[other * side + threadIdx.x];
-    table[key * width + column] = Value(sum);
+    table[(distinct ? first : (Index)key) * width + column] = Value(sum);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -88,9 +88,11 @@ class Flat:
         return owner
 
 
-def flat_groups(variables: Sequence[Variable]) -> list[tuple[Flat, list[int]]]:
-    """One Flat for each dtype, with the positions of its variables in the list."""
+def flat_groups(variables: Sequence[Variable], without: Container[int] = ()) -> list[tuple[Flat, list[int]]]:
+    """One Flat for each dtype, with the positions of its variables in the list. Those at positions `without` are left
+    out."""
     by_dtype: dict[str, list[int]] = {}
     for i, v in enumerate(variables):
-        by_dtype.setdefault(v.dtype, []).append(i)
+        if i not in without:
+            by_dtype.setdefault(v.dtype, []).append(i)
     return [(Flat([variables[i] for i in places]), places) for places in by_dtype.values()]

@@ -68,6 +68,8 @@ class Function:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.updates = list(updates or ())
+        for variable, _ in self.updates:
+            variable.will_be_updated()
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._memory = Memory()
         self.lock = threading.RLock()

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..graph import Spec, Variable, ViewOp
 from ..ops.control import Identity
+from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from .bodies import rooms, without_gaps
 from .fuse import Fused
@@ -59,6 +60,7 @@ class Plan:
         for variable, value in updates:
             if times_updated[variable.storage] == 1 and self._fits(value, variable, readers.get(variable.storage, [])):
                 self.variables[value] = variable
+                self._keep_in(variable, value, readers.get(variable.storage, []))
             else:
                 self.copies.append((variable, value))
 
@@ -76,6 +78,15 @@ class Plan:
             if step is maker and (v.leaf is not variable or not takes_over(maker, value, v)):
                 return False
         return True
+
+    def _keep_in(self, variable: Variable, value: Value, readers: Sequence[tuple[Step, Value]]) -> None:
+        """Lets a new table that rows are put into be made in the variable's memory already."""
+        assert value.step is not None
+        if isinstance(value.step.op, PutRows):
+            table = value.step.ins[2]
+            others = [s for s in self.steps if s is not value.step and table in map(root, s.reads())]
+            if not others and self._fits(table, variable, readers):
+                self.variables[table] = variable
 
     # Concatenations ----------------------------------------------------------------------------------------
     def _place_parts(self) -> None:

@@ -187,7 +187,8 @@ class Variable(Tensor):
     """A tensor that keeps its value between calls, in a device array of its own or in a slice of a flat one.
 
     `array` is the storage that programs are bound to: it is written in place, and replaced only by `move_to`,
-    which makes every program bound before out of date (`Variable.layout` counts these moves).
+    which makes every program bound before out of date (`Variable.layout` counts these moves, and other changes that
+    programs were not made for).
     """
 
     layout = 0
@@ -201,6 +202,8 @@ class Variable(Tensor):
         self.holds_others = False
         self.constraint = constraint
         self.trainable = True
+        self.updated = False  # by a program
+        self.is_zero: bool | None = None  # kept up where programs are made for it: see ops.control.is_zero
 
     def read(self) -> np.ndarray:
         """A copy of the value as a host array."""
@@ -212,6 +215,19 @@ class Variable(Tensor):
         if host.shape != self.shape:
             raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {host.shape}")
         self.array[...] = device.asarray(host.astype(self.dtype, copy=False))
+        if self.is_zero is not None:
+            self._know_zero(not self.updated and not host.any())
+
+    def will_be_updated(self) -> None:
+        """Notes that a program gives the variable its values."""
+        self.updated = True
+        if self.is_zero is not None:
+            self._know_zero(False)
+
+    def _know_zero(self, is_zero: bool) -> None:
+        if self.is_zero != is_zero:
+            self.is_zero = is_zero
+            Variable.layout += 1
 
     def move_to(self, owner: Variable, start: int, stop: int) -> None:
         """Lets the variable live in elements start to stop of a vector, taking its value along."""

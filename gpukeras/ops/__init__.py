@@ -8,6 +8,7 @@ from . import (
     ctc,
     ctc_decode,
     depthwise,
+    distinct,
     elementwise,
     indexing,
     joining,
@@ -29,7 +30,7 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
 
 __all__ = [
     "broadcasting", "control", "convolution", "crossentropy", "ctc", "ctc_decode",
-    "depthwise", "elementwise", "indexing", "joining",
+    "depthwise", "distinct", "elementwise", "indexing", "joining",
     "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "scan", "shape", "slicing",
     "softmax",
 ]

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..device import to_host, xp
-from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, ViewOp, apply
+from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply
 from .broadcasting import zeros_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
@@ -46,6 +48,35 @@ def branch(condition: Any, a: Any, b: Any) -> Tensor:
     """`a` if the scalar condition holds, else `b`."""
     a, b = unify(a, b)
     return apply(Branch(), as_tensor(condition), a, b)
+
+
+@dataclass(frozen=True)
+class IsZero(ExpandedOp):
+    """Whether a variable is 0, as a constant of the program, which is made anew when that changes. Of one that a
+    program updates it is not known, so the answer is no: what may be left out for 0 must not be wrong otherwise."""
+
+    name = "is_zero"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """One bool."""
+        return Spec((), "bool")
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """What is known of the variable."""
+        return make.constant(np.bool_(ins[0].leaf.is_zero))  # type: ignore[attr-defined]
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """None."""
+        return [None]
+
+
+def is_zero(setting: Tensor) -> Tensor:
+    """Whether a setting, such as a momentum, is known to be 0; a `branch` on it costs nothing."""
+    if not isinstance(setting, Variable):
+        return as_tensor(False)
+    if setting.is_zero is None:
+        setting.is_zero = not setting.updated and not setting.read().any()
+    return apply(IsZero(), setting)
 
 
 @dataclass(frozen=True)

@@ -109,36 +109,19 @@ class ScatterRows(Op):
         return calls
 
     def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """Indices and places of the rows, before and after a pass of sorting; counts for each tile and digit."""
-        _, _, tiles = _tiles(ins[1].size)
-        return [Spec((ins[1].size,), "int32")] * 4 + [Spec((16 * tiles,), "int32")]
+        """That of sorting."""
+        return sorting_room(ins[1].size)
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """Pairs of index and place sorted by index, then a sum for each row of the table."""
         (rows, indices, _), table = ins, outs[0]
-        count, length, width = indices.size, table.shape[0], _width(table)
         if not table.size:
             return []
-        threads, items, tiles = _tiles(count)
-        counts, kind, label = room[4], rows.dtype, C_NAMES[indices.dtype.name]
-
-        def sort(name: str, grid: int, *arguments: Any) -> Call:
-            return launch("embedding", name, "float32", grid, *arguments, block=threads, LABEL=label)
-        now, other = room[:2], room[2:4]
-        fault = Complaint(out_of_range(self.name, length))
-        calls = [sort("sort_start", blocks(count, threads), indices, *now, fault, count, length)]
-        for shift in range(0, length.bit_length(), 4):
-            if tiles > 1:
-                calls += [sort("sort_count", tiles, now[0], counts, count, items, shift),
-                          sort("sort_scan", 1, counts, counts.size)]
-            calls.append(sort("sort_scatter", tiles, *now, counts, *other, count, items, shift))
-            now, other = other, now
-        last = (*now, rows, table, count, width, length)
-        calls.append(launch("embedding", "sum_rows", kind, blocks(table.size), *last, LABEL=label))
-        if count > LONG:
-            side = min(1 << (width - 1).bit_length(), 32)
-            calls.append(launch("embedding", "sum_long_rows", kind, (-(-count // LONG), -(-width // side)), *last, side,
-                                LABEL=label))
+        calls, keys, places = sorted_pairs(indices, table.shape[0], self.name, room)
+        last = (keys, places, rows, table, indices.size, _width(table), table.shape[0])
+        calls.append(launch("embedding", "sum_rows", rows.dtype, blocks(table.size), *last, LABEL="int"))
+        if indices.size > LONG:
+            calls.append(long_sums(*last, distinct=False))
         return calls
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
@@ -198,6 +181,40 @@ def _tiles(count: int) -> tuple[int, int, int]:
         threads = 256 if count <= 2048 else 1024
         return threads, max(-(-count // threads), 1), 1
     return 1024, TILE_ITEMS, -(-count // (1024 * TILE_ITEMS))
+
+
+def sorting_room(count: int) -> list[Spec]:
+    """Indices and places, before and after a pass of sorting; counts for each tile and digit."""
+    _, _, tiles = _tiles(count)
+    return [Spec((count,), "int32")] * 4 + [Spec((16 * tiles,), "int32")]
+
+
+def sorted_pairs(indices: Any, length: int, what: str, room: Sequence[Any]) -> tuple[list[Call], Any, Any]:
+    """Launches that sort pairs of index and place by index, in `room`; and the arrays with both. An index out of
+    [0, length) is complained of, and becomes `length`."""
+    count, label, counts = indices.size, C_NAMES[indices.dtype.name], room[4]
+    threads, items, tiles = _tiles(count)
+
+    def sort(name: str, grid: int, *arguments: Any) -> Call:
+        return launch("embedding", name, "float32", grid, *arguments, block=threads, LABEL=label)
+    now, other = room[:2], room[2:4]
+    fault = Complaint(out_of_range(what, length))
+    calls = [sort("sort_start", blocks(count, threads), indices, *now, fault, count, length)]
+    for shift in range(0, length.bit_length(), 4):
+        if tiles > 1:
+            calls += [sort("sort_count", tiles, now[0], counts, count, items, shift),
+                      sort("sort_scan", 1, counts, counts.size)]
+        calls.append(sort("sort_scatter", tiles, *now, counts, *other, count, items, shift))
+        now, other = other, now
+    return calls, now[0], now[1]
+
+
+def long_sums(keys: Any, places: Any, rows: Any, sums: Any, count: int, width: int, length: int,
+              distinct: bool) -> Call:
+    """The launch that makes the sums of long runs of equal keys, which the other kernels leave out."""
+    side = min(1 << (width - 1).bit_length(), 32)
+    return launch("embedding", "sum_long_rows", rows.dtype, (-(-count // LONG), -(-width // side)), keys, places, rows,
+                  sums, count, width, length, side, int(distinct), LABEL="int")
 
 
 def gather(table: Tensor, indices: Any) -> Tensor:

@@ -53,6 +53,11 @@ class Adam(_TwoMoments):
         new = [m, v] if not self.amsgrad else [m, v, K.maximum(state[2], v)]
         return p - self.common * m / (root(new[-1]) + self.epsilon), new
 
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """The averages decay; the weights go on by what is left of them. The largest average is the old one."""
+        new = [self.beta_1 * state[0], self.beta_2 * state[1], *state[2:]]
+        return p - self.common * new[0] / (root(new[-1]) + self.epsilon), new
+
     def get_config(self) -> dict[str, Any]:
         """The arguments; `amsgrad`, which Keras 2.0.9 does not know, only if it is on."""
         return {**super().get_config(), **({"amsgrad": True} if self.amsgrad else {})}
@@ -89,11 +94,21 @@ class AdamW(Adam):
     def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """See the class."""
         new, moments = super().step(p, g, *state)
+        return new - self._shrinkage(p), moments
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """Adam's, and the decay."""
+        new, moments = super().coast(p, *state)
+        return new - self._shrinkage(p), moments
+
+    def _shrinkage(self, p: Tensor) -> Tensor:
         shrink = self.rate() * self.weight_decay
         shrinks = [self._shrinks(v) for v in self.at_hand]
-        if not all(shrinks):
-            shrink = shrink * Flat.join([K.constant(s, v.dtype, v.shape) for s, v in zip(shrinks, self.at_hand)])
-        return new - p * shrink, moments
+        if all(shrinks):
+            return p * shrink
+        if not any(shrinks):
+            return K.zeros_like(p)
+        return p * (shrink * Flat.join([K.constant(s, v.dtype, v.shape) for s, v in zip(shrinks, self.at_hand)]))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -118,6 +133,11 @@ class Adamax(_TwoMoments):
         """See the class."""
         m = self.beta_1 * state[0] + (1 - self.beta_1) * g
         u = K.maximum(self.beta_2 * state[1], K.abs(g))
+        return p - self.common * m / (u + self.epsilon), [m, u]
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """As Adam's."""
+        m, u = self.beta_1 * state[0], self.beta_2 * state[1]
         return p - self.common * m / (u + self.epsilon), [m, u]
 
 
@@ -150,6 +170,12 @@ class Nadam(_TwoMoments):
         v = self.beta_2 * state[1] + (1 - self.beta_2) * K.square(g)
         n = (1 - now) * (g / rest) + soon * (m / rest_soon)
         return p - self.lr * n / (root(v / rest_2) + self.epsilon), [m, v]
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """As Adam's."""
+        _, soon, _, rest_soon, rest_2 = self.common
+        m, v = self.beta_1 * state[0], self.beta_2 * state[1]
+        return p - self.lr * (soon * (m / rest_soon)) / (root(v / rest_2) + self.epsilon), [m, v]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

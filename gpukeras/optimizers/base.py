@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import backend as K
 from ..backend.flat import Flat, flat_groups
+from ..backend.rows import RowGradient
 from ..engine import keras1
 from . import schedules
 
@@ -122,15 +123,19 @@ class Optimizer:
                                  "trainable=False on its layer, or use the weight in the loss")
         return grads
 
-    def _clip(self, grads: list[Tensor]) -> list[Tensor]:
+    def _clip(self, grads: Sequence[Tensor], tables: Sequence[RowGradient] = ()) -> list[Tensor]:
+        """The gradients as the optimizer is told to clip them; those of tables are changed in place."""
         clipnorm = getattr(self, "clipnorm", 0)
         clipvalue = getattr(self, "clipvalue", 0)
         if clipnorm > 0:
-            norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
-            grads = [clip_norm(g, clipnorm, norm) for g in grads]
-        if clipvalue > 0:
-            grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
-        return grads
+            norm = K.sqrt(sum([K.sum(K.square(g)) for g in grads] + [t.sum_of_squares() for t in tables]))
+
+        def clip(g: Tensor) -> Tensor:
+            g = clip_norm(g, clipnorm, norm) if clipnorm > 0 else g
+            return K.clip(g, -clipvalue, clipvalue) if clipvalue > 0 else g
+        for table in tables:
+            table.sums, table.whole = clip(table.sums), clip(table.whole)
+        return [clip(g) for g in grads]
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the state from a list of arrays, as `get_weights` returns them."""
@@ -185,11 +190,16 @@ class FlatOptimizer(Optimizer):
             self.updates, self.weights = [K.update_add(self.iterations, 1)], [self.iterations]
             return self.updates
         grads = self._raw_gradients(loss, params)
-        groups = flat_groups(params)
-        joined = self._clip([Flat.join([grads[i] for i in places]) for _, places in groups])
+        tables = {i: t for i, t in enumerate(map(RowGradient.of, params, grads)) if t is not None}
+        groups = flat_groups(params, without=tables)
+        joined = self._clip([Flat.join([grads[i] for i in places]) for _, places in groups], list(tables.values()))
         self.updates = [K.update_add(self.iterations, 1)]
         self.common = self.prepare()
         state: dict[str, list[Any]] = {name: [None] * len(params) for name in self.slots}
+        for i, table in tables.items():  # first: their gradients come through the other weights, as they were
+            for name in self.slots:
+                state[name][i] = K.zeros(params[i].shape, params[i].dtype)
+            self._step_table(table, [state[name][i] for name in self.slots])
         for (flat, places), g in zip(groups, joined):
             vectors = {name: flat.zeros() for name in self.slots}
             self.at_hand = flat.variables
@@ -203,6 +213,16 @@ class FlatOptimizer(Optimizer):
         self.weights = [self.iterations] if self.counts_in_state else []
         self.weights += [v for name in self.slots for v in state[name]]
         return self.updates
+
+    def _step_table(self, table: RowGradient, state: Sequence[Tensor]) -> None:
+        """One step for a table: the rows that were used by the rule, the others by `coast`."""
+        p = table.variable
+        self.at_hand = [p]
+        whole, whole_state = self.step(p, table.whole, *state)
+        used, used_state = self.step(table.taken(p), table.sums, *map(table.taken, state))
+        rest, rest_state = self.coast(p, *state)
+        for v, w, u, r in zip([p, *state], [whole, *whole_state], [used, *used_state], [rest, *rest_state]):
+            self.updates.append(K.update(v, table.choose(table.put(u, r), w)))
 
     def rate(self) -> Tensor:
         """The learning rate, lowered by `decay` for each update already made."""
@@ -221,6 +241,11 @@ class FlatOptimizer(Optimizer):
     def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """New weights and new state vectors."""
         raise NotImplementedError(f"{type(self).__name__} must define step")
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """`step` where the gradient is 0, as for the rows of a table that were not used. What it returns unchanged is
+        not even read."""
+        return self.step(p, K.zeros_like(p), *state)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal optimizer, with the present learning rate, or the schedule's config."""

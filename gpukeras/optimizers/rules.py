@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from ..ops.control import is_zero
 from .base import FlatOptimizer, Hyperparameter, Rate, Tensor, root
 
 
@@ -32,10 +33,16 @@ class SGD(FlatOptimizer):
 
     def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """See the class."""
-        lr = self.common
-        move = lr * g
-        v = self.momentum * state[0] - move
+        move = self.common * g
+        v = K.switch(is_zero(self.momentum), -move, self.momentum * state[0] - move)
         return (p + self.momentum * v - move if self.nesterov else p + v), [v]
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """The momentum goes on; without one the weights stay."""
+        v = self.momentum * state[0]
+        at_rest = is_zero(self.momentum)
+        moved = p + (self.momentum * v if self.nesterov else v)
+        return K.switch(at_rest, p, moved), [K.switch(at_rest, K.zeros_like(v), v)]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -61,6 +68,10 @@ class RMSprop(FlatOptimizer):
         a = self.rho * state[0] + (1 - self.rho) * K.square(g)
         return p - self.common * g / (root(a) + self.epsilon), [a]
 
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """The average decays; the weights stay."""
+        return p, [self.rho * state[0]]
+
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {**super().get_config(), "rho": float(K.get_value(self.rho)), "epsilon": self.epsilon}
@@ -81,6 +92,10 @@ class Adagrad(FlatOptimizer):
         """See the class."""
         a = state[0] + K.square(g)
         return p - self.common * g / (root(a) + self.epsilon), [a]
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """Nothing changes."""
+        return p, state
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -107,6 +122,10 @@ class Adadelta(FlatOptimizer):
         u = g * root(state[1] + self.epsilon) / root(a + self.epsilon)
         d = self.rho * state[1] + (1 - self.rho) * K.square(u)
         return p - self.common * u, [a, d]
+
+    def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """The averages decay; the weights stay."""
+        return p, [self.rho * state[0], self.rho * state[1]]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

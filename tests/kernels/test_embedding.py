@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpukeras import device
 from gpukeras.graph import Spec
 from gpukeras.ops import indexing
+from gpukeras.ops.distinct import PutRows, SumDistinct
 from gpukeras.ops.indexing import LONG, Gather, OneHot, ScatterRows
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
@@ -47,6 +48,13 @@ MUTATIONS = [
         "for (Index j = first; j < last - 1; ++j) sum",
     ),
     ("long stretches are left to nobody", "key >= length || last - first <= LONG", "key >= 0 || last - first <= LONG"),
+    (
+        "every place of an index gets its sum",
+        "key < length && (own == 0 || keys[own - 1] != key)",
+        "key < length",
+    ),
+    ("the last of equal places is put", "own == 0 || places[own - 1] != place", "places[own + 1] != place"),
+    ("a long stretch's sum lies at its index", "(distinct ? first : (Index)key) * width", "(Index)key * width"),
     ("a long stretch's lines overlap", "Index from = first + line * each,", "Index from = first + line * (each - 1),"),
 ]
 DEFINES = [
@@ -185,3 +193,51 @@ def test_one_hot(shape, classes, label, dtype, seed):
     (got,) = run_kernel_body(OneHot(classes, dtype), indices)
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, run_numpy_body(OneHot(classes, dtype), indices)[0])
+
+
+@given(
+    length=st.sampled_from((1, 2, 16, 300, 5000)),
+    width=WIDTHS,
+    label=LABELS,
+    dtype=FLOATS,
+    shape=st.sampled_from(((1,), (7,), (3, 5), (400,), (70, 5))),
+    seed=st.integers(0, 2**31),
+)
+def test_sums_of_distinct_rows(length, width, label, dtype, shape, seed):
+    rng = np.random.RandomState(seed)
+    indices = rng.randint(0, length, shape).astype(label)
+    rows = rng.standard_normal((*shape, *width)).astype(dtype)
+    places, sums = run_kernel_body(SumDistinct(length), rows, indices)
+    first = np.r_[True, places[1:] != places[:-1]]
+    np.testing.assert_array_equal(places, np.sort(indices, None))
+    assert not sums[~first].any()
+    want, often = added(rows, indices, length)[places[first]], np.bincount(places)[places[first]] > LONG
+    np.testing.assert_array_equal(sums[first][~often], want[~often])  # to the last bit
+    tolerance = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-13}[dtype]
+    np.testing.assert_allclose(sums[first][often], want[often], tolerance, tolerance * 10)
+    if dtype != "float16" and device.NAME == "numpy":
+        got = run_numpy_body(SumDistinct(length), rows, indices)
+        np.testing.assert_array_equal(got[0], places)
+        np.testing.assert_array_equal(got[1][first], want)
+        assert not got[1][~first].any()
+
+
+@pytest.mark.parametrize("run", [run_kernel_body, run_numpy_body])
+@pytest.mark.parametrize("places", [[], [3], [0, 0, 1, 4, 4, 4]])
+def test_rows_are_put(run, places):
+    rows, table = np.random.RandomState(0).standard_normal((len(places), 2, 3)), np.ones((5, 2, 3))
+    (got,) = run(PutRows(), rows, np.array(places, "int32"), table)
+    want = table.copy()
+    for row, place in reversed(list(zip(rows, places))):
+        want[place] = row
+    np.testing.assert_array_equal(got, want)
+
+
+def test_distinct_rows_out_of_range(kernel):
+    with pytest.raises(IndexError, match=r"sum_distinct: indices must lie in \[0, 5\), got 7"):
+        run_kernel_body(SumDistinct(5), np.ones((3, 2)), np.array([0, 7, 4], "int32"))
+    table = np.zeros((3, 2))
+    kernel("embedding", "put_rows", "float64", PACK=1, LABEL="int")(
+        1, 256, np.ones((2, 2)), np.array([1, 3], "int32"), table, 2, 2, 3
+    )
+    assert table.tolist() == [[0, 0], [1, 1], [0, 0]]

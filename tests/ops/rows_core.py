@@ -6,8 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras.graph import apply, constant
-from gpukeras.ops import broadcasting, control, indexing, joining, linalg, normalization, random, reduce, shape, slicing
+from gpukeras.graph import Variable, apply, constant
+from gpukeras.ops import (
+    broadcasting,
+    control,
+    distinct,
+    indexing,
+    joining,
+    linalg,
+    normalization,
+    random,
+    reduce,
+    shape,
+    slicing,
+)
 from tests.ops.table import MIX, REDUCE, ROW, In, Row, real, truth, whole
 
 X, Y = In(("n", 3)), In(("n", 3, 4))
@@ -146,8 +158,26 @@ OTHERS = [
         (In(("n", 2, 3)), In(("n", 2), whole(5)), In((5, 3))),
         REDUCE,
     ),
+    Row(
+        "SumDistinct",
+        lambda r, i: distinct.sum_distinct(r, i, 5)[::-1],
+        (In(("n", 2, 3)), In(("n", 2), whole(5))),
+        MIX,
+        orders=0,
+        refuses="sum_distinct",
+    ),
+    Row(
+        "PutRows",
+        distinct.put_rows,
+        (In((4, 3)), In((4,), lambda rng, shape: np.array([0, 2, 2, 4], "int32")), In((5, 3))),
+        MIX,
+        orders=0,
+        refuses="put_rows",
+    ),
+    Row("Cheaper", distinct.cheaper, (X, X, In((4,)), In((8, 2))), None, orders=0, refuses="cheaper"),
     Row("OneHot", lambda i: indexing.one_hot(i, 4, "float64"), (In(("n", 2), whole(6, -1)),), constant=True),
     Row("Branch", control.branch, (In((), truth()), X, X), None, note="true"),
+    Row("IsZero", lambda x: control.is_zero(Variable(0.0, "float64")), (X,), None, constant=True),
     Row("StopGradient", control.stop_gradient, (X,), constant=True),
     Row("Identity", control.identity, (X,)),
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
