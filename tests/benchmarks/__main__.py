@@ -9,6 +9,9 @@ import platform
 from . import imports, steps
 
 
+CORE = "OPENBLAS_CORETYPE"
+
+
 def main() -> None:
     """Runs the benchmarks asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
@@ -24,6 +27,8 @@ def main() -> None:
     for name in what:
         if name not in ("imports", "steps"):
             parser.error(f"there is no benchmark {name!r}: choose imports or steps")
+    if core := os.environ.pop(CORE, None):
+        print(f"{CORE}={core} is left out: OpenBLAS chooses its code for this processor by itself.")
     rounds = 2 if options.quick else options.rounds
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors\n")
     if "imports" in what:
