@@ -53,6 +53,7 @@ class Exporter:
         self._names: dict[Tensor, str] = {}
         self._varies: dict[Tensor, bool] = {}
         self._small: dict[Any, str] = {}
+        self._made: dict[Any, Any] = {}
         self._conditions: dict[Tensor, bool] = {}
         self._layer: str | None = None
         for given, tensor in inputs.items():
@@ -69,10 +70,17 @@ class Exporter:
 
     def add(self, kind: str, *inputs: str, count: int = 1, body: Graph | None = None, states: int = 0,
             **attributes: Any) -> Any:
-        """A node; the name of its output, or the list of `count` names."""
+        """A node, or one that says the same and is there already; the name of its output, or the list of `count` names.
+        """
+        key = (kind, inputs, repr(attributes))
+        if key in self._made:
+            return self._made[key]
         outputs = [self.fresh(kind) for _ in range(count)]
         self.graph.nodes.append(Node(kind, list(inputs), outputs, attributes, body, states))
-        return outputs[0] if count == 1 else outputs
+        made = outputs[0] if count == 1 else outputs
+        if body is None and not kind.startswith("Random"):
+            self._made[key] = made
+        return made
 
     def constant(self, value: Any, dtype: str | None = None) -> str:
         """The name of a constant."""
@@ -154,16 +162,16 @@ class Exporter:
     def inner(self, name: str, leaves: Sequence[Tensor]) -> Iterator[Graph]:
         """A graph within the graph, with `leaves` as its inputs. It sees all names of the outer one."""
         outer, names, varies = self.graph, dict(self._names), dict(self._varies)
-        transposed, states = dict(self.transposed), dict(self.states)
+        transposed, states, made = dict(self.transposed), dict(self.states), dict(self._made)
         self.graph = Graph(name)
         for leaf in leaves:
             self._names[leaf], self._varies[leaf] = self.fresh("step"), True
-            self.graph.inputs.append(Port(self._names[leaf], leaf.dtype))
+            self.graph.inputs.append(Port(self._names[leaf], leaf.dtype, leaf.shape))
         try:
             yield self.graph
         finally:
             self.graph, self._names, self._varies = outer, names, varies
-            self.transposed, self.states = transposed, states
+            self.transposed, self.states, self._made = transposed, states, made
 
     def alias(self, tensor: Tensor, name: str) -> None:
         """Lets a tensor that is made elsewhere go by a name."""
@@ -194,10 +202,11 @@ class Exporter:
     def meant(self, t: Tensor) -> Tensor:
         """The tensor whose value it is: beyond branches that are decided and ops that only pass a value on."""
         while t not in self._names and t.producer is not None:
-            if isinstance(t.producer.op, _PASSED):
-                t = t.producer.inputs[0]
-            elif isinstance(t.producer.op, Branch) and not self._varies[t.producer.inputs[0]]:
-                t = self._taken_side(t.producer)
+            node = t.producer
+            if isinstance(node.op, _PASSED):
+                t = node.inputs[0]
+            elif isinstance(node.op, Branch) and not self._varies[node.inputs[0]]:
+                t = self._taken_side(node)
             else:
                 break
         return t

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from ..engine.generators import refuse_unknown
 from ..engine.network import Network
 from ..saving.atomic import write_file
 from ..utils.extras import need
@@ -54,6 +56,17 @@ def to_onnx(model: Any, path: Any = None, opset: int = DEFAULT) -> Any:
     if path is not None:
         write_file(path, [proto.SerializeToString()])
     return proto
+
+
+def export_model(model: Any, path: Any, format: str | None = None, opset_version: int | None = None,
+                 opset: int | None = None, **kwargs: Any) -> None:
+    """`Model.export`, with newer Keras's arguments; `verbose` and `input_signature` say nothing here."""
+    refuse_unknown("export", [name for name in kwargs if name not in ("verbose", "input_signature")], export_model)
+    if format not in (None, "onnx"):
+        raise ValueError(f"export: the only format is 'onnx', got {format!r}")
+    if format is None and not os.fspath(path).endswith(".onnx"):
+        raise ValueError(f"export: the name must end in '.onnx', or say format='onnx'; got {os.fspath(path)!r}")
+    to_onnx(model, path, opset_version or opset or DEFAULT)
 
 
 def _exported(model: Any, opset: int) -> Exporter:

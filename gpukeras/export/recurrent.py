@@ -38,7 +38,7 @@ def recurrence(e: Exporter, node: Apply) -> list[str]:
         results = [*body.new_states, *body.outputs, *body.new_states]
         e.walk(results)
         for t in results:
-            e.result(t, e.fresh("result"))
+            e.result(t, e.fresh("result"), t.shape)
     made = e.add("Scan", *names[walked:walked + carried], *names[:walked], count=len(results), body=step,
                  states=carried, num_scan_inputs=walked)
     made = [made] if isinstance(made, str) else made
@@ -79,13 +79,14 @@ class _Step:
         """The state as it goes into the product for a gate."""
         return h if self.drop is None else h * self.drop[gate if self.op.drops > 1 else 0]
 
-    def products(self, h: Tensor, count: int) -> list[Tensor]:
-        """The state times the kernel, for the first gates."""
+    def sums(self, x: Tensor, h: Tensor, count: int) -> list[Tensor]:
+        """What goes into the first gates: their parts of x, plus the state times the kernel."""
         if self.drop is None or self.op.drops == 1:
-            kernel = self.kernel if count == self.op.gates else self.kernel[:, :count * self.units]
-            return self.parts(matmul(self.dropped(h), kernel), count)
-        kernels = self.parts(self.kernel, count)
-        return [matmul(self.dropped(h, i), k) for i, k in enumerate(kernels)]
+            whole = count == self.op.gates
+            kernel, seen = (t if whole else t[:, :count * self.units] for t in (self.kernel, x))
+            return self.parts(seen + matmul(self.dropped(h), kernel), count)
+        pairs = zip(self.parts(x, count), self.parts(self.kernel, count))
+        return [z + matmul(self.dropped(h, i), kernel) for i, (z, kernel) in enumerate(pairs)]
 
     def walk(self, step: Any) -> Any:
         """Each state over all steps; `step(x, states)` makes the new ones, which a mask may hold back."""
@@ -125,7 +126,7 @@ def lstm(e: Exporter, node: Apply) -> list[Any]:
 
         def step(x: Tensor, states: Sequence[Tensor]) -> Sequence[Tensor]:
             h, c = states
-            i, f, g, out = (a + b for a, b in zip(s.parts(x, 4), s.products(h, 4)))
+            i, f, g, out = s.sums(x, h, 4)
             c = s.gate(f) * c + s.gate(i) * s.activate(g)
             return s.gate(out) * s.activate(c), c
 
@@ -141,9 +142,8 @@ def gru(e: Exporter, node: Apply) -> list[Any]:
 
         def step(x: Tensor, states: Sequence[Tensor]) -> Sequence[Tensor]:
             h = states[0]
-            zu, zr, zc = s.parts(x, 3)
-            u, r = (s.gate(a + b) for a, b in zip((zu, zr), s.products(h, 2)))
-            c = s.activate(zc + matmul(r * s.dropped(h, 2), s.kernel[:, 2 * s.units:]))
+            u, r = map(s.gate, s.sums(x, h, 2))
+            c = s.activate(x[:, 2 * s.units:] + matmul(r * s.dropped(h, 2), s.kernel[:, 2 * s.units:]))
             carried = s.dropped(h) if s.op.drops == 1 else h
             return [u * carried + (1 - u) * c]
 
@@ -159,9 +159,8 @@ def gru_reset_after(e: Exporter, node: Apply) -> list[Any]:
 
         def step(x: Tensor, states: Sequence[Tensor]) -> Sequence[Tensor]:
             h = states[0]
-            biases = [bias[i * s.units:(i + 1) * s.units] for i in range(3)]
             zu, zr, zc = s.parts(x, 3)
-            qu, qr, qc = (a + b for a, b in zip(s.products(h, 3), biases))
+            qu, qr, qc = s.sums(expand_dims(bias, 0), h, 3)
             u, r = s.gate(zu + qu), s.gate(zr + qr)
             carried = s.dropped(h) if s.op.drops == 1 else h
             return [u * carried + (1 - u) * s.activate(zc + r * qc)]

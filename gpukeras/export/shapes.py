@@ -33,8 +33,18 @@ def shape_vector(e: Exporter, made: Tensor, dims: Sequence[int | None], operands
         if length is not None or operand is None:
             parts.append(e.ints([-1 if length is None else length]))
         else:
-            parts.append(e.add("Reshape", e.cast(e.name(operand), "int64"), e.ints([1])))
+            parts.append(_length(e, operand))
     return e.add("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+
+
+def _length(e: Exporter, operand: Tensor) -> str:
+    """A scalar that gives a dimension, as a vector; a length of a tensor is read where it stands."""
+    made = operand.producer
+    if made is not None and isinstance(made.op, Slice) and len(made.op.index) == 1:
+        vector, axis = made.inputs[0].producer, made.op.index[0]
+        if isinstance(axis, int) and vector is not None and isinstance(vector.op, s.ShapeOf):
+            return e.add("Gather", lengths(e, vector.inputs[0]), e.ints([axis]))
+    return e.add("Reshape", e.cast(e.name(operand), "int64"), e.ints([1]))
 
 
 def lengths(e: Exporter, t: Tensor) -> str:
@@ -136,7 +146,10 @@ def part(e: Exporter, node: Apply) -> str:
         return e.states[x][0]
     if x in e.states and index == (-1,):
         return e.states[x][1]
-    starts, ends, axes, steps, dropped, new = [], [], [], [], [], []
+    starts: list[int] = []
+    ends: list[int] = []
+    steps: list[int] = []
+    axes, dropped, new = [], [], []
     axis = 0
     for place, entry in enumerate(index):
         if entry == "new":

@@ -103,8 +103,9 @@ def transposed_convolution(e: Exporter, node: Apply) -> str:
                              output_padding=[s - 1 for s in window.strides]), x, like, window)
     before, after, more = [], [], []
     for axis, (have, want) in enumerate(zip(space, wanted)):
-        first = window.pads(want, axis)[0]  # type: ignore[arg-type]
-        left = (have - 1) * window.strides[axis] + window.reach(axis) - first - want  # type: ignore[operator]
+        assert have is not None and want is not None
+        first = window.pads(want, axis)[0]
+        left = (have - 1) * window.strides[axis] + window.reach(axis) - first - want
         before.append(first)
         after.append(max(left, 0))
         more.append(max(-left, 0))
