@@ -193,9 +193,9 @@ class Variable(Tensor):
     layout = 0
 
     def __init__(self, value: Any, dtype: str, name: str | None = None, constraint: Any = None):
-        host = np.array(value, dtype=dtype, order="C")
-        super().__init__(Spec(host.shape, dtype), name=name or f"Variable_{next(_names)}:0")
-        self.array = device.asarray(host)
+        array = device.new_array(value, dtype)
+        super().__init__(Spec(array.shape, dtype), name=name or f"Variable_{next(_names)}:0")
+        self.array = array
         self.storage: Variable = self  # the variable that owns the memory
         self.offset = 0  # of the first element in the owner's memory
         self.holds_others = False
@@ -208,10 +208,11 @@ class Variable(Tensor):
 
     def write(self, value: Any) -> None:
         """Sets the value in place: programs see it at their next step."""
-        host = np.asarray(value)
-        if host.shape != self.shape:
-            raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {host.shape}")
-        self.array[...] = device.asarray(host.astype(self.dtype, copy=False))
+        value = device.adopt(value)
+        new = value if device.is_device_array(value) else np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {new.shape}")
+        self.array[...] = device.asarray(new.astype(self.dtype, copy=False))
 
     def move_to(self, owner: Variable, start: int, stop: int) -> None:
         """Lets the variable live in elements start to stop of a vector, taking its value along."""
