@@ -105,12 +105,9 @@ def _on_gpu(x: Any, number: int | None) -> Any:
 
 def _fetched(x: Any, why: str) -> np.ndarray:
     """The array in memory of the host, by whatever way its library has."""
-    for way in ("get", "cpu", "copy_to_host"):
-        if hasattr(x, way):
-            x = getattr(x, way)()
-            break
+    way = next((name for name in ("get", "cpu", "copy_to_host") if hasattr(x, name)), None)
     try:
-        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        array = np.asarray(getattr(x, way)() if way else x)
     except _REFUSED as error:
         raise ValueError(f"{_shown(x)} can't be read: {why} ({error})") from error
     if array.dtype.kind == "O":

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Apply, is_float
 from ..ops import reduce as r
-from ..ops.elementwise import Cast, Elementwise
+from ..ops.elementwise import Cast, Elementwise, softplus
 from ..ops.linalg import Contract, MatMul
 from ..ops.normalization import BatchNormalize
 from ..ops.random import Random
@@ -34,9 +34,15 @@ def elementwise(e: Exporter, node: Apply) -> str:
     """By name, or as a few others."""
     name, kind = node.op.name, node.inputs[-1].dtype
     ins = [e.name(t) for t in node.inputs]
+    one, zero = (lambda: e.constant(1, kind)), (lambda: e.constant(0, kind))
+    if kind == "float64" and name in ("softplus", "softsign"):
+        size = e.add("Abs", ins[0])  # onnxruntime knows these in float32 only
+        if name == "softsign":
+            return e.add("Div", ins[0], e.add("Add", size, one()))
+        rest = e.add("Log", e.add("Add", e.add("Exp", e.add("Neg", size)), one()))
+        return e.add("Add", e.add("Relu", ins[0]), rest)
     if name in SAME:
         return e.add(SAME[name], *ins)
-    one, zero = (lambda: e.constant(1, kind)), (lambda: e.constant(0, kind))
     if name == "square":
         return e.add("Mul", ins[0], ins[0])
     if name == "positive_sqrt":
@@ -52,7 +58,8 @@ def elementwise(e: Exporter, node: Apply) -> str:
     if name == "sigmoid_gradient":
         return e.add("Mul", ins[0], e.add("Mul", ins[1], e.add("Sub", one(), ins[1])))
     if name == "sigmoid_crossentropy":
-        return e.add("Sub", e.add("Softplus", ins[0]), e.add("Mul", *ins))
+        z, target = node.inputs
+        return e.rewrite(softplus(z) - z * target)[0]
     if name in ("floor_divide", "mod"):
         return _floor_divide(e, ins, kind, name == "mod")
     raise e.refuse(f"op '{name}' has no translation to ONNX")

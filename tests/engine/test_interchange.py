@@ -332,6 +332,8 @@ def test_jax(dtype):
     assert model().fit(data, jnp.asarray(Y), verbose=0, shuffle=False).history == \
         model().fit(plain, Y, verbose=0, shuffle=False).history
     assert K.get_value(K.variable(data)).tolist() == plain.tolist()
+    if dtype in ("float32", "int32"):
+        assert device.adopt(data).ctypes.data == data.unsafe_buffer_pointer()
     one = model()
     one.set_weights([jnp.asarray(w) for w in W])
     assert one.get_weights()[0].tolist() == W[0].tolist()
