@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import as_host
 from ..graph import Placeholder, Tensor, Variable
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
@@ -36,7 +37,7 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
 def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None = None,
              name: str | None = None) -> Tensor:
     """A tensor that never changes; a single number fills `shape`."""
-    array = np.asarray(value, dtype or floatx())
+    array = np.asarray(as_host(value), dtype or floatx())
     if shape is not None:
         array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
     t = graph_constant(array, array.dtype.name)

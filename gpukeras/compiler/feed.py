@@ -86,6 +86,11 @@ class Feed:
         self.check()
         return [device.to_host(a) for a in self._values]
 
+    def copies(self) -> list[Any]:
+        """The outputs of the last run as new arrays of the device."""
+        self.check()
+        return [device.new_array(a, a.dtype.name) for a in self._values]
+
     def values(self) -> list[Any]:
         """The outputs of the last run, copied; scalars as NumPy scalars."""
         return [a.copy()[()] for a in self.outputs()]
@@ -174,7 +179,9 @@ def _narrower(a: Any, b: Any) -> Any:
 
 
 def _moved(data: Sequence[Any], buffers: Sequence[Any]) -> list[Any]:
-    """The arrays on the device, if all that have to go there may stay; otherwise as they are."""
+    """The arrays on the device, if all that have to go there may stay; otherwise as they are. Those that are there
+    already lose their gaps: kernels read their rows one after the other."""
+    data = [device.xp.ascontiguousarray(a) if device.is_device_array(a) else a for a in data]
     goes = [isinstance(a, np.ndarray) and buffer is not None for a, buffer in zip(data, buffers)]
     kinds = [_narrower(a.dtype, buffer.dtype) if go else None for a, buffer, go in zip(data, buffers, goes)]
     if not device.has_room_for(sum(a.size * k.itemsize for a, k in zip(data, kinds) if k is not None)):

@@ -74,21 +74,26 @@ class Function:
         self._memory = Memory()
         self.lock = threading.RLock()
 
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        """The outputs for these inputs, as NumPy arrays of the caller's own."""
+    def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
+        """The outputs for these inputs, as NumPy arrays of the caller's own, or with `on_device` as arrays of the
+        device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is on the GPU
+        in use doesn't leave it."""
         if len(inputs) != len(self.inputs):
             raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
         arrays = [_array(x) for x in inputs]
         with self.lock, np.errstate(all="ignore"):
             if _debugging:
                 feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
-                return Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
+                found = Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
+                return list(map(device.asarray, found)) if on_device else found
             program = self.program([None if a is None else a.shape for a in arrays], arrays)
             for buffer, a in zip(program.inputs, arrays):
                 if buffer is not None:
                     device.upload(buffer, a)
             program.run()
             program.check()
+            if on_device:
+                return [device.new_array(a, a.dtype.name) for a in program.outputs]
             return [np.array(device.to_host(a)) for a in program.outputs]
 
     def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
@@ -140,6 +145,7 @@ class Function:
 def _array(x: Any) -> Any:
     if hasattr(x, "toarray"):  # a sparse matrix of SciPy
         return x.toarray()
+    x = device.adopt(x)
     return x if x is None or hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
 
 

@@ -34,7 +34,7 @@ class Interpreter:
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs, after which the updates are made."""
-        fed = {p: device.asarray(np.asarray(x, p.dtype)) for p, x in zip(self._inputs, values) if x is not None}
+        fed = {p: device.new_array(x, p.dtype) for p, x in zip(self._inputs, values) if x is not None}
         arrays: dict[Value, Any] = {}
 
         def array(v: Value) -> Any:

@@ -21,6 +21,7 @@ from gpukeras.device.arrays import (
 )
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
     elementwise_kernel,
@@ -60,7 +61,9 @@ __all__ = [
     "Recording",
     "Streamer",
     "address",
+    "adopt",
     "allocate",
+    "as_host",
     "asarray",
     "blocks",
     "compute_capability",
@@ -76,6 +79,7 @@ __all__ = [
     "kernel_folder",
     "kernel_source",
     "launch",
+    "new_array",
     "precision",
     "products",
     "random_generator",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..utils.generic_utils import unknown_name
 from .sparse import SparseRows, is_sparse_matrix
 
@@ -93,6 +94,7 @@ def _as_array(x: Any, name: str, what: str) -> Any:
         return None
     if type(x).__name__ in ("DataFrame", "Series"):
         x = x.values
+    x = device.adopt(x)
     if is_sparse_matrix(x):
         x = SparseRows(x) if len(x.shape) == 2 else x.toarray()
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):
@@ -112,7 +114,8 @@ def _as_array(x: Any, name: str, what: str) -> Any:
                          f"({_brief(x)}); turn it into numbers first")
     if len(x.shape) > 1:
         return x
-    x = np.asarray(x)  # an HDF5 data set can't be given a new axis
+    if not device.is_device_array(x):
+        x = np.asarray(x)  # an HDF5 data set can't be given a new axis
     return x[:, None] if x.ndim == 1 else x[None, None]
 
 
@@ -256,7 +259,9 @@ def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = N
         warn(f"class_weight must be a dict from class to weight, such as {{0: 1., 1: 5.}}; "
                       f"{_brief(class_weight)} is left out.")
     if sample_weight is not None:
-        sample_weight = np.asarray(sample_weight)
+        sample_weight = device.adopt(sample_weight)
+        if not device.is_device_array(sample_weight):
+            sample_weight = np.asarray(sample_weight)
         want = 2 if temporal else 1
         if sample_weight.ndim != want:
             more = "" if temporal else "; weights for single time steps need compile(sample_weight_mode='temporal')"
@@ -275,6 +280,7 @@ def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
     if len(y.shape) > 2:
         raise ValueError(f"class_weight needs one class for each sample, but the targets have shape {y.shape}; use "
                          "sample_weight instead")
+    y = device.as_host(y)
     classes = y.argmax(axis=1) if y.shape[1] > 1 else np.reshape(y, y.shape[0])
     present, place = np.unique(classes, return_inverse=True)
     missing = [c for c in present.tolist() if c not in class_weight]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from .. import device
 from ..compiler import Feed, Function
 from .data import make_batches, shuffle_batches
 
@@ -276,8 +277,8 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
 
 
 def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
-            callbacks: Any = None) -> list[np.ndarray]:
-    """The outputs for all rows."""
+            callbacks: Any = None, on_device: bool = False) -> list[Any]:
+    """The outputs for all rows, on the host or left on the device."""
     from ..callbacks import progress
     function: Function = model.predict_function
     phase = model._phase_value(function, False)
@@ -288,23 +289,25 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
             parts = []
             for i in range(steps):
                 heard.batch_begin(i, 1)
-                parts.append(function([*arrays, *phase]))
+                parts.append(function([*arrays, *phase], on_device))
                 heard.batch_end(i, 1, parts[-1])
                 bar.tick(i + 1)
         heard.end(())
-        return [np.concatenate(p) for p in zip(*parts)]
+        return [device.xp.concatenate(p) if on_device else np.concatenate(p) for p in zip(*parts)]
     assert batch_size is not None
     count = arrays[0].shape[0]
     feed = _feed(function, arrays, phase)
-    results: list[np.ndarray] = []
+    results: list[Any] = []
     with np.errstate(all="ignore"), progress(count, verbose) as bar:
         for i, (start, stop) in enumerate(make_batches(count, batch_size)):
             heard.batch_begin(i, stop - start)
             with function.lock:
                 feed.run(slice(start, stop), stop - start)
+                outputs = feed.copies() if on_device else feed.outputs()
                 if not results:
-                    results = [np.empty((count, *v.shape[1:]), v.dtype) for v in feed.outputs()]
-                for result, values in zip(results, feed.outputs()):
+                    empty = device.xp.empty if on_device else np.empty
+                    results = [empty((count, *v.shape[1:]), v.dtype) for v in outputs]
+                for result, values in zip(results, outputs):
                     result[start:stop] = values
             heard.batch_end(i, stop - start, [r[start:stop] for r in results])
             bar.tick(stop)

@@ -347,6 +347,15 @@ class Network(Layer):
 
         load_weights(self, filepath, by_name, skip_mismatch, **kwargs)
 
+    def export(self, filepath: Any, format: str | None = None, **kwargs: Any) -> None:
+        """The model as it predicts, for other runtimes: an ONNX file. See `export.to_onnx`.
+
+        `format` is 'onnx', or follows from the name. `opset_version`, or `opset`, is the version of ONNX's operators.
+        """
+        from ..export.onnx_file import export_model
+
+        export_model(self, filepath, format, **kwargs)
+
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `model_from_json`; keywords go to json.dumps."""
         from .serialization import model_as_json

@@ -332,13 +332,18 @@ class Model(Network, GeneratorTraining):
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
 
     def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
-                callbacks: Any = None, **kwargs: Any) -> Any:
+                callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
 
-        `callbacks` (hooks on_predict_...) are newer Keras's; `x` may be a generator or Sequence.
+        `callbacks` (hooks on_predict_...) are newer Keras's; `x` may be a generator or Sequence. With `on_device`
+        the outputs stay where they were computed: on a GPU they are CuPy's arrays, which other libraries take over
+        through DLPack without a copy.
         """
         refuse_unknown("predict", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.predict)
         if is_generator(x):
+            if on_device:
+                raise ValueError("predict got a generator as x: on_device needs arrays; or call predict_on_batch(..., "
+                                 "on_device=True) for each batch")
             return self.predict_generator(x, steps, verbose=verbose, callbacks=callbacks, **kwargs)
         if x is None and steps is None:
             raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
@@ -351,7 +356,7 @@ class Model(Network, GeneratorTraining):
         self._make_predict_function()
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
-        return _single(loops.predict(self, xs, batch_size, verbose, steps, heard))
+        return _single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
 
     # -------------------------------------------------------------------------------------------- one batch
 
@@ -367,11 +372,11 @@ class Model(Network, GeneratorTraining):
         self._make_test_function()
         return _single(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]))
 
-    def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for one batch."""
+    def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
+        """The outputs for one batch; with `on_device` they stay where they were computed."""
         xs = self._standardize_inputs(x)
         self._make_predict_function()
-        return _single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)]))
+        return _single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
 
 
 def _single(values: list[Any]) -> Any:

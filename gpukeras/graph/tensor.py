@@ -194,9 +194,9 @@ class Variable(Tensor):
     layout = 0
 
     def __init__(self, value: Any, dtype: str, name: str | None = None, constraint: Any = None):
-        host = np.array(value, dtype=dtype, order="C")
-        super().__init__(Spec(host.shape, dtype), name=name or f"Variable_{next(_names)}:0")
-        self.array = device.asarray(host)
+        array = device.new_array(value, dtype)
+        super().__init__(Spec(array.shape, dtype), name=name or f"Variable_{next(_names)}:0")
+        self.array = array
         self.storage: Variable = self  # the variable that owns the memory
         self.offset = 0  # of the first element in the owner's memory
         self.holds_others = False
@@ -211,12 +211,13 @@ class Variable(Tensor):
 
     def write(self, value: Any) -> None:
         """Sets the value in place: programs see it at their next step."""
-        host = np.asarray(value)
-        if host.shape != self.shape:
-            raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {host.shape}")
-        self.array[...] = device.asarray(host.astype(self.dtype, copy=False))
+        value = device.adopt(value)
+        new = value if device.is_device_array(value) else np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {new.shape}")
+        self.array[...] = device.asarray(new.astype(self.dtype, copy=False))
         if self.is_zero is not None:
-            self._know_zero(not self.updated and not host.any())
+            self._know_zero(not self.updated and not new.any())
 
     def will_be_updated(self) -> None:
         """Notes that a program gives the variable its values."""

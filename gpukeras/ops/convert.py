@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import as_host
 from ..graph import Tensor, constant, is_float, merge_dtypes
 
 default_float = "float32"
@@ -22,6 +23,7 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         from .joining import stack
         return stack([as_tensor(v, dtype) for v in value], 0)
+    value = as_host(value)
     array = np.asarray(value)
     if array.dtype == object:
         raise TypeError(f"can't make a tensor of {value!r}: expected numbers, an array of numbers or a tensor")

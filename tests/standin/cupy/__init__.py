@@ -41,6 +41,15 @@ class ndarray:
     flags = property(lambda self: self._values.flags)
     T = property(lambda self: self.transpose())
     data = property(lambda self: SimpleNamespace(ptr=self._values.ctypes.data))
+    __cuda_array_interface__ = property(lambda self: {
+        "shape": self.shape, "typestr": self.dtype.str, "data": (self.data.ptr, False), "strides": self.strides,
+        "version": 3, "stream": 1})
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return self._values.__dlpack__()
+
+    def __dlpack_device__(self):
+        return (2, 0)
 
     def __len__(self):
         return len(self._values)
@@ -64,7 +73,7 @@ class ndarray:
         _change(assign, self, value, *map(_chosen, arrays))
 
     def _item(self):
-        cuda.host_reads()
+        cuda.host_reads(self.nbytes)
         return self._values
 
     def __bool__(self):
@@ -80,7 +89,7 @@ class ndarray:
         return self._item().item()
 
     def get(self):
-        cuda.host_reads()
+        cuda.host_reads(self.nbytes)
         return self._values.copy()
 
     def set(self, arr, stream=None):
@@ -92,7 +101,7 @@ class ndarray:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         if not self.flags.c_contiguous:
             raise RuntimeError("Cannot set to non-contiguous array")
-        cuda.host_writes(stream)
+        cuda.host_writes(stream, arr.nbytes)
         values = self._values
         (stream or cuda.get_current_stream()).submit(lambda: np.copyto(values, arr), [self._owner])
 
@@ -289,16 +298,50 @@ def arange(start, stop=None, step=1, dtype=None):
     return _compute(lambda: np.arange(*((0, start) if stop is None else (start, stop)), step, dtype=dtype))
 
 
-def array(obj, dtype=None, copy=True):
+def array(obj, dtype=None, copy=True, order="K"):
+    obj = _shared(obj)
     if isinstance(obj, ndarray):
-        return _compute(lambda x: np.array(x, dtype), obj)
+        return _compute(lambda x: np.array(x, dtype, order=order), obj)
     if isinstance(obj, (list, tuple)) and ndarray in map(type, obj):
         raise TypeError("the stand-in makes no array of a list of arrays")
-    cuda.host_writes()
-    return ndarray(np.array(obj, dtype))
+    values = np.array(obj, dtype, order=order)
+    cuda.host_writes(None, values.nbytes)
+    return ndarray(values)
+
+
+def _shared(obj):
+    """Memory of the device that another library owns, through the CUDA array interface; anything else as it is."""
+    if isinstance(obj, ndarray) or not hasattr(obj, "__cuda_array_interface__"):
+        return obj
+    there = obj.__cuda_array_interface__
+    assert there["version"] >= 2 and not there.get("mask")
+    interface = {**{k: there[k] for k in ("shape", "typestr", "data")}, "strides": there.get("strides"), "version": 3}
+    return ndarray(np.asarray(SimpleNamespace(__array_interface__=interface, kept=obj)))
+
+
+def from_dlpack(obj):
+    """Memory of the device that another library owns."""
+    kind, number = obj.__dlpack_device__()
+    if (kind, number) != (2, 0):
+        raise ValueError(f"from_dlpack of device {kind}, {number}")
+    return ndarray(np.from_dlpack(_InTruth(obj)))
+
+
+class _InTruth:
+    """What lies on the stand-in's device is host memory in truth, and NumPy is told so."""
+
+    def __init__(self, obj):
+        self._obj = obj
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, **kwargs):
+        return self._obj.__dlpack__(stream=1)
 
 
 def asarray(a, dtype=None):
+    a = _shared(a)
     return a if isinstance(a, ndarray) and dtype in (None, a.dtype) else array(a, dtype)
 
 

@@ -344,16 +344,21 @@ def stream_at(pointer):
     return stream
 
 
-def host_reads():
+traffic = {"to_host": 0, "to_device": 0}  # bytes that have gone either way
+
+
+def host_reads(nbytes=1):
     """The host looks at values: waits for the current stream, which no capture allows."""
+    traffic["to_host"] += nbytes
     stream = get_current_stream()
     if stream.is_capturing():
         raise RuntimeError("the current stream is capturing, so D2H transfers are disallowed")
     stream._catch_up()
 
 
-def host_writes(stream=None):
+def host_writes(stream=None, nbytes=0):
     """The host sends values."""
+    traffic["to_device"] += nbytes
     if (stream or get_current_stream()).is_capturing():
         raise RuntimeError("the current stream is capturing, so H2D transfers are disallowed")
 
@@ -384,6 +389,7 @@ class Device:
 
 device = SimpleNamespace(get_cublas_handle=lambda: 1, Device=Device)
 runtime = SimpleNamespace(
+    getDevice=lambda: 0,
     CUDARuntimeError=CUDARuntimeError,
     getDeviceCount=lambda: 1,
     getDeviceProperties=lambda device: {"name": b"Stand-in"},
