@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BrokenFileError, UnsafeFileError
-from .heaps import check_heaps
+from .heaps import check_heaps, check_heaps_of
 
 MAX_TEXT = 1 << 26
 """Bytes that one text (an architecture, a list of names) may have."""
@@ -65,6 +65,25 @@ def opened(path: Any) -> Iterator[Group]:
         file = h5py.File(path, "r")
     try:
         yield Group(file.id, "/", path, os.path.getsize(path))
+    finally:
+        file.close()
+
+
+@contextmanager
+def opened_image(data: bytes, where: str) -> Iterator[Group]:
+    """The root group of an HDF5 file that is in memory, such as a member of an archive; `where` names it in errors."""
+    import h5py
+
+    if data[:8] != _SIGNATURE:
+        raise BrokenFileError(f"'{where}' is not an HDF5 file: it begins with {data[:8]!r}")
+    check_heaps_of(data, where)
+    with translated(f"'{where}'"):
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fapl_core(1 << 16, False)
+        access.set_file_image(data)
+        file = h5py.File(h5py.h5f.open(b"image", h5py.h5f.ACC_RDONLY, fapl=access))
+    try:
+        yield Group(file.id, "/", where, len(data))
     finally:
         file.close()
 

@@ -24,27 +24,32 @@ _OBJECT = 16
 def check_heaps(path: str) -> None:
     """BrokenFileError if a global heap's chain of objects does not lead to its end."""
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if not size:
+        if not os.fstat(file.fileno()).st_size:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            heaps: list[tuple[int, set[int]]] = []
-            at = data.find(_START)
-            while at >= 0:
-                indices: set[int] = set()
-                wrong = _wrong(data, at, size, indices)
-                if wrong:
-                    raise BrokenFileError(f"'{path}': the file is damaged: the heap at byte {at} {wrong}")
-                heaps.append((at, indices))
-                at = data.find(_START, at + 8)
-            # References stand where the names are, mostly at the begin and the end of a file too long to search.
-            parts = [(0, size)] if size * len(heaps) <= _SEARCH else [(0, _PART), (max(0, size - _PART), size)]
-            for heap, indices in heaps:
-                for begin, end in parts:
-                    _check_references(data, path, heap, indices, begin, end)
+            check_heaps_of(data, path)
 
 
-def _check_references(data: mmap.mmap, path: str, heap: int, indices: set[int], begin: int, end: int) -> None:
+def check_heaps_of(data: mmap.mmap | bytes, path: str) -> None:
+    """The same for the bytes of a file, which `path` names in an error."""
+    size = len(data)
+    heaps: list[tuple[int, set[int]]] = []
+    at = data.find(_START)
+    while at >= 0:
+        indices: set[int] = set()
+        wrong = _wrong(data, at, size, indices)
+        if wrong:
+            raise BrokenFileError(f"'{path}': the file is damaged: the heap at byte {at} {wrong}")
+        heaps.append((at, indices))
+        at = data.find(_START, at + 8)
+    # References stand where the names are, mostly at the begin and the end of a file too long to search.
+    parts = [(0, size)] if size * len(heaps) <= _SEARCH else [(0, _PART), (max(0, size - _PART), size)]
+    for heap, indices in heaps:
+        for begin, end in parts:
+            _check_references(data, path, heap, indices, begin, end)
+
+
+def _check_references(data: mmap.mmap | bytes, path: str, heap: int, indices: set[int], begin: int, end: int) -> None:
     """BrokenFileError for a reference to the heap with a length greater than the file."""
     address = heap.to_bytes(8, "little")
     at = data.find(address, begin, end)
@@ -58,7 +63,7 @@ def _check_references(data: mmap.mmap, path: str, heap: int, indices: set[int], 
         at = data.find(address, at + 1, end)
 
 
-def _wrong(data: mmap.mmap, start: int, file_size: int, indices: set[int]) -> str | None:
+def _wrong(data: mmap.mmap | bytes, start: int, file_size: int, indices: set[int]) -> str | None:
     """What is wrong with the heap at `start`; the numbers of its objects are added to `indices`."""
     total = int.from_bytes(data[start + 8:start + 16], "little")
     end = start + total
