@@ -14,6 +14,7 @@ from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.network import get_source_inputs
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
+from .engine.own_functions import with_functions
 from .engine.serialization import read_yaml
 from .engine.training import Model
 from .saving.files import load_model, save_model
@@ -353,12 +354,12 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     `custom_objects` maps names in the text to classes and functions of your own. Nothing else is ever run.
     """
-    return model_from_config(json.loads(json_string), custom_objects)
+    return model_from_config(with_functions(json.loads(json_string)), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from `Model.to_yaml`'s text, which may hold plain data only. Needs PyYAML."""
-    return model_from_config(read_yaml(yaml_string), custom_objects)
+    return model_from_config(with_functions(read_yaml(yaml_string)), custom_objects)
 
 
 # ------------------------------------------------------------------------------------------------------

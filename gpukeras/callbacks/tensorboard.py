@@ -13,6 +13,7 @@ from gpukeras.callbacks.base import Callback
 from gpukeras.callbacks.event_file import EventFile, histogram, image, note, scalar
 from gpukeras.callbacks.event_parts import Histogram, as_images, png
 
+
 class TensorBoard(Callback):
     """Writes losses and metrics of every epoch into `log_dir`, for ``tensorboard --logdir=...``.
 
@@ -107,7 +108,8 @@ class TensorBoard(Callback):
                 images = as_images(value, K.image_data_format() == "channels_last")
                 for i, picture in enumerate(images):
                     name = f"{tag}/image" if len(images) == 1 else f"{tag}/image/{i}"
-                    self._add(epoch, image(name, *picture.shape, png(picture)))
+                    height, width = picture.shape
+                    self._add(epoch, image(name, height, width, png(picture)))
 
     def _add_outputs(self, epoch: int) -> None:
         """Histograms of layers' outputs, and of gradients, for the validation data."""
@@ -156,7 +158,8 @@ class TensorBoard(Callback):
             for layer in model.layers)
         lines: list[str] = []
         model.summary(print_fn=lines.append)
-        self._add(0, note("model", "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())))  # Markdown's code
+        text = "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())  # indented: Markdown's code
+        self._add(0, note("model", text))
 
     # --------------------------------------------------------------------------------------------- the projector
 

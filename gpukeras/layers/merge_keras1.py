@@ -9,8 +9,9 @@ from typing import Any
 from .. import backend as K
 from ..engine.layer import Layer
 from ..engine.node import as_shape_list
+from ..engine.own_functions import FunctionName
 from ..utils.generic_utils import has_arg, unknown_name
-from .lambda_layer import FunctionName, _kind, _named
+from .lambda_layer import _kind, _named
 from .merge import Add, Average, Concatenate, Dot, Maximum, Multiply
 
 _SAME_SHAPE = {"sum": Add, "mul": Multiply, "ave": Average, "max": Maximum}

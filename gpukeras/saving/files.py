@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from ..engine.budget import weight_budget
+from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import json_ready
 from . import compiled
 from .atomic import write_file
@@ -66,7 +67,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     def fill(file: Any) -> None:
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
-        file.attrs["model_config"] = json.dumps(writable(model), default=_plain).encode()
+        file.attrs["model_config"] = json.dumps(marked(writable(model), _plain)).encode()
         write_layers(file.create_group("model_weights"), model.layers)
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
@@ -105,9 +106,9 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     """The model that an HDF5 file of Keras 1, 2 or 3, or of this library, describes.
 
     `custom_objects` maps names in the file to classes and functions of yours; nothing else is ever run, whatever
-    `safe_mode` says, so a Lambda loads only if its function is named there. If the file says how the model was
-    compiled, it is compiled so and the optimizer goes on where it was; where a loss, metric or optimizer isn't known,
-    the model is left uncompiled, with a warning.
+    `safe_mode` says, so a Lambda loads only if its function is named there, or if this very process wrote the file. If
+    the file says how the model was compiled, it is compiled so and the optimizer goes on where it was; where a loss,
+    metric or optimizer isn't known, the model is left uncompiled, with a warning.
 
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
@@ -133,7 +134,7 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
 
     try:
         with weight_budget(2 * sum(one.size for one in stored) + 1024):
-            return model_from_config(readable(config, origin), custom_objects=custom)
+            return model_from_config(readable(with_functions(config), origin), custom_objects=custom)
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
         raise BrokenFileError(f"the architecture in the file can't be built: {found}") from error
