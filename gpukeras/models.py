@@ -231,7 +231,7 @@ class Sequential(Model):
             self._build_from(x)
         return super().evaluate(x, y, _unless_steps(batch_size, kwargs), verbose, sample_weight, **kwargs)
 
-    def predict(self, x: Any = None, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
+    def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
                 **kwargs: Any) -> Any:
         """As Model.predict."""
         if not self.built:

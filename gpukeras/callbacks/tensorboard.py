@@ -80,7 +80,7 @@ class TensorBoard(Callback):
             self._save_embeddings()
         self._opened().flush()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, _: Any) -> None:  # type: ignore[override]
         """Close the file."""
         self._opened().close()
 

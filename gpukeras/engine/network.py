@@ -213,7 +213,7 @@ class Network(Layer):
         """
         return one_or_list(self._outputs_for(inputs, mask, training)[0])
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any) -> Any:  # type: ignore[override]
         """The masks of the outputs for these inputs and masks."""
         return one_or_list(self._outputs_for(inputs, mask, self._training_at_work)[1])
 

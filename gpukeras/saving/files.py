@@ -148,6 +148,19 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
         write_hdf5(filepath, lambda file: write_layers(file, model.layers))
 
 
+def write_group(group: Any, layers: Sequence[Any]) -> None:
+    """The weights of layers into an open h5py group."""
+    write_layers(group, layers)
+
+
+def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, skip_mismatch: bool = False) -> None:
+    """The weights of layers out of an open h5py group, in order or by name."""
+    with _reading(group) as root:
+        stored = read_layers(root)
+        pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
+        assign(pairs, origin_of(root), skip_mismatch)
+
+
 def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
     """Weights from a file that `save_weights` or `save_model` wrote, here or in Keras.
 
