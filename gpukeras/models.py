@@ -253,6 +253,13 @@ class Sequential(Model):
         first = self.layers[0] if self.layers else None
         return [*first.layers, *self.layers] if isinstance(first, Merge) and first.layers else self.layers
 
+    def _stored_layers(self) -> list[Layer]:
+        members, found = self._members(), []
+        for layer in members:
+            inside = isinstance(layer, Model) and len(members) > len(self.layers) and layer not in self.layers
+            found += layer._stored_layers() if inside else [layer]
+        return list(dict.fromkeys(found))
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index of the graph (0 is the input layer, as in Keras 2.0.9)."""
         for layer in self.layers:

@@ -96,8 +96,9 @@ __all__ = [
     "is_tensor", "learning_phase", "manual_variable_initialization", "map_fn", "matmul_precision",
     "moving_average_update", "name_scope", "ndim", "normalize_data_format", "ones", "ones_like", "origin",
     "placeholder", "print_tensor", "py_all", "py_sum", "random_binomial", "random_normal", "random_normal_variable",
-    "random_uniform", "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx", "set_image_data_format",
-    "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_session", "set_value", "settings",
+    "random_uniform", "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx",
+    "set_image_data_format", "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_session",
+    "set_value", "settings",
     "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub", "variable",
     "zeros", "zeros_like",
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -115,8 +116,8 @@ class TensorBoard(Callback):
         """Histograms of layers' outputs, and of gradients, for the validation data."""
         if not self.validation_data:
             if self.write_grads:
-                raise ValueError("TensorBoard needs validation arrays for write_grads: give fit validation_data, not a "
-                                 "generator")
+                raise ValueError("TensorBoard: for write_grads validation_data must be provided, as arrays, not by "
+                                 "a generator")
             return
         if not self._functions:
             self._make_functions()
@@ -164,14 +165,20 @@ class TensorBoard(Callback):
     # --------------------------------------------------------------------------------------------- the projector
 
     def _embeddings(self) -> list[Any]:
-        names = self.embeddings_layer_names or [layer.name for layer in self.model.layers
-                                                if type(layer).__name__ == "Embedding"]
-        return [self.model.get_layer(name) for name in names]
+        names = self.embeddings_layer_names
+        if not names:
+            return [layer for layer in self.model.layers if type(layer).__name__ == "Embedding"]
+        return [layer for layer in self.model.layers if layer.name in names and layer.weights]
 
     def _name_embeddings(self) -> None:
         """The file that tells the projector where vectors and labels are."""
         blocks = []
-        for layer in self._embeddings():
+        found = self._embeddings()
+        unknown = sorted(set(self.embeddings_layer_names or ()) - {layer.name for layer in found})
+        if unknown:
+            warnings.warn(f"TensorBoard: embeddings_layer_names has {unknown}, no layers with weights in model "
+                          f"'{self.model.name}'. They are left out.", UserWarning, stacklevel=2)
+        for layer in found:
             labels = self.embeddings_metadata
             labels = labels if isinstance(labels, (str, os.PathLike)) else labels.get(layer.name)
             lines = [f"tensor_name: {json.dumps(layer.weights[0].name)}",

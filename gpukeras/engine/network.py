@@ -131,6 +131,10 @@ class Network(Layer):
                 if self._node_key(layer, i) in self.container_nodes:
                     yield layer, node
 
+    def _stored_layers(self) -> list[Layer]:
+        """The layers that a file has, in its order."""
+        return self.layers
+
     def _members(self) -> list[Layer]:
         """The layers that say which weights are trained and which states are kept."""
         return self.layers

@@ -68,7 +68,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
         file.attrs["model_config"] = json.dumps(marked(writable(model), _plain)).encode()
-        write_layers(file.create_group("model_weights"), model.layers)
+        write_layers(file.create_group("model_weights"), model._stored_layers())
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
 
@@ -122,7 +122,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
         model = _built(config, origin, stored, custom_objects)
-        assign(by_name_or_order(model.layers, stored, root.path), origin)
+        assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
     return model
@@ -145,7 +145,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
     if _is_group(filepath) or may_write(filepath, overwrite):
-        write_hdf5(filepath, lambda file: write_layers(file, model.layers))
+        write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers()))
 
 
 def write_group(group: Any, layers: Sequence[Any]) -> None:
@@ -175,5 +175,6 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
                 and "model_weights" in root:
             group = root.group("model_weights")
         stored = read_layers(group)
-        pairs = by_name(model.layers, stored) if by_name_only else by_order(model.layers, stored, root.path)
+        layers = model._stored_layers()
+        pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
         assign(pairs, origin_of(group), skip_mismatch)

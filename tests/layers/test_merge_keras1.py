@@ -199,3 +199,33 @@ def test_layers_called_several_times():
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def stack(names, shared=False):
+    """A Sequential that begins with a Merge of two, or of one twice."""
+    def branch(name):
+        return Sequential([Dense(4, input_shape=(3,), name=name), Dense(4, activation="relu", name=f"{name}_too")])
+
+    first = branch(names[0])
+    pair = [first, first] if shared else [first, branch(names[1])]
+    return Sequential([Merge(pair, mode="sum", name="merged"), Dense(2, name="last")])
+
+
+@pytest.mark.parametrize("way", ["weights", "by name", "model"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_files_hold_the_layers_of_the_branches(way, shared, tmp_path):
+    from gpukeras.models import load_model
+
+    model = stack("ab", shared)
+    data = A if shared else [A, B]
+    want = model.predict(data)
+    if way == "model":
+        model.save(tmp_path / "m.h5")
+        again = load_model(tmp_path / "m.h5", compile=False)
+    else:
+        model.save_weights(tmp_path / "m.h5")
+        again = stack("ab" if way == "by name" else "cd", shared)
+        assert not np.array_equal(again.predict(data), want)
+        again.load_weights(tmp_path / "m.h5", by_name=way == "by name")
+    np.testing.assert_array_equal(again.predict(data), want)
+    assert len(again.inputs) == (1 if shared else 2)
