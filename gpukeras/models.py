@@ -254,10 +254,9 @@ class Sequential(Model):
         return [*first.layers, *self.layers] if isinstance(first, Merge) and first.layers else self.layers
 
     def _stored_layers(self) -> list[Layer]:
-        members, found = self._members(), []
-        for layer in members:
-            inside = isinstance(layer, Model) and len(members) > len(self.layers) and layer not in self.layers
-            found += layer._stored_layers() if inside else [layer]
+        found: list[Layer] = []
+        for layer in self._members():
+            found += layer._stored_layers() if isinstance(layer, Model) and layer not in self.layers else [layer]
         return list(dict.fromkeys(found))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
