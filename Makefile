@@ -4,6 +4,7 @@
 #   make setup    only the virtual environment         make bench   the benchmarks
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
 #   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
+#   make conformance   Keras 2.0.9's own tests and examples, downloaded, and its interface compared
 #   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
@@ -17,7 +18,7 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy interop gpu-test mutations lint types bench clean
+.PHONY: setup demo test test-cupy interop conformance gpu-test mutations lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -60,6 +61,16 @@ $(KERAS2)/.installed:
 $(KERAS3)/.installed:
 	$(PYTHON) -m venv $(KERAS3)
 	$(KERAS3)/bin/python -m pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu 'keras>=3' torch h5py
+	@touch $@
+
+# Keras 2.0.9 comes from the package registry into build/, checked by its hash. The last two packages are for one of its
+# examples, image_ocr, and need the library cairo.
+CONFORMANCE := $(VENV)/.installed-conformance
+conformance: $(CONFORMANCE)
+	$(RUN) -m tests.conformance $(ARGS)
+
+$(CONFORMANCE): $(TESTING)
+	$(RUN) -m pip install --quiet matplotlib six cairocffi editdistance
 	@touch $@
 
 # every damage that the kernels' test files list, not only the first of each

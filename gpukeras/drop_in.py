@@ -16,14 +16,19 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+import gpukeras
+
+OWN_VERSION = gpukeras.__version__
 KERAS = ("tensorflow.python.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
 AROUND = ("tensorflow", "tensorflow.python")
 """Packages of which only Keras is here."""
+KERAS_VERSION = "2.0.9"
+"""The Keras that a program finds, which is `__version__` for it: programs compare that with Keras's versions."""
 
 
 def install() -> None:
-    """From now on, imports of `keras` and `tensorflow.keras` give gpukeras. Again changes nothing.
+    """From now on, imports of `keras` and `tensorflow.keras` give gpukeras, of version 2.0.9. Again changes nothing.
 
     Raises ImportError if another Keras or TensorFlow is loaded already: some of the program would use that one.
     """
@@ -37,6 +42,7 @@ def install() -> None:
                               "gpukeras.as_keras` above all other imports, or run `python -m gpukeras program.py`; in "
                               "a notebook, restart the kernel and run `%load_ext gpukeras` first.")
     sys.meta_path.insert(0, Finder())
+    gpukeras.__version__ = KERAS_VERSION
 
 
 def uninstall() -> None:
@@ -45,6 +51,7 @@ def uninstall() -> None:
     for name, module in list(sys.modules.items()):
         if _own_name(name) is not None and (isinstance(module, Around) or module.__name__.startswith("gpukeras")):
             del sys.modules[name]
+    gpukeras.__version__ = OWN_VERSION
 
 
 def _own_name(name: str) -> str | None:

@@ -14,6 +14,7 @@ from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.network import get_source_inputs
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
+from .engine.own_functions import with_functions
 from .engine.serialization import read_yaml
 from .engine.training import Model
 from .saving.files import load_model, save_model
@@ -230,7 +231,7 @@ class Sequential(Model):
             self._build_from(x)
         return super().evaluate(x, y, _unless_steps(batch_size, kwargs), verbose, sample_weight, **kwargs)
 
-    def predict(self, x: Any = None, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
+    def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
                 **kwargs: Any) -> Any:
         """As Model.predict."""
         if not self.built:
@@ -251,6 +252,12 @@ class Sequential(Model):
 
         first = self.layers[0] if self.layers else None
         return [*first.layers, *self.layers] if isinstance(first, Merge) and first.layers else self.layers
+
+    def _stored_layers(self) -> list[Layer]:
+        found: list[Layer] = []
+        for layer in self._members():
+            found += layer._stored_layers() if isinstance(layer, Model) and layer not in self.layers else [layer]
+        return list(dict.fromkeys(found))
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index of the graph (0 is the input layer, as in Keras 2.0.9)."""
@@ -353,12 +360,12 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     `custom_objects` maps names in the text to classes and functions of your own. Nothing else is ever run.
     """
-    return model_from_config(json.loads(json_string), custom_objects)
+    return model_from_config(with_functions(json.loads(json_string)), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from `Model.to_yaml`'s text, which may hold plain data only. Needs PyYAML."""
-    return model_from_config(read_yaml(yaml_string), custom_objects)
+    return model_from_config(with_functions(read_yaml(yaml_string)), custom_objects)
 
 
 # ------------------------------------------------------------------------------------------------------

@@ -147,6 +147,21 @@ def test_in_a_notebook_and_back(monkeypatch):
     assert not any(isinstance(finder, drop_in.Finder) for finder in sys.meta_path)
 
 
+def test_the_version_is_that_of_the_keras_it_stands_for(monkeypatch):
+    from gpukeras.engine.serialization import KERAS_VERSION
+
+    code = "import keras, tensorflow as tf; print(keras.__version__, tf.keras.__version__)"
+    assert printed("-m", "gpukeras", "-c", code) == "2.0.9 2.0.9\n"
+    assert drop_in.KERAS_VERSION == KERAS_VERSION == "2.0.9"
+    own = gpukeras.__version__
+    assert printed("-m", "gpukeras", "--version") == f"gpukeras {own}\n"
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    drop_in.install()
+    assert gpukeras.__version__ == "2.0.9"
+    drop_in.uninstall()
+    assert gpukeras.__version__ == own
+
+
 def test_looking_at_the_package_changes_nothing():
     assert "as_keras" not in dir(gpukeras)
     code = "import gpukeras, sys; before = list(sys.meta_path); [getattr(gpukeras, n) for n in dir(gpukeras)]"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as K
-from ..layers import Activation, AveragePooling2D, Concatenate, Conv2D, Lambda, MaxPooling2D
+from ..layers import Activation, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, Lambda, MaxPooling2D
 from ..models import Model
 from . import imagenet_utils
-from .building import Wanted, Weights, channel_axis, classifier, convolve
+from .building import Wanted, Weights, channel_axis, classifier
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _FILES = Weights("v0.7", "inception_resnet_v2", "e693bd0210a403b3192acc6073ad2e96", "d19885ff4a710c122648d3b5c3b684e4")
@@ -33,14 +33,14 @@ def InceptionResNetV2(include_top: bool = True, weights: Any = "imagenet", input
     """
     wanted = Wanted(include_top, weights, input_tensor, input_shape, pooling, classes)
     images = wanted.images(wanted.shape(299, 139, require_flatten=False))
-    x = _convolution(images, 32, 3, strides=2, padding="valid")
-    x = _convolution(_convolution(x, 32, 3, padding="valid"), 64, 3)
+    x = conv2d_bn(images, 32, 3, strides=2, padding="valid")
+    x = conv2d_bn(conv2d_bn(x, 32, 3, padding="valid"), 64, 3)
     x = MaxPooling2D(3, strides=2)(x)
-    x = _convolution(_convolution(x, 80, 1, padding="valid"), 192, 3, padding="valid")
+    x = conv2d_bn(conv2d_bn(x, 80, 1, padding="valid"), 192, 3, padding="valid")
     x = MaxPooling2D(3, strides=2)(x)
     pool = AveragePooling2D(3, strides=1, padding="same")(x)
     x = _join("mixed_5b", [_chain(x, [(96, 1)]), _chain(x, [(48, 1), (64, 5)]),
-                           _chain(x, [(64, 1), (96, 3), (96, 3)]), _convolution(pool, 64, 1)])
+                           _chain(x, [(64, 1), (96, 3), (96, 3)]), conv2d_bn(pool, 64, 1)])
     for i in range(1, 11):  # 35 x 35
         x = _block(x, "block35", i)
     x = _join("mixed_6a", [_chain(x, [(384, 3)], True), _chain(x, [(256, 1), (256, 3), (384, 3)], True),
@@ -51,7 +51,7 @@ def InceptionResNetV2(include_top: bool = True, weights: Any = "imagenet", input
                            _chain(x, [(256, 1), (288, 3), (320, 3)], True), MaxPooling2D(3, strides=2)(x)])
     for i in range(1, 11):  # 8 x 8
         x = _block(x, "block8", i, last=i == 10)
-    x = _convolution(x, 1536, 1, name="conv_7b")
+    x = conv2d_bn(x, 1536, 1, name="conv_7b")
     return wanted.finish("inception_resnet_v2", images, x, classifier(classes), _FILES)
 
 
@@ -60,17 +60,20 @@ def scaled_sum(inputs: Any, scale: float) -> Any:
     return inputs[0] + inputs[1] * scale
 
 
-def _convolution(x: Any, filters: int, size: Any, name: str | None = None, padding: str = "same",
-                 strides: int = 1) -> Any:
-    names = (None,) * 3 if name is None else (name, f"{name}_bn", f"{name}_ac")
-    return convolve(x, filters, size, names, scale=False, padding=padding, strides=strides, use_bias=False)
+def conv2d_bn(x: Any, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "same", activation: Any = "relu",
+              use_bias: bool = False, name: str | None = None) -> Any:
+    """A convolution, batch normalization (unless there is a bias), and an activation (unless it is None)."""
+    x = Conv2D(filters, kernel_size, strides=strides, padding=padding, use_bias=use_bias, name=name)(x)
+    if not use_bias:
+        x = BatchNormalization(axis=channel_axis(), scale=False, name=name and f"{name}_bn")(x)
+    return x if activation is None else Activation(activation, name=name and f"{name}_ac")(x)
 
 
 def _chain(x: Any, layers: Any, shrinks: bool = False) -> Any:
     """One convolution after the other, of which the last may halve rows and columns."""
     for i, (filters, size) in enumerate(layers, 1):
         last = {"strides": 2, "padding": "valid"} if shrinks and i == len(layers) else {}
-        x = _convolution(x, filters, size, **last)  # type: ignore[arg-type]
+        x = conv2d_bn(x, filters, size, **last)  # type: ignore[arg-type]
     return x
 
 
@@ -78,12 +81,17 @@ def _join(name: str, branches: list[Any]) -> Any:
     return Concatenate(axis=channel_axis(), name=name)(branches)
 
 
-def _block(x: Any, kind: str, number: int, last: bool = False) -> Any:
-    """The input plus a share of what its branches find in it (the last block: plus all of it, and no activation)."""
-    scale, branches = _BLOCKS[kind]
-    name = f"{kind}_{number}"
-    mixed = _join(f"{name}_mixed", [_chain(x, layers) for layers in branches])
+def inception_resnet_block(x: Any, scale: float, block_type: str, block_idx: int, activation: Any = "relu") -> Any:
+    """The input plus `scale` times what the branches of a 'block35', 'block17' or 'block8' find in it."""
+    if block_type not in _BLOCKS:
+        raise ValueError(f"block_type must be one of {sorted(_BLOCKS)}, got {block_type!r}")
+    name = f"{block_type}_{block_idx}"
+    mixed = _join(f"{name}_mixed", [_chain(x, layers) for layers in _BLOCKS[block_type][1]])
     found = Conv2D(K.int_shape(x)[channel_axis()], 1, padding="same", name=f"{name}_conv")(mixed)
-    x = Lambda(scaled_sum, output_shape=K.int_shape(x)[1:], arguments={"scale": 1.0 if last else scale},
-               name=name)([x, found])
-    return x if last else Activation("relu", name=f"{name}_ac")(x)
+    x = Lambda(scaled_sum, output_shape=K.int_shape(x)[1:], arguments={"scale": scale}, name=name)([x, found])
+    return x if activation is None else Activation(activation, name=f"{name}_ac")(x)
+
+
+def _block(x: Any, kind: str, number: int, last: bool = False) -> Any:
+    """A block of the network. To the last one all is added, and it has no activation."""
+    return inception_resnet_block(x, 1.0 if last else _BLOCKS[kind][0], kind, number, None if last else "relu")

@@ -29,11 +29,11 @@ def InceptionV3(include_top: bool = True, weights: Any = "imagenet", input_tenso
     """
     wanted = Wanted(include_top, weights, input_tensor, input_shape, pooling, classes)
     images = wanted.images(wanted.shape(299, 139, require_flatten=False))
-    x = _convolution(images, (32, 3, 3), strides=2, padding="valid")
-    x = _convolution(x, (32, 3, 3), padding="valid")
-    x = MaxPooling2D(3, strides=2)(_convolution(x, (64, 3, 3)))
-    x = _convolution(x, (80, 1, 1), padding="valid")
-    x = MaxPooling2D(3, strides=2)(_convolution(x, (192, 3, 3), padding="valid"))
+    x = conv2d_bn(images, 32, 3, 3, strides=2, padding="valid")
+    x = conv2d_bn(x, 32, 3, 3, padding="valid")
+    x = MaxPooling2D(3, strides=2)(conv2d_bn(x, 64, 3, 3))
+    x = conv2d_bn(x, 80, 1, 1, padding="valid")
+    x = MaxPooling2D(3, strides=2)(conv2d_bn(x, 192, 3, 3, padding="valid"))
     for i, pooled in enumerate((32, 64, 64)):  # 35 x 35
         x = _join(f"mixed{i}", _chain(x, (64, 1, 1)), _chain(x, (48, 1, 1), (64, 5, 5)),
                   _chain(x, (64, 1, 1), (96, 3, 3), (96, 3, 3)), _pooled(x, pooled))
@@ -53,20 +53,23 @@ def InceptionV3(include_top: bool = True, weights: Any = "imagenet", input_tenso
     return wanted.finish("inception_v3", images, x, classifier(classes), _FILES)
 
 
-def _convolution(x: Any, layer: Layer, strides: int = 1, padding: str = "same") -> Any:
-    filters, *size = layer
-    return convolve(x, filters, size, scale=False, strides=strides, padding=padding, use_bias=False)
+def conv2d_bn(x: Any, filters: int, num_row: int, num_col: int, padding: str = "same", strides: Any = (1, 1),
+              name: str | None = None) -> Any:
+    """A convolution with a kernel of `num_row` x `num_col`, batch normalization and ReLU."""
+    names = (None,) * 3 if name is None else (f"{name}_conv", f"{name}_bn", name)
+    return convolve(x, filters, (num_row, num_col), names, scale=False, strides=strides, padding=padding,
+                    use_bias=False)
 
 
 def _chain(x: Any, *layers: Layer, shrinks: bool = False) -> Any:
     """One convolution after the other, of which the last may halve rows and columns."""
     for i, layer in enumerate(layers, 1):
-        x = _convolution(x, layer, 2, "valid") if shrinks and i == len(layers) else _convolution(x, layer)
+        x = conv2d_bn(x, *layer, "valid", 2) if shrinks and i == len(layers) else conv2d_bn(x, *layer)
     return x
 
 
 def _pooled(x: Any, filters: int) -> Any:
-    return _convolution(AveragePooling2D(3, strides=1, padding="same")(x), (filters, 1, 1))
+    return conv2d_bn(AveragePooling2D(3, strides=1, padding="same")(x), filters, 1, 1)
 
 
 def _both_ways(x: Any, name: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..layers import Activation, AveragePooling2D, Dense, Flatten, MaxPooling2D, add
@@ -25,23 +26,35 @@ def ResNet50(include_top: bool = True, weights: Any = "imagenet", input_tensor: 
     x = convolve(images, 64, 7, ("conv1", "bn_conv1", None), strides=2, padding="same")
     x = MaxPooling2D(3, strides=2)(x)
     for stage, (depth, filters) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 2):
-        for i in range(depth):
-            x = _block(x, filters, f"{stage}{'abcdef'[i]}", shrinks=i == 0 and stage > 2, projects=i == 0)
+        widths = filters, filters, 4 * filters
+        x = conv_block(x, 3, widths, stage, "a", strides=(2, 2) if stage > 2 else (1, 1))
+        for block in "bcdef"[:depth - 1]:
+            x = identity_block(x, 3, widths, stage, block)
     x = AveragePooling2D(7, name="avg_pool")(x)
     return wanted.finish("resnet50", images, x, lambda x: Dense(classes, activation="softmax", name="fc1000")(
         Flatten()(x)), _FILES)
 
 
-def _block(x: Any, filters: int, place: str, shrinks: bool, projects: bool) -> Any:
-    """Three convolutions, 1 x 1, 3 x 3 and 1 x 1 to four times the filters, added to the block's input, which is
-    convolved too where its shape would not fit."""
-    def named(branch: str) -> tuple[str, str, None]:
-        return f"res{place}_branch{branch}", f"bn{place}_branch{branch}", None
+def identity_block(input_tensor: Any, kernel_size: Any, filters: Sequence[int], stage: int, block: str) -> Any:
+    """Three convolutions, of which the middle one has a kernel of `kernel_size` and the others of 1 x 1, added to their
+    input. `filters` are the channels of the three; `stage` and `block` stand in the layers' names."""
+    return Activation("relu")(add([_three(input_tensor, kernel_size, filters, f"{stage}{block}", 1), input_tensor]))
 
-    strides = 2 if shrinks else 1
-    y = convolve(x, filters, 1, named("2a"), strides=strides)
-    y = convolve(y, filters, 3, named("2b"), padding="same")
-    y = convolve(y, 4 * filters, 1, named("2c"), activation=None)
-    if projects:
-        x = convolve(x, 4 * filters, 1, named("1"), activation=None, strides=strides)
-    return Activation("relu")(add([y, x]))
+
+def conv_block(input_tensor: Any, kernel_size: Any, filters: Sequence[int], stage: int, block: str,
+               strides: Any = (2, 2)) -> Any:
+    """As `identity_block`, but the input is convolved too, with the same `strides` as the first of the three."""
+    place = f"{stage}{block}"
+    found = _three(input_tensor, kernel_size, filters, place, strides)
+    shortcut = convolve(input_tensor, filters[2], 1, _names(place, "1"), activation=None, strides=strides)
+    return Activation("relu")(add([found, shortcut]))
+
+
+def _three(x: Any, size: Any, filters: Sequence[int], place: str, strides: Any) -> Any:
+    x = convolve(x, filters[0], 1, _names(place, "2a"), strides=strides)
+    x = convolve(x, filters[1], size, _names(place, "2b"), padding="same")
+    return convolve(x, filters[2], 1, _names(place, "2c"), activation=None)
+
+
+def _names(place: str, branch: str) -> tuple[str, str, None]:
+    return f"res{place}_branch{branch}", f"bn{place}_branch{branch}", None

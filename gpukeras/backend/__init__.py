@@ -6,6 +6,9 @@
 [[0.5, 0.5]]
 """
 
+from builtins import all as py_all  # Keras has Python's own here, under names that no function of K hides
+from builtins import sum as py_sum
+
 from ..compiler import Function, debugging
 from ..graph import Tensor, Variable
 from ..graph import origin as origin
@@ -92,9 +95,10 @@ __all__ = [
     "image_data_format", "image_dim_ordering", "int_shape", "is_keras_tensor", "is_placeholder", "is_sparse",
     "is_tensor", "learning_phase", "manual_variable_initialization", "map_fn", "matmul_precision",
     "moving_average_update", "name_scope", "ndim", "normalize_data_format", "ones", "ones_like", "origin",
-    "placeholder", "print_tensor", "random_binomial", "random_normal", "random_normal_variable", "random_uniform",
-    "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx", "set_image_data_format",
-    "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_session", "set_value", "settings",
+    "placeholder", "print_tensor", "py_all", "py_sum", "random_binomial", "random_normal", "random_normal_variable",
+    "random_uniform", "random_uniform_variable", "reset_uids", "rnn", "set_epsilon", "set_floatx",
+    "set_image_data_format", "set_image_dim_ordering", "set_learning_phase", "set_matmul_precision", "set_session",
+    "set_value", "settings",
     "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub", "variable",
     "zeros", "zeros_like",
 ]

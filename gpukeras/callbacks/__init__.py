@@ -3,7 +3,7 @@
 `base` has the class to inherit from and `runner` the list that a training loop drives; `logs` the
 dictionaries that are handed around; `history`, `display`, `stopping`, `schedule`, `csv_log`, `checkpoint`, `backup`,
 `tensorboard`, `remote` and `simple` the callbacks themselves. A backup is a snapshot (`training_state`) and plain data
-(`plain`) in a file (`backup_file`).
+(`plain`) in a file (`backup_file`); TensorBoard's records are made in `event_file` from `event_parts`.
 """
 from gpukeras.callbacks.backup import BackupAndRestore
 from gpukeras.callbacks.base import Callback

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,25 +11,8 @@ import numpy as np
 
 from gpukeras import backend as K
 from gpukeras.callbacks.base import Callback
+from gpukeras.callbacks.event_file import EventFile, histogram, image, note, scalar
 from gpukeras.callbacks.event_parts import Histogram, as_images, png
-
-Protos = Any
-
-
-def _protos() -> Protos:
-    """TensorBoard's own messages and writer, or an ImportError that names the extra."""
-    try:
-        from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-    except ImportError as error:
-        raise ImportError("The TensorBoard callback needs the package tensorboard: pip install 'gpukeras[tensorboard]' "
-                          f"({error})") from error
-
-    class Found:
-        Event, GraphDef, Summary = event_pb2.Event, graph_pb2.GraphDef, summary_pb2.Summary
-        Metadata, Writer = summary_pb2.SummaryMetadata, EventFileWriter
-
-    return Found
 
 
 class TensorBoard(Callback):
@@ -42,8 +25,8 @@ class TensorBoard(Callback):
     the projector; `embeddings_metadata` names files with their labels: one, or a dict by layer name. `update_freq`, of
     newer Keras, is 'epoch', 'batch' or a number of batches after which batch_loss and the like are written.
 
-    Raises ImportError without the package tensorboard, which the extra 'tensorboard' installs, and ValueError for
-    `write_grads` without validation arrays.
+    Nothing needs to be installed for it but what reads the files. Raises ValueError for `write_grads` without
+    validation arrays.
     """
 
     def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0, batch_size: int = 32,
@@ -51,14 +34,13 @@ class TensorBoard(Callback):
                  embeddings_freq: int = 0, embeddings_layer_names: Sequence[str] | None = None,
                  embeddings_metadata: Any = None, update_freq: str | int = "epoch") -> None:
         super().__init__()
-        _protos()
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f"update_freq must be 'epoch', 'batch' or a number of batches, got {update_freq!r}")
         self.log_dir, self.batch_size = os.fspath(log_dir), batch_size
         self.histogram_freq, self.embeddings_freq, self.update_freq = histogram_freq, embeddings_freq, update_freq
         self.write_graph, self.write_grads, self.write_images = write_graph, write_grads, write_images
         self.embeddings_layer_names, self.embeddings_metadata = embeddings_layer_names, embeddings_metadata or {}
-        self.writer: Any = None
+        self.writer: EventFile | None = None
         self._batches = 0
         if update_freq != "epoch":
             # set here, not on the class: training is faster where no callback looks at single batches
@@ -72,7 +54,7 @@ class TensorBoard(Callback):
         """Open a new file of events, and describe the model in it."""
         if self.writer is not None:  # an earlier training that was interrupted
             self.writer.close()
-        self.writer = _protos().Writer(self.log_dir)
+        self.writer = EventFile(self.log_dir)
         self._batches = 0
         self._functions: dict[str, Any] = {}
         if self.write_graph:
@@ -85,35 +67,37 @@ class TensorBoard(Callback):
         if self.update_freq == "batch" or self._batches % self.update_freq == 0:  # type: ignore[operator]
             for name, value in (logs or {}).items():
                 if name not in ("batch", "size"):
-                    self._add(self._batches, tag=f"batch_{name}", simple_value=float(value))
+                    self._add(self._batches, scalar(f"batch_{name}", float(value)))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write what is due."""
         for name, value in (logs or {}).items():
             if name not in ("batch", "size"):
-                self._add(epoch, tag=name, simple_value=float(value))
+                self._add(epoch, scalar(name, float(value)))
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._add_weights(epoch)
             self._add_outputs(epoch)
         if self.embeddings_freq and epoch % self.embeddings_freq == 0:
             self._save_embeddings()
-        self.writer.flush()
+        self._opened().flush()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, _: Any) -> None:  # type: ignore[override]
         """Close the file."""
-        self.writer.close()
+        self._opened().close()
 
     # ------------------------------------------------------------------------------------------ what is written
 
-    def _add(self, step: int, **value: Any) -> None:
-        """One value at one step."""
-        protos = _protos()
-        summary = protos.Summary(value=[protos.Summary.Value(**value)])
-        self.writer.add_event(protos.Event(wall_time=time.time(), step=step, summary=summary))
+    def _opened(self) -> EventFile:
+        assert self.writer is not None, "on_train_begin opens the file"
+        return self.writer
 
-    def _add_histogram(self, step: int, tag: str, histogram: Histogram) -> None:
-        if histogram.fields is not None:
-            self._add(step, tag=tag, histo=histogram.fields)
+    def _add(self, step: int, value: bytes) -> None:
+        """One value at one step."""
+        self._opened().add(step, [value])
+
+    def _add_histogram(self, step: int, tag: str, counted: Histogram) -> None:
+        if counted.fields is not None:
+            self._add(step, histogram(tag, counted.fields))
 
     def _add_weights(self, epoch: int) -> None:
         for layer in self.model.layers:
@@ -123,18 +107,17 @@ class TensorBoard(Callback):
                 if not self.write_images:
                     continue
                 images = as_images(value, K.image_data_format() == "channels_last")
-                for i, image in enumerate(images):
+                for i, picture in enumerate(images):
                     name = f"{tag}/image" if len(images) == 1 else f"{tag}/image/{i}"
-                    height, width = image.shape
-                    self._add(epoch, tag=name, image={"height": height, "width": width, "colorspace": 1,
-                                                      "encoded_image_string": png(image)})
+                    height, width = picture.shape
+                    self._add(epoch, image(name, height, width, png(picture)))
 
     def _add_outputs(self, epoch: int) -> None:
         """Histograms of layers' outputs, and of gradients, for the validation data."""
         if not self.validation_data:
             if self.write_grads:
-                raise ValueError("TensorBoard needs validation arrays for write_grads: give fit validation_data, not a "
-                                 "generator")
+                raise ValueError("TensorBoard: for write_grads validation_data must be provided, as arrays, not by "
+                                 "a generator")
             return
         if not self._functions:
             self._make_functions()
@@ -144,10 +127,10 @@ class TensorBoard(Callback):
         for start in range(0, len(data[0]), self.batch_size):
             # the learning phase, a number, is the only one without rows
             part = [a[start:start + self.batch_size] if np.ndim(a) else a for a in data[:len(inputs)]]
-            for histogram, value in zip(found.values(), self._functions["values"](part)):
-                histogram.add(value)
-        for tag, histogram in found.items():
-            self._add_histogram(epoch, tag, histogram)
+            for counted, value in zip(found.values(), self._functions["values"](part)):
+                counted.add(value)
+        for tag, counted in found.items():
+            self._add_histogram(epoch, tag, counted)
 
     def _make_functions(self) -> None:
         model = self.model
@@ -167,33 +150,35 @@ class TensorBoard(Callback):
 
     def _add_graph(self) -> None:
         """The layers as a graph, and the summary as text."""
-        protos, model = _protos(), self.model
-        graph = protos.GraphDef()
+        model = self.model
         known = {id(layer) for layer in model.layers}
-        for layer in model.layers:
-            node = graph.node.add(name=layer.name, op=type(layer).__name__)
-            names = [from_.name for call in layer.inbound_nodes for from_ in call.inbound_layers if id(from_) in known]
-            node.input.extend(dict.fromkeys(names))
-        graph.versions.producer = 22
-        self.writer.add_event(protos.Event(wall_time=time.time(), graph_def=graph.SerializeToString()))
+        self._opened().add_graph(
+            (layer.name, type(layer).__name__,
+             dict.fromkeys(giver.name for call in layer.inbound_nodes for giver in call.inbound_layers
+                           if id(giver) in known))
+            for layer in model.layers)
         lines: list[str] = []
         model.summary(print_fn=lines.append)
         text = "\n".join(f"    {line}" for line in "\n".join(lines).splitlines())  # indented: Markdown's code
-        metadata = protos.Metadata(plugin_data={"plugin_name": "text"})
-        self._add(0, tag="model", metadata=metadata,
-                  tensor={"dtype": "DT_STRING", "string_val": [text.encode()], "tensor_shape": {"dim": [{"size": 1}]}})
+        self._add(0, note("model", text))
 
     # --------------------------------------------------------------------------------------------- the projector
 
     def _embeddings(self) -> list[Any]:
-        names = self.embeddings_layer_names or [layer.name for layer in self.model.layers
-                                                if type(layer).__name__ == "Embedding"]
-        return [self.model.get_layer(name) for name in names]
+        names = self.embeddings_layer_names
+        if not names:
+            return [layer for layer in self.model.layers if type(layer).__name__ == "Embedding"]
+        return [layer for layer in self.model.layers if layer.name in names and layer.weights]
 
     def _name_embeddings(self) -> None:
         """The file that tells the projector where vectors and labels are."""
         blocks = []
-        for layer in self._embeddings():
+        found = self._embeddings()
+        unknown = sorted(set(self.embeddings_layer_names or ()) - {layer.name for layer in found})
+        if unknown:
+            warnings.warn(f"TensorBoard: embeddings_layer_names has {unknown}, no layers with weights in model "
+                          f"'{self.model.name}'. They are left out.", UserWarning, stacklevel=2)
+        for layer in found:
             labels = self.embeddings_metadata
             labels = labels if isinstance(labels, (str, os.PathLike)) else labels.get(layer.name)
             lines = [f"tensor_name: {json.dumps(layer.weights[0].name)}",

@@ -131,6 +131,10 @@ class Network(Layer):
                 if self._node_key(layer, i) in self.container_nodes:
                     yield layer, node
 
+    def _stored_layers(self) -> list[Layer]:
+        """The layers that a file has, in its order."""
+        return self.layers
+
     def _members(self) -> list[Layer]:
         """The layers that say which weights are trained and which states are kept."""
         return self.layers
@@ -213,7 +217,7 @@ class Network(Layer):
         """
         return one_or_list(self._outputs_for(inputs, mask, training)[0])
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any) -> Any:  # type: ignore[override]
         """The masks of the outputs for these inputs and masks."""
         return one_or_list(self._outputs_for(inputs, mask, self._training_at_work)[1])
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from .. import backend as K
+from .own_functions import marked
 
 if TYPE_CHECKING:
     from .network import Network
@@ -35,7 +36,7 @@ def described(model: Network) -> dict[str, Any]:
 
 def model_as_json(model: Network, **kwargs: Any) -> str:
     """The architecture as JSON text; keywords go to json.dumps."""
-    return json.dumps(described(model), default=json_ready, **kwargs)
+    return json.dumps(marked(described(model), json_ready), **kwargs)
 
 
 def model_as_yaml(model: Network, **kwargs: Any) -> str:

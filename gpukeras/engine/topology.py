@@ -22,6 +22,27 @@ def preprocess_weights_for_loading(layer: Layer, weights: Sequence[Any], origina
     return preprocess(layer, weights, original_keras_version, original_backend)
 
 
+def save_weights_to_hdf5_group(f: Any, layers: Sequence[Layer]) -> None:
+    """Writes the weights of layers into an open `h5py.File` or group."""
+    from ..saving.files import write_group
+
+    write_group(f, layers)
+
+
+def load_weights_from_hdf5_group(f: Any, layers: Sequence[Layer]) -> None:
+    """Reads the weights of layers, in order, out of an open `h5py.File` or group. ValueError if they don't fit."""
+    from ..saving.files import read_group
+
+    read_group(f, layers)
+
+
+def load_weights_from_hdf5_group_by_name(f: Any, layers: Sequence[Layer], skip_mismatch: bool = False) -> None:
+    """Reads the weights of those layers whose names an open `h5py.File` or group has."""
+    from ..saving.files import read_group
+
+    read_group(f, layers, by_name_only=True, skip_mismatch=skip_mismatch)
+
+
 Container = Network
 _collect_input_shape = shapes_of
 _collect_previous_mask = masks_of
@@ -31,4 +52,5 @@ _to_list = to_list
 _to_snake_case = to_snake_case
 
 __all__ = ["Container", "Input", "InputLayer", "InputSpec", "Layer", "Network", "Node", "get_source_inputs",
-           "preprocess_weights_for_loading"]
+           "load_weights_from_hdf5_group", "load_weights_from_hdf5_group_by_name", "preprocess_weights_for_loading",
+           "save_weights_to_hdf5_group"]

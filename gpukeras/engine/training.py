@@ -331,7 +331,7 @@ class Model(Network, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
 
-    def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
 

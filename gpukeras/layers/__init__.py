@@ -48,6 +48,7 @@ from .convolutional import (
 from .convolutional_recurrent import ConvLSTM2D, ConvRecurrent2D
 from .core import Activation, ActivityRegularization, Dense, Dropout, Masking
 from .cudnn_recurrent import CuDNNGRU, CuDNNLSTM
+from .dropout import SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from .embeddings import Embedding
 from .lambda_layer import Lambda
 from .legacy import Highway, MaxoutDense
@@ -76,9 +77,6 @@ from .noise import (
     AlphaDropout,
     GaussianDropout,
     GaussianNoise,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
 )
 from .normalization import BatchNormalization, LayerNormalization
 from .pooling import (

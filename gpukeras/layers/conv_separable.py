@@ -159,6 +159,10 @@ class DepthwiseConv2D(_Depthwise, Conv2D):
         self._set_depthwise(depth_multiplier, depthwise_initializer=depthwise_initializer,
                             depthwise_regularizer=depthwise_regularizer, depthwise_constraint=depthwise_constraint)
 
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """The filters' outputs, with bias and activation; `training` changes nothing."""
+        return super().call(inputs)
+
     def _apply(self, inputs: Any) -> Any:
         return K.depthwise_conv2d(inputs, self.depthwise_kernel, self.strides, self.padding, self.data_format,
                                   self.dilation_rate)

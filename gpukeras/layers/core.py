@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, regularizers
@@ -10,14 +9,14 @@ from .. import backend as K
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
+from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from .lambda_layer import Lambda
 from .parts import part_configs, set_parts, whole_number
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
 
 # Here is where Keras 2.0.9 has all of these.
 __all__ = ["Activation", "ActivityRegularization", "Dense", "Dropout", "Flatten", "Lambda", "Masking",
-           "Permute",
-           "RepeatVector", "Reshape"]
+           "Permute", "RepeatVector", "Reshape", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
 
 
 class Dense(Layer):
@@ -103,43 +102,6 @@ class Activation(Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
-
-class Dropout(Layer):
-    """In training sets a share `rate` of the inputs to 0 and divides the others by 1 - rate; else does
-    nothing.
-
-    `noise_shape` is the shape of the random mask, broadcast over the input (None = that axis's size):
-    dimensions of 1 are dropped together. Source: Srivastava et al., JMLR 15 (2014), p. 1929.
-    """
-
-    @interfaces.legacy_dropout_support
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
-                 **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = min(1.0, max(0.0, rate))
-        self.noise_shape = noise_shape
-        self.seed = seed
-        self.supports_masking = True
-
-    def _get_noise_shape(self, inputs: Any) -> Any:
-        """The shape of the random mask for these inputs, or None for their own."""
-        if self.noise_shape is None:
-            return None
-        sizes = K.shape(inputs)
-        return tuple(sizes[axis] if size is None else size for axis, size in enumerate(self.noise_shape))
-
-    def call(self, inputs: Any, training: Any = None) -> Any:
-        """Inputs with some set to 0, in training."""
-        if not 0.0 < self.rate < 1.0:
-            return inputs
-        return K.in_train_phase(
-            lambda: K.dropout(inputs, self.rate, self._get_noise_shape(inputs), seed=self.seed), inputs,
-            training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
 
 
 class Masking(Layer):

@@ -63,12 +63,12 @@ class Holder(Layer):
         """Updates of the layers inside, then of this one."""
         return [*(x for layer in self._inside() for x in layer.updates), *self._updates]
 
-    def get_losses_for(self, inputs: Any) -> list[Any]:
+    def get_losses_for(self, inputs: Any = None) -> list[Any]:
         """Losses of the call on `inputs`, inside and here; with None, those of no call."""
         return [*(x for layer in self._inside() for x in layer.get_losses_for(inputs)),
                 *super().get_losses_for(inputs)]
 
-    def get_updates_for(self, inputs: Any) -> list[Any]:
+    def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates of the call on `inputs`, inside and here; with None, those of no call."""
         return [*(x for layer in self._inside() for x in layer.get_updates_for(inputs)),
                 *super().get_updates_for(inputs)]

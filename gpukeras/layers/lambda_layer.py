@@ -10,30 +10,8 @@ from typing import Any
 from .. import backend as K
 from ..engine.layer import Layer
 from ..engine.node import as_shape_list, one_or_list
+from ..engine.own_functions import FunctionName
 from ..utils.generic_utils import get_custom_objects, has_arg
-
-
-class FunctionName(str):
-    """A function's name, as configs hold it; within this process it remembers the function.
-
-    So models with Lambdas can be cloned in memory, while text (JSON, YAML, a file) holds the name and nothing
-    else.
-    """
-
-    function: Callable[..., Any] | None = None
-
-    @classmethod
-    def of(cls, function: Callable[..., Any]) -> FunctionName:
-        """The name of `function`."""
-        name = cls(getattr(function, "__name__", type(function).__name__))
-        name.function = function
-        return name
-
-    def __deepcopy__(self, memo: Any) -> FunctionName:
-        return self
-
-    def __reduce__(self) -> Any:
-        return str, (str(self),)  # pickled, it is a name
 
 
 class Lambda(Layer):
@@ -44,7 +22,7 @@ class Lambda(Layer):
     inputs and mask. A function with a parameter `mask` gets the input's.
 
     In a stored model stands the name of the function only: pass the function in `custom_objects`, under that
-    name or under the layer's, when you load it.
+    name or under the layer's, when you load it. The process that stored it has the function still, and needs no help.
 
     >>> layer = Lambda(lambda x: x ** 2)
     >>> layer.get_config()['function_type']
@@ -126,12 +104,13 @@ def _kind(function: Any) -> str:
 
 
 def _named(stored: Any, layer_name: str, custom_objects: dict[str, Any] | None) -> Any:
-    """The function that the caller gave for a stored one, or None."""
-    if isinstance(stored, FunctionName) and stored.function is not None:
-        return stored.function
-    given = {**get_custom_objects(), **(custom_objects or {})}
-    found = given.get(stored) if isinstance(stored, str) else None
-    return found if found is not None else given.get(layer_name)
+    """The function that the caller gave for a stored one, or that this process has for it, or None."""
+    def given(objects: dict[str, Any]) -> Any:
+        found = objects.get(stored) if isinstance(stored, str) else None
+        return objects.get(layer_name) if found is None else found
+
+    own = getattr(stored, "function", None)
+    return next((f for f in (given(custom_objects or {}), own, given(get_custom_objects())) if f is not None), None)
 
 
 def _function(stored: Any, what: str, layer_name: str, custom_objects: dict[str, Any] | None) -> Any:

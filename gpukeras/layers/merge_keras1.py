@@ -9,8 +9,9 @@ from typing import Any
 from .. import backend as K
 from ..engine.layer import Layer
 from ..engine.node import as_shape_list
+from ..engine.own_functions import FunctionName
 from ..utils.generic_utils import has_arg, unknown_name
-from .lambda_layer import FunctionName, _kind, _named
+from .lambda_layer import _kind, _named
 from .merge import Add, Average, Concatenate, Dot, Maximum, Multiply
 
 _SAME_SHAPE = {"sum": Add, "mul": Multiply, "ave": Average, "max": Maximum}
@@ -149,7 +150,12 @@ class Merge(Layer):
             if config.pop(f"{key}_type", "raw") != "raw":
                 config[key] = _found(key, config[key], config.get("name", "merge"), custom_objects)
         if config.get("layers"):
-            config["layers"] = [deserialize(entry, custom_objects=custom_objects) for entry in config["layers"]]
+            entries = config["layers"]
+            made: list[Any] = []
+            for entry in entries:  # the same entry again is the same layer again: names are unique
+                first = entries.index(entry)
+                made.append(made[first] if first < len(made) else deserialize(entry, custom_objects=custom_objects))
+            config["layers"] = made
         return cls(**config)
 
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
-from .core import Dropout
 
 # The saturation of SELU: -scale * alpha (Klambauer et al., 2017, arXiv:1706.02515, eq. 14).
 _SELU_FLOOR = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
@@ -94,54 +92,3 @@ class AlphaDropout(Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape, "seed": self.seed}
-
-
-class SpatialDropout1D(Dropout):
-    """Dropout of whole channels of (batch, steps, channels). Source: Tompson et al., 2014, arXiv:1411.4280.
-    """
-
-    @interfaces.legacy_dropout_support
-    def __init__(self, rate: float, **kwargs: Any) -> None:
-        super().__init__(rate, **kwargs)
-        self.input_spec = InputSpec(ndim=3)
-
-    def _get_noise_shape(self, inputs: Any) -> Any:
-        sizes = K.shape(inputs)
-        return (sizes[0], 1, sizes[2])
-
-
-class _SpatialDropout(Dropout):
-    """Dropout of whole channels of images or volumes."""
-
-    _rank = 0
-
-    @interfaces.legacy_spatialdropoutNd_support
-    def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, **kwargs)
-        self.data_format = K.normalize_data_format(data_format)
-        self.input_spec = InputSpec(ndim=self._rank)
-
-    def _get_noise_shape(self, inputs: Any) -> Any:
-        sizes, ones = K.shape(inputs), (1,) * (self._rank - 2)
-        if self.data_format == "channels_first":
-            return (sizes[0], sizes[1], *ones)
-        return (sizes[0], *ones, sizes[self._rank - 1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "data_format": self.data_format}
-
-
-class SpatialDropout2D(_SpatialDropout):
-    """Dropout of whole feature maps of (batch, rows, columns, channels), or channels first.
-
-    Source: Tompson et al., 2014, arXiv:1411.4280.
-    """
-
-    _rank = 4
-
-
-class SpatialDropout3D(_SpatialDropout):
-    """Dropout of whole feature maps of (batch, depth, rows, columns, channels), or channels first."""
-
-    _rank = 5

@@ -34,13 +34,13 @@ class Wrapper(Holder):
         """The layer's; it is applied to what the wrapper puts out."""
         return getattr(self.layer, "activity_regularizer", None)
 
-    def get_updates_for(self, inputs: Any) -> list[Any]:
+    def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates of the call on `inputs`, also those that the layer makes of its own inputs."""
         found = super().get_updates_for(inputs)
         inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
         return found if inner is None else [*self.layer.get_updates_for(inner), *found]
 
-    def get_losses_for(self, inputs: Any) -> list[Any]:
+    def get_losses_for(self, inputs: Any = None) -> list[Any]:
         """Losses of the call on `inputs`, also those that the layer makes of its own inputs."""
         found = super().get_losses_for(inputs)
         inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
@@ -75,7 +75,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any) -> None:  # type: ignore[override]
         """Builds the layer for one step; ValueError for an input without steps."""
         shape = tuple(input_shape)
         if len(shape) < 3:
@@ -191,7 +191,7 @@ class Bidirectional(Wrapper):
     def _inside(self) -> list[Any]:
         return [self.forward_layer, self.backward_layer]
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any) -> None:  # type: ignore[override]
         """Builds both layers."""
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         for layer in self._inside():
@@ -215,7 +215,7 @@ class Bidirectional(Wrapper):
         found = [*merged, *states, *states]
         return found[0] if len(found) == 1 else found
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any) -> Any:  # type: ignore[override]
         """The input's mask if all outputs are returned."""
         mask = mask[0] if isinstance(mask, list) else mask
         outputs = [mask if self.return_sequences else None] * (2 if self.merge_mode is None else 1)

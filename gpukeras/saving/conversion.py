@@ -161,10 +161,13 @@ _lstm_joined = _gates_joined((0, 2, 1, 3))  # Keras 1 has i, c, f, o
 
 
 def _keras1_conv_lstm(layer: Any, arrays: Arrays) -> Arrays:
-    joined = len(arrays) == 12
-    arrays = [*arrays]
-    if joined and layer.data_format == "channels_first":
-        arrays = [a.transpose(2, 3, 1, 0) if a.ndim == 4 else a for a in arrays]
+    """Twelve arrays, kernels as (filters, inputs, rows, columns) for channels_first, to the three of all gates."""
+    if len(arrays) == 12 and layer.data_format == "channels_first":
+        *window, inputs, channels = layer.weights[0].shape
+        filters = channels // 4
+        kernels = [(filters, inputs, *window), (filters, filters, *window)]
+        arrays = [a.transpose(2, 3, 1, 0) if i % 3 < 2 and a.shape == kernels[i % 3] else a
+                  for i, a in enumerate(arrays)]
     return _lstm_joined(layer, arrays)
 
 

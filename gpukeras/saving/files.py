@@ -6,11 +6,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from ..engine.budget import weight_budget
+from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import json_ready
 from . import compiled, keras3_files
 from .archive import is_archive
@@ -67,8 +68,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     def fill(file: Any) -> None:
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
-        file.attrs["model_config"] = json.dumps(writable(model), default=_plain).encode()
-        write_layers(file.create_group("model_weights"), model.layers)
+        file.attrs["model_config"] = json.dumps(marked(writable(model), _plain)).encode()
+        write_layers(file.create_group("model_weights"), model._stored_layers())
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
 
@@ -116,9 +117,9 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     describes.
 
     `custom_objects` maps names in the file to classes and functions of yours; nothing else is ever run, whatever
-    `safe_mode` says, so a Lambda loads only if its function is named there. If the file says how the model was
-    compiled, it is compiled so and the optimizer goes on where it was; where a loss, metric or optimizer isn't known,
-    the model is left uncompiled, with a warning.
+    `safe_mode` says, so a Lambda loads only if its function is named there, or if this very process wrote the file. If
+    the file says how the model was compiled, it is compiled so and the optimizer goes on where it was; where a loss,
+    metric or optimizer isn't known, the model is left uncompiled, with a warning.
 
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
@@ -133,8 +134,9 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
-        model = _built(lambda: readable(config, origin), sum(one.size for one in stored), custom_objects)
-        assign(by_name_or_order(model.layers, stored, root.path), origin)
+        size = sum(one.size for one in stored)
+        model = _built(lambda: readable(with_functions(config), origin), size, custom_objects)
+        assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
     return model
@@ -162,7 +164,20 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     if _ends(filepath, ".weights.h5"):
         keras3_files.save_keras3_weights(model, filepath)
     else:
-        write_hdf5(filepath, lambda file: write_layers(file, model.layers))
+        write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers()))
+
+
+def write_group(group: Any, layers: Sequence[Any]) -> None:
+    """The weights of layers into an open h5py group."""
+    write_layers(group, layers)
+
+
+def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, skip_mismatch: bool = False) -> None:
+    """The weights of layers out of an open h5py group, in order or by name."""
+    with _reading(group) as root:
+        stored = read_layers(root)
+        pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
+        assign(pairs, origin_of(root), skip_mismatch)
 
 
 def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
@@ -185,5 +200,6 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
             keras3_files.load_keras3_weights(model, root, by_name_only, skip_mismatch)
             return
         stored = read_layers(group)
-        pairs = by_name(model.layers, stored) if by_name_only else by_order(model.layers, stored, root.path)
+        layers = model._stored_layers()
+        pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
         assign(pairs, origin_of(group), skip_mismatch)

@@ -42,16 +42,17 @@ def get_test_data(num_train: int = 1000, num_test: int = 500, input_shape: tuple
     return (x[:num_train], y[:num_train]), (x[num_train:], y[num_train:])
 
 
-def layer_test(layer_cls: Any, kwargs: Any = None, input_shape: Sequence[int | None] | None = None,
-               input_dtype: str | None = None, input_data: Any = None, expected_output: Any = None,
-               expected_output_dtype: str | None = None, fixed_batch_size: bool = False) -> np.ndarray:
+def layer_test(layer_cls: Any, kwargs: dict[str, Any] = {},  # noqa: B006 - never changed
+               input_shape: Sequence[int | None] | None = None, input_dtype: str | None = None,
+               input_data: Any = None, expected_output: Any = None, expected_output_dtype: str | None = None,
+               fixed_batch_size: bool = False) -> np.ndarray:
     """Checks a layer of one input and one output, ``layer_cls(**kwargs)``, and returns what it makes of the data.
 
     The data, `input_data` or random ones of `input_shape` (batch axis first), go through it in a Model and in a
     Sequential; dtype and shape must be those it says, a copy made of its config and weights must agree, and a training
     step must run. Raises AssertionError otherwise.
     """
-    kwargs = dict(kwargs or {})
+    kwargs = dict(kwargs)
     if input_data is None:
         if input_shape is None:
             raise ValueError("layer_test needs input_shape or input_data")

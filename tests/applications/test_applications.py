@@ -190,3 +190,23 @@ def test_building_warns_of_nothing():
         warnings.simplefilter("always")
         model = applications.MobileNet((32, 32, 3), alpha=0.25, weights=None)
     assert not caught and model.name == "mobilenet_0.25_32"
+
+
+def test_building_blocks_of_ones_own_networks():
+    """Programs build smaller networks of the blocks that Keras's modules have."""
+    from gpukeras.applications import inception_resnet_v2, inception_v3, resnet50
+    from gpukeras.layers import Input
+
+    x = Input((16, 16, 3))
+    y = resnet50.conv_block(x, 3, [4, 4, 16], stage=2, block="a")
+    assert K.int_shape(y) == (None, 8, 8, 16)
+    y = resnet50.identity_block(y, 3, [4, 4, 16], stage=2, block="b")
+    y = inception_v3.conv2d_bn(y, 8, 1, 3, strides=(2, 2), name="narrow")
+    y = inception_resnet_v2.conv2d_bn(y, 6, 3, use_bias=True, activation=None, name="wide")
+    y = inception_resnet_v2.inception_resnet_block(y, 0.1, "block8", 1, activation=None)
+    assert K.int_shape(y) == (None, 4, 4, 6)
+    names = [layer.name for layer in Model(x, y).layers]
+    assert {"res2a_branch1", "bn2b_branch2c", "narrow_conv", "narrow_bn", "narrow", "wide", "block8_1"} <= set(names)
+    assert not {"wide_bn", "wide_ac", "block8_1_ac"} & set(names)
+    with pytest.raises(ValueError, match="block_type must be one of"):
+        inception_resnet_v2.inception_resnet_block(y, 0.1, "block9", 1)

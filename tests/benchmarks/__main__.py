@@ -8,7 +8,6 @@ import platform
 
 from . import imports, steps
 
-
 CORE = "OPENBLAS_CORETYPE"
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import numpy as np
 import pytest
@@ -16,12 +15,6 @@ STATE = np.random.RandomState(0)
 X, Y = STATE.normal(size=(20, 6, 6, 1)), STATE.randint(0, 3, 20)
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
-    with pytest.raises(ImportError, match=r"pip install 'gpukeras\[tensorboard\]'"):
-        TensorBoard()
-
-
 def convnet():
     np.random.seed(1)
     model = Sequential([Conv2D(2, (3, 3), input_shape=(6, 6, 1), name="conv"), Flatten(name="flat"),
@@ -33,7 +26,7 @@ def convnet():
 @pytest.fixture
 def written(tmp_path):
     """A function that trains with a TensorBoard and returns the History and what TensorBoard finds."""
-    pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     def train(model=None, data=(X, Y), validation_split=0.25, epochs=3, **arguments):
@@ -93,7 +86,7 @@ def test_histograms(written):
 def test_validation_data_is_needed_for_gradients_only(written):
     _, events = written(validation_split=0.0, histogram_freq=1)
     assert sorted(events.Tags()["histograms"]) == ["conv/bias_0", "conv/kernel_0", "dense/bias_0", "dense/kernel_0"]
-    with pytest.raises(ValueError, match="needs validation arrays for write_grads"):
+    with pytest.raises(ValueError, match="for write_grads validation_data must be provided"):
         written(validation_split=0.0, histogram_freq=1, write_grads=True)
 
 
@@ -121,6 +114,14 @@ def test_embeddings(written, tmp_path, labels):
     assert (embedding.tensor_name, embedding.tensor_path, embedding.metadata_path) == (
         model.layers[0].weights[0].name, "words.tsv", "names.tsv")
 
+
+
+def test_embeddings_of_layers_that_are_not_there(tmp_path):
+    model = convnet()
+    board = TensorBoard(tmp_path, embeddings_freq=1, embeddings_layer_names=["dense", "flat", "words"])
+    with pytest.warns(UserWarning, match=r"embeddings_layer_names has \['flat', 'words'\]"):
+        model.fit(X, Y, verbose=0, callbacks=[board])
+    assert np.loadtxt(tmp_path / "dense.tsv").shape == (32, 3) and not (tmp_path / "words.tsv").exists()
 
 
 @pytest.mark.parametrize("values", [

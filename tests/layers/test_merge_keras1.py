@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras.engine.own_functions import MARK
 from gpukeras.layers import Dense, Input, Masking, Merge, merge
 from gpukeras.models import Model, Sequential, model_from_json
 
@@ -67,6 +68,11 @@ def weighted(pair, a, b=1):
     return pair[0] * a + pair[1] * b
 
 
+def from_another_process(model):
+    """The model's text as if another process had written it."""
+    return json.dumps({**json.loads(model.to_json()), MARK: "of another one"})
+
+
 def test_a_function_with_arguments():
     inputs = two_inputs()
     model = Model(inputs, merge(inputs, weighted, output_shape=lambda shapes: shapes[0], arguments={"a": 0.5}))
@@ -74,7 +80,7 @@ def test_a_function_with_arguments():
     twin = Model.from_config(model.get_config())  # in this process the function is still known
     np.testing.assert_array_equal(twin.predict([A, B]), model.predict([A, B]))
     with pytest.raises(ValueError, match=r"Merge 'merge_\d+': its mode is a function.*custom_objects=\{'weighted'"):
-        model_from_json(model.to_json())
+        model_from_json(from_another_process(model))
     twin = model_from_json(model.to_json(), custom_objects={"weighted": weighted})
     np.testing.assert_array_equal(twin.predict([A, B]), model.predict([A, B]))
 
@@ -85,7 +91,7 @@ def test_a_lambda_is_stored_without_its_code():
     stored = json.loads(model.to_json())["config"]["layers"][-1]["config"]
     assert (stored["mode"], stored["mode_type"], stored["output_shape"]) == ("<lambda>", "lambda", [3])
     with pytest.raises(ValueError, match=r"custom_objects=\{'less': function\}"):
-        model_from_json(model.to_json())
+        model_from_json(from_another_process(model))
     twin = model_from_json(model.to_json(), custom_objects={"less": lambda pair: pair[0] - pair[1]})
     np.testing.assert_array_equal(twin.predict([A, B]), A - B)
 
@@ -193,3 +199,33 @@ def test_layers_called_several_times():
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def stack(names, shared=False):
+    """A Sequential that begins with a Merge of two, or of one twice."""
+    def branch(name):
+        return Sequential([Dense(4, input_shape=(3,), name=name), Dense(4, activation="relu", name=f"{name}_too")])
+
+    first = branch(names[0])
+    pair = [first, first] if shared else [first, branch(names[1])]
+    return Sequential([Merge(pair, mode="sum", name="merged"), Dense(2, name="last")])
+
+
+@pytest.mark.parametrize("way", ["weights", "by name", "model"])
+@pytest.mark.parametrize("shared", [False, True])
+def test_files_hold_the_layers_of_the_branches(way, shared, tmp_path):
+    from gpukeras.models import load_model
+
+    model = stack("ab", shared)
+    data = A if shared else [A, B]
+    want = model.predict(data)
+    if way == "model":
+        model.save(tmp_path / "m.h5")
+        again = load_model(tmp_path / "m.h5", compile=False)
+    else:
+        model.save_weights(tmp_path / "m.h5")
+        again = stack("ab" if way == "by name" else "cd", shared)
+        assert not np.array_equal(again.predict(data), want)
+        again.load_weights(tmp_path / "m.h5", by_name=way == "by name")
+    np.testing.assert_array_equal(again.predict(data), want)
+    assert len(again.inputs) == (1 if shared else 2)

@@ -71,6 +71,15 @@ def test_keras_1_kept_conv_lstm_gate_by_gate():
     check(layer, gates(want, (0, 2, 1, 3)), want)
 
 
+def test_keras_1_kept_conv_lstm_with_channels_first_in_either_layout():
+    layer = ConvLSTM2D(5, 3, data_format="channels_first")
+    first(layer, (6, 6, 6, 6))
+    want = numbered(layer)
+    stored = gates(want, (0, 2, 1, 3))
+    check(layer, stored, want)
+    check(layer, [a.transpose(3, 2, 0, 1) if a.ndim == 4 else a for a in stored], want)
+
+
 def test_keras_1_one_dimensional_convolutions():
     layer = Conv1D(5, 3)
     first(layer, (7, 4))

@@ -150,7 +150,7 @@ def test_layers_and_functions_of_ones_own(tmp_path):
     model.save(tmp_path / "m.h5")
     with pytest.raises(ValueError, match="Unknown layer: 'Scale'"):
         load_model(tmp_path / "m.h5", compile=False)
-    with pytest.raises(ValueError, match="Pass the function when loading"):
+    with pytest.raises(ValueError, match="activation.*'double'"):
         load_model(tmp_path / "m.h5", custom_objects={"Scale": Scale}, compile=False)
     again = load_model(tmp_path / "m.h5", custom_objects={"Scale": Scale, "double": double}, compile=False)
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
@@ -165,6 +165,23 @@ def test_loading_draws_no_initial_values(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------- weights only
+
+
+def test_groups_of_an_open_file(tmp_path):
+    from gpukeras.engine import topology
+
+    first = Sequential([Dense(3, input_shape=(4,), name="one"), Dense(2, name="two")])
+    other = Sequential([Dense(3, input_shape=(4,), name="new"), Dense(2, name="two")])
+    before = other.get_weights()
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        group = file.create_group("inside")
+        topology.save_weights_to_hdf5_group(group, first.layers)
+        topology.load_weights_from_hdf5_group_by_name(group, other.layers)
+        same(other.get_weights(), [*before[:2], *first.get_weights()[2:]])
+        topology.load_weights_from_hdf5_group(group, other.layers)
+        same(other.get_weights(), first.get_weights())
+        with pytest.raises(ValueError, match="weights of 2 layers .* but the model has 1 layers"):
+            topology.load_weights_from_hdf5_group(group, other.layers[:1])
 
 
 def test_weights_by_name_and_skipping(tmp_path):

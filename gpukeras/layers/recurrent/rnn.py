@@ -113,7 +113,7 @@ class RNN(Holder):
         output = states[0] if not self.return_sequences else (input_shape[0], input_shape[1], *states[0][1:])
         return [output, *states] if self.return_state else output
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any) -> Any:  # type: ignore[override]
         """The input's mask if all outputs are returned; states have none."""
         if isinstance(mask, list):
             mask = mask[0]
