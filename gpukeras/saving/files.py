@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from ..engine.budget import weight_budget
-from ..engine.serialization import json_ready
+from ..engine.budget import check_architecture, weight_budget
+from ..engine.serialization import described_error, json_ready
 from . import compiled
 from .atomic import write_file
 from .configs import readable, writable
@@ -132,11 +132,11 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
     from ..models import model_from_config
 
     try:
+        check_architecture(config)
         with weight_budget(2 * sum(one.size for one in stored) + 1024):
             return model_from_config(readable(config, origin), custom_objects=custom)
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise BrokenFileError(f"the architecture in the file can't be built: {found}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
