@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
-import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from . import backend as K
 from .engine import keras1
+from .engine.budget import check_architecture, memory_budget
 from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.network import get_source_inputs
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
 from .engine.own_functions import with_functions
-from .engine.serialization import read_yaml
+from .engine.serialization import described_error, read_json, read_yaml
 from .engine.training import Model
 from .saving.files import load_model, save_model
 
@@ -53,8 +54,9 @@ class Sequential(Model):
         self._results: list[Any] = []  # the output tensor after each layer, once the input is known
         self._hidden_input: InputLayer | None = None
         self._compile_later: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        for layer in layers or ():
-            self.add(layer)
+        with self._adding_many():
+            for layer in layers or ():
+                self.add(layer)
 
     @property
     def regularizers(self) -> list[Any]:
@@ -114,10 +116,26 @@ class Sequential(Model):
 
     def _grow(self, layer: Layer, result: Any) -> None:
         """Takes in a layer whose output, on top of the stack, is `result`."""
-        self._connect(get_source_inputs(result), [result])
+        if self._adds_many:
+            self.outputs = [result]
+        else:
+            self._connect(get_source_inputs(result), [result])
         self.layers.append(layer)
         self._results.append(result)
         self._forget_functions()
+
+    _adds_many = False
+
+    @contextmanager
+    def _adding_many(self) -> Iterator[None]:
+        """Layers added inside are connected once, at the end: each time would be a walk through all before."""
+        count, self._adds_many = len(self._results), True
+        try:
+            yield
+        finally:
+            del self._adds_many
+        if len(self._results) > count:
+            self._connect(get_source_inputs(self._results[-1]), [self._results[-1]])
 
     def pop(self) -> None:
         """Takes the last layer away; TypeError if there is none."""
@@ -161,8 +179,9 @@ class Sequential(Model):
         waiting, self.layers = self.layers, []
         self._start(Input(batch_shape=tuple(input_shape), name=f"{waiting[0].name}_input")._keras_history[0])
         try:
-            for layer in waiting:
-                self.add(layer)
+            with self._adding_many():
+                for layer in waiting:
+                    self.add(layer)
         except Exception:
             self.layers = waiting
             self._disconnect()
@@ -319,10 +338,11 @@ class Sequential(Model):
         if newer and "layers" not in config:
             raise ValueError(f"Malformed config of a Sequential: no 'layers' among {sorted(config)}.")
         model = cls(name=config.get("name")) if newer else cls()
-        for entry in config["layers"] if newer else config:
-            layer = deserialize(entry, custom_objects=custom_objects)
-            # Newer Keras writes the input layer down, but doesn't count it among the layers.
-            model.add(layer.output if newer and isinstance(layer, InputLayer) and not model.layers else layer)
+        with model._adding_many():
+            for entry in config["layers"] if newer else config:
+                layer = deserialize(entry, custom_objects=custom_objects)
+                # Newer Keras writes the input layer down, but doesn't count it among the layers.
+                model.add(layer.output if newer and isinstance(layer, InputLayer) and not model.layers else layer)
         shape = config.get("build_input_shape") if newer else None
         if shape and not model.built and model.layers:
             model.build(shape)
@@ -346,13 +366,22 @@ def _one_output(layer: Layer, count: int) -> str:
 
 
 def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A new, uncompiled model from ``{'class_name', 'config'}``; TypeError for a Sequential's bare list."""
+    """A new, uncompiled model from ``{'class_name', 'config'}``; TypeError for a Sequential's bare list.
+
+    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 20,000
+    layers, or models nested without end.
+    """
     from .layers import deserialize
 
     if isinstance(config, list):
         raise TypeError("model_from_config needs a dictionary with 'class_name' and 'config', but got a "
                         "list. For the config of a Sequential use Sequential.from_config(config).")
-    return deserialize(config, custom_objects=custom_objects)
+    check_architecture(config)
+    try:
+        with memory_budget():
+            return deserialize(config, custom_objects=custom_objects)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError) as error:
+        raise ValueError("the architecture can't be built: " + described_error(error)) from error
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -360,7 +389,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     `custom_objects` maps names in the text to classes and functions of your own. Nothing else is ever run.
     """
-    return model_from_config(with_functions(json.loads(json_string)), custom_objects)
+    return model_from_config(with_functions(read_json(json_string)), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:

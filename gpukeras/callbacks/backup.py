@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-import glob
 import os
 import warnings
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from gpukeras.callbacks import backup_file, training_state
 from gpukeras.callbacks.base import Callback, plain_state, set_plain_state
 from gpukeras.callbacks.history import BaseLogger
 from gpukeras.callbacks.plain import fingerprint
+from gpukeras.saving.atomic import delete_parts
 
 FILE = "training.safetensors"
 VERSION = 1
@@ -184,10 +184,9 @@ class BackupAndRestore(Callback):
         """After `on_train_end`: the backup is of no more use."""
         if not self.delete_checkpoint:
             return
-        # what was killed while it wrote has left parts behind
-        for path in (self._path, *glob.glob(os.path.join(glob.escape(os.path.dirname(self._path)), f".{FILE}.*.part"))):
-            if os.path.exists(path):
-                os.unlink(path)
+        if os.path.exists(self._path):
+            os.unlink(self._path)
+        delete_parts(self._path)  # of processes that were killed while they wrote
         if not os.listdir(os.path.dirname(self._path)):
             os.rmdir(os.path.dirname(self._path))
 

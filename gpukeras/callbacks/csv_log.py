@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +15,7 @@ class CSVLogger(Callback):
 
     `separator` stands between the columns. `append` continues a file that exists instead of replacing it,
     without a second header. The file is closed after each line, so that an interrupted training leaves a
-    complete one.
+    complete one, as does a disk that is full, which raises OSError.
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
@@ -49,12 +50,24 @@ class CSVLogger(Callback):
         logs = logs or {}
         if self.keys is None:
             self.keys = sorted(logs)
-        with open(self._path, "a", newline="", encoding="utf8") as file:
-            writer = csv.writer(file, delimiter=self.sep)
-            if self._needs_header:
-                writer.writerow(["epoch", *self.keys])
-                self._needs_header = False
-            writer.writerow([epoch, *(_cell(logs[key]) if key in logs else "NA" for key in self.keys)])
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.sep)
+        if self._needs_header:
+            writer.writerow(["epoch", *self.keys])
+        writer.writerow([epoch, *(_cell(logs[key]) if key in logs else "NA" for key in self.keys)])
+        self._write(text.getvalue())
+        self._needs_header = False
+
+    def _write(self, text: str) -> None:
+        """At the end of the file. OSError names the file, and nothing of the text is left in it."""
+        length = os.path.getsize(self._path)
+        try:
+            with open(self._path, "a", newline="", encoding="utf8") as file:
+                file.write(text)
+        except OSError as error:
+            os.truncate(self._path, length)
+            error.filename = self._path
+            raise
 
 
 def _cell(value: Any) -> Any:

@@ -39,7 +39,7 @@ def report() -> Config:
     >>> report()["backend"] in ("numpy", "cupy")
     True
     """
-    name, total, free = _gpu() if NAME == "cupy" else (_processor(), *_host_memory())
+    name, total, free = _gpu() if NAME == "cupy" else (_processor(), *host_memory())
     blas, blas_kernel, blas_threads = _blas()
     return Config(
         backend=NAME,
@@ -89,7 +89,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _host_memory() -> tuple[int | None, int | None]:
+def host_memory() -> tuple[int | None, int | None]:
     """Bytes of memory: all, and what a program could still take. Unknown outside POSIX systems."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None, None

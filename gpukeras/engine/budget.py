@@ -1,7 +1,7 @@
-"""A limit to the weights that layers may make, for models whose description comes from a file.
+"""Limits for models whose description comes from a file: a few bytes can ask for layers of any size and number.
 
-A description of a few bytes can ask for layers of any size. Inside `weight_budget` every weight that a layer makes is
-counted, and none is filled with random numbers: its values are about to come from the file.
+Inside `weight_budget` every weight that a layer makes is counted. `check_architecture` looks at a description before
+anything is made of it.
 """
 
 from __future__ import annotations
@@ -10,27 +10,91 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 
-_left: ContextVar[list[int] | None] = ContextVar("weights left to make", default=None)
+from ..device.report import host_memory
+
+MAX_LAYERS = 20_000
+"""Layers that a description may have; the deepest networks of the literature have some thousands."""
+MAX_NESTING = 200
+"""Lists and dictionaries within each other. A model in a model takes four."""
+MAX_VALUES = 10_000_000
+"""Entries of all lists and dictionaries. YAML can refer to one list many times; each counts."""
+
+
+@dataclass
+class _Budget:
+    left: int
+    total: int
+    from_file: bool  # the values come from a file that holds so many; else the limit is the machine's memory
+
+
+_budget: ContextVar[_Budget | None] = ContextVar("weights left to make", default=None)
 
 
 @contextmanager
 def weight_budget(elements: int) -> Iterator[None]:
-    """Lets layers make weights of this many elements in all, in this thread, and has them begin as zeros."""
-    token = _left.set([elements, elements])
+    """Lets layers make weights of this many elements in all, in this thread, and has them begin as zeros: their values
+    are about to come from a file."""
+    token = _budget.set(_Budget(elements, elements, True))
     try:
         yield
     finally:
-        _left.reset(token)
+        _budget.reset(token)
+
+
+@contextmanager
+def memory_budget() -> Iterator[None]:
+    """Lets layers make weights that take half of the memory there is left, unless another budget is in force already.
+    """
+    total, free = host_memory()
+    if total is None or _budget.get() is not None:
+        yield
+        return
+    elements = (free or total) // 2 // 4
+    token = _budget.set(_Budget(elements, elements, False))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
 
 
 def charge(layer: str, weight: str, shape: Sequence[int]) -> bool:
-    """Counts a weight; whether a budget is in force. ValueError, naming layer and shape, if it is used up."""
-    left = _left.get()
-    if left is None:
+    """Counts a weight; whether its values come from a file. ValueError, naming layer and shape, if the budget is used
+    up."""
+    budget = _budget.get()
+    if budget is None:
         return False
-    left[0] -= math.prod(shape)
-    if left[0] < 0:
-        raise ValueError(f"Layer '{layer}': weight '{weight}' of shape {tuple(shape)} is more than the file has values "
-                         f"for: it brings {left[1] // 2} numbers or fewer.")
-    return True
+    budget.left -= math.prod(shape)
+    if budget.left < 0:
+        what = f"Layer '{layer}': weight '{weight}' of shape {tuple(shape)} is more than"
+        if budget.from_file:
+            raise ValueError(f"{what} the file has values for: it brings {budget.total // 2} numbers or fewer.")
+        raise ValueError(f"{what} there is memory for: with those before it it would take more than half of the "
+                         f"{budget.total * 8 / 2 ** 30:.1f} GiB that are free.")
+    return budget.from_file
+
+
+def check_architecture(config: Any) -> None:
+    """ValueError if a description is larger than any model's, nested without end, or has more layers than can be made
+    in reasonable time."""
+    values = layers = depth = 0
+    level = [config] if isinstance(config, (dict, list, tuple)) else []
+    while level:
+        depth += 1
+        if depth > MAX_NESTING:
+            raise ValueError(f"the architecture is nested more than {MAX_NESTING} deep")
+        below: list[Any] = []
+        for value in level:
+            parts = value.values() if isinstance(value, dict) else value
+            values += len(parts)
+            if values > MAX_VALUES:
+                raise ValueError(f"the architecture has more than {MAX_VALUES:,} entries")
+            below += [part for part in parts if isinstance(part, (dict, list, tuple))]
+            if not isinstance(value, dict):  # layers stand in lists
+                layers += sum(isinstance(part, dict) and isinstance(part.get("config"), (dict, list))
+                              and part.get("class_name") != "__keras_tensor__" for part in value)
+        level = below
+    if layers > MAX_LAYERS:
+        raise ValueError(f"the architecture has more than {MAX_LAYERS:,} layers")

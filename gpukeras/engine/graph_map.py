@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,7 +123,8 @@ def _check_connected(graph: GraphMap, inputs: Sequence[Any]) -> None:
 def _check_names(network: str, layers: Sequence[Layer]) -> None:
     """Names are how files and outputs address layers, so each may stand for one layer only."""
     names = [layer.name for layer in layers]
-    twice = sorted({n for n in names if names.count(n) > 1})
+    counts = Counter(names)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
-        raise RuntimeError(f"The name '{twice[0]}' is used {names.count(twice[0])} times in the model "
+        raise RuntimeError(f"The name '{twice[0]}' is used {counts[twice[0]]} times in the model "
                            f"'{network}'. All layer names should be unique; this model has {names}.")

@@ -10,7 +10,7 @@ import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..utils.generic_utils import unknown_name
+from ..utils.generic_utils import shortened, unknown_name
 from .node import one_or_list
 from .serialization import json_ready
 
@@ -81,43 +81,52 @@ def network_from_config(cls: type, config: dict[str, Any],
         if key not in config:
             raise ValueError(f"Malformed model config: no '{key}' among {sorted(config)}.")
     made: dict[str, Layer] = {}
-    waiting: dict[str, deque[Any]] = {}
+    calls: dict[str, deque[Any]] = {}
     for data in config["layers"]:
         name = data.get("name") or data["config"]["name"]
         made[name] = deserialize(data, custom_objects=custom_objects)
         made[name].name = name  # the config of a Sequential is a bare list, so its name stands here only
-        waiting[name] = deque(data.get("inbound_nodes") or ())
-    # Calls of one layer are made in their order, since other layers refer to them by number.
-    while any(waiting.values()):
-        done = 0
-        for name, calls in waiting.items():
-            while calls and _call(made[name], calls[0], made):
-                calls.popleft()
-                done += 1
-        if not done:
-            stuck = [name for name, calls in waiting.items() if calls]
-            raise ValueError(f"Malformed model config: the inputs of layers {stuck} never come to exist.")
+        calls[name] = deque(data.get("inbound_nodes") or ())
+    _make_calls(made, calls)
     inputs, outputs = (_ends(config[key], made) for key in ("input_layers", "output_layers"))
     extra = {} if config.get("trainable", True) else {"trainable": False}
     return cls(inputs=inputs, outputs=outputs, name=config.get("name"), **extra)
 
 
-def _call(layer: Layer, call: Any, made: dict[str, Layer]) -> bool:
-    """Makes one call if its inputs are there, and says whether they were."""
+def _make_calls(made: dict[str, Layer], calls: dict[str, deque[Any]]) -> None:
+    """Makes all calls; those of one layer in their order, since other layers refer to them by number."""
+    ready = deque(calls)
+    waiting: dict[str, list[str]] = {}  # by the layer that has a call to make first
+    while ready:
+        name = ready.popleft()
+        while calls[name]:
+            giver = _call(made[name], calls[name][0], made)
+            if giver is not None:
+                waiting.setdefault(giver, []).append(name)
+                break
+            calls[name].popleft()
+            ready.extend(waiting.pop(name, ()))
+    stuck = [name for name, left in calls.items() if left]
+    if stuck:
+        raise ValueError(f"Malformed model config: the inputs of layers {shortened(stuck)} never come to exist.")
+
+
+def _call(layer: Layer, call: Any, made: dict[str, Layer]) -> str | None:
+    """Makes one call if its inputs are there; else the name of a layer that has to be called before."""
     tensors: list[Any] = []
     kwargs: dict[str, Any] = {}
     for entry in call:
         if not isinstance(entry, (list, tuple)) or len(entry) not in (3, 4):
-            raise ValueError(f"Malformed model config: an input of layer '{layer.name}' is {entry!r}; "
+            raise ValueError(f"Malformed model config: an input of layer '{layer.name}' is {shortened(entry)}; "
                              "expected [layer name, node index, tensor index, keywords].")
         tensor = _tensor(entry, made)
         if tensor is None:
-            return False
+            return entry[0]
         tensors.append(tensor)
         kwargs.update(entry[3] if len(entry) == 4 else {})
     if tensors:
         layer(one_or_list(tensors), **kwargs)
-    return True
+    return None
 
 
 def _tensor(entry: Any, made: dict[str, Layer]) -> Any:
@@ -139,5 +148,5 @@ def _ends(places: Any, made: dict[str, Layer]) -> list[Any]:
         places = [places]
     tensors = [_tensor(place, made) for place in places]
     if any(x is None for x in tensors):
-        raise ValueError(f"Malformed model config: {places} names a call that no layer makes.")
+        raise ValueError(f"Malformed model config: {shortened(places)} names a call that no layer makes.")
     return tensors

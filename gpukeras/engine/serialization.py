@@ -44,9 +44,29 @@ def model_as_yaml(model: Network, **kwargs: Any) -> str:
     return _yaml().safe_dump(json.loads(model_as_json(model)), **kwargs)
 
 
+def read_json(text: str) -> Any:
+    """Plain data from JSON; ValueError for anything else."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested without end") from error
+
+
 def read_yaml(text: str) -> Any:
-    """Plain data from YAML. Tags that would make Python objects are refused by the reader."""
-    return _yaml().safe_load(text)
+    """Plain data from YAML. Tags that would make Python objects are refused by the reader; ValueError for them, and for
+    what is no YAML."""
+    yaml = _yaml()
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"the text is no YAML of plain data: {error}") from error
+    except RecursionError as error:
+        raise ValueError("the YAML is nested without end") from error
+
+
+def described_error(error: BaseException) -> str:
+    """Kind and message of an error that was not made for people to read."""
+    return f"{type(error).__name__}: {error!s:.300}"
 
 
 def _yaml() -> Any:

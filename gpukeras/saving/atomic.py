@@ -2,41 +2,93 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
+
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
 def write_file(path: Any, parts: Iterable[Any]) -> None:
     """Writes bytes-like `parts` to `path`. Whatever happens on the way, the old file or the new one is there.
 
     The new file begins as ``.<name>.<random>.part`` in the same folder, reaches the disk, and takes the place of the
-    old one in one step. A link is followed: the file that it names is replaced. Raises OSError, for example for a full
-    disk; nothing of the new file is left then.
+    old one in one step. A link is followed: the file that it names is replaced. What processes that were killed while
+    they wrote to `path` have left is deleted. Raises OSError, for example for a full disk; nothing of the new file is
+    left then.
     """
     path = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _mode(path))
+    delete_parts(path)
     try:
+        handle, part = _new_part(folder, name, _mode(path))
         try:
-            for data in parts:
-                _write_all(handle, memoryview(data).cast("B"))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(part, path)
-    except BaseException as error:
-        try:
-            os.unlink(part)
-        except FileNotFoundError:
-            pass
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = path
+            try:
+                for data in parts:
+                    _write_all(handle, memoryview(data).cast("B"))
+                os.fsync(handle)
+                if fcntl is not None:
+                    os.replace(part, path)  # while it is locked
+            finally:
+                os.close(handle)
+            if fcntl is None:
+                os.replace(part, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = path, None
         raise
     _sync_folder(folder)
+
+
+def delete_parts(path: str) -> None:
+    """Deletes what writers of `path` have left that are no more: parts that nobody has locked."""
+    if fcntl is None:
+        return  # without locks there is no telling
+    folder, name = os.path.split(path)
+    for part in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.{'[0-9a-f]' * 12}.part")):
+        try:
+            handle = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:  # gone already, or another user's
+            continue
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle):
+                with suppress(OSError):
+                    os.unlink(part)
+        finally:
+            os.close(handle)
+
+
+def _new_part(folder: str, name: str, mode: int) -> tuple[int, str]:
+    """An open file of a new name, locked by this process as long as it is open: the lock ends with the process."""
+    while True:
+        part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        # Another writer may have taken it for left over between the two calls.
+        if fcntl is None or _lock(handle) is not False and os.fstat(handle).st_nlink:
+            return handle, part
+        os.close(handle)
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _lock(handle: int) -> bool | None:
+    """Whether this process holds the lock of a file now; None where the file system has no locks."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _write_all(handle: int, data: memoryview) -> None:

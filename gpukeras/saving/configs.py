@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ..engine.budget import MAX_NESTING
 from .conversion import Origin
 from .errors import BrokenFileError
 from .keras1 import in_keras2
@@ -21,7 +22,6 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 """Arguments that only other versions of Keras have, and their values that change nothing (None is always one)."""
 _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization")
 """Layers whose random numbers have a seed of their own in newer Keras only."""
-MAX_NESTING = 200
 
 
 def readable(config: Any, origin: Origin) -> Any:

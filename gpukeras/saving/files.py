@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from ..engine.budget import weight_budget
+from ..engine.budget import check_architecture, weight_budget
 from ..engine.own_functions import marked, with_functions
-from ..engine.serialization import json_ready
+from ..engine.serialization import described_error, json_ready
 from . import compiled, keras3_files
 from .archive import is_archive
 from .atomic import write_file
@@ -134,8 +134,12 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
-        size = sum(one.size for one in stored)
-        model = _built(lambda: readable(with_functions(config), origin), size, custom_objects)
+
+        def described() -> Any:
+            check_architecture(config)
+            return readable(with_functions(config), origin)
+
+        model = _built(described, sum(one.size for one in stored), custom_objects)
         assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
@@ -149,9 +153,8 @@ def _built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | N
     try:
         with weight_budget(2 * stored + 1024):
             return model_from_config(described(), custom_objects=custom)
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise BrokenFileError(f"the architecture in the file can't be built: {found}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:

@@ -7,6 +7,7 @@ caller passed it.
 """
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 import time
@@ -16,6 +17,17 @@ from typing import Any, NoReturn
 import numpy as np
 
 # ---------------------------------------------------------------------------------------------- unknown names
+
+
+def shortened(value: object, length: int = 200) -> str:
+    """`repr(value)` for an error message, without its middle if it is long. Values of any size take little time."""
+    import reprlib
+
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 3, length, length
+    short.maxdict = short.maxlist = short.maxtuple = short.maxset = 8
+    text = short.repr(value)
+    return text if len(text) <= 2 * length else f"{text[:length]} ... {text[-length // 2:]}"
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -28,10 +40,11 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """
     import difflib
 
-    names = sorted(str(k) for k in known)
-    message = f"Unknown {kind}: {name!r}."
+    # Comparing takes the product of the lengths, and the names may come from a file.
+    names = sorted(k for k in (str(k) for k in itertools.islice(known, 1000)) if len(k) <= 100)
+    message = f"Unknown {kind}: {shortened(name)}."
     by_lower = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(name)[:200].lower(), by_lower, n=1, cutoff=0.6)
     if near:
         return ValueError(f"{message} Did you mean {by_lower[near[0]]!r}?")
     if 0 < len(names) <= 40:
@@ -146,7 +159,7 @@ def _find(name: Any, module_objects: Mapping[str, Any] | None, custom_objects: M
     """The object called `name`: the caller's own first, then the global custom objects, then the module's."""
     places = [custom_objects or {}, _custom_objects, module_objects or {}]
     if not isinstance(name, str):
-        raise ValueError(f"The name of a {kind} must be a string, got {name!r}.")
+        raise ValueError(f"The name of a {kind} must be a string, got {shortened(name)}.")
     for place in places:
         found = place.get(name)
         if found is not None:
@@ -170,10 +183,10 @@ def deserialize_keras_object(identifier: Any, module_objects: Mapping[str, Any] 
     if isinstance(identifier, str):
         return _find(identifier, module_objects, custom_objects, kind)
     if not isinstance(identifier, Mapping):
-        raise ValueError(f"Could not interpret serialized {kind}: {identifier!r}. Expected a name or a "
+        raise ValueError(f"Could not interpret serialized {kind}: {shortened(identifier)}. Expected a name or a "
                          "dictionary with 'class_name' and 'config'.")
     if "class_name" not in identifier or "config" not in identifier:
-        raise ValueError(f"Improper config format of a {kind}: {dict(identifier)!r}. Expected the keys "
+        raise ValueError(f"Improper config format of a {kind}: {shortened(dict(identifier))}. Expected the keys "
                          "'class_name' and 'config'.")
     found = _find(identifier["class_name"], module_objects, custom_objects, kind)
     config = identifier["config"]
