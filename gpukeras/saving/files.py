@@ -40,6 +40,12 @@ def may_write(path: Any, overwrite: bool) -> bool:
     return ask_to_proceed_with_overwrite(os.fspath(path))
 
 
+def check_format(save_format: str | None) -> None:
+    """ValueError for what newer Keras calls a format and is not HDF5."""
+    if save_format is not None and str(save_format).lower() not in ("h5", "hdf5"):
+        raise ValueError(f"save_format={save_format!r}: expected 'h5'. TensorFlow's own formats are not written.")
+
+
 def write_hdf5(path: Any, fill: Any) -> None:
     """An HDF5 file whose content `fill(file)` writes, put in its place in one step.
 
@@ -56,13 +62,16 @@ def write_hdf5(path: Any, fill: Any) -> None:
     write_file(path, [buffer.getbuffer()])
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
+               save_format: str | None = None) -> None:
     """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
     open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
-    agrees. Raises OSError if the disk doesn't take it.
+    agrees. `save_format`, which newer Keras has, may say 'h5'. Raises OSError if the disk doesn't take it.
     """
+    check_format(save_format)
+
     def fill(file: Any) -> None:
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
@@ -133,14 +142,15 @@ def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer]
 
     try:
         with weight_budget(2 * sum(one.size for one in stored) + 1024):
-            return model_from_config(readable(config, origin), custom_objects=custom)
+            return model_from_config(readable(config, origin, custom), custom_objects=custom)
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
         raise BrokenFileError(f"the architecture in the file can't be built: {found}") from error
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """The weights of all layers as an HDF5 file, as safely as `save_model`."""
+    check_format(save_format)
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
     if _is_group(filepath) or may_write(filepath, overwrite):
