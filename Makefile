@@ -45,8 +45,11 @@ gpu-test: $(TESTING)
 	GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest $(ARGS)
 
 # models written here and read by Keras 2.15 (TensorFlow) and Keras 3 (PyTorch), and the reverse. Keras 2.15 needs a
-# Python up to 3.11: make interop KERAS2_PYTHON=python3.11
+# Python up to 3.11: make interop KERAS2_PYTHON=python3.11. Where plain `torch` would bring CUDA, name a CPU build of it:
+# make interop KERAS3_PACKAGES='torch==2.13.0 keras h5py'
 KERAS2_PYTHON ?= $(PYTHON)
+KERAS2_PACKAGES ?= 'tensorflow-cpu==2.15.1' h5py
+KERAS3_PACKAGES ?= torch 'keras>=3' h5py
 KERAS2 := $(VENV)-keras2
 KERAS3 := $(VENV)-keras3
 interop: $(TESTING) $(KERAS2)/.installed $(KERAS3)/.installed
@@ -55,12 +58,12 @@ interop: $(TESTING) $(KERAS2)/.installed $(KERAS3)/.installed
 
 $(KERAS2)/.installed:
 	$(KERAS2_PYTHON) -m venv $(KERAS2)
-	$(KERAS2)/bin/python -m pip install --quiet 'tensorflow-cpu==2.15.1' h5py
+	$(KERAS2)/bin/python -m pip install --quiet $(KERAS2_PACKAGES)
 	@touch $@
 
 $(KERAS3)/.installed:
 	$(PYTHON) -m venv $(KERAS3)
-	$(KERAS3)/bin/python -m pip install --quiet --extra-index-url https://download.pytorch.org/whl/cpu 'keras>=3' torch h5py
+	$(KERAS3)/bin/python -m pip install --quiet $(KERAS3_PACKAGES)
 	@touch $@
 
 # Keras 2.0.9 comes from the package registry into build/, checked by its hash. The last two packages are for one of its

@@ -18,6 +18,7 @@ from .engine.node import TensorHistory, history_of, one_or_list, to_list
 from .engine.own_functions import with_functions
 from .engine.serialization import described_error, read_json, read_yaml
 from .engine.training import Model
+from .saving.configs import readable_text
 from .saving.files import load_model, save_model
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
@@ -385,16 +386,16 @@ def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A new, uncompiled model from `Model.to_json`'s text.
+    """A new, uncompiled model from the text of `Model.to_json`, here or in Keras 1, 2 or 3.
 
     `custom_objects` maps names in the text to classes and functions of your own. Nothing else is ever run.
     """
-    return model_from_config(with_functions(read_json(json_string)), custom_objects)
+    return model_from_config(readable_text(with_functions(read_json(json_string)), custom_objects), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from `Model.to_yaml`'s text, which may hold plain data only. Needs PyYAML."""
-    return model_from_config(with_functions(read_yaml(yaml_string)), custom_objects)
+    return model_from_config(readable_text(with_functions(read_yaml(yaml_string)), custom_objects), custom_objects)
 
 
 # ------------------------------------------------------------------------------------------------------

@@ -42,12 +42,17 @@ def training_config(model: Any) -> dict[str, Any]:
             "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
 
 
+_NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
+              "cosine_proximity": "cosine_similarity"}
+
+
 def _full_names(loss: Any) -> Any:
-    """Losses with short names by their long ones: some versions of Keras 3 know only those."""
+    """Losses by the names that both Keras 2.15 and Keras 3 know."""
     from .. import losses
 
     if isinstance(loss, str):
-        return losses.get(loss).__name__  # type: ignore[union-attr]
+        name = losses.get(loss).__name__  # type: ignore[union-attr]
+        return _NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]
     return {name: _full_names(one) for name, one in loss.items()} if isinstance(loss, dict) else loss
@@ -116,6 +121,8 @@ def _loss(entry: Any) -> Any:
         return [_loss(one) for one in entry]
     if isinstance(entry, dict) and "class_name" not in entry:
         return {name: _loss(one) for name, one in entry.items()}
+    if entry == "cosine_similarity":
+        entry = "cosine_proximity"  # the same as a loss; as a metric newer Keras turned its sign
     return _function("loss", entry, losses, {"from_logits": (False,), "label_smoothing": (0, 0.0), "axis": (-1,),
                                              "ignore_class": (None,), "delta": (), "reduction": (
                                                  "auto", "sum_over_batch_size", "sum_over_batch_size_v2", None)})
@@ -126,12 +133,12 @@ def _metrics(entry: Any, outputs: Sequence[str]) -> Any:
     if not entry:
         return None
     if isinstance(entry, dict) and "class_name" not in entry:
-        return {name: [_metric(m) for m in _as_list(one)] for name, one in entry.items() if one}
+        return {name: [_metric(m) for m in _as_list(one) if m is not None] for name, one in entry.items() if one}
     entry = _as_list(entry)
     if any(one is None or isinstance(one, (list, tuple)) for one in entry):
         if len(entry) != len(outputs):
             raise Unknown(f"the file has metrics for {len(entry)} outputs, the model has {len(outputs)}")
-        found = {name: [_metric(m) for m in _as_list(one)] for name, one in zip(outputs, entry) if one}
+        found = {name: [_metric(m) for m in _as_list(one) if m is not None] for name, one in zip(outputs, entry) if one}
         return next(iter(found.values()), None) if len(outputs) == 1 else found
     return [_metric(m) for m in entry]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 from ..engine.budget import MAX_NESTING
+from ..utils.generic_utils import get_custom_objects
 from .conversion import Origin
 from .errors import BrokenFileError
 from .keras1 import in_keras2
@@ -24,32 +26,46 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 """Layers whose random numbers have a seed of their own in newer Keras only."""
 
 
-def readable(config: Any, origin: Origin) -> Any:
-    """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands."""
-    return _readable(config, origin, 0)
+def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands.
+
+    Arguments that classes in `custom_objects` take themselves are left to them.
+    """
+    return _readable(config, origin, {**get_custom_objects(), **(custom_objects or {})}, 0)
 
 
-def _readable(value: Any, origin: Origin, depth: int) -> Any:
+def readable_text(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """As `readable`, for what a JSON or YAML text holds: it says itself which Keras wrote it, or leaves it open."""
+    if not isinstance(config, dict):
+        return config
+    version = config.get("keras_version")
+    if version is None and "module" not in config:
+        return config
+    made = readable(config, Origin("3" if version is None else str(version), config.get("backend")), custom_objects)
+    return {key: value for key, value in made.items() if key not in ("keras_version", "backend")}
+
+
+def _readable(value: Any, origin: Origin, custom: dict[str, Any], depth: int) -> Any:
     if depth > MAX_NESTING:
         raise BrokenFileError(f"the architecture is nested more than {MAX_NESTING} deep")
     if isinstance(value, list):
-        return [_readable(v, origin, depth + 1) for v in value]
+        return [_readable(v, origin, custom, depth + 1) for v in value]
     if not isinstance(value, dict):
         return value
-    if value.get("class_name") == "DTypePolicy" and isinstance(value.get("config"), dict):
-        return _dtype(value["config"].get("name"))
-    if value.get("class_name") == "Policy" and isinstance(value.get("config"), dict):
+    if value.get("class_name") in ("DTypePolicy", "Policy") and isinstance(value.get("config"), dict):
         return _dtype(value["config"].get("name"))
     if value.get("class_name") == "__tuple__":
-        return [_readable(v, origin, depth + 1) for v in value.get("items", [])]
-    made = {k: _readable(v, origin, depth + 1) for k, v in value.items()}
+        return [_readable(v, origin, custom, depth + 1) for v in value.get("items", [])]
+    if value.get("class_name") == "function" and isinstance(value.get("config"), str):
+        return value["config"]  # looked up by its name, among the functions known where it is needed
+    made = {k: _readable(v, origin, custom, depth + 1) for k, v in value.items()}
     if not isinstance(made.get("config"), dict) or not isinstance(made.get("class_name"), str):
         return made
     for extra in ("module", "registered_name", "build_config", "compile_config", "shared_object_id"):
         made.pop(extra, None)
     if origin.is_keras1:
         made = in_keras2(made)
-    made["config"] = _arguments(made["class_name"], made["config"])
+    made["config"] = _arguments(made["class_name"], made["config"], custom.get(made["class_name"]))
     if origin.version.startswith("3"):
         for name, activation in made["config"].items():
             if name.endswith("activation") and activation == "hard_sigmoid":
@@ -64,10 +80,18 @@ def _dtype(name: Any) -> Any:
     return "float32" if isinstance(name, str) and name.startswith("mixed_") else name
 
 
-def _arguments(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+def _own_arguments(custom: Any) -> set[str]:
+    """The arguments that the constructor of a user's class names, and those of its bases outside of this library."""
+    classes = [c for c in custom.__mro__ if "__init__" in vars(c)] if isinstance(custom, type) else []
+    return {name for c in classes if c.__module__.partition(".")[0] not in ("gpukeras", "builtins")
+            for name in inspect.signature(c).parameters}
+
+
+def _arguments(class_name: str, config: dict[str, Any], custom: Any = None) -> dict[str, Any]:
     """A class's arguments without those that say nothing here."""
+    own = _own_arguments(custom)
     for name, neutral in _NEUTRAL.items():
-        if name in config and (config[name] is None or config[name] in neutral):
+        if name in config and name not in own and (config[name] is None or config[name] in neutral):
             del config[name]
     if class_name in _UNSEEDED or class_name.startswith(("Spatial", "Global")):
         config.pop("seed", None)
@@ -161,12 +185,24 @@ def _written(value: Any) -> Any:
         made["config"].setdefault("reset_after", False)  # newer Keras takes its absence for True
     if made.get("class_name") == "ConvLSTM2D" and isinstance(made.get("config"), dict):
         made["config"].pop("implementation", None)  # unknown to Keras 3, and without effect
+    if str(made.get("class_name")).startswith("SpatialDropout") and isinstance(made.get("config"), dict):
+        made["config"] = {k: v for k, v in made["config"].items()  # Keras 3 doesn't take these
+                          if not (k == "trainable" and v or k in ("noise_shape", "seed") and v is None)}
+    if made.get("class_name") == "Lambda" and isinstance(made.get("config"), dict):
+        _name_function(made["config"])
     inside = made.get("layer")
     if isinstance(inside, dict) and "class_name" in inside and inside["class_name"] in _layer_classes():
         # Keras 3 finds the layer inside a wrapper by its module only.
         module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
         made["layer"] = {"module": module, **inside, "registered_name": None}
     return made
+
+
+def _name_function(config: dict[str, Any]) -> None:
+    """A Lambda's function, by name, as both Keras 2.15 and Keras 3 look it up in custom_objects."""
+    name = config.get("function")
+    if config.get("function_type") == "function" and isinstance(name, str):
+        config["function"] = {"module": None, "class_name": "function", "config": str(name), "registered_name": str(name)}
 
 
 def _layer_classes() -> set[str]:

@@ -41,6 +41,19 @@ def may_write(path: Any, overwrite: bool) -> bool:
     return ask_to_proceed_with_overwrite(os.fspath(path))
 
 
+def _format(path: Any, asked: str | None, formats: tuple[str, str], ending: str) -> str:
+    """What is to be written: what is asked for, else the second of the formats if the path ends so, else the first."""
+    if asked is None:
+        return formats[not _is_group(path) and os.fspath(path).endswith(ending)]
+    found = {"hdf5": "h5"}.get(str(asked).lower(), str(asked).lower())
+    if found not in formats:
+        raise ValueError(f"save_format={asked!r}: expected '{formats[0]}' or '{formats[1]}'. TensorFlow's own formats "
+                         "are not written.")
+    if found != "h5" and _is_group(path):
+        raise ValueError(f"save_format={asked!r} needs a path, but got an open HDF5 file.")
+    return found
+
+
 def write_hdf5(path: Any, fill: Any) -> None:
     """An HDF5 file whose content `fill(file)` writes, put in its place in one step.
 
@@ -57,14 +70,18 @@ def write_hdf5(path: Any, fill: Any) -> None:
     write_file(path, [buffer.getbuffer()])
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
+               save_format: str | None = None) -> None:
     """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file, or as an archive of
     Keras 3 if the name ends in '.keras'.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
     open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
-    agrees. Raises OSError if the disk doesn't take it.
+    agrees. `save_format`, which newer Keras has, may say 'h5' or 'keras' whatever the name. Raises OSError if the disk
+    doesn't take it.
     """
+    as_archive = _format(filepath, save_format, ("h5", "keras"), ".keras") == "keras"
+
     def fill(file: Any) -> None:
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
@@ -78,15 +95,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
                          "let it see data, before it is saved.")
     if not _is_group(filepath) and not may_write(filepath, overwrite):
         return
-    if _ends(filepath, ".keras"):
+    if as_archive:
         keras3_files.save_archive(model, filepath, include_optimizer, _plain)
     else:
         write_hdf5(filepath, fill)
-
-
-def _ends(filepath: Any, ending: str) -> bool:
-    """Whether a path, if it is one, ends so."""
-    return not _is_group(filepath) and os.fspath(filepath).endswith(ending)
 
 
 def _plain(value: Any) -> Any:
@@ -137,7 +149,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
 
         def described() -> Any:
             check_architecture(config)
-            return readable(with_functions(config), origin)
+            return readable(with_functions(config), origin, custom_objects)
 
         model = _built(described, sum(one.size for one in stored), custom_objects)
         assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
@@ -157,14 +169,15 @@ def _built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | N
         raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """The weights of all layers as an HDF5 file, as safely as `save_model`: in the layout of Keras 2, or in that of
-    Keras 3 if the name ends in '.weights.h5'."""
+    Keras 3 if the name ends in '.weights.h5' and `save_format` does not say 'h5'."""
+    as_keras3 = _format(filepath, save_format, ("h5", "keras3"), ".weights.h5") == "keras3"
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
     if not _is_group(filepath) and not may_write(filepath, overwrite):
         return
-    if _ends(filepath, ".weights.h5"):
+    if as_keras3:
         keras3_files.save_keras3_weights(model, filepath)
     else:
         write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers()))

@@ -27,10 +27,10 @@ _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "init
 """Keywords by which a layer is given tensors, in the order in which it takes them as inputs."""
 
 
-def readable(config: Any, origin: Origin, custom_objects: Mapping[str, Any] | None) -> Any:
+def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None) -> Any:
     """A copy of an archive's architecture that `layers.deserialize` understands; BrokenFileError if there is none."""
     known = {**get_custom_objects(), **(custom_objects or {})}
-    return configs.readable(_read(config, known, 0), origin)
+    return configs.readable(_read(config, known, 0), origin, custom_objects)
 
 
 def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:

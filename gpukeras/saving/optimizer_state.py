@@ -83,6 +83,8 @@ def _settings(own: type, config: dict[str, Any], origin: Origin) -> dict[str, An
         decay = config.pop("decay", None)
         if decay:
             config.setdefault("schedule_decay", decay)  # as Keras 2.2 to 2.15 keep it
+        if "use_ema" in config:
+            config.setdefault("schedule_decay", 1.0)  # newer Keras's schedule goes on with every step
     import inspect
 
     taken = {p for c in own.__mro__ if c is not object for p in inspect.signature(c).parameters}
@@ -134,7 +136,6 @@ def arrays_of(optimizer: Any, parameters: Sequence[Any]) -> tuple[list[str], lis
 
 
 _COUNTERS = ("iter", "iteration", "iterations")
-_PRODUCTS = ("momentum_cache", "m_schedule", "variable", "u_product")
 
 
 def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arrays: Sequence[Array],
@@ -148,9 +149,11 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
     for i, (name, array) in enumerate(zip(short, arrays)):
         if array.shape == () and (name in _COUNTERS or i == 0):
             scalars.append((optimizer.iterations, array))
-        elif array.shape == () and name in _PRODUCTS and hasattr(optimizer, "m_schedule"):
+        elif array.shape == () and name == "learning_rate":
+            continue
+        elif array.shape == () and hasattr(optimizer, "m_schedule"):  # newer Keras has no name of its own for it
             scalars.append((optimizer.m_schedule, array))
-        elif not (array.shape == () and name == "learning_rate"):
+        else:
             vectors.append(array)
     slots = _slots(optimizer)
     if not vectors and (type(optimizer).__name__ == "SGD" or origin.version.startswith("3")):
@@ -159,7 +162,16 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
         return f"it has {len(vectors)} arrays, and {type(optimizer).__name__} needs {len(slots)}"
     if names and (short[0] == "iteration" or origin.version.startswith("3")):
         slots = _weight_by_weight(slots, len(parameters))
-    return _in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
+    wrong = _in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
+    if wrong is None and hasattr(optimizer, "m_schedule") and len(scalars) == 1:
+        K.set_value(optimizer.m_schedule, _schedule_so_far(optimizer))
+    return wrong
+
+
+def _schedule_so_far(nadam: Any) -> float:
+    """The product that Nadam has arrived at: Keras 2.11 to 2.15 leave it out of their files."""
+    steps = np.arange(1, int(K.get_value(nadam.iterations)) + 1)
+    return float(np.prod(float(K.get_value(nadam.beta_1)) * (1 - 0.5 * 0.96 ** (steps * nadam.schedule_decay))))
 
 
 def _weight_by_weight(slots: list[Any], count: int) -> list[Any]:

@@ -51,34 +51,51 @@ def said(library: str, direction: str, factory: pytest.TempPathFactory) -> dict:
     python = interpreter(library)
     if (library, direction) not in _said:
         folder = factory.mktemp(f"{library.lower()}_{direction}")
-        # Keras 3 makes the optimizer of an HDF5 file for a model without weights, so that it can't train: it is
-        # compiled again, with an optimizer that has no state.
-        stateless = (library, direction) == ("GPUKERAS_KERAS3", "there")
-        optimizer = "sgd" if stateless else "adam"
         ours, theirs = (sys.executable, "gpukeras"), (python, "keras")
         writer, reader = (ours, theirs) if direction == "there" else (theirs, ours)
-        run(writer[0], "write", writer[1], str(folder), optimizer, *LIBRARIES[library])
-        run(reader[0], "read", reader[1], str(folder), *(["sgd"] if stateless else []))
+        name = library[-6:].lower() if direction == "there" else "gpukeras"
+        run(writer[0], "write", writer[1], str(folder), name, *LIBRARIES[library])
+        run(reader[0], "read", reader[1], str(folder))
         _said[library, direction] = json.loads((folder / "said.json").read_text())
     return _said[library, direction]
 
 
-def check(found: dict, name: str) -> None:
-    assert "error" not in found, found["error"]
-    assert found["apart"] <= 1e-5
-    if name not in architectures.RANDOM:
-        assert found["losses"] == pytest.approx(found["expected"], rel=1e-3, abs=1e-6)
+def check(found: dict, name: str, with_metrics: bool) -> None:
+    """The model of the whole file, and the one made of JSON and weights, predict the same; training goes on the same.
+
+    What a training step returns is a loss first, then losses of outputs and metrics.
+    """
+    for what in ("predictions", "weights"):
+        assert not isinstance(found[what], str), found[what]
+        assert found[what] <= 1e-5
+    steps, expected = found["steps"], found["steps_expected"]
+    assert not isinstance(steps, str), steps
+    if not steps or not expected:  # one of the two can't train it (see exchange.trains)
+        assert name == "stateful"
+        return
+    assert len(steps) == len(expected) == 5
+    if name in architectures.RANDOM:
+        return
+    assert [s[0] for s in steps] == pytest.approx([e[0] for e in expected], rel=1e-5, abs=1e-7)
+    if with_metrics and name not in OTHER_METRICS:
+        for step, other in zip(steps, expected):
+            assert step == pytest.approx(other, rel=1e-4, abs=1e-6)
+
+
+# Newer Keras divides weighted metrics by the sum of the weights. Keras 2.15 takes 'accuracy' of a loaded model for that
+# of one-hot targets, whatever the loss.
+OTHER_METRICS = ("embedded_lstm", "residual")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("library, name", CASES)
 def test_what_is_written_here_is_read_there(library, name, tmp_path_factory):
-    check(said(library, "there", tmp_path_factory)[name], name)
+    check(said(library, "there", tmp_path_factory)[name], name, library == "GPUKERAS_KERAS2")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("library, name", CASES)
 def test_what_is_written_there_is_read_here(library, name, tmp_path_factory):
-    check(said(library, "here", tmp_path_factory)[name], name)
+    check(said(library, "here", tmp_path_factory)[name], name, library == "GPUKERAS_KERAS2")
