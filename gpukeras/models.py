@@ -101,7 +101,7 @@ class Sequential(Model):
         """A first layer that knows its input."""
         if not layer.inbound_nodes:
             layer(Input(batch_shape=layer.batch_input_shape, dtype=layer.dtype, name=f"{layer.name}_input"))
-        if len(layer.inbound_nodes) != 1:
+        if len(layer._telling()) != 1:
             raise ValueError(f"Layer '{layer.name}' was called {len(layer.inbound_nodes)} times before it "
                              f"was added to Sequential '{self.name}', so the stack can't tell which output "
                              "to go on from. Use the functional API to share layers.")

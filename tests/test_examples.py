@@ -280,6 +280,8 @@ def test_movie_reviews_of_a_file(network, tmp_path):
                   "--samples", "300", "--verbose", "2", cwd=tmp_path, KERAS_HOME=str(tmp_path))
     assert "300 reviews to train on, 200 to test with" in printed and "made-up" not in printed
     assert number(r"Test accuracy: ([\d.]+)", printed) > 0.95
+    each = re.search(r"Test accuracy after each epoch: (.*)", printed)
+    assert each and len(each[1].split(", ")) == 15 and each[1].split(", ")[-1] in printed.splitlines()[-1]
 
 
 def test_news_wires(tmp_path):
@@ -315,15 +317,13 @@ def test_text_generation_reads_the_documents(tmp_path):
 
 def test_addition(tmp_path):
     """One digit a number: a tenth of the pairs is never seen before it is asked for."""
-    printed = run("addition.py", "--digits", "1", "--epochs", "150", "--units", "32", "--batch-size", "16",
-                  cwd=tmp_path)
+    printed = run("addition.py", "--digits", "1", "--epochs", "100", "--units", "32", "--batch-size", "16",
+                  "--learning-rate", "0.02", cwd=tmp_path)
     assert "92 questions to train on, 8 for validation" in printed
     assert len(re.findall(r"^\d\+\d = ", printed, re.MULTILINE)) >= 5
     assert re.search(r"Validation accuracy: [\d.]+ of the characters, [\d.]+ of the sums", printed)
     learned = [float(accuracy) for accuracy in re.findall(r" acc: ([\d.]+)", printed)]
-    assert learned[0] < 0.5 and learned[-1] > 0.8
-    ended = run("addition.py", "--digits", "1", "--epochs", "150", "--accuracy", "0.5", cwd=tmp_path)
-    assert 1 < len(re.findall("val_acc", ended)) < 150
+    assert learned[0] < 0.5 and learned[-1] > 0.95
 
 
 def test_addition_asks_what_it_has_not_shown():
@@ -332,7 +332,8 @@ def test_addition_asks_what_it_has_not_shown():
     assert len(pairs) == len({tuple(pair) for pair in pairs}) == 5050 and (pairs[:, 0] <= pairs[:, 1]).all()
     questions, answers, x, y = addition.make_questions(np.array([[7, 35], [4, 4]]), 2)
     assert list(zip(questions, answers)) == [("4+4", "8"), ("7+35", "42"), ("35+7", "42")]
-    assert x.shape == (3, 5, 12) and addition.decode(x) == ["4+4", "53+7", "7+53"] and addition.decode(y) == answers
+    assert x.shape == (3, 5, 12) and addition.decode(x) == questions and addition.decode(y) == answers
+    assert "".join(addition.CHARACTERS[i] for i in y[1].argmax(axis=-1)) == "24 "  # the last digit comes first
     many = addition.make_pairs(3, 1000, np.random.RandomState(0))
     assert 400 < len(many) <= 500 and many.max() < 1000 and (many < 10).any() and (many > 99).any()
 

@@ -100,9 +100,10 @@ def main():
 
     model = NETWORKS[options.network](options.words)
     model.compile('adam', 'binary_crossentropy', metrics=['accuracy'])
-    model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, verbose=options.verbose,
-              validation_data=(x_test, y_test))
+    history = model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, verbose=options.verbose,
+                        validation_data=(x_test, y_test)).history
     loss, accuracy = model.evaluate(x_test, y_test, batch_size=options.batch_size, verbose=0)
+    print('Test accuracy after each epoch: ' + ', '.join(f'{share:.4f}' for share in history['val_acc']))
     print(f'Test loss: {loss:.4f}')
     print(f'Test accuracy: {accuracy:.4f}')
 

@@ -10,6 +10,8 @@ from ..graph import Variable
 from ..utils.generic_utils import has_arg
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
 
+_OWN_PACKAGE = __name__.partition(".")[0]
+
 Run = tuple[list[Any], list[Any], list[Any]]
 """Outputs, their masks and their shapes."""
 
@@ -18,6 +20,15 @@ class Called:
     """The machinery of applying a layer; mixed into `Layer`, whose methods it uses."""
 
     _inputs_at_work: list[Any] | None
+    _keeps_lists = False
+    """Whether a list of one tensor means something else to `call` than the tensor."""
+
+    def _unpacked(self: Any, inputs: Any) -> Any:
+        """What a list of one tensor means to a layer of this package: the tensor, as it does wherever a model runs its
+        layers again. Layers with a `call` of their own get the list."""
+        if not isinstance(inputs, list) or len(inputs) != 1 or self._keeps_lists:
+            return inputs
+        return inputs[0] if self.call.__module__.partition(".")[0] == _OWN_PACKAGE else inputs
 
     def _named(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments given by position after the inputs, as keywords of `call`."""

@@ -13,6 +13,12 @@ class Connected:
     name: str
     inbound_nodes: list[Node]
     outbound_nodes: list[Node]
+    _first_node_is_own = False
+    """Whether the first node holds inputs and outputs of the layer's own, which later calls leave as they are."""
+
+    def _telling(self) -> list[Node]:
+        """The nodes that say what the layer's input and output are."""
+        return self.inbound_nodes[:1] if self._first_node_is_own else self.inbound_nodes
 
     def _at(self, node_index: int, attribute: str, what: str) -> Any:
         """`attribute` of call number `node_index`, unpacked if there is only one."""
@@ -27,7 +33,7 @@ class Connected:
         """`attribute` of the only call; AttributeError, so that hasattr works, if that isn't there."""
         if not self.inbound_nodes:
             raise AttributeError(f"Layer '{self.name}' is not connected: it has no {what} yet.")
-        if len(self.inbound_nodes) > 1:
+        if len(self._telling()) > 1:
             raise AttributeError(f"Layer '{self.name}' was called {len(self.inbound_nodes)} times, so it has "
                                  f"no single {what}. Use `{method}(node_index)` instead.")
         return self._at(0, attribute, what)
@@ -36,7 +42,7 @@ class Connected:
         """`attribute` if all calls agree on it; AttributeError otherwise."""
         if not self.inbound_nodes:
             raise AttributeError(f"Layer '{self.name}' has never been called and thus has no defined {what}.")
-        values = [getattr(node, attribute) for node in self.inbound_nodes]
+        values = [getattr(node, attribute) for node in self._telling()]
         if any(v != values[0] for v in values[1:]):
             raise AttributeError(f"Layer '{self.name}' was called on different shapes, so it has no single "
                                  f"{what}. Use `{method}(node_index)` instead.")
@@ -68,22 +74,22 @@ class Connected:
 
     @property
     def input(self) -> Any:
-        """The input tensor(s); AttributeError unless the layer was called exactly once."""
+        """The input tensor(s); AttributeError unless the layer was called exactly once (a model has its own)."""
         return self._only("input_tensors", "input", "get_input_at")
 
     @property
     def output(self) -> Any:
-        """The output tensor(s); AttributeError unless the layer was called exactly once."""
+        """The output tensor(s); AttributeError unless the layer was called exactly once (a model has its own)."""
         return self._only("output_tensors", "output", "get_output_at")
 
     @property
     def input_mask(self) -> Any:
-        """The input mask(s); AttributeError unless the layer was called exactly once."""
+        """The input mask(s); AttributeError unless the layer was called exactly once (a model has its own)."""
         return self._only("input_masks", "input mask", "get_input_mask_at")
 
     @property
     def output_mask(self) -> Any:
-        """The output mask(s); AttributeError unless the layer was called exactly once."""
+        """The output mask(s); AttributeError unless the layer was called exactly once (a model has its own)."""
         return self._only("output_masks", "output mask", "get_output_mask_at")
 
     @property

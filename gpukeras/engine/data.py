@@ -169,6 +169,16 @@ def _brief(x: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
+def check_all_given(xs: Sequence[Any], ys: Sequence[Any], inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Raises ValueError, naming them, if there is None among the arrays for inputs and outputs."""
+    missing = [f"{what} '{name}'" for what, arrays, names in (("input", xs, inputs), ("output", ys, outputs))
+               for x, name in zip(arrays, names) if x is None]
+    if missing:
+        hint = "; compile gives a loss to the outputs that are to have targets" if len(outputs) > 1 else ""
+        raise ValueError(f"Data is missing: None was given for {', '.join(missing)}. The model needs inputs "
+                         f"{list(inputs)} and targets {list(outputs)}{hint}")
+
+
 def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any] | None = ()) -> None:
     """Raises ValueError unless all arrays have the same number of samples. None counts 0 samples; among `weights` it
     means that all are 1."""
@@ -217,6 +227,18 @@ def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], outp
             raise ValueError(f"A target array with shape {y.shape} was passed for an output of shape {tuple(shape)} "
                              f"while using as loss `{name}`. This loss expects targets to have the same shape as the "
                              "output.")
+
+
+def fed_part(value: Any, names: Sequence[str], fed: Sequence[str]) -> Any:
+    """A list with an entry for every output, cut down to the outputs that take targets; anything else as it is.
+
+    Entries of outputs without a loss are left out, None among them.
+    """
+    if not isinstance(value, (list, tuple)) or len(fed) == len(names) or len(value) != len(names):
+        return value
+    if not any(v is None for v in value) and not all(hasattr(v, "shape") for v in value):
+        return value  # rows of one output, as lists
+    return [v for v, name in zip(value, names) if name in fed]
 
 
 def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:

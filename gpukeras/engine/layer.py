@@ -333,7 +333,7 @@ class Layer(Called, Connected):
         """
         if not hasattr(self, "_per_input_losses"):
             raise RuntimeError(f"{type(self).__name__} did not call super().__init__() in its constructor.")
-        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else inputs
+        inputs = self._unpacked(list(inputs) if isinstance(inputs, (list, tuple)) else inputs)
         with origin(self.name):
             self._build_for(inputs)
             return self._record_call(inputs, self._named(args, kwargs))

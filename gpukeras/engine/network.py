@@ -27,6 +27,7 @@ class Network(Layer):
 
     input_spec = None
     _graph: GraphMap
+    _first_node_is_own = True
 
     @keras1.network
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:

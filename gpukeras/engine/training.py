@@ -9,8 +9,10 @@ import numpy as np
 from .. import backend as K
 from . import keras1, loops
 from .data import (
+    check_all_given,
     check_lengths,
     check_loss_and_targets,
+    fed_part,
     make_batches,
     slice_arrays,
     spread,
@@ -222,10 +224,12 @@ class Model(Network, GeneratorTraining):
         self._check_compiled()
         fed = [h for h in self._heads if h.fed]
         names = [h.name for h in fed]
+        y, sample_weight, class_weight = (fed_part(v, self.output_names, names)
+                                          for v in (y, sample_weight, class_weight))
         xs = self._standardize_inputs(x, check_batch_axis)
         ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target")
-        if any(v is None for v in (*xs, *ys)) and not (x is None and y is None):
-            raise ValueError(f"Data is missing: the model needs inputs {self._feed_input_names} and targets {names}")
+        if not (x is None and y is None):
+            check_all_given(xs, ys, self._feed_input_names, names)
         sample_weights, class_weights = (spread(v, names, what) for v, what in (
             (sample_weight, "sample_weight"), (class_weight, "class_weight")))
         weights = [None if t is None else standardize_weights(t, sw, cw, h.mode)

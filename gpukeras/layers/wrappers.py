@@ -160,6 +160,8 @@ class Bidirectional(Wrapper):
 
     With `return_state` the states follow, first those of the layer forwards. `initial_state` is a list: the first half
     is the layer's that walks forwards. Weights come in the same order. Masked outputs are left as they are.
+    `backward_layer` (from newer Keras) walks backwards instead of the copy: a recurrent layer with `go_backwards`, and
+    `return_sequences`, `return_state` and `stateful` as the other has them.
 
     >>> from gpukeras.layers import LSTM
     >>> Bidirectional(LSTM(10, return_sequences=True)).compute_output_shape((None, 5, 3))
@@ -167,17 +169,16 @@ class Bidirectional(Wrapper):
     """
 
     def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Sequence[Any] | None = None,
-                 **kwargs: Any) -> None:
+                 backward_layer: Any = None, **kwargs: Any) -> None:
         if merge_mode not in MERGE_MODES:
             raise ValueError(f"merge_mode must be one of {', '.join(map(repr, MERGE_MODES))}, got {merge_mode!r}.")
         super().__init__(layer, **kwargs)
         self.forward_layer = _copy(layer)
-        config = layer.get_config()
-        config["go_backwards"] = not config["go_backwards"]
-        with CustomObjectScope(_own_classes(layer)):
-            self.backward_layer = type(layer).from_config(config)
+        self._given_backward = backward_layer is not None
+        self.backward_layer = _mirrored(layer) if backward_layer is None else _copy(backward_layer)
+        _check_pair(self.forward_layer, self.backward_layer)
         self.forward_layer.name = "forward_" + layer.name
-        self.backward_layer.name = "backward_" + layer.name
+        self.backward_layer.name = "backward_" + (layer if backward_layer is None else backward_layer).name
         self.merge_mode = merge_mode
         if weights:
             half = len(weights) // 2
@@ -205,28 +206,28 @@ class Bidirectional(Wrapper):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the merged output(s), and of the states if they are returned."""
-        one = self.forward_layer.compute_output_shape(input_shape)
-        output, states = (one[0], list(one[1:])) if self.return_state else (one, [])
+        shapes = [layer.compute_output_shape(input_shape) for layer in self._inside()]
+        (output, *states), (other, *more) = shapes if self.return_state else ([shape] for shape in shapes)
         merged: list[Any] = [output]
         if self.merge_mode == "concat":
-            merged = [(*output[:-1], 2 * output[-1])]
+            merged = [(*output[:-1], output[-1] + other[-1])]
         elif self.merge_mode is None:
-            merged = [output, output]
-        found = [*merged, *states, *states]
+            merged = [output, other]
+        found = [*merged, *states, *more]
         return found[0] if len(found) == 1 else found
 
     def compute_mask(self, inputs: Any, mask: Any) -> Any:  # type: ignore[override]
         """The input's mask if all outputs are returned."""
         mask = mask[0] if isinstance(mask, list) else mask
         outputs = [mask if self.return_sequences else None] * (2 if self.merge_mode is None else 1)
-        states = [None] * (2 * len(self.forward_layer.states) if self.return_state else 0)
+        states = [None for layer in self._inside() for _ in layer.states] if self.return_state else []
         return [*outputs, *states] if len(outputs) + len(states) > 1 else outputs[0]
 
     def __call__(self, inputs: Any, initial_state: Any = None, **kwargs: Any) -> Any:
         """Applies the layer; initial states that come from layers become inputs of the call."""
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else \
             [] if initial_state is None else [initial_state]
-        if len(states) % 2:
+        if len(states) % 2 and not self._given_backward:
             raise ValueError(f"Layer '{self.name}' takes initial states for both directions: an even number, got "
                              f"{len(states)}.")
         if not states:
@@ -243,12 +244,12 @@ class Bidirectional(Wrapper):
         if isinstance(inputs, (list, tuple)):
             inputs, initial_state = inputs[0], list(inputs[1:]) or None
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        half = len(initial_state or []) // 2
+        half = len(self.forward_layer.states) if self._given_backward else len(initial_state or []) // 2
         outputs, states = [], []
-        for i, layer in enumerate(self._inside()):
+        for layer, part in zip(self._inside(), (slice(half), slice(half, None))):
             kwargs = {k: v for k, v in (("training", training), ("mask", mask)) if has_arg(layer.call, k)}
             if initial_state:
-                kwargs["initial_state"] = list(initial_state[i * half:(i + 1) * half])
+                kwargs["initial_state"] = list(initial_state[part])
             made = self._call_inside(layer, inputs, **kwargs)
             made = list(made) if isinstance(made, (list, tuple)) else [made]
             outputs.append(made[0])
@@ -277,8 +278,44 @@ class Bidirectional(Wrapper):
         return {w: w.constraint for w in self.weights if w.constraint is not None}
 
     def get_config(self) -> dict[str, Any]:
-        """The layer and the merge mode."""
-        return {**super().get_config(), "merge_mode": self.merge_mode}
+        """The layer and the merge mode, and the layer that walks backwards if one was given."""
+        config = {**super().get_config(), "merge_mode": self.merge_mode}
+        if self._given_backward:
+            own = self.backward_layer.get_config()
+            own["name"] = own["name"].removeprefix("backward_")
+            config["backward_layer"] = {"class_name": type(self.backward_layer).__name__, "config": own}
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A new layer from `get_config`'s result."""
+        from . import deserialize
+
+        config = dict(config)
+        backward = config.pop("backward_layer", None)
+        if backward is not None:
+            config["backward_layer"] = deserialize(backward, custom_objects=custom_objects)
+        return super().from_config(config, custom_objects)
+
+
+def _mirrored(layer: Any) -> Any:
+    """A new recurrent layer that walks the other way."""
+    config = layer.get_config()
+    config["go_backwards"] = not config["go_backwards"]
+    with CustomObjectScope(_own_classes(layer)):
+        return type(layer).from_config(config)
+
+
+def _check_pair(forward: Any, backward: Any) -> None:
+    """ValueError unless the two layers walk opposite ways and put out the same kind of thing."""
+    if backward.go_backwards == forward.go_backwards:
+        raise ValueError("Bidirectional: the layer and its backward_layer must walk in opposite directions, but both "
+                         f"have go_backwards={forward.go_backwards}.")
+    for name in ("return_sequences", "return_state", "stateful"):
+        here, there = getattr(forward, name, False), getattr(backward, name, False)
+        if here != there:
+            raise ValueError(f"Bidirectional: the layer has {name}={here}, its backward_layer {name}={there}; they "
+                             "must agree.")
 
 
 def _copy(layer: Any) -> Any:

@@ -12,6 +12,7 @@ from .. import backend as K
 from ..backend.flat import Flat, flat_groups
 from ..backend.rows import RowGradient
 from ..engine import keras1
+from ..engine.data import warn
 from . import schedules
 
 Tensor = Any
@@ -111,16 +112,27 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} must define get_updates(loss, params)")
 
     def get_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Tensor]:
-        """The derivatives of the loss for each weight, clipped as the optimizer is told to."""
-        return self._clip(self._raw_gradients(loss, params))
+        """The derivatives of the loss for each weight, clipped as the optimizer is told to; zeros, with a warning, for
+        weights that the loss does not depend on.
+        """
+        grads = [K.zeros_like(p) if g is None else g for p, g in zip(params, self._raw_gradients(loss, params))]
+        return self._clip(grads)
 
-    def _raw_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Tensor]:
+    def _raw_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
+        """The derivatives; None, with a warning, where there is none. ValueError if there is none at all."""
         grads = K.gradients(loss, list(params))
-        for p, g in zip(params, grads):
-            if g is None:
-                raise ValueError(f"the loss does not depend on the weight '{p.name}' of shape {p.shape} (or only "
-                                 "through an op without derivative, such as K.argmax or K.round): set "
-                                 "trainable=False on its layer, or use the weight in the loss")
+        missing = [f"'{p.name}'" for p, g in zip(params, grads) if g is None]
+        if not missing:
+            return grads
+        names = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
+        kind = "weight" if len(missing) == 1 else "weights"
+        why = (f"the loss does not depend on the {kind} {names} (or only through an op without derivative, such as "
+               "K.argmax or K.round)")
+        if len(missing) == len(grads):
+            raise ValueError(f"Nothing can be trained: {why}. Give the output that depends on it a loss, or use the "
+                             "weight in the loss")
+        warn(f"{why[0].upper()}{why[1:]}: not trained. If that is meant, set trainable=False on the layer; if not, an "
+             "output may lack its loss in compile.")
         return grads
 
     def _clip(self, grads: Sequence[Tensor], tables: Sequence[RowGradient] = ()) -> list[Tensor]:
@@ -190,6 +202,8 @@ class FlatOptimizer(Optimizer):
             self.updates, self.weights = [K.update_add(self.iterations, 1)], [self.iterations]
             return self.updates
         grads = self._raw_gradients(loss, params)
+        params = [p for p, g in zip(params, grads) if g is not None]
+        grads = [g for g in grads if g is not None]
         tables = {i: t for i, t in enumerate(map(RowGradient.of, params, grads)) if t is not None}
         groups = flat_groups(params, without=tables)
         joined = self._clip([Flat.join([grads[i] for i in places]) for _, places in groups], list(tables.values()))

@@ -73,7 +73,8 @@ class Tokenizer:
 
     Words are numbered from 1 by falling frequency, equally frequent ones in order of appearance; number 0 is no word.
     With `num_words` only numbers below it are used. `char_level` makes every character a word, as it stands: `filters`,
-    `lower` and `split` are those of `text_to_word_sequence` and are then unused. Words without a number are left out,
+    `lower` and `split` are those of `text_to_word_sequence` and are then unused. A text may also be a list of its words
+    (from newer Keras), to which only `lower` applies. Words without a number are left out,
     or with `oov_token` (from newer Keras) replaced by that word, which is number 1.
 
     After `fit_on_texts`: `word_counts` (occurrences), `word_docs` (texts with the word) and `word_index` (number) by
@@ -116,10 +117,12 @@ class Tokenizer:
         self.index_docs: dict[int, int] = {}
         self.document_count = 0
 
-    def _words(self, text: str) -> Sequence[str]:
+    def _words(self, text: str | list[str]) -> Sequence[str]:
+        if isinstance(text, list):
+            return [word.lower() for word in text] if self.lower else text
         return text if self.char_level else text_to_word_sequence(text, self.filters, self.lower, self.split)
 
-    def fit_on_texts(self, texts: Iterable[str]) -> None:
+    def fit_on_texts(self, texts: Iterable[str | list[str]]) -> None:
         """Count the words of the texts (a list or an iterator), and number all words counted so far.
 
         >>> tokenizer = Tokenizer(char_level=True)
@@ -152,7 +155,7 @@ class Tokenizer:
         self.document_count = len(sequences)
         self.index_docs = dict(Counter(number for sequence in sequences for number in set(sequence)))
 
-    def texts_to_sequences(self, texts: Iterable[str]) -> list[list[int]]:
+    def texts_to_sequences(self, texts: Iterable[str | list[str]]) -> list[list[int]]:
         """The word numbers of each text. ValueError before any fit.
 
         >>> tokenizer = Tokenizer(num_words=3, oov_token="?")
@@ -162,7 +165,7 @@ class Tokenizer:
         """
         return list(self.texts_to_sequences_generator(texts))
 
-    def texts_to_sequences_generator(self, texts: Iterable[str]) -> Iterator[list[int]]:
+    def texts_to_sequences_generator(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
         """As `texts_to_sequences`, one text at a time.
 
         >>> tokenizer = Tokenizer()
@@ -208,7 +211,7 @@ class Tokenizer:
             words = [known.get(number, self.oov_token) for number in sequence]
             yield " ".join(word for word in words if word is not None)
 
-    def texts_to_matrix(self, texts: Iterable[str], mode: str = "binary") -> np.ndarray:
+    def texts_to_matrix(self, texts: Iterable[str | list[str]], mode: str = "binary") -> np.ndarray:
         """`sequences_to_matrix` of the texts' word numbers: float64 (texts, words).
 
         >>> tokenizer = Tokenizer()

@@ -54,15 +54,6 @@ def without_derivative():
     made.fit(X, Y, verbose=0)
 
 
-def unused_weight():
-    x = Input((3,))
-    y = Dense(1, name="main")(x)
-    side = Dense(1, name="idle")(x)
-    made = Model(x, [y, side])
-    made.compile("sgd", [None, "mse"])
-    made.train_on_batch(X, Y)
-
-
 class Empty(Sequence):
     def __len__(self):
         return 0
@@ -183,7 +174,6 @@ TABLE = [
     ("evaluate before compile", lambda: uncompiled().evaluate(X, Y), RuntimeError, ["compile"]),
     ("one batch before compile", lambda: uncompiled().train_on_batch(X, Y), RuntimeError, ["compile"]),
     ("no derivative", without_derivative, ValueError, ["before/kernel", "K.round"]),
-    ("weight outside of the loss", unused_weight, ValueError, ["main/kernel", "trainable=False"]),
     # how to train
     ("batch_size 0", lambda: model().fit(X, Y, batch_size=0), ValueError, ["batch_size", "0"]),
     ("half a batch", lambda: model().fit(X, Y, batch_size=2.5), ValueError, ["batch_size", "2.5"]),

@@ -26,6 +26,7 @@ from gpukeras.layers import (
     GlobalMaxPooling1D,
     Input,
     Lambda,
+    Layer,
     MaxPooling2D,
     Multiply,
     Permute,
@@ -357,3 +358,18 @@ def test_a_model_that_reads_a_tensor():
     assert_same(model.predict(np.ones((3, 2))), np.arange(6.).reshape(3, 2) + 1)
     K.set_value(table, np.zeros((3, 2)))
     assert_same(model.predict(np.ones((3, 2))), np.ones((3, 2)))
+
+
+def test_a_list_of_one_tensor_is_the_tensor_to_a_layer_of_the_package():
+    class First(Layer):
+        def call(self, inputs):
+            assert isinstance(inputs, list)
+            return inputs[0] * 2
+
+    x = Input(shape=(5, 4))
+    for layer, shape in ((Dense(2), (None, 5, 2)), (Activation("relu"), (None, 5, 4)), (LSTM(3), (None, 3)),
+                         (Dropout(0.5), (None, 5, 4)), (TimeDistributed(Dense(2)), (None, 5, 2)),
+                         (Lambda(lambda given: given[0] * 2), (None, 5, 4)), (First(), (None, 5, 4))):
+        y = layer([x])
+        assert K.int_shape(y) == shape and layer.input is x
+        assert Model(x, y).predict(np.ones((2, 5, 4))).shape == (2, *shape[1:])

@@ -299,3 +299,20 @@ def test_helpers_under_their_old_names():
     assert _object_list_uid([a, b]) != _object_list_uid([b,
                                                          a]) and _object_list_uid(a) == _object_list_uid([a])
     assert _to_snake_case("LeakyReLU") == "leaky_re_lu"
+
+
+def test_a_model_keeps_its_own_input_and_output_however_often_it_is_called():
+    inner = Sequential([Dense(3, input_shape=(4,), name="first"), Dense(2)])
+    own = inner.input, inner.output
+    a, b = Input(shape=(4,)), Input(shape=(4,))
+    Model([a, b], [inner(a), inner(b)])
+    assert (inner.input, inner.output) == own and inner.input_shape == (None, 4)
+    assert inner.get_output_at(2) is not inner.output
+    features = Model(inner.input, inner.get_layer("first").output)
+    assert features.predict(np.ones((1, 4))).shape == (1, 3)
+    stack = Sequential([inner, Dense(1)])  # begins with the model's own call
+    assert stack.input is inner.input and stack.predict(np.ones((1, 4))).shape == (1, 1)
+    layer = Dense(3)
+    layer(a), layer(b)
+    with pytest.raises(AttributeError, match="was called 2 times"):
+        _ = layer.input

@@ -275,3 +275,30 @@ def test_a_user_cell_both_ways():
 def test_unknown_merge_mode():
     with pytest.raises(ValueError, match="merge_mode must be one of 'sum', 'mul', 'ave', 'concat', None"):
         Bidirectional(GRU(3), merge_mode="product")
+
+
+def test_a_backward_layer_of_its_own():
+    x, states = Input((STEPS, SIZE)), [Input((3,)), Input((3,)), Input((5,))]
+    forward, backward = LSTM(3, return_sequences=True), GRU(5, return_sequences=True, go_backwards=True, name="back")
+    layer = Bidirectional(forward, backward_layer=backward)
+    model = Model([x, *states], layer(x, initial_state=states))
+    given = [X, *(np.random.RandomState(i).normal(size=(N, s.shape[1])) for i, s in enumerate(states))]
+    there = Model([x, *states[:2]], forward(x, initial_state=states[:2]))
+    back = Model([x, states[2]], backward(x, initial_state=states[2:]))
+    there.set_weights(layer.get_weights()[:3])
+    back.set_weights(layer.get_weights()[3:])
+    want = np.concatenate([there.predict(given[:3]), back.predict([X, given[3]])[:, ::-1]], axis=-1)
+    np.testing.assert_allclose(model.predict(given), want, atol=1e-6)
+    assert layer.compute_output_shape((None, STEPS, SIZE)) == (None, STEPS, 8)
+    assert layer.backward_layer.name == "backward_back"
+    again = Model.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again.predict(given), model.predict(given))
+    assert again.layers[-1].backward_layer.name == "backward_back"
+
+
+def test_what_a_backward_layer_must_agree_in():
+    with pytest.raises(ValueError, match="opposite directions.*go_backwards=False"):
+        Bidirectional(LSTM(3), backward_layer=GRU(3))
+    with pytest.raises(ValueError, match="return_sequences=False, its backward_layer return_sequences=True"):
+        Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True, return_sequences=True))

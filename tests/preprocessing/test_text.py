@@ -209,3 +209,13 @@ def test_json_of_keras():
 def test_json_that_is_no_tokenizer(text):
     with pytest.raises(ValueError, match="no tokenizer in JSON"):
         tokenizer_from_json(text)
+
+
+def test_texts_may_be_lists_of_words():
+    tokenizer = Tokenizer()
+    tokenizer.fit_on_texts([["A", "b,"], ["b,", "C d"]])
+    assert tokenizer.word_index == {"b,": 1, "a": 2, "c d": 3}
+    assert tokenizer.texts_to_sequences([["B,", "a", "x"], "a c"]) == [[1, 2], [2]]
+    tokenizer = Tokenizer(lower=False)
+    tokenizer.fit_on_texts([["A", "a"]])
+    assert tokenizer.word_index == {"A": 1, "a": 2}
