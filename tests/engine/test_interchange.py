@@ -277,6 +277,33 @@ def test_results_on_the_device(lend):
     np.testing.assert_allclose(second.predict(found)[:, 0], want.sum(1), rtol=1e-5)
 
 
+def test_a_value_on_the_device(lend):
+    v = K.variable(lend(X))
+    found = K.get_value(v, on_device=True)
+    assert isinstance(found, xp.ndarray) and device.to_host(found).tolist() == X.tolist()
+    found *= 0
+    assert K.get_value(v).tolist() == X.tolist()
+
+
+def test_op_by_op(lend):
+    """K.debugging() takes the same data."""
+    found = []
+    for of in (np.asarray, lend):
+        np.random.seed(0)
+        with K.debugging():
+            one = model()
+            found.append((one.fit(of(X), of(Y), batch_size=5, verbose=0).history, one.predict(of(X)).tolist(),
+                          device.to_host(one.predict(of(X), on_device=True)).tolist()))
+    assert found[0] == found[1]
+
+
+def test_nan_is_warned_of(lend):
+    broken = X.copy()
+    broken[3, 1] = np.nan
+    with pytest.warns(UserWarning, match="contains NaN in 1 of 12 samples"):
+        model().fit(lend(broken), Y, verbose=0)
+
+
 def test_results_are_the_callers_own():
     one = model()
     first = one.predict(X, on_device=True)
