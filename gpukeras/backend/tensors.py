@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import as_host
+from ..device import as_host, new_array
 from ..graph import Placeholder, Tensor, Variable
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
@@ -141,8 +141,10 @@ def eval(x: Any) -> np.ndarray:
     return Function([], [x], name="eval")([])[0]
 
 
-def get_value(x: Any) -> np.ndarray:
-    """A copy of a variable's value."""
+def get_value(x: Any, on_device: bool = False) -> Any:
+    """A copy of a variable's value, on the host, or with `on_device` where it lies."""
+    if on_device and isinstance(x, Variable):
+        return new_array(x.array, x.dtype)
     return x.read() if isinstance(x, Variable) else eval(x)
 
 

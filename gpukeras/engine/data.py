@@ -315,12 +315,13 @@ def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
 def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
     """Warns if float data holds NaN: a loss of it is NaN from the first step on."""
     for x, name in zip(arrays, names):
-        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        if not (isinstance(x, np.ndarray) or device.is_device_array(x)) or x.dtype.kind != "f":
             continue
+        isnan = np.isnan if isinstance(x, np.ndarray) else device.xp.isnan
         with np.errstate(all="ignore"):
-            suspicious = np.isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
-        if suspicious and np.isnan(x).any():
-            rows = int(np.isnan(x.reshape(len(x), -1)).any(axis=1).sum())
+            suspicious = isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
+        if suspicious and isnan(x).any():
+            rows = int(isnan(x.reshape(len(x), -1)).any(axis=1).sum())
             warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
                           "Replace or drop these rows.")
 

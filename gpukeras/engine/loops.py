@@ -303,7 +303,7 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
             heard.batch_begin(i, stop - start)
             with function.lock:
                 feed.run(slice(start, stop), stop - start)
-                outputs = feed.copies() if on_device else feed.outputs()
+                outputs = feed.outputs(on_device)
                 if not results:
                     empty = device.xp.empty if on_device else np.empty
                     results = [empty((count, *v.shape[1:]), v.dtype) for v in outputs]
