@@ -301,7 +301,7 @@ class Bidirectional(Wrapper):
 def _mirrored(layer: Any) -> Any:
     """A new recurrent layer that walks the other way."""
     config = layer.get_config()
-    config["go_backwards"] = not config["go_backwards"]
+    config["go_backwards"] = not config.get("go_backwards", False)
     with CustomObjectScope(_own_classes(layer)):
         return type(layer).from_config(config)
 
