@@ -161,10 +161,13 @@ _lstm_joined = _gates_joined((0, 2, 1, 3))  # Keras 1 has i, c, f, o
 
 
 def _keras1_conv_lstm(layer: Any, arrays: Arrays) -> Arrays:
-    joined = len(arrays) == 12
     arrays = [*arrays]
-    if joined and layer.data_format == "channels_first":
-        arrays = [a.transpose(2, 3, 1, 0) if a.ndim == 4 else a for a in arrays]
+    if len(arrays) == 12 and layer.data_format == "channels_first":
+        for i, a in enumerate(arrays):
+            *inputs, filters = layer.weights[i % 3].shape
+            # Keras 2.0.9 also takes kernels whose channels are the last already.
+            if a.ndim == 4 and (a.shape != (*inputs, filters // 4) or a.shape == a.transpose(2, 3, 1, 0).shape):
+                arrays[i] = a.transpose(2, 3, 1, 0)
     return _lstm_joined(layer, arrays)
 
 

@@ -71,6 +71,16 @@ def test_keras_1_kept_conv_lstm_gate_by_gate():
     check(layer, gates(want, (0, 2, 1, 3)), want)
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_keras_1_kept_conv_lstm_with_channels_first(channels_last):
+    layer = ConvLSTM2D(5, (3, 2), data_format="channels_first")
+    first(layer, (3, 6, 7, 7))
+    want = numbered(layer)
+    parts = gates(want, (0, 2, 1, 3))
+    stored = parts if channels_last else [a.transpose(3, 2, 0, 1) if a.ndim == 4 else a for a in parts]
+    check(layer, stored, want)
+
+
 def test_keras_1_one_dimensional_convolutions():
     layer = Conv1D(5, 3)
     first(layer, (7, 4))
