@@ -204,6 +204,18 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
         raise ValueError(f"There is no data: the arrays have 0 samples. Got array shapes: {shapes}")
 
 
+def check_batches(xs: Sequence[Any], shapes: Sequence[Any], names: Sequence[str], batch_size: int | None) -> None:
+    """Raises ValueError if batches would not have the size that an input's batch shape fixes."""
+    for x, shape, name in zip(xs, shapes, names):
+        fixed = None if shape is None else shape[0]
+        if x is None or not batch_size or fixed is None:
+            continue
+        if min(batch_size, x.shape[0]) != fixed or x.shape[0] % fixed:
+            raise ValueError(f"Input '{name}' has the batch shape {tuple(shape)}, so every batch must have {fixed} "
+                             f"samples: give batch_size={fixed}, and a multiple of {fixed} samples. Found batch_size="
+                             f"{batch_size} and {x.shape[0]} samples")
+
+
 def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any],
                            names: Sequence[str] = ()) -> None:
     """Raises ValueError for targets that the loss can't mean: integer classes under categorical_crossentropy, classes

@@ -10,6 +10,7 @@ from .. import backend as K
 from . import keras1, loops
 from .data import (
     check_all_given,
+    check_batches,
     check_lengths,
     check_loss_and_targets,
     fed_part,
@@ -239,6 +240,7 @@ class Model(Network, GeneratorTraining):
         if self.stateful and batch_size and xs and xs[0] is not None and xs[0].shape[0] % batch_size != 0:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}")
+        check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         return xs, ys, weights
 
     @staticmethod
@@ -357,6 +359,7 @@ class Model(Network, GeneratorTraining):
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
+        check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         self._make_predict_function()
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
