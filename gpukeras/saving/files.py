@@ -27,6 +27,7 @@ from .weights import (
     by_order,
     origin_of,
     read_layers,
+    stored_layers,
     write_layers,
 )
 
@@ -76,7 +77,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
         file.attrs["model_config"] = json.dumps(writable(model), default=_plain).encode()
-        write_layers(file.create_group("model_weights"), model.layers)
+        write_layers(file.create_group("model_weights"), stored_layers(model))
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
 
@@ -130,7 +131,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
         model = _built(config, origin, stored, custom_objects)
-        assign(by_name_or_order(model.layers, stored, root.path), origin)
+        assign(by_name_or_order(stored_layers(model), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
     return model
@@ -154,7 +155,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format:
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
     if _is_group(filepath) or may_write(filepath, overwrite):
-        write_hdf5(filepath, lambda file: write_layers(file, model.layers))
+        write_hdf5(filepath, lambda file: write_layers(file, stored_layers(model)))
 
 
 def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
@@ -171,5 +172,6 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
                 and "model_weights" in root:
             group = root.group("model_weights")
         stored = read_layers(group)
-        pairs = by_name(model.layers, stored) if by_name_only else by_order(model.layers, stored, root.path)
+        layers = stored_layers(model)
+        pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
         assign(pairs, origin_of(group), skip_mismatch)

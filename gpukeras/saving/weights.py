@@ -59,6 +59,17 @@ def write_arrays(group: Any, names: Sequence[str], values: Sequence[np.ndarray])
         group.create_dataset(name, data=np.ascontiguousarray(value) if np.ndim(value) else value)
 
 
+def stored_layers(model: Any) -> list[Any]:
+    """The layers whose weights a file lists: those of the model, and what a Merge at its bottom was made with."""
+    from ..layers import Merge
+
+    first, *rest = model.layers or [None]
+    if not (isinstance(first, Merge) and first.layers):
+        return list(model.layers)
+    below = [one for layer in first.layers for one in (stored_layers(layer) if hasattr(layer, "layers") else [layer])]
+    return list({id(one): one for one in [*below, *rest]}.values())
+
+
 def write_layers(group: Any, layers: Sequence[Any]) -> None:
     """The weights of the layers, as `load_weights` of Keras 2 and 3 reads them."""
     write_texts(group, "layer_names", [layer.name for layer in layers])
