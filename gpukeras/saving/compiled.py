@@ -51,7 +51,9 @@ def _full_names(loss: Any) -> Any:
     from .. import losses
 
     if isinstance(loss, str):
-        name = losses.get(loss).__name__  # type: ignore[union-attr]
+        loss = losses.get(loss)
+    name = getattr(loss, "__name__", "")
+    if callable(loss) and getattr(losses, name, None) is loss:
         return _NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]

@@ -6,8 +6,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..engine.budget import weight_budget
@@ -34,11 +35,11 @@ from .weights import (
 
 def may_write(path: Any, overwrite: bool) -> bool:
     """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked."""
-    if overwrite or not os.path.isfile(path):
+    if overwrite or hasattr(path, "write") or not os.path.isfile(path):
         return True
     from ..utils.io_utils import ask_to_proceed_with_overwrite
 
-    return ask_to_proceed_with_overwrite(os.fspath(path))
+    return ask_to_proceed_with_overwrite(os.fsdecode(path))
 
 
 def check_format(save_format: str | None) -> None:
@@ -60,7 +61,10 @@ def write_hdf5(path: Any, fill: Any) -> None:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         fill(file)
-    write_file(path, [buffer.getbuffer()])
+    if hasattr(path, "write"):
+        path.write(buffer.getbuffer())
+    else:
+        write_file(os.fsdecode(path), [buffer.getbuffer()])
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
@@ -68,7 +72,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
-    open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
+    open `h5py.File` or group, or a binary stream (`io.BytesIO`), is written to directly. With `overwrite=False` an existing file is kept unless the user
     agrees. `save_format`, which newer Keras has, may say 'h5'. Raises OSError if the disk doesn't take it.
     """
     check_format(save_format)
@@ -104,10 +108,23 @@ def _is_group(value: Any) -> bool:
 
 
 def _reading(source: Any) -> Any:
-    """A context with the root group of a file, or of an open `h5py.File`."""
+    """A context with the root group of a file, of an open `h5py.File`, or of what a binary stream still holds."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return opened(source)
+    return _copied(source) if hasattr(source, "read") else opened(os.fsdecode(source))
+
+
+@contextmanager
+def _copied(stream: Any) -> Iterator[Group]:
+    """The root group of a copy of the stream: what is checked before the HDF5 library sees it is checked in files."""
+    import shutil
+
+    with TemporaryDirectory() as folder:
+        path = os.path.join(folder, "stream.h5")
+        with open(path, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        with opened(path) as root:
+            yield root
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
