@@ -15,7 +15,8 @@ from .keras1 import in_keras2
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "groups": (1,), "ragged": (False,), "time_major": (False,), "synchronized": (False,), "optional": (False,),
     "renorm": (False,), "fused": (True, False), "virtual_batch_size": (), "autocast": (True,), "lora_rank": (),
-    "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",), "sliding_window": (), "flash_attention": (), "use_gate": (False,),
+    "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",),
+    "sliding_window": (), "flash_attention": (), "use_gate": (False,),
     "sparse_gradient": (False,), "experimental_autocast": (True,),
     "seed": (), "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
     # Bidirectional sets it to True in newer Keras, where it matters for masked steps only.

@@ -72,8 +72,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
-    open `h5py.File` or group, or a binary stream (`io.BytesIO`), is written to directly. With `overwrite=False` an existing file is kept unless the user
-    agrees. `save_format`, which newer Keras has, may say 'h5'. Raises OSError if the disk doesn't take it.
+    open `h5py.File` or group, or a binary stream (`io.BytesIO`), is written to directly. With `overwrite=False` an
+    existing file is kept unless the user agrees. `save_format`, which newer Keras has, may say 'h5'. Raises OSError if
+    the disk doesn't take it.
     """
     check_format(save_format)
 
