@@ -139,6 +139,13 @@ def test_nadam_of_newer_keras_goes_on(version, product, tmp_path):
         [other.train_on_batch(X, Y) for _ in range(3)], rel=1e-6)
 
 
+def test_nadam_of_keras_2_0_begins_its_product_anew(tmp_path):
+    state = {"iterations": np.float32(3), **{f"v_{i}": some(*s) ** 2 for i, s in enumerate([(4, 3), (3,)] * 2)}}
+    path = write(tmp_path / "m.h5", dense(), weights(), compiled("Nadam", {"lr": 0.1}), state, keras_version="2.0.9")
+    optimizer = load_model(path).optimizer
+    assert float(K.get_value(optimizer.iterations)) == 3 and float(K.get_value(optimizer.m_schedule)) == 1
+
+
 @pytest.mark.parametrize("loss, name", [("log_cosh", "logcosh"), ("kl_divergence", "kullback_leibler_divergence"),
                                         ("cosine_similarity", "cosine_proximity")])
 def test_losses_by_their_newer_names(loss, name, tmp_path):
