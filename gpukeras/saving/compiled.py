@@ -51,7 +51,9 @@ def _full_names(loss: Any) -> Any:
     from .. import losses
 
     if isinstance(loss, str):
-        name = losses.get(loss).__name__  # type: ignore[union-attr]
+        loss = losses.get(loss)
+    name = getattr(loss, "__name__", "")
+    if callable(loss) and getattr(losses, name, None) is loss:
         return _NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]
@@ -121,7 +123,7 @@ def _loss(entry: Any) -> Any:
         return [_loss(one) for one in entry]
     if isinstance(entry, dict) and "class_name" not in entry:
         return {name: _loss(one) for name, one in entry.items()}
-    if entry == "cosine_similarity":
+    if entry == "cosine_similarity" or isinstance(entry, dict) and entry.get("class_name") == "CosineSimilarity":
         entry = "cosine_proximity"  # the same as a loss; as a metric newer Keras turned its sign
     return _function("loss", entry, losses, {"from_logits": (False,), "label_smoothing": (0, 0.0), "axis": (-1,),
                                              "ignore_class": (None,), "delta": (), "reduction": (

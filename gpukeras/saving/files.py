@@ -6,8 +6,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..engine.budget import check_architecture, weight_budget
@@ -34,23 +35,24 @@ from .weights import (
 
 def may_write(path: Any, overwrite: bool) -> bool:
     """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked."""
-    if overwrite or not os.path.isfile(path):
+    if overwrite or hasattr(path, "write") or not os.path.isfile(path):
         return True
     from ..utils.io_utils import ask_to_proceed_with_overwrite
 
-    return ask_to_proceed_with_overwrite(os.fspath(path))
+    return ask_to_proceed_with_overwrite(os.fsdecode(path))
 
 
 def _format(path: Any, asked: str | None, formats: tuple[str, str], ending: str) -> str:
     """What is to be written: what is asked for, else the second of the formats if the path ends so, else the first."""
+    is_path = isinstance(path, (str, bytes, os.PathLike))
     if asked is None:
-        return formats[not _is_group(path) and os.fspath(path).endswith(ending)]
+        return formats[is_path and os.fsdecode(path).endswith(ending)]
     found = {"hdf5": "h5"}.get(str(asked).lower(), str(asked).lower())
     if found not in formats:
         raise ValueError(f"save_format={asked!r}: expected '{formats[0]}' or '{formats[1]}'. TensorFlow's own formats "
                          "are not written.")
-    if found != "h5" and _is_group(path):
-        raise ValueError(f"save_format={asked!r} needs a path, but got an open HDF5 file.")
+    if found != "h5" and not is_path:
+        raise ValueError(f"save_format={asked!r} needs a path, but got {type(path).__name__}.")
     return found
 
 
@@ -67,7 +69,10 @@ def write_hdf5(path: Any, fill: Any) -> None:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         fill(file)
-    write_file(path, [buffer.getbuffer()])
+    if hasattr(path, "write"):
+        path.write(buffer.getbuffer())
+    else:
+        write_file(os.fsdecode(path), [buffer.getbuffer()])
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
@@ -76,9 +81,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     Keras 3 if the name ends in '.keras'.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
-    open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
-    agrees. `save_format`, which newer Keras has, may say 'h5' or 'keras' whatever the name. Raises OSError if the disk
-    doesn't take it.
+    open `h5py.File` or group, or a binary stream (`io.BytesIO`), is written to directly. With `overwrite=False` an
+    existing file is kept unless the user agrees. `save_format`, which newer Keras has, may say 'h5' or 'keras' whatever
+    the name. Raises OSError if the disk doesn't take it.
     """
     as_archive = _format(filepath, save_format, ("h5", "keras"), ".keras") == "keras"
 
@@ -117,10 +122,23 @@ def _is_group(value: Any) -> bool:
 
 
 def _reading(source: Any) -> Any:
-    """A context with the root group of a file, or of an open `h5py.File`."""
+    """A context with the root group of a file, of an open `h5py.File`, or of what a binary stream still holds."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return opened(source)
+    return _copied(source) if hasattr(source, "read") else opened(os.fsdecode(source))
+
+
+@contextmanager
+def _copied(stream: Any) -> Iterator[Group]:
+    """The root group of a copy of the stream: what is checked before the HDF5 library sees it is checked in files."""
+    import shutil
+
+    with TemporaryDirectory() as folder:
+        path = os.path.join(folder, "stream.h5")
+        with open(path, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        with opened(path) as root:
+            yield root
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
@@ -136,7 +154,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
     """
-    if not _is_group(filepath) and is_archive(filepath):
+    if is_archive(filepath):
         return keras3_files.load_archive(filepath, custom_objects, compile, _built)
     with _reading(filepath) as root:
         config = root.json("model_config")
@@ -204,7 +222,7 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
                          "it, or give its first layer an input_shape.")
-    if not _is_group(filepath) and is_archive(filepath):
+    if is_archive(filepath):
         keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch)
         return
     with _reading(filepath) as root:

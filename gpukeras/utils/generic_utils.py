@@ -193,10 +193,20 @@ def deserialize_keras_object(identifier: Any, module_objects: Mapping[str, Any] 
     own = dict(custom_objects or {})
     with CustomObjectScope(own):
         if not hasattr(found, "from_config"):
-            return found(**config)
+            # a function that makes such a thing, or one that is it: an initializer needs a shape, a regularizer weights
+            return found if not config and _needs_arguments(found) else found(**config)
         if has_arg(found.from_config, "custom_objects"):
             return found.from_config(config, custom_objects=dict(_custom_objects))
         return found.from_config(config)
+
+
+def _needs_arguments(function: Any) -> bool:
+    """Whether a function of the user's can't be called without any."""
+    import inspect
+
+    return inspect.isfunction(function) and any(
+        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        for p in inspect.signature(function).parameters.values())
 
 
 # -------------------------------------------------------------------------------------------------- functions
