@@ -150,7 +150,8 @@ class Merge(Layer):
             if config.pop(f"{key}_type", "raw") != "raw":
                 config[key] = _found(key, config[key], config.get("name", "merge"), custom_objects)
         if config.get("layers"):
-            entries, made = config["layers"], []
+            entries = config["layers"]
+            made: list[Any] = []
             for entry in entries:  # the same entry again is the same layer again: names are unique
                 first = entries.index(entry)
                 made.append(made[first] if first < len(made) else deserialize(entry, custom_objects=custom_objects))
