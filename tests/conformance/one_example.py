@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import time
@@ -54,6 +55,7 @@ class Limits:
     def _around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         signature = inspect.signature(method)
 
+        @functools.wraps(method)  # wrappers for scikit-learn look up the arguments
         def smaller(model: Any, *args: Any, **kwargs: Any) -> Any:
             if self.inside:
                 return method(model, *args, **kwargs)
