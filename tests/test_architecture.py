@@ -196,6 +196,7 @@ def test_the_test_folders_mirror_the_package():
         "kernels",
         "interop",
         "benchmarks",
+        "conformance",
         "examples",
         "docs",
     }

@@ -220,7 +220,13 @@ def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str
 
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None,
                    seed: int | None = None) -> Tensor:
-    """Uniform random numbers in [minval, maxval), new at each run."""
+    """Uniform random numbers in [minval, maxval), new at each run; whole ones if `dtype` is an integer's."""
+    dtype = str(np.dtype(dtype or floatx()))
+    if dtype.startswith(("int", "uint")):
+        if int(maxval) <= int(minval):
+            raise ValueError(f"random_uniform: whole numbers need maxval > minval, got {minval} and {maxval}")
+        share = random.draw("uniform", shape, "float64", seed)
+        return convert.cast(share * (int(maxval) - int(minval)), dtype) + int(minval)
     return random.draw("uniform", shape, dtype or floatx(), seed) * (maxval - minval) + minval
 
 
