@@ -362,7 +362,7 @@ def _one_output(layer: Layer, count: int) -> str:
 def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from ``{'class_name', 'config'}``; TypeError for a Sequential's bare list.
 
-    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 20,000
+    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 10,000
     layers, or models nested without end.
     """
     from .layers import deserialize

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BrokenFileError, UnsafeFileError
-from .heaps import check_heaps
+from .texts import Texts
 
 MAX_TEXT = 1 << 26
 """Bytes that one text (an architecture, a list of names) may have."""
@@ -60,11 +60,12 @@ def opened(path: Any) -> Iterator[Group]:
         head = file.read(8)
     if head != _SIGNATURE:
         raise BrokenFileError(f"'{path}' is not an HDF5 file: it begins with {head!r}")
-    check_heaps(path)
+    size = os.path.getsize(path)
     with translated(f"'{path}'"):
         file = h5py.File(path, "r")
     try:
-        yield Group(file.id, "/", path, os.path.getsize(path))
+        with open(path, "rb") as raw:
+            yield Group(file.id, "/", path, size, Texts(raw, size))
     finally:
         file.close()
 
@@ -72,8 +73,8 @@ def opened(path: Any) -> Iterator[Group]:
 class Group:
     """A group of a file, reached by hard links only."""
 
-    def __init__(self, handle: Any, name: str, path: str, file_size: int) -> None:
-        self._handle, self.name, self.path, self.file_size = handle, name, path, file_size
+    def __init__(self, handle: Any, name: str, path: str, file_size: int, texts: Texts | None = None) -> None:
+        self._handle, self.name, self.path, self.file_size, self._texts = handle, name, path, file_size, texts
 
     def _place(self, name: str) -> str:
         return f"'{self.path}', {self.name.rstrip('/')}/{name}"
@@ -119,7 +120,8 @@ class Group:
             handle = found._step(part)
             if not isinstance(handle, h5g.GroupID):
                 raise BrokenFileError(f"{found._place(part)}: is not a group")
-            found = Group(handle, f"{found.name.rstrip('/')}/{part}", self.path, self.file_size)
+            found = Group(handle, f"{found.name.rstrip('/')}/{part}", self.path, self.file_size,
+                          self._texts)
         return found
 
     def array(self, path: str) -> Array:
@@ -154,7 +156,14 @@ class Group:
                 raise UnsafeFileError(f"{where}: claims shape {shape} and {size} bytes, in a file of {self.file_size}")
             if kind.get_class() != h5py.h5t.STRING and count:
                 raise BrokenFileError(f"{where}: is not text")
-            return h5py.Group(h5py.h5g.open(self._handle, b".")).attrs[name] if count else []
+            if not count:
+                return []
+            if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str() and self._texts is not None:
+                header = h5py.h5o.get_info(self._handle).addr
+                found = self._texts.of_attribute(header, name.encode(), count, where)
+                if found is not None:
+                    return found if shape else found[0]
+            return h5py.Group(h5py.h5g.open(self._handle, b".")).attrs[name]
 
     def attributes(self) -> list[str]:
         """The names of all attributes."""
