@@ -9,6 +9,11 @@ from .. import backend as K
 from .base import FlatOptimizer, Hyperparameter, Rate, Tensor, root
 
 
+def divisor(a: Tensor, epsilon: float, under_root: bool) -> Tensor:
+    """The root of `a`, kept from 0 by `epsilon` added to it, or to `a`."""
+    return root(a + epsilon) if under_root else root(a) + epsilon
+
+
 class SGD(FlatOptimizer):
     """Stochastic gradient descent with momentum, also Nesterov's. Per step:
     v = momentum v - lr g; p = p + v, or p + momentum v - lr g with `nesterov`.
@@ -44,47 +49,54 @@ class SGD(FlatOptimizer):
 
 class RMSprop(FlatOptimizer):
     """Gradients divided by a running average of their magnitude (Hinton, Coursera lecture 6e). Per step:
-    a = rho a + (1 - rho) g^2; p = p - lr g / (sqrt(a) + epsilon)."""
+    a = rho a + (1 - rho) g^2; p = p - lr g / (sqrt(a) + epsilon). With `epsilon_under_root` the
+    divisor is sqrt(a + epsilon), as in newer Keras; files of it are loaded so."""
 
     slots = ("accumulators",)
     counts_in_state = False
     rho = Hyperparameter()
 
     def __init__(self, lr: Rate = 0.001, rho: float = 0.9, epsilon: float | None = 1e-8, decay: float = 0.0,
-                 **kwargs: Any):
+                 epsilon_under_root: bool = False, **kwargs: Any):
         super().__init__(lr, decay, **kwargs)
         self.rho = rho
         self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self.epsilon_under_root = epsilon_under_root
 
     def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """See the class."""
         a = self.rho * state[0] + (1 - self.rho) * K.square(g)
-        return p - self.common * g / (root(a) + self.epsilon), [a]
+        return p - self.common * g / divisor(a, self.epsilon, self.epsilon_under_root), [a]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "rho": float(K.get_value(self.rho)), "epsilon": self.epsilon}
+        config = {**super().get_config(), "rho": float(K.get_value(self.rho)), "epsilon": self.epsilon}
+        return {**config, **({"epsilon_under_root": True} if self.epsilon_under_root else {})}
 
 
 class Adagrad(FlatOptimizer):
     """Gradients divided by the root of the sum of their squares (Duchi et al. 2011). Per step:
-    a = a + g^2; p = p - lr g / (sqrt(a) + epsilon)."""
+    a = a + g^2; p = p - lr g / (sqrt(a) + epsilon). With `epsilon_under_root` the
+    divisor is sqrt(a + epsilon), as in newer Keras; files of it are loaded so."""
 
     slots = ("accumulators",)
     counts_in_state = False
 
-    def __init__(self, lr: Rate = 0.01, epsilon: float | None = 1e-8, decay: float = 0.0, **kwargs: Any):
+    def __init__(self, lr: Rate = 0.01, epsilon: float | None = 1e-8, decay: float = 0.0,
+                 epsilon_under_root: bool = False, **kwargs: Any):
         super().__init__(lr, decay, **kwargs)
         self.epsilon = K.epsilon() if epsilon is None else epsilon
+        self.epsilon_under_root = epsilon_under_root
 
     def step(self, p: Tensor, g: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """See the class."""
         a = state[0] + K.square(g)
-        return p - self.common * g / (root(a) + self.epsilon), [a]
+        return p - self.common * g / divisor(a, self.epsilon, self.epsilon_under_root), [a]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "epsilon": self.epsilon}
+        config = {**super().get_config(), "epsilon": self.epsilon}
+        return {**config, **({"epsilon_under_root": True} if self.epsilon_under_root else {})}
 
 
 class Adadelta(FlatOptimizer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from ..engine.budget import MAX_NESTING
+from ..engine.budget import MAX_NESTING, check_architecture
 from .conversion import Origin
 from .errors import BrokenFileError
 from .keras1 import in_keras2
@@ -26,6 +26,7 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 
 def readable(config: Any, origin: Origin) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands."""
+    check_architecture(config)
     return _readable(config, origin, 0)
 
 

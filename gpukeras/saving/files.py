@@ -6,21 +6,21 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from ..engine.budget import check_architecture, weight_budget
+from ..engine.budget import weight_budget
 from ..engine.serialization import described_error, json_ready
-from . import compiled
+from . import compiled, keras3_files
+from .archive import is_archive
 from .atomic import write_file
 from .configs import readable, writable
-from .conversion import Origin
 from .errors import BrokenFileError
 from .guarded import Group, opened
+from .keras3_weights import has_layout
 from .weights import (
     KERAS_VERSION,
-    StoredLayer,
     assign,
     by_name,
     by_name_or_order,
@@ -57,7 +57,8 @@ def write_hdf5(path: Any, fill: Any) -> None:
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
-    """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file.
+    """Architecture, weights, and what `compile` said with the optimizer's state, as one HDF5 file, or as an archive of
+    Keras 3 if the name ends in '.keras'.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
     open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
@@ -74,8 +75,17 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known: build it, or "
                          "let it see data, before it is saved.")
-    if _is_group(filepath) or may_write(filepath, overwrite):
+    if not _is_group(filepath) and not may_write(filepath, overwrite):
+        return
+    if _ends(filepath, ".keras"):
+        keras3_files.save_archive(model, filepath, include_optimizer, _plain)
+    else:
         write_hdf5(filepath, fill)
+
+
+def _ends(filepath: Any, ending: str) -> bool:
+    """Whether a path, if it is one, ends so."""
+    return not _is_group(filepath) and os.fspath(filepath).endswith(ending)
 
 
 def _plain(value: Any) -> Any:
@@ -93,26 +103,32 @@ def _is_group(value: Any) -> bool:
     return h5py is not None and isinstance(value, h5py.Group)
 
 
-def _reading(source: Any) -> Any:
+def _reading(source: Any, isolated: bool | None) -> Any:
     """A context with the root group of a file, or of an open `h5py.File`."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return opened(source)
+    return opened(source, isolated)
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
-               safe_mode: bool = True) -> Any:
-    """The model that an HDF5 file of Keras 1, 2 or 3, or of this library, describes.
+               safe_mode: bool = True, isolated: bool | None = None) -> Any:
+    """The model that an HDF5 file of Keras 1, 2 or 3, an archive ('.keras') of newer Keras, or either of this library
+    describes.
 
     `custom_objects` maps names in the file to classes and functions of yours; nothing else is ever run, whatever
     `safe_mode` says, so a Lambda loads only if its function is named there. If the file says how the model was
     compiled, it is compiled so and the optimizer goes on where it was; where a loss, metric or optimizer isn't known,
     the model is left uncompiled, with a warning.
 
+    With `isolated=True` another process does the reading, in which the HDF5 library may crash or hang on a file that
+    was made for that. Starting it takes time. The environment's GPUKERAS_ISOLATED=1 asks for it where a call doesn't.
+
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
     """
-    with _reading(filepath) as root:
+    if not _is_group(filepath) and is_archive(filepath):
+        return keras3_files.load_archive(filepath, custom_objects, compile, _built, isolated)
+    with _reading(filepath, isolated) as root:
         config = root.json("model_config")
         if not isinstance(config, dict) or "class_name" not in config:
             hint = "; it holds weights only: build the model, then load_weights" if "layer_names" in root.attributes() \
@@ -120,46 +136,58 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
-        model = _built(config, origin, stored, custom_objects)
+        model = _built(lambda: readable(config, origin), sum(one.size for one in stored), custom_objects)
         assign(by_name_or_order(model.layers, stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
     return model
 
 
-def _built(config: dict[str, Any], origin: Origin, stored: Sequence[StoredLayer], custom: dict[str, Any] | None) -> Any:
-    """A model from its config, whose weights may not be larger than what the file brings for them."""
+def _built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | None) -> Any:
+    """A model from its config, which `described` gives; its weights may not be more than what the file has of them."""
     from ..models import model_from_config
 
     try:
-        check_architecture(config)
-        with weight_budget(2 * sum(one.size for one in stored) + 1024):
-            return model_from_config(readable(config, origin), custom_objects=custom)
+        with weight_budget(2 * stored + 1024):
+            return model_from_config(described(), custom_objects=custom)
     except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
         raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """The weights of all layers as an HDF5 file, as safely as `save_model`."""
+    """The weights of all layers as an HDF5 file, as safely as `save_model`: in the layout of Keras 2, or in that of
+    Keras 3 if the name ends in '.weights.h5'."""
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
-    if _is_group(filepath) or may_write(filepath, overwrite):
+    if not _is_group(filepath) and not may_write(filepath, overwrite):
+        return
+    if _ends(filepath, ".weights.h5"):
+        keras3_files.save_keras3_weights(model, filepath)
+    else:
         write_hdf5(filepath, lambda file: write_layers(file, model.layers))
 
 
-def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
-    """Weights from a file that `save_weights` or `save_model` wrote, here or in Keras.
+def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False,
+                 isolated: bool | None = None) -> None:
+    """Weights from a file of any kind that `save_weights` or `save_model` wrote, here or in Keras.
 
-    Layers are paired in order, or by their names; all are changed, or in case of an error none.
+    Layers are paired in order, or by their names; all are changed, or in case of an error none. `isolated` is that of
+    `load_model`.
     """
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
                          "it, or give its first layer an input_shape.")
-    with _reading(filepath) as root:
+    if not _is_group(filepath) and is_archive(filepath):
+        keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch, isolated)
+        return
+    with _reading(filepath, isolated) as root:
         group = root
         if "layer_names" not in root.attributes() and "layer_names0" not in root.attributes() \
                 and "model_weights" in root:
             group = root.group("model_weights")
+        elif group.texts("layer_names") is None and has_layout(root):
+            keras3_files.load_keras3_weights(model, root, by_name_only, skip_mismatch)
+            return
         stored = read_layers(group)
         pairs = by_name(model.layers, stored) if by_name_only else by_order(model.layers, stored, root.path)
         assign(pairs, origin_of(group), skip_mismatch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import BrokenFileError, UnsafeFileError
+from .errors import BrokenFileError, CrashedReaderError, UnsafeFileError
 from .guarded import Group, opened
 from .weights import TOP_LEVEL
 
@@ -57,13 +57,14 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def inspect(path: Any) -> Contents:
+def inspect(path: Any, isolated: bool | None = None) -> Contents:
     """What the HDF5 file at `path` holds: versions, layers with the shapes of their arrays, optimizer, loss.
 
     Nothing is built and no array is read. What loading would refuse stands in `refused`. Raises FileNotFoundError, and
-    BrokenFileError for a file that is not HDF5.
+    BrokenFileError for a file that is not HDF5. With `isolated=True`, as on the command line, another process does the
+    reading: see `load_model`.
     """
-    with opened(path) as root:
+    with opened(path, isolated) as root:
         found = Contents(root.path, root.file_size)
         config = _tried(found, lambda: root.json("model_config"))
         kinds: dict[str, str] = {}
@@ -90,6 +91,8 @@ def _tried(found: Contents, look: Any) -> Any:
     """What `look` returns; None, and a line in `refused`, if the file doesn't let it."""
     try:
         return look()
+    except CrashedReaderError:
+        raise
     except (UnsafeFileError, BrokenFileError) as error:
         found.refused.append(str(error))
         return None

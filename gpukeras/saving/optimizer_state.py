@@ -28,10 +28,16 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 """Settings of other versions of Keras, and their values that make no difference (None is always one)."""
 
 
+def described(optimizer: Any) -> dict[str, Any]:
+    """Class and config, for this library."""
+    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+
+
 def writable(optimizer: Any) -> dict[str, Any]:
     """Class and config as Keras 2.15 and Keras 3 read them."""
     config = optimizer.get_config()
     if _is_ours(optimizer):
+        config.pop("epsilon_under_root", None)
         config["learning_rate"] = config.pop("lr")
         if config.get("decay") == 0:
             del config["decay"]

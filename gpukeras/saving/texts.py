@@ -4,8 +4,8 @@ Such a text is kept as a reference: a length, the address of a global heap, and 
 library allocates what the length says, up to 4 GiB, before it looks whether that is there, and a heap whose chain of
 objects does not add up sends it into a loop without end. Here every number is compared with the file first.
 
-The layout is that of the HDF5 File Format Specification, version 3: object headers (IV.A), attribute messages (IV.A.2.m),
-global heaps (III.E).
+The layout is that of the HDF5 File Format Specification, version 3: object headers (IV.A), attribute messages
+(IV.A.2.m), global heaps (III.E).
 """
 
 from __future__ import annotations

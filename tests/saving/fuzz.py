@@ -42,7 +42,7 @@ def own_files(folder: Path, count: int | None = None) -> list[Path]:
     from tests.interop import architectures
 
     makers = {name: make for name, make in vars(architectures).items()
-              if callable(make) and not name.startswith("_") and getattr(make, "__module__", "") == architectures.__name__}
+              if callable(make) and getattr(make, "__module__", "") == architectures.__name__}
     np.random.seed(0)
     files = []
     for i, (name, make) in enumerate(list(makers.items())[:count]):
@@ -104,7 +104,7 @@ class Process:
     def _start(self) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "GPUKERAS_BACKEND": "numpy",
                        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
-        self.errors = open(self.folder / "stderr", "w")  # noqa: SIM115
+        self.errors = open(self.folder / "stderr", "w")
         self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder)], cwd=ROOT,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                         env=environment)
@@ -197,9 +197,10 @@ def fuzz(sources: list[Path], files: int, seed: int, workers: int = 2, keep: Pat
                             shutil.copyfile(left, keep / f"{seed}-{i}{left.suffix}")
                         (keep / f"{seed}-{i}.txt").write_text(json.dumps([job, state, answer], indent=1))
                     if report.files % 500 == 0:
-                        print(f"{report.files} files, {len(report.hangs)} hangs, {len(report.over_memory)} over memory, "
-                              f"{len(report.crashes)} crashes, {len(report.code)} code, {len(report.odd)} odd",
-                              flush=True)
+                        counts = (len(one) for one in (report.hangs, report.over_memory, report.crashes, report.code,
+                                                       report.odd))
+                        print("{} files: {} hangs, {} over memory, {} crashes, {} code run, {} odd errors".format(
+                            report.files, *counts), flush=True)
         finally:
             process.close()
 

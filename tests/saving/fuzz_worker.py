@@ -128,8 +128,8 @@ class Worker:
 
         self.folder, self.models, self.saving, self.mutations = folder, models, saving, mutations
         self.clear = backend.clear_session
-        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling them
-        # takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little memory is free.
+        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling
+        # them takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little is free.
         budget.host_memory = lambda: (BYTES, 64 << 20)  # type: ignore[attr-defined]
         self.targets: dict[str, Any] = {}
         locked = folder / "locked"

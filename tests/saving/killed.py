@@ -2,8 +2,8 @@
 
     python -m tests.saving.killed --kills 200
 
-Every save writes weights that are all the same number, so what a torn file would have is seen. What the killed have left
-beside the file is gone after the next save.
+Every save writes weights that are all the same number, so what a torn file would have is seen. What the killed have
+left beside the file is gone after the next save.
 """
 from __future__ import annotations
 
