@@ -18,6 +18,7 @@ from .engine.node import TensorHistory, history_of, one_or_list, to_list
 from .engine.serialization import described_error, read_json, read_yaml
 from .engine.training import Model
 from .saving.files import load_model, save_model
+from .utils.generic_utils import shortened
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
            "model_from_yaml", "save_model"]
@@ -369,6 +370,8 @@ def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
     if isinstance(config, list):
         raise TypeError("model_from_config needs a dictionary with 'class_name' and 'config', but got a "
                         "list. For the config of a Sequential use Sequential.from_config(config).")
+    if not isinstance(config, dict):
+        raise ValueError(f"A model's config is a dictionary with 'class_name' and 'config', got {shortened(config)}.")
     check_architecture(config)
     try:
         with memory_budget():

@@ -135,7 +135,7 @@ def test_what_is_symbolic_computes_with_k(name):
 
 
 DEPENDENCIES = {"numpy", "cupy", "h5py", "tqdm"}
-OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "nvmath", "tensorboard"}
+OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "nvmath", "safetensors", "tensorboard"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -26,8 +26,16 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 
 def readable(config: Any, origin: Origin) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands."""
-    check_architecture(config)
+    check(config)
     return _readable(config, origin, 0)
+
+
+def check(config: Any) -> None:
+    """BrokenFileError for an architecture that is larger than any model's."""
+    try:
+        check_architecture(config)
+    except ValueError as error:
+        raise BrokenFileError(str(error)) from error
 
 
 def _readable(value: Any, origin: Origin, depth: int) -> Any:

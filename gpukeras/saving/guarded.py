@@ -77,7 +77,7 @@ def opened(path: Any, isolated: bool | None = None) -> Iterator[Any]:
 
 
 @contextmanager
-def opened_image(data: bytes, where: str, isolated: bool | None = False) -> Iterator[Any]:
+def opened_image(data: bytes, where: str, isolated: bool | None = None) -> Iterator[Any]:
     """The root group of an HDF5 file that is in memory, such as a member of an archive; `where` names it in errors."""
     if data[:8] != _SIGNATURE:
         raise BrokenFileError(f"'{where}' is not an HDF5 file: it begins with {data[:8]!r}")

@@ -231,7 +231,8 @@ def serve() -> None:
     first = json.loads(sys.stdin.buffer.readline())
     image = None if first["image"] is None else sys.stdin.buffer.read(first["image"])
     try:
-        with opened(first["path"], isolated=False) if image is None else opened_image(image, first["path"]) as root:
+        reading = opened(first["path"], False) if image is None else opened_image(image, first["path"], False)
+        with reading as root:
             root.path = first["said"]
             objects: list[Any] = [root]
             _say({"value": root.file_size})

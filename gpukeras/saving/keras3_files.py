@@ -18,6 +18,7 @@ from .keras3_weights import (
     count_numbers,
     named_places,
     places,
+    places_to_write,
     trainable_weights,
     write_places,
 )
@@ -30,7 +31,7 @@ OWN = "gpukeras"
 
 def save_archive(model: Any, path: Any, include_optimizer: bool, plain: Callable[[Any], Any]) -> None:
     """The model as an archive; `plain` says what JSON can say of the objects in its config."""
-    found = places(model)
+    found = places_to_write(model)
     described = json.loads(json.dumps(configs.writable(model), default=plain))
     sigmoids = keras3_configs.hard_sigmoids(described)
     if "hard_sigmoid" in sigmoids:
@@ -78,8 +79,8 @@ def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool
             if compile:
                 training = own.get("training_config") if isinstance(own, dict) else None
                 order = trainable_weights(model, config.get("config"))
-                keras3_compiled.restore(root, model, custom_objects or {}, training, config.get("compile_config"),
-                                        str(metadata.get("keras_version") or ""), order)
+                keras3_compiled.restore(archive.path, root, model, custom_objects or {}, training,
+                                        config.get("compile_config"), str(metadata.get("keras_version") or ""), order)
     return model
 
 
@@ -101,7 +102,7 @@ def _version(metadata: dict[str, Any], own: dict[str, Any] | None) -> str:
 
 def save_keras3_weights(model: Any, path: Any) -> None:
     """The weights as a file of Keras 3's layout."""
-    found = places(model)
+    found = places_to_write(model)
     write_file(path, [_hdf5(lambda file: write_places(file, found))])
 
 

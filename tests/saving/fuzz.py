@@ -2,7 +2,8 @@
 
     python -m tests.saving.fuzz --files 20000 --seed 1 --corpus folder/with/h5/files --keep found
 
-Each file is inspected, loaded as a model, and its weights into a model; architectures in JSON and YAML are built. Each
+Files are .h5 and .keras: each is inspected, loaded as a model, and its weights into a model. Architectures in JSON and
+YAML are built. Each
 of these may end in a model or in an error that says what is wrong, within 5 s and 1 GiB. It may not run code, open
 another file, start a process, or fail with an error that speaks of anything but the file. A process that the HDF5
 library kills is replaced, and counted. The files of all that is not as it should be are kept.
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +55,11 @@ def own_files(folder: Path, count: int | None = None) -> list[Path]:
         model.save(folder / f"{name}.h5")
         (folder / f"{name}.json").write_text(model.to_json())
         files += [folder / f"{name}.h5", folder / f"{name}.json"]
+        if i % 4 == 2 and name in architectures.ALL:
+            with warnings.catch_warnings():  # of what Keras 3 would make of it
+                warnings.simplefilter("ignore")
+                model.save(folder / f"{name}.keras")
+            files.append(folder / f"{name}.keras")
         if i % 4 == 1:
             model.save_weights(folder / f"{name}_weights.h5")
             (folder / f"{name}.yaml").write_text(model.to_yaml())
@@ -96,8 +103,8 @@ class Report:
 class Process:
     """A worker, started again whenever it dies."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, prelude: str = "") -> None:
+        self.folder, self.prelude = folder, prelude
         folder.mkdir(parents=True, exist_ok=True)
         self._start()
 
@@ -105,8 +112,8 @@ class Process:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "GPUKERAS_BACKEND": "numpy",
                        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         self.errors = open(self.folder / "stderr", "w")
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder)], cwd=ROOT,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+        self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder),
+                                         self.prelude], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                         env=environment)
         self._rest = b""
         first = self._line(120, float("inf"))
@@ -248,12 +255,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--corpus", type=Path, action="append", default=[], help="a folder with more .h5 files")
+    parser.add_argument("--only", help="the ending of the files to damage: .h5, .keras, .json or .yaml")
     parser.add_argument("--keep", type=Path, help="a folder for files that did harm")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sources = own_files(Path(folder))
         for corpus in arguments.corpus:
             sources += sorted(corpus.rglob("*.h5"))
+        sources = [source for source in sources if arguments.only in (None, source.suffix)]
         report = fuzz(sources, arguments.files, arguments.seed, arguments.workers, arguments.keep, arguments.first)
     print(report)
     return not report.good

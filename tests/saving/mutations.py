@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -414,6 +415,41 @@ def mutate_config(draw: random.Random, path: Path) -> str:
         text, told = edit_text(draw, text)
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return told
+
+
+def mutate_archive(draw: random.Random, path: Path) -> str:
+    """An archive with its bytes, one of its members, or its list of members damaged."""
+    if draw.random() < 0.35:
+        return draw.choice(_RAW)(draw, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    told, name = "", draw.choice(sorted(members))
+    kind = draw.choice(("inside", "inside", "inside", "rename", "add", "remove", "bomb", "link"))
+    if kind == "inside":
+        inner = path.with_suffix(".inner.h5" if name.endswith(".h5") else ".inner.json")
+        inner.write_bytes(members[name])
+        told = (mutate if name.endswith(".h5") else mutate_config)(draw, inner)
+        members[name] = inner.read_bytes()
+        inner.unlink()
+    elif kind == "rename":
+        members[draw.choice(("../x", "/x", "a\\b", "C:x", name.upper(), name + "/", "assets/../../x"))] = members.pop(name)
+    elif kind == "add":
+        members[draw.choice(("evil.py", "assets/x", "assets/../../x", "model.weights.h5/x"))] = b"x" * 1000
+    elif kind == "remove":
+        del members[name]
+    elif kind == "bomb":
+        members[name] = bytes(300 << 20)
+    with zipfile.ZipFile(path, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+                         if kind != "bomb" else zipfile.ZIP_DEFLATED) as archive:
+        for member, data in members.items():
+            info = zipfile.ZipInfo(member)
+            info.compress_type = archive.compression
+            if kind == "link" and member == name:
+                info.external_attr, data = 0o120777 << 16, b"/etc/passwd"
+            archive.writestr(info, data)
+    if draw.random() < 0.15:
+        told += "; " + draw.choice(_RAW)(draw, path)
+    return f"{kind} {name}: {told}"
 
 
 def canaries(folder: Path) -> None:
