@@ -73,7 +73,7 @@ def places_to_write(model: Any) -> list[Place]:
 def _check_complete(model: Any, found: Sequence[Place]) -> None:
     """ValueError if some weights have no place."""
     known = {id(w) for place in found for w in place.weights}
-    for layer in model.layers:
+    for layer in model._members():
         if any(id(w) not in known for w in layer.weights):
             raise ValueError(f"Layer '{layer.name}' of class {type(layer).__name__} keeps its weights where Keras 3's "
                              "files have no place for them. Use a path that ends in .h5.")
