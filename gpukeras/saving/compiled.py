@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.serialization import json_ready
+from ..engine.serialization import described_error, json_ready
 from ..utils.generic_utils import CustomObjectScope, get_custom_objects, to_snake_case
 from . import optimizer_state
 from .conversion import Origin, warn
@@ -86,10 +86,12 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
     with CustomObjectScope(custom_objects):
         try:
             model.compile(**compile_arguments(config, model, origin))
-        except (Unknown, TypeError, ValueError) as error:
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
+                ValueError) as error:
             for name in ("train_function", "optimizer"):
                 model.__dict__.pop(name, None)
-            warn(f"'{root.path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
+            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
+            warn(f"'{root.path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
                  "custom_objects, or compile the model before training.")
             return
     if "optimizer_weights" in root:

@@ -6,7 +6,7 @@ import copy
 import inspect
 from typing import Any
 
-from ..engine.budget import MAX_NESTING
+from ..engine.budget import MAX_NESTING, check_architecture
 from ..engine.serialization import explicit
 from ..utils.generic_utils import get_custom_objects
 from .conversion import Origin
@@ -31,9 +31,19 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands.
 
-    Arguments that classes in `custom_objects` take themselves are left to them.
+    Arguments that classes in `custom_objects` take themselves are left to them. BrokenFileError for an architecture that
+    is larger than any model's.
     """
+    check(config)
     return _readable(config, origin, {**get_custom_objects(), **(custom_objects or {})}, 0)
+
+
+def check(config: Any) -> None:
+    """BrokenFileError for an architecture that is larger than any model's."""
+    try:
+        check_architecture(config)
+    except ValueError as error:
+        raise BrokenFileError(str(error)) from error
 
 
 def readable_text(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

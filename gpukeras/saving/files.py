@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..engine.budget import check_architecture, weight_budget
+from ..engine.budget import weight_budget
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import described_error, json_ready
 from . import compiled, keras3_files
@@ -121,15 +121,15 @@ def _is_group(value: Any) -> bool:
     return h5py is not None and isinstance(value, h5py.Group)
 
 
-def _reading(source: Any) -> Any:
+def _reading(source: Any, isolated: bool | None = None) -> Any:
     """A context with the root group of a file, of an open `h5py.File`, or of what a binary stream still holds."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return _copied(source) if hasattr(source, "read") else opened(os.fsdecode(source))
+    return _copied(source, isolated) if hasattr(source, "read") else opened(os.fsdecode(source), isolated)
 
 
 @contextmanager
-def _copied(stream: Any) -> Iterator[Group]:
+def _copied(stream: Any, isolated: bool | None) -> Iterator[Group]:
     """The root group of a copy of the stream: what is checked before the HDF5 library sees it is checked in files."""
     import shutil
 
@@ -137,12 +137,12 @@ def _copied(stream: Any) -> Iterator[Group]:
         path = os.path.join(folder, "stream.h5")
         with open(path, "wb") as file:
             shutil.copyfileobj(stream, file)
-        with opened(path) as root:
+        with opened(path, isolated) as root:
             yield root
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
-               safe_mode: bool = True) -> Any:
+               safe_mode: bool = True, isolated: bool | None = None) -> Any:
     """The model that an HDF5 file of Keras 1, 2 or 3, an archive ('.keras') of newer Keras, or either of this library
     describes.
 
@@ -151,12 +151,15 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     the file says how the model was compiled, it is compiled so and the optimizer goes on where it was; where a loss,
     metric or optimizer isn't known, the model is left uncompiled, with a warning.
 
+    With `isolated=True` another process does the reading, in which the HDF5 library may crash or hang on a file that
+    was made for that. Starting it takes time. The environment's GPUKERAS_ISOLATED=1 asks for it where a call doesn't.
+
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
     """
     if is_archive(filepath):
-        return keras3_files.load_archive(filepath, custom_objects, compile, _built)
-    with _reading(filepath) as root:
+        return keras3_files.load_archive(filepath, custom_objects, compile, _built, isolated)
+    with _reading(filepath, isolated) as root:
         config = root.json("model_config")
         if not isinstance(config, dict) or "class_name" not in config:
             hint = "; it holds weights only: build the model, then load_weights" if "layer_names" in root.attributes() \
@@ -164,12 +167,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
-
-        def described() -> Any:
-            check_architecture(config)
-            return readable(with_functions(config), origin, custom_objects)
-
-        model = _built(described, sum(one.size for one in stored), custom_objects)
+        size = sum(one.size for one in stored)
+        model = _built(lambda: readable(with_functions(config), origin, custom_objects), size, custom_objects)
         assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
@@ -214,18 +213,20 @@ def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, sk
         assign(pairs, origin_of(root), skip_mismatch)
 
 
-def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
+def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False,
+                 isolated: bool | None = None) -> None:
     """Weights from a file of any kind that `save_weights` or `save_model` wrote, here or in Keras.
 
-    Layers are paired in order, or by their names; all are changed, or in case of an error none.
+    Layers are paired in order, or by their names; all are changed, or in case of an error none. `isolated` is that of
+    `load_model`.
     """
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
                          "it, or give its first layer an input_shape.")
     if is_archive(filepath):
-        keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch)
+        keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch, isolated)
         return
-    with _reading(filepath) as root:
+    with _reading(filepath, isolated) as root:
         group = root
         if "layer_names" not in root.attributes() and "layer_names0" not in root.attributes() \
                 and "model_weights" in root:

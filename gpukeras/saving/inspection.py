@@ -8,7 +8,7 @@ from typing import Any
 from . import keras3_configs
 from .archive import CONFIG, METADATA, WEIGHTS, Archive, is_archive, opened_archive
 from .conversion import Origin
-from .errors import BrokenFileError, UnsafeFileError
+from .errors import BrokenFileError, CrashedReaderError, UnsafeFileError
 from .guarded import Group, opened, opened_image, parsed
 from .keras3_weights import all_arrays, has_layout
 from .weights import TOP_LEVEL
@@ -61,16 +61,17 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def inspect(path: Any) -> Contents:
+def inspect(path: Any, isolated: bool | None = None) -> Contents:
     """What the HDF5 file or archive (`.keras`) at `path` holds: versions, layers with the shapes of their arrays,
     optimizer, loss.
 
     Nothing is built and no array is read. What loading would refuse stands in `refused`. Raises FileNotFoundError, and
-    BrokenFileError or UnsafeFileError for a file that is neither, or whose list of members is refused.
+    BrokenFileError or UnsafeFileError for a file that is neither, or whose list of members is refused. With
+    `isolated=True`, as on the command line, another process does the reading: see `load_model`.
     """
     if is_archive(path):
-        return _inspect_archive(path)
-    with opened(path) as root:
+        return _inspect_archive(path, isolated)
+    with opened(path, isolated) as root:
         found = Contents(root.path, root.file_size)
         config = _tried(found, lambda: root.json("model_config"))
         kinds: dict[str, str] = {}
@@ -96,7 +97,7 @@ def inspect(path: Any) -> Contents:
     return found
 
 
-def _inspect_archive(path: Any) -> Contents:
+def _inspect_archive(path: Any, isolated: bool | None) -> Contents:
     with opened_archive(path) as archive:
         found = Contents(archive.path, archive.file_size)
         found.refused += [f"'{archive.path}', {name}: is not asked for, and not read" for name in archive.ignored]
@@ -118,7 +119,7 @@ def _inspect_archive(path: Any) -> Contents:
                 found.loss = told.get("loss")
         data = _tried(found, lambda: archive.read(WEIGHTS))
         if data is not None:
-            _tried(found, lambda: _inspect_image(found, data, kinds))
+            _tried(found, lambda: _inspect_image(found, data, kinds, isolated))
     return found
 
 
@@ -126,8 +127,8 @@ def _json(archive: Archive, name: str) -> Any:
     return parsed(archive.text(name), f"'{archive.path}', {name}")
 
 
-def _inspect_image(found: Contents, data: bytes, kinds: dict[str, str]) -> None:
-    with opened_image(data, f"{found.path}, {WEIGHTS}") as root:
+def _inspect_image(found: Contents, data: bytes, kinds: dict[str, str], isolated: bool | None) -> None:
+    with opened_image(data, f"{found.path}, {WEIGHTS}", isolated) as root:
         _places(found, root, kinds)
 
 
@@ -158,6 +159,8 @@ def _tried(found: Contents, look: Any) -> Any:
     """What `look` returns; None, and a line in `refused`, if the file doesn't let it."""
     try:
         return look()
+    except CrashedReaderError:
+        raise
     except (UnsafeFileError, BrokenFileError) as error:
         found.refused.append(str(error))
         return None

@@ -29,6 +29,7 @@ _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "init
 
 def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None) -> Any:
     """A copy of an archive's architecture that `layers.deserialize` understands; BrokenFileError if there is none."""
+    configs.check(config)
     known = {**get_custom_objects(), **(custom_objects or {})}
     return configs.readable(_read(config, known, 0), origin, custom_objects)
 

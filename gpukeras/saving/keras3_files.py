@@ -63,7 +63,7 @@ def _hdf5(fill: Callable[[Any], None]) -> memoryview:
 
 
 def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool,
-                 build: Callable[..., Any]) -> Any:
+                 build: Callable[..., Any], isolated: bool | None = None) -> Any:
     """The model of an archive; see `files.load_model`. `build` makes a model from a config within a budget."""
     with opened_archive(path) as archive:
         config = parsed(archive.text(CONFIG), f"'{archive.path}', {CONFIG}")
@@ -72,7 +72,7 @@ def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool
         metadata = _metadata(archive)
         own = metadata.get(OWN)
         origin = Origin(_version(metadata, own if isinstance(own, dict) else None), "tensorflow")
-        with opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}") as root:
+        with opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
             model = build(lambda: keras3_configs.readable(config, origin, custom_objects), count_numbers(root),
                           custom_objects)
             assign_places(root, places(model, config.get("config")))
@@ -111,9 +111,10 @@ def load_keras3_weights(model: Any, root: Group, by_name: bool, skip_mismatch: b
     assign_places(root, named_places(root, model) if by_name else places(model), skip_mismatch)
 
 
-def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: bool) -> None:
+def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: bool,
+                          isolated: bool | None = None) -> None:
     """Weights from an archive."""
     with opened_archive(path) as archive, \
-            opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}") as root:
+            opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
         load_keras3_weights(model, root, by_name, skip_mismatch)
 

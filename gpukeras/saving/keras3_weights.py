@@ -231,10 +231,9 @@ def _spellings(group: Group, part: str) -> Iterator[str]:
 
 def _plausible(array: Array) -> Array:
     """The array; UnsafeFileError if it claims more than can be stored in the bytes that it has."""
-    stored = array._handle.get_storage_size()
-    if array.bytes > max(_DENSE_STORAGE, _DEFLATE * stored):
-        raise UnsafeFileError(f"{array.where}: claims shape {array.shape}, {array.bytes} bytes, of which {stored} are "
-                              "stored")
+    if array.bytes > max(_DENSE_STORAGE, _DEFLATE * array.stored):
+        raise UnsafeFileError(f"{array.where}: claims shape {array.shape}, {array.bytes} bytes, of which "
+                              f"{array.stored} are stored")
     return array
 
 
@@ -246,22 +245,19 @@ def count_numbers(root: Group) -> int:
 def all_arrays(root: Group) -> Iterator[tuple[str, Array]]:
     """Every array below a group with its path, each once. UnsafeFileError for links, and for more than any model has.
     """
-    import h5py
-
     seen: set[int] = set()
     waiting = [("", root)]
     while waiting:
         path, group = waiting.pop()
         for name in sorted(group.members()):
             place = f"{path}/{name}".lstrip("/")
-            handle = group._step(name)
-            address = h5py.h5o.get_info(handle).addr
+            is_group, address = group.member(name)
             if address in seen:  # a second name for it, or a way back
                 continue
             seen.add(address)
             if len(seen) > MAX_ARRAYS or place.count("/") > MAX_DEPTH:
                 raise UnsafeFileError(f"'{root.path}': {place[:80]!r} is one group too many for a model")
-            if isinstance(handle, h5py.h5g.GroupID):
+            if is_group:
                 waiting.append((place, group.group(name)))
             else:
                 yield place, group.array(name)

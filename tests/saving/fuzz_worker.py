@@ -128,8 +128,8 @@ class Worker:
 
         self.folder, self.models, self.saving, self.mutations = folder, models, saving, mutations
         self.clear = backend.clear_session
-        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling them
-        # takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little memory is free.
+        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling
+        # them takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little is free.
         budget.host_memory = lambda: (BYTES, 64 << 20)  # type: ignore[attr-defined]
         self.targets: dict[str, Any] = {}
         locked = folder / "locked"
@@ -146,7 +146,8 @@ class Worker:
         path = self.folder / f"file{Path(source).suffix}"
         shutil.copyfile(source, path)
         draw = random.Random(seed)
-        change = self.mutations.mutate if path.suffix == ".h5" else self.mutations.mutate_config
+        change = {".h5": self.mutations.mutate, ".keras": self.mutations.mutate_archive}.get(
+            path.suffix, self.mutations.mutate_config)
         return path, change(draw, path)
 
     def target(self, source: str) -> Any:
@@ -160,7 +161,7 @@ class Worker:
 
     def actions(self, source: str, path: Path, draw: random.Random) -> dict[str, Callable[[], Any]]:
         """What is tried on a file."""
-        if path.suffix != ".h5":
+        if path.suffix not in (".h5", ".keras"):
             read = self.models.model_from_json if path.suffix == ".json" else self.models.model_from_yaml
             return {"architecture": lambda: read(path.read_text(encoding="utf-8"))}
         found: dict[str, Callable[[], Any]] = {"inspect": lambda: str(self.saving.inspect(path)),
@@ -240,9 +241,10 @@ def say(message: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def main(folder: str) -> None:
-    """Answer until there are no more jobs."""
+def main(folder: str, prelude: str) -> None:
+    """Answer until there are no more jobs. A `prelude` changes what is loaded with: for tests of the harness."""
     worker = Worker(Path(folder))
+    exec(prelude, {"models": worker.models, "folder": folder})
     warm: set[str] = set()
     say({"ready": True, "watches": worker.watch.works})
     for line in sys.stdin:
@@ -261,4 +263,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
