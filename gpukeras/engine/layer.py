@@ -111,6 +111,24 @@ class Layer(Called, Connected):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{getattr(self, 'name', '?')}'>"
 
+    @property
+    def _inbound_nodes(self) -> list[Any]:
+        """`inbound_nodes`, by the name of Keras 2.1.3 and later."""
+        return self.inbound_nodes
+
+    @_inbound_nodes.setter
+    def _inbound_nodes(self, nodes: list[Any]) -> None:
+        self.inbound_nodes = nodes
+
+    @property
+    def _outbound_nodes(self) -> list[Any]:
+        """`outbound_nodes`, by the name of Keras 2.1.3 and later."""
+        return self.outbound_nodes
+
+    @_outbound_nodes.setter
+    def _outbound_nodes(self, nodes: list[Any]) -> None:
+        self.outbound_nodes = nodes
+
     # ------------------------------------------------------------------------------------------ what users
     # override
 
