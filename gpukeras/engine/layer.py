@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg
+from . import keras1
 from .budget import charge
 from .calls import Called
 from .connections import Connected
@@ -176,6 +177,7 @@ class Layer(Called, Connected):
     # -----------------------------------------------------------------------------------------------------
     # weights
 
+    @keras1.shape_first
     def add_weight(self, name: Any = None, shape: Any = None, dtype: str | None = None,
                    initializer: Any = None,
                    regularizer: Any = None, trainable: bool = True, constraint: Any = None) -> Any:
