@@ -239,11 +239,12 @@ class Sequential(Model):
                            validation_data, shuffle, class_weight, sample_weight, initial_epoch, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any, class_weight: Any = None,  # type: ignore[override]
-                       sample_weight: Any = None) -> Any:
+                       sample_weight: Any = None, **kwargs: Any) -> Any:
         """As Model.train_on_batch, with the two weights in the other order, as in Keras 2.0.9."""
         if not self.built:
             self._build_from(x)
-        return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
+        return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight,
+                                      **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = 32,  # type: ignore[override]
                  verbose: Any = 1, sample_weight: Any = None, **kwargs: Any) -> Any:

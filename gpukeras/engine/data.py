@@ -102,8 +102,10 @@ def _as_array(x: Any, name: str, what: str) -> Any:
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
                             f"Found: {_brief(x)}")
         try:
-            x = np.asarray(x)
-        except ValueError:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Creating an ndarray from ragged")  # what NumPy 1.23 said instead
+                x = np.asarray(x)
+        except (ValueError, UserWarning):
             raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them "
                              "to one length first (keras.preprocessing.sequence.pad_sequences)") from None
     kind = getattr(x.dtype, "kind", "f")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine.serialization import described_error, json_ready
-from ..utils.generic_utils import CustomObjectScope, get_custom_objects, to_snake_case
+from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
 from . import optimizer_state
 from .conversion import Origin, warn
 from .errors import BrokenFileError
@@ -182,6 +182,9 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
     own = get_custom_objects().get(name)
     if own is not None:
         return own.from_config(config) if isinstance(own, type) and hasattr(own, "from_config") else own
+    made = _object(name, config, module, neutral) if isinstance(entry, dict) else None
+    if made is not None:
+        return made
     for argument, value in config.items():
         if argument not in ("name", "dtype", "fn", "registered_name") and value not in neutral.get(argument, (None,)):
             raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
@@ -189,6 +192,24 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
         return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
     except ValueError as error:
         raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
+
+
+def _object(name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
+    """The loss or metric of that class, if only an object will do: none of the functions here stands for it."""
+    try:
+        cls = getattr(module, name)
+    except AttributeError:
+        return None
+    if not isinstance(cls, type) or not hasattr(cls, "get_config"):
+        return None
+    takes = [argument for argument in config if has_arg(cls, argument, accept_all=True)]
+    refused = [a for a, v in config.items() if a not in takes and a not in ("registered_name",)
+               and v not in neutral.get(a, (None,))]
+    function = _ALIASES.get(name) or to_snake_case(name)
+    plain = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
+    if refused or plain and function in module.__all__:
+        return None
+    return cls(**{argument: config[argument] for argument in takes if argument != "dtype"})
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -140,6 +140,24 @@ def custom_object_scope(*args: Mapping[str, Any] | None) -> CustomObjectScope:
     return CustomObjectScope(*args)
 
 
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
+    """Newer Keras's decorator that lets configs name a class or function, as `custom_objects` does.
+
+    It is known by its own name and as ``package>name``, which newer Keras writes into files.
+
+    >>> @register_keras_serializable("Mine")
+    ... def thrice(x):
+    ...     return 3 * x
+    >>> get_custom_objects().pop("Mine>thrice") is get_custom_objects().pop("thrice")
+    True
+    """
+    def register(found: Any) -> Any:
+        own = name or found.__name__
+        _custom_objects[own] = _custom_objects[f"{package}>{own}"] = found
+        return found
+    return register
+
+
 def serialize_keras_object(instance: Any) -> Any:
     """What a config says about `instance`: ``{'class_name', 'config'}``, a function's name, or None.
 
