@@ -113,8 +113,8 @@ class Process:
                        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         self.errors = open(self.folder / "stderr", "w")
         self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder),
-                                         self.prelude], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        env=environment)
+                                         self.prelude], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.errors, env=environment)
         self._rest = b""
         first = self._line(120, float("inf"))
         assert first is not None and first.get("ready"), (self.folder / "stderr").read_text()
