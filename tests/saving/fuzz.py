@@ -114,8 +114,7 @@ class Process:
         self.errors = open(self.folder / "stderr", "w")
         command = [sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder), self.prelude]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors,
-                                        env=environment)
+                                        stderr=self.errors, env=environment)
         self._rest = b""
         first = self._line(120, float("inf"))
         assert first is not None and first.get("ready"), (self.folder / "stderr").read_text()

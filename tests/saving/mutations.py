@@ -432,7 +432,8 @@ def mutate_archive(draw: random.Random, path: Path) -> str:
         members[name] = inner.read_bytes()
         inner.unlink()
     elif kind == "rename":
-        members[draw.choice(("../x", "/x", "a\\b", "C:x", name.upper(), name + "/", "assets/../../x"))] = members.pop(name)
+        other = draw.choice(("../x", "/x", "a\\b", "C:x", name.upper(), name + "/", "assets/../../x"))
+        members[other] = members.pop(name)
     elif kind == "add":
         members[draw.choice(("evil.py", "assets/x", "assets/../../x", "model.weights.h5/x"))] = b"x" * 1000
     elif kind == "remove":

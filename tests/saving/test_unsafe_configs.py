@@ -105,7 +105,8 @@ def test_layers_in_the_worst_order(quick):
 
 @pytest.mark.parametrize("text, match", [
     ("a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n"
-                                                     for a, b in zip("abcdefghij", "bcdefghijk")), "more than 5,000,000"),
+                                                     for a, b in zip("abcdefghij", "bcdefghijk")),
+     "more than 5,000,000"),
     ("config: &x [*x]\nclass_name: Sequential\n", "nested more than"),
     ("[" * 100_000, "nested without end"),
     ("class_name: [", "no YAML of plain data"),
@@ -127,8 +128,8 @@ def test_many_layers_that_are_larger_together(monkeypatch, quick):
     monkeypatch.setattr(budget, "host_memory", lambda: (1 << 30, 1 << 16))
     layer = {"class_name": "Dense", "config": {"units": 50}}
     model_from_json(json.dumps(stack(FIRST, layer)))
-    with pytest.raises(ValueError, match=r"of shape \(50, 50\) is more than there is memory for: with those before it it "
-                                         r"would take more than half of the 0.0 GiB that are free"):
+    with pytest.raises(ValueError, match=r"of shape \(50, 50\) is more than there is memory for: with those before it "
+                                         r"it would take more than half of the 0.0 GiB that are free"):
         model_from_json(json.dumps(stack(FIRST, *[layer] * 5)))
 
 
