@@ -31,8 +31,8 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands.
 
-    Arguments that classes in `custom_objects` take themselves are left to them. BrokenFileError for an architecture that
-    is larger than any model's.
+    Arguments that classes in `custom_objects` take themselves are left to them. BrokenFileError for an architecture
+    that is larger than any model's.
     """
     check(config)
     return _readable(config, origin, {**get_custom_objects(), **(custom_objects or {})}, 0)
@@ -171,15 +171,16 @@ def _tensors(value: Any) -> list[list[Any]]:
 # ----------------------------------------------------------------------------------------------------- writing
 
 
-def writable(model: Any) -> dict[str, Any]:
+def writable(model: Any, by_keyword: bool = True) -> dict[str, Any]:
     """The model's ``{'class_name', 'config'}`` as Keras 2.15 and Keras 3 read it.
 
-    They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list.
+    They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list; and in
+    HDF5 files tensors for several arguments of a layer `by_keyword`.
     """
     config = explicit(copy.deepcopy(model.get_config()))
     name = _known_class(model)
-    return {"class_name": name, "config": _sequential(config, model.name) if isinstance(config, list)
-            else _written(config)}
+    config = _sequential(config, model.name) if isinstance(config, list) else _written(config)
+    return {"class_name": name, "config": _with_keywords(config) if by_keyword else config}
 
 
 def _known_class(model: Any) -> str:
@@ -206,8 +207,6 @@ def _written(value: Any) -> Any:
                           if not (k == "trainable" and v or k in ("noise_shape", "seed") and v is None)}
     if made.get("class_name") == "Attention" and made["config"].get("score_mode") == "dot":
         del made["config"]["score_mode"]  # the default; Keras 3 takes the name for that of its function
-    if made.get("class_name") == "MultiHeadAttention" and made.get("inbound_nodes"):
-        made["inbound_nodes"] = [_by_keyword(node, ("value", "key")) for node in made["inbound_nodes"]]
     for part in ("layer", "cell"):
         if part in made:
             made[part] = _with_module(made[part])
@@ -224,7 +223,19 @@ def _with_module(inside: Any) -> Any:
     return {"module": module, **inside, "registered_name": None}
 
 
-def _by_keyword(node: list[Any], names: tuple[str, ...]) -> list[Any]:
+def _with_keywords(value: Any) -> Any:
+    """The same config with the arguments of each `MultiHeadAttention` by keyword."""
+    if isinstance(value, list):
+        return [_with_keywords(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    made = {k: _with_keywords(v) for k, v in value.items()}
+    if made.get("class_name") == "MultiHeadAttention" and made.get("inbound_nodes"):
+        made["inbound_nodes"] = [_by_keyword(node) for node in made["inbound_nodes"]]
+    return made
+
+
+def _by_keyword(node: list[Any], names: tuple[str, ...] = ("value", "key", "attention_mask")) -> list[Any]:
     """A call whose tensors after the first are written as keywords."""
     first, *rest = node
     return [[*first[:3], {**(first[3] if len(first) > 3 else {}),

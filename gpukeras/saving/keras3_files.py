@@ -32,7 +32,7 @@ OWN = "gpukeras"
 def save_archive(model: Any, path: Any, include_optimizer: bool, plain: Callable[[Any], Any]) -> None:
     """The model as an archive; `plain` says what JSON can say of the objects in its config."""
     found = places_to_write(model)
-    described = json.loads(json.dumps(configs.writable(model), default=plain))
+    described = json.loads(json.dumps(configs.writable(model, by_keyword=False), default=plain))
     sigmoids = keras3_configs.hard_sigmoids(described)
     if "hard_sigmoid" in sigmoids:
         keras3_configs.warn_of_hard_sigmoid(model.name, str(path))
