@@ -103,8 +103,8 @@ class Report:
 class Process:
     """A worker, started again whenever it dies."""
 
-    def __init__(self, folder: Path, prelude: str = "") -> None:
-        self.folder, self.prelude = folder, prelude
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._start()
 
@@ -112,9 +112,9 @@ class Process:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "GPUKERAS_BACKEND": "numpy",
                        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         self.errors = open(self.folder / "stderr", "w")
-        command = [sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder), self.prelude]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, env=environment)
+        self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder)], cwd=ROOT,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        env=environment)
         self._rest = b""
         first = self._line(120, float("inf"))
         assert first is not None and first.get("ready"), (self.folder / "stderr").read_text()
@@ -158,7 +158,7 @@ class Process:
                 return "hang", last
             if line is None:
                 code = self.process.wait()
-                self.errors.close()
+                self.close()
                 words = (self.folder / "stderr").read_text()[-1500:]
                 self._start()
                 return "crash", {**last, "code": code, "words": words}
