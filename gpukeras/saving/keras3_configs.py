@@ -21,6 +21,8 @@ from .errors import BrokenFileError
 _NETWORKS = ("Functional", "Model", "Sequential")
 _MERGES = ("Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 """Operations on tensors that are also layers, of the same name."""
+_CLASSES = {"IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal"}
+"""Names of classes in early versions of Keras 3."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {"flash_attention": (False,), "use_gate": (False,)}
 """Arguments of newer Keras, and their values that change nothing."""
 _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "initial_state", "attention_mask")
@@ -51,7 +53,7 @@ def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:
     made = {k: _read(v, known, depth + 1) for k, v in value.items() if k not in ("build_config", "compile_config")}
     if not isinstance(kind, str) or not isinstance(made.get("config"), dict):
         return made
-    made["class_name"] = own_name(kind, value, known)
+    made["class_name"] = own_name(_CLASSES.get(kind, kind), value, known)
     if str(value.get("module")).startswith("keras.src.ops") and made["class_name"] not in known:
         _check_operation(made)
     elif made["class_name"] in configs._layer_classes():

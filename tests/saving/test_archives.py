@@ -494,3 +494,13 @@ def test_registered_names(tmp_path):
     edited(tmp_path / "m.keras", register)
     for name in ("pack>Scale", "Scale"):
         assert load_model(tmp_path / "m.keras", custom_objects={name: Scale}, compile=False).layers[0].built
+
+
+def test_names_of_classes_in_early_keras_3(tmp_path):
+    Sequential([L.SimpleRNN(2, input_shape=(3, 4))]).save(tmp_path / "m.keras")
+
+    def rename(config):
+        config["config"]["layers"][-1]["config"]["recurrent_initializer"]["class_name"] = "OrthogonalInitializer"
+
+    model = load_model(edited(tmp_path / "m.keras", rename), compile=False)
+    assert type(model.layers[0].recurrent_initializer).__name__ == "Orthogonal"
