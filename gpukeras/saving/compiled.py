@@ -102,7 +102,7 @@ def make_step(model: Any, path: str) -> None:
     try:
         model._make_train_function()
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
-        raise BrokenFileError(f"'{path}': the model that the file describes can't be trained ({described_error(error)}); "
+        raise BrokenFileError(f"'{path}': the model in the file can't be trained ({described_error(error)}); "
                               "load it with compile=False") from error
 
 
