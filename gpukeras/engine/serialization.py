@@ -72,7 +72,8 @@ def read_yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"the text is no YAML of plain data: {error}") from error
+        kind = type("NoPlainYAML", (ValueError, yaml.YAMLError), {})  # PyYAML's own errors are no ValueErrors
+        raise kind(f"the text is no YAML of plain data: {error}") from error
     except RecursionError as error:
         raise ValueError("the YAML is nested without end") from error
 

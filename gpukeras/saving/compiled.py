@@ -97,11 +97,20 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names") or []
-        model._make_train_function()
+        make_step(model, root.path)
         wrong = optimizer_state.restore(model.optimizer, model._collected_trainable_weights, names, read_arrays(group),
                                         origin)
         if wrong:
             warn(f"'{root.path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
+
+
+def make_step(model: Any, path: str) -> None:
+    """Makes the training step, and with it the optimizer's variables; BrokenFileError if that isn't possible."""
+    try:
+        model._make_train_function()
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise BrokenFileError(f"'{path}': the model in the file can't be trained ({described_error(error)}); "
+                              "load it with compile=False") from error
 
 
 def compile_arguments(config: dict[str, Any], model: Any, origin: Origin) -> dict[str, Any]:

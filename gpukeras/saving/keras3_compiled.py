@@ -146,7 +146,7 @@ def restore(path: str, root: Group, model: Any, custom_objects: dict[str, Any], 
             return
     arrays = read_vars(root, "optimizer")
     if arrays:
-        model._make_train_function()
+        compiled.make_step(model, path)
         initial = told["optimizer_config"].get("initial", 0.0)
         wrong = _restore_state(model.optimizer, _ordered(model, order), arrays, initial)
         if wrong:

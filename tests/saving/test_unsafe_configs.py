@@ -13,6 +13,7 @@ from gpukeras import models
 from gpukeras.engine import budget
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential, load_model, model_from_json, model_from_yaml
+from gpukeras.saving import BrokenFileError
 
 FIRST = {"class_name": "Dense", "config": {"units": 1, "batch_input_shape": [None, 1]}}
 
@@ -154,6 +155,22 @@ def test_steps_without_end(quick):
 def test_nonsense_is_a_value_error(config, quick):
     with pytest.raises((ValueError, TypeError)):
         model_from_json(json.dumps(config))
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.keras"])
+def test_a_model_whose_training_step_cannot_be_made(name, tmp_path, monkeypatch):
+    model = Sequential([Dense(1, input_shape=(1,), name="dense")])
+    model.compile("adam", "mse")
+    model._make_train_function()
+    model.save(tmp_path / name)
+
+    def too_large(self):
+        raise OverflowError("too large for a C long")
+
+    monkeypatch.setattr(models.Model, "_make_train_function", too_large)
+    with pytest.raises(BrokenFileError, match="can't be trained .OverflowError: too large.*load it with compile=False"):
+        load_model(tmp_path / name)
+    load_model(tmp_path / name, compile=False)
 
 
 def test_messages_stay_short(quick):
