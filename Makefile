@@ -5,6 +5,7 @@
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
 #   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
 #   make conformance   Keras 2.0.9's own tests and examples, downloaded, and its interface compared
+#   make fuzz     damaged model files, loaded in processes that are watched
 #   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
@@ -18,7 +19,7 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy interop conformance gpu-test mutations lint types bench clean
+.PHONY: setup demo test test-cupy fuzz interop conformance gpu-test mutations lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -79,6 +80,11 @@ $(CONFORMANCE): $(TESTING)
 # every damage that the kernels' test files list, not only the first of each
 mutations: $(TESTING)
 	GPUKERAS_MUTATIONS=all OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest tests/kernels/test_mutations.py --timeout 1800 $(ARGS)
+
+# model files damaged at random, each loaded in a process that is watched: make fuzz FILES=20000 ARGS='--seed 2'
+FILES ?= 2000
+fuzz: $(TESTING)
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m tests.saving.fuzz --files $(FILES) --workers $(WORKERS) $(ARGS)
 
 lint: $(TESTING)
 	$(RUN) -m ruff check .

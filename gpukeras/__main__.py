@@ -61,7 +61,7 @@ def _inspect(path: str) -> int:
     from gpukeras.saving import inspect
 
     try:
-        found = inspect(path)
+        found = inspect(path, isolated=True)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

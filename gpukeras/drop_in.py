@@ -19,10 +19,10 @@ from typing import Any
 import gpukeras
 
 OWN_VERSION = gpukeras.__version__
-KERAS = ("tensorflow.python.keras", "tensorflow.keras", "keras")
+KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
-AROUND = ("tensorflow", "tensorflow.python")
-"""Packages of which only Keras is here."""
+AROUND = ("tensorflow", "tensorflow.python", "tensorflow.compat", "tensorflow.compat.v1")
+"""Packages of which Keras is here, and what `tensorflow_names` has."""
 KERAS_VERSION = "2.0.9"
 """The Keras that a program finds, which is `__version__` for it: programs compare that with Keras's versions."""
 
@@ -65,7 +65,7 @@ def _own_name(name: str) -> str | None:
 
 
 class Around(ModuleType):
-    """`tensorflow`, as far as it is here: Keras, and the seed."""
+    """`tensorflow`, as far as it is here: Keras, functions of tensors, and the seed."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "Only Keras is here, by gpukeras.")
@@ -75,25 +75,15 @@ class Around(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name == "keras":
             return import_module("gpukeras")
-        if name == "random" and self.__name__ == "tensorflow":
-            return _Random
-        if name == "set_random_seed":
-            return _Random.set_seed
         if name.startswith("__"):
             raise AttributeError(name)
-        raise AttributeError(f"{self.__name__}.{name}: gpukeras stands for TensorFlow here, and only as far as "
-                             f"{self.__name__}.keras goes. What works on tensors is in keras.backend.")
+        from .tensorflow_names import named, refusal
 
-
-class _Random:
-    """`tensorflow.random`."""
-
-    @staticmethod
-    def set_seed(seed: int) -> None:
-        """Seeds NumPy's global state, which all random numbers here begin from."""
-        from numpy.random import seed as seed_numpy
-
-        seed_numpy(seed)
+        whole = f"{self.__name__}.{name}".removeprefix("tensorflow.")
+        found = named(whole)
+        if found is None:
+            raise AttributeError(refusal(whole))
+        return found
 
 
 class Finder(MetaPathFinder):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpukeras import backend as K
-from gpukeras.utils.generic_utils import Registry, deserialize_keras_object
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -106,6 +106,18 @@ def cosine_proximity(y_true: Any, y_pred: Any) -> Any:
     return -K.sum(K.l2_normalize(y_true, axis=-1) * K.l2_normalize(y_pred, axis=-1), axis=-1)
 
 
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    """`cosine_proximity` by its newer name, along any axis."""
+    return -K.sum(K.l2_normalize(y_true, axis=axis) * K.l2_normalize(y_pred, axis=axis), axis=axis)
+
+
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+    """Mean of half the squares of differences up to `delta`, and of what goes on linearly beyond it."""
+    size = K.abs(y_pred - y_true)
+    near = K.minimum(size, delta)
+    return K.mean(0.5 * K.square(near) + delta * (size - near), axis=-1)
+
+
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
 mape = MAPE = mean_absolute_percentage_error
@@ -114,6 +126,7 @@ kld = KLD = kl_divergence = kullback_leibler_divergence
 bce = BCE = binary_crossentropy
 log_cosh = logcosh
 cosine = cosine_proximity
+huber_loss = huber
 
 __all__ = [
     "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error",
@@ -121,18 +134,19 @@ __all__ = [
     "categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy",
     "kullback_leibler_divergence", "poisson", "cosine_proximity", "mse", "MSE", "mae", "MAE", "mape", "MAPE",
     "msle", "MSLE", "kld", "KLD", "kl_divergence", "bce", "BCE", "log_cosh", "cosine",
+    "cosine_similarity", "huber", "huber_loss",
 ]
 
 
-def serialize(loss: Callable[..., Any]) -> str:
-    """The name under which a config stores `loss`."""
-    return loss.__name__
+def serialize(loss: Any) -> Any:
+    """The name under which a config stores `loss`; class name and config of an object."""
+    return serialize_keras_object(loss) if hasattr(loss, "get_config") else loss.__name__
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The loss called `name`; ValueError with the nearest known name otherwise."""
-    return deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
-                                    printable_module_name="loss function")
+    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                         printable_module_name="loss function"))
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:
@@ -150,9 +164,27 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return identifier
+        return made(identifier)
     raise ValueError(f"Could not interpret loss function identifier: {identifier!r}. Expected None, a name "
                      "such as 'mse', or a function of (y_true, y_pred).")
+
+
+def made(found: Any) -> Any:
+    """What is found by a name: of a class of losses or metrics an object."""
+    return found() if isinstance(found, type) else found
+
+
+def _objects() -> dict[str, Any]:
+    """The losses that are classes. They are made from what is here, so they load later."""
+    from gpukeras import loss_classes
+
+    return {name: getattr(loss_classes, name) for name in loss_classes.__all__}
+
+
+def __getattr__(name: str) -> Any:
+    if name[:1].isupper() and name in _objects():
+        return _objects()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -22,12 +22,16 @@ from gpukeras.losses import (
     categorical_hinge,
     cosine,
     cosine_proximity,
+    cosine_similarity,
     hinge,
+    huber,
+    huber_loss,
     kl_divergence,
     kld,
     kullback_leibler_divergence,
     log_cosh,
     logcosh,
+    made,
     mae,
     mape,
     mean_absolute_error,
@@ -40,7 +44,13 @@ from gpukeras.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, get_custom_objects, unknown_name
+from gpukeras.utils.generic_utils import (
+    Registry,
+    deserialize_keras_object,
+    get_custom_objects,
+    serialize_keras_object,
+    unknown_name,
+)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -97,27 +107,27 @@ __all__ = [
     "hinge", "kl_divergence", "kld", "kullback_leibler_divergence", "log_cosh", "logcosh", "mae", "mape",
     "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
     "mean_squared_logarithmic_error", "mse", "msle", "poisson", "sparse_categorical_crossentropy",
-    "squared_hinge",
+    "squared_hinge", "cosine_similarity", "huber", "huber_loss",
 ]
 
 
-def serialize(metric: Callable[..., Any]) -> str:
-    """The name under which a config stores `metric`."""
-    return metric.__name__
+def serialize(metric: Any) -> Any:
+    """The name under which a config stores `metric`; class name and config of an object."""
+    return serialize_keras_object(metric) if hasattr(metric, "get_config") else metric.__name__
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The metric called `name`; ValueError with the nearest known name otherwise."""
     if isinstance(name, str):
-        known = {*_named, *get_custom_objects(), *(custom_objects or ())}
+        known = {*_named, *_objects(), *get_custom_objects(), *(custom_objects or ())}
         if name in ("accuracy", "acc") and name not in known:
             raise ValueError(f"{name!r} stands for one of several metrics, which only "
                              f"compile(metrics=[{name!r}]) can tell apart. Name binary_accuracy, "
                              "categorical_accuracy or sparse_categorical_accuracy.")
         if name not in known:
             raise unknown_name("metric function", name, known | {"accuracy"})
-    return deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
-                                    printable_module_name="metric function")
+    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                         printable_module_name="metric function"))
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -129,9 +139,22 @@ def get(identifier: Any) -> Callable[..., Any]:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return identifier
+        return made(identifier)
     raise ValueError(f"Could not interpret metric function identifier: {identifier!r}. Expected a name such "
                      "as 'accuracy', or a function of (y_true, y_pred).")
+
+
+def _objects() -> dict[str, Any]:
+    """The metrics that are classes. They are made from what is here, so they load later."""
+    from gpukeras import metric_classes
+
+    return {name: getattr(metric_classes, name) for name in metric_classes.__all__}
+
+
+def __getattr__(name: str) -> Any:
+    if name[:1].isupper() and name in _objects():
+        return _objects()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

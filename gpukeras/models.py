@@ -20,6 +20,7 @@ from .engine.serialization import described_error, read_json, read_yaml
 from .engine.training import Model
 from .saving.configs import readable_text
 from .saving.files import load_model, save_model
+from .utils.generic_utils import shortened
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
            "model_from_yaml", "save_model"]
@@ -238,11 +239,12 @@ class Sequential(Model):
                            validation_data, shuffle, class_weight, sample_weight, initial_epoch, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any, class_weight: Any = None,  # type: ignore[override]
-                       sample_weight: Any = None) -> Any:
+                       sample_weight: Any = None, **kwargs: Any) -> Any:
         """As Model.train_on_batch, with the two weights in the other order, as in Keras 2.0.9."""
         if not self.built:
             self._build_from(x)
-        return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
+        return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight,
+                                      **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = 32,  # type: ignore[override]
                  verbose: Any = 1, sample_weight: Any = None, **kwargs: Any) -> Any:
@@ -369,7 +371,7 @@ def _one_output(layer: Layer, count: int) -> str:
 def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from ``{'class_name', 'config'}``; TypeError for a Sequential's bare list.
 
-    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 20,000
+    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 10,000
     layers, or models nested without end.
     """
     from .layers import deserialize
@@ -377,6 +379,8 @@ def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None)
     if isinstance(config, list):
         raise TypeError("model_from_config needs a dictionary with 'class_name' and 'config', but got a "
                         "list. For the config of a Sequential use Sequential.from_config(config).")
+    if not isinstance(config, dict):
+        raise ValueError(f"A model's config is a dictionary with 'class_name' and 'config', got {shortened(config)}.")
     check_architecture(config)
     try:
         with memory_budget():

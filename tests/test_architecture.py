@@ -135,7 +135,7 @@ def test_what_is_symbolic_computes_with_k(name):
 
 
 DEPENDENCIES = {"numpy", "cupy", "h5py", "tqdm"}
-OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "nvmath", "onnx"}
+OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "nvmath", "onnx", "safetensors"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -196,6 +196,7 @@ def test_the_test_folders_mirror_the_package():
         "kernels",
         "interop",
         "benchmarks",
+        "conformance",
         "examples",
         "docs",
     }

@@ -52,6 +52,8 @@ FORMULAS = {
     "kullback_leibler_divergence": divergence,
     "poisson": lambda t, p: (p - t * np.log(p + EPSILON)).mean(-1),
     "cosine_proximity": lambda t, p: -(unit(t) * unit(p)).sum(-1),
+    "cosine_similarity": lambda t, p: -(unit(t) * unit(p)).sum(-1),
+    "huber": lambda t, p: np.where(abs(p - t) < 1, (p - t) ** 2 / 2, abs(p - t) - 0.5).mean(-1),
 }
 ALIASES = {
     "mse": "mean_squared_error", "MSE": "mean_squared_error", "mae": "mean_absolute_error",
@@ -60,7 +62,7 @@ ALIASES = {
     "MSLE": "mean_squared_logarithmic_error", "kld": "kullback_leibler_divergence",
     "KLD": "kullback_leibler_divergence", "kl_divergence": "kullback_leibler_divergence",
     "bce": "binary_crossentropy", "BCE": "binary_crossentropy", "log_cosh": "logcosh",
-    "cosine": "cosine_proximity",
+    "cosine": "cosine_proximity", "huber_loss": "huber",
 }
 
 

@@ -12,11 +12,12 @@ from ..ops import control, convert
 
 
 def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence[Any] | None = None,
-             **kwargs: Any) -> Function:
+             name: str | None = None, **kwargs: Any) -> Function:
     """A callable that takes a list of arrays for `inputs` and returns a list of arrays for `outputs`.
 
     `updates` are what `K.update` and its kin return, or pairs (variable, new value). The learning phase may be among
-    the inputs; it is 0 otherwise.
+    the inputs; it is 0 otherwise. `name` changes nothing. Raises TypeError where a list is needed and another thing is
+    given, ValueError for what is no update and for TensorFlow's arguments.
 
     >>> from gpukeras import backend as K
     >>> x = K.placeholder((None,))
@@ -25,6 +26,9 @@ def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence
     """
     if kwargs:
         raise ValueError(f"function got unexpected arguments: {', '.join(sorted(kwargs))}")
+    for what, given in (("inputs", inputs), ("outputs", outputs), ("updates", [] if updates is None else updates)):
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(f"function: {what} must be a list or a tuple, got {given!r:.200}")
     pairs = []
     for u in updates or []:
         if not (isinstance(u, (tuple, list)) and len(u) == 2 and isinstance(u[0], Variable)):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..graph import Tensor, canonical_axes, constant
 from ..ops import broadcasting as b
-from ..ops import convert, linalg, normalization
+from ..ops import convert, joining, linalg, normalization
 from ..ops import convolution as c
 from ..ops import depthwise as d
 from ..ops import elementwise as e
@@ -19,6 +19,7 @@ from ..ops import pooling as pooling_ops
 from ..ops import reduce as r
 from ..ops import shape as s
 from .settings import normalize_data_format
+from .tensors import shape as dynamic_shape
 
 __all__ = ["batch_normalization", "conv1d", "conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose",
            "depthwise_conv1d", "depthwise_conv2d", "local_conv1d", "local_conv2d", "normalize_batch_in_training",
@@ -241,9 +242,36 @@ def _resize(x: Tensor, factors: Sequence[int], data_format: str | None) -> Tenso
     return x
 
 
-def resize_images(x: Tensor, height_factor: int, width_factor: int, data_format: str | None) -> Tensor:
-    """Rows and columns repeated (nearest neighbour)."""
-    return _resize(x, (height_factor, width_factor), data_format)
+def resize_images(x: Tensor, height_factor: int, width_factor: int, data_format: str | None,
+                  interpolation: str = "nearest") -> Tensor:
+    """Rows and columns repeated ('nearest'), or the straight lines between them ('bilinear': a pixel's value stands for
+    its middle, and holds up to the edge, as in TensorFlow 2)."""
+    if interpolation not in ("nearest", "bilinear"):
+        raise ValueError(f"interpolation must be 'nearest' or 'bilinear', got {interpolation!r}")
+    if interpolation == "nearest":
+        return _resize(x, (height_factor, width_factor), data_format)
+    first = 1 if normalize_data_format(data_format) == "channels_last" else 2
+    return _between(_between(x, first, height_factor), first + 1, width_factor)
+
+
+def _between(x: Tensor, axis: int, factor: int) -> Tensor:
+    """`factor` values for each along an axis, on the straight lines between the middles of its cells."""
+    before = (slice(None),) * axis
+    first, last = x[(*before, slice(0, 1))], x[(*before, slice(-1, None))]
+    lower = joining.concatenate([first, x[(*before, slice(0, -1))]], axis)
+    upper = joining.concatenate([x[(*before, slice(1, None))], last], axis)
+    parts = []
+    for i in range(factor):
+        at = (i + 0.5) / factor - 0.5
+        other = lower if at < 0 else upper
+        parts.append(x * (1.0 - abs(at)) + other * abs(at))
+    whole = joining.stack(parts, axis + 1)
+    size = [None if d is None else d * factor if a == axis else d for a, d in enumerate(x.shape)]
+    if sum(d is None for d in size) > 1:
+        now = dynamic_shape(x)
+        return s.reshape(whole, [d if d is not None else now[a] * (factor if a == axis else 1)
+                                      for a, d in enumerate(size)])
+    return s.reshape(whole, [-1 if d is None else d for d in size])
 
 
 def resize_volumes(x: Tensor, depth_factor: int, height_factor: int, width_factor: int,

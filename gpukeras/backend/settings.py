@@ -90,7 +90,10 @@ def get_session() -> Any:
 
 
 def set_session(session: Any) -> None:
-    """Refuses, as `get_session` does. Memory on the GPU is taken as it is needed, with no session to configure."""
+    """Takes the session of a program run by ``python -m gpukeras``, which has no effect: memory on the GPU is taken as
+    it is needed. Refuses any other, as `get_session` does."""
+    if type(session).__module__ == "gpukeras.tensorflow_names":
+        return
     raise NotImplementedError("set_session: gpukeras has no TensorFlow session; take the call out. Memory on the GPU "
                               "is taken as it is needed, and CUDA_VISIBLE_DEVICES or GPUKERAS_BACKEND chooses the "
                               "device.")

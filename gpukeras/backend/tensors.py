@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import as_host
+from ..device import as_host, new_array
 from ..graph import Placeholder, Tensor, Variable
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
@@ -141,8 +141,10 @@ def eval(x: Any) -> np.ndarray:
     return Function([], [x], name="eval")([])[0]
 
 
-def get_value(x: Any) -> np.ndarray:
-    """A copy of a variable's value."""
+def get_value(x: Any, on_device: bool = False) -> Any:
+    """A copy of a variable's value, on the host, or with `on_device` where it lies."""
+    if on_device and isinstance(x, Variable):
+        return new_array(x.array, x.dtype)
     return x.read() if isinstance(x, Variable) else eval(x)
 
 
@@ -218,7 +220,13 @@ def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str
 
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None,
                    seed: int | None = None) -> Tensor:
-    """Uniform random numbers in [minval, maxval), new at each run."""
+    """Uniform random numbers in [minval, maxval), new at each run; whole ones if `dtype` is an integer's."""
+    dtype = str(np.dtype(dtype or floatx()))
+    if dtype.startswith(("int", "uint")):
+        if int(maxval) <= int(minval):
+            raise ValueError(f"random_uniform: whole numbers need maxval > minval, got {minval} and {maxval}")
+        share = random.draw("uniform", shape, "float64", seed)
+        return convert.cast(share * (int(maxval) - int(minval)), dtype) + int(minval)
     return random.draw("uniform", shape, dtype or floatx(), seed) * (maxval - minval) + minval
 
 

@@ -45,6 +45,8 @@ class RemoteMonitor(Callback):
         except OSError as error:  # refused, unknown, too slow, or an answer that tells of an error
             warnings.warn(f"could not reach RemoteMonitor root server at {self.root}: {error}", RuntimeWarning,
                           stacklevel=2)
+            if hasattr(error, "close"):
+                error.close()
 
 
 def _as_number(value: Any) -> Any:

@@ -64,7 +64,7 @@ class Feed:
         """One call on `count` rows: a slice of the order, or an array of row numbers."""
         if is_debugging():
             chosen = self._order.rows(rows)
-            self._values = self.function([self._fixed.get(i) if a is None else a[chosen]
+            self._values = self.function([self._fixed.get(i) if a is None else _taken(a, chosen)
                                           for i, a in enumerate(self._data)])
             return
         bound = self._bound.get(count)
@@ -81,15 +81,10 @@ class Feed:
         if self._program is not None:
             self._program.check()
 
-    def outputs(self) -> list[np.ndarray]:
-        """The outputs of the last run, as host arrays that the next run overwrites."""
+    def outputs(self, on_device: bool = False) -> list[Any]:
+        """The outputs of the last run, as arrays of the host, or of the device, that the next run overwrites."""
         self.check()
-        return [device.to_host(a) for a in self._values]
-
-    def copies(self) -> list[Any]:
-        """The outputs of the last run as new arrays of the device."""
-        self.check()
-        return [device.new_array(a, a.dtype.name) for a in self._values]
+        return [device.asarray(a) if on_device else device.to_host(device.asarray(a)) for a in self._values]
 
     def values(self) -> list[Any]:
         """The outputs of the last run, copied; scalars as NumPy scalars."""
@@ -122,6 +117,12 @@ def _loader(source: Any, buffer: Any, order: Order) -> Loader:
         return _device_loader(source, buffer, order)
     streamer = device.Streamer(buffer, _narrower(source.dtype, buffer.dtype))
     return lambda rows: streamer.load(lambda target: _read(source, order.rows(rows), target))
+
+
+def _taken(a: Any, rows: Rows) -> Any:
+    """Some rows of an array of the host or of the device."""
+    there = device.is_device_array(a) and not isinstance(rows, slice)
+    return a[device.asarray(np.asarray(rows))] if there else a[rows]
 
 
 def _host_loader(source: Any, buffer: np.ndarray, order: Order) -> Loader:

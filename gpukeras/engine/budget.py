@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..device.report import host_memory
 
-MAX_LAYERS = 20_000
+MAX_LAYERS = 10_000
 """Layers that a description may have; the deepest networks of the literature have some thousands."""
 MAX_NESTING = 200
 """Lists and dictionaries within each other. A model in a model takes four."""
-MAX_VALUES = 10_000_000
+MAX_ENTRIES = 5_000_000
 """Entries of all lists and dictionaries. YAML can refer to one list many times; each counts."""
 
 
@@ -79,22 +79,45 @@ def charge(layer: str, weight: str, shape: Sequence[int]) -> bool:
 def check_architecture(config: Any) -> None:
     """ValueError if a description is larger than any model's, nested without end, or has more layers than can be made
     in reasonable time."""
-    values = layers = depth = 0
-    level = [config] if isinstance(config, (dict, list, tuple)) else []
-    while level:
-        depth += 1
-        if depth > MAX_NESTING:
-            raise ValueError(f"the architecture is nested more than {MAX_NESTING} deep")
-        below: list[Any] = []
-        for value in level:
-            parts = value.values() if isinstance(value, dict) else value
-            values += len(parts)
-            if values > MAX_VALUES:
-                raise ValueError(f"the architecture has more than {MAX_VALUES:,} entries")
-            below += [part for part in parts if isinstance(part, (dict, list, tuple))]
-            if not isinstance(value, dict):  # layers stand in lists
-                layers += sum(isinstance(part, dict) and isinstance(part.get("config"), (dict, list))
-                              and part.get("class_name") != "__keras_tensor__" for part in value)
-        level = below
-    if layers > MAX_LAYERS:
+    sizes = _measured(config, 0, {})
+    if sizes.layers > MAX_LAYERS:
         raise ValueError(f"the architecture has more than {MAX_LAYERS:,} layers")
+
+
+class _Sizes(NamedTuple):
+    entries: int
+    layers: int
+    height: int
+
+
+def _measured(value: Any, depth: int, known: dict[int, _Sizes]) -> _Sizes:
+    """How much there is inside. What is referred to many times is looked at once, and counted each time."""
+    if not isinstance(value, (dict, list, tuple)):
+        return _Sizes(0, 0, 0)
+    if depth >= MAX_NESTING:
+        raise _too_deep()
+    found = known.get(id(value))
+    if found is None:
+        in_list = not isinstance(value, dict)  # where layers stand
+        entries, layers, height = len(value), 0, 0
+        for part in value if in_list else value.values():  # type: ignore[union-attr]
+            if isinstance(part, (dict, list, tuple)):
+                inside = _measured(part, depth + 1, known)
+                entries, layers = entries + inside.entries, layers + inside.layers
+                height = max(height, inside.height)
+                layers += in_list and _is_layer(part)
+        if entries > MAX_ENTRIES:
+            raise ValueError(f"the architecture has more than {MAX_ENTRIES:,} entries")
+        found = known[id(value)] = _Sizes(entries, layers, height + 1)
+    if depth + found.height > MAX_NESTING:
+        raise _too_deep()
+    return found
+
+
+def _is_layer(value: Any) -> bool:
+    return (isinstance(value, dict) and isinstance(value.get("config"), (dict, list))
+            and value.get("class_name") != "__keras_tensor__")
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"the architecture is nested more than {MAX_NESTING} deep")

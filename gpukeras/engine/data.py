@@ -102,8 +102,10 @@ def _as_array(x: Any, name: str, what: str) -> Any:
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
                             f"Found: {_brief(x)}")
         try:
-            x = np.asarray(x)
-        except ValueError:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Creating an ndarray from ragged")  # what NumPy 1.23 said instead
+                x = np.asarray(x)
+        except (ValueError, UserWarning):
             raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them "
                              "to one length first (keras.preprocessing.sequence.pad_sequences)") from None
     kind = getattr(x.dtype, "kind", "f")
@@ -202,6 +204,18 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
                                 *(targets if y == 0 and targets is not None else ())) if a is not None]
     if shapes:
         raise ValueError(f"There is no data: the arrays have 0 samples. Got array shapes: {shapes}")
+
+
+def check_batches(xs: Sequence[Any], shapes: Sequence[Any], names: Sequence[str], batch_size: int | None) -> None:
+    """Raises ValueError if batches would not have the size that an input's batch shape fixes."""
+    for x, shape, name in zip(xs, shapes, names):
+        fixed = None if shape is None else shape[0]
+        if x is None or not batch_size or fixed is None:
+            continue
+        if min(batch_size, x.shape[0]) != fixed or x.shape[0] % fixed:
+            raise ValueError(f"Input '{name}' has the batch shape {tuple(shape)}, so every batch must have {fixed} "
+                             f"samples: give batch_size={fixed}, and a multiple of {fixed} samples. Found batch_size="
+                             f"{batch_size} and {x.shape[0]} samples")
 
 
 def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any],
@@ -315,12 +329,13 @@ def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
 def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
     """Warns if float data holds NaN: a loss of it is NaN from the first step on."""
     for x, name in zip(arrays, names):
-        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        if not (isinstance(x, np.ndarray) or device.is_device_array(x)) or x.dtype.kind != "f":
             continue
+        isnan = np.isnan if isinstance(x, np.ndarray) else device.xp.isnan
         with np.errstate(all="ignore"):
-            suspicious = np.isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
-        if suspicious and np.isnan(x).any():
-            rows = int(np.isnan(x.reshape(len(x), -1)).any(axis=1).sum())
+            suspicious = isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
+        if suspicious and isnan(x).any():
+            rows = int(isnan(x.reshape(len(x), -1)).any(axis=1).sum())
             warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
                           "Replace or drop these rows.")
 

@@ -81,29 +81,31 @@ class GeneratorTraining:
         """One epoch of `count` batches; the averages over all samples."""
         model: Any = self
         display, watched = run.callbacks.display, run.callbacks.needs_batches
-        place, keeper = run.place, run.keeper
+        place, keeper, totals = run.place, run.keeper, model._train_totals
         if not place.done:
             place.sums, place.seen, place.size = np.zeros(len(run.names)), 0, 32
+            totals.reset()
+        more = {"reset_metrics": False} if totals.live else {}
         for i in range(place.done, count):
             x, y, sample_weight = _parts(batches())
             place.size = size = _size(x)
             if watched:
                 run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
-            values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight)
+            values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight, **more)
             values = _listed(values)
-            place.sums += np.asarray(values, "float64") * size
+            totals.add(place.sums, values, size)
             place.seen += size
             if watched:
                 run.callbacks.on_batch_end(i, run.logs(values, batch=i, size=size))
             if display is not None:
-                display.tick(i + 1, lambda at=place.sums / place.seen: run.logs(at.tolist()))  # type: ignore[misc]
+                display.tick(i + 1, lambda: run.logs(totals.averages(place.sums, place.seen)))
             if model.stop_training:
                 run.finished = i == count - 1
                 break
             if keeper is not None:
                 place.done = i + 1
                 keeper.batch_done(run)
-        return run.logs((place.sums / max(place.seen, 1)).tolist())
+        return run.logs(totals.averages(place.sums, place.seen))
 
     @keras1.generator_method
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
@@ -113,7 +115,9 @@ class GeneratorTraining:
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
-        sums, seen = np.zeros(len(model.metrics_names)), 0
+        sums, seen, totals = np.zeros(len(model.metrics_names)), 0, model._test_totals
+        totals.reset()
+        more = {"reset_metrics": False} if totals.live else {}
         heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps), "test", model.metrics_names)
         heard.begin()
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches:
@@ -121,11 +125,11 @@ class GeneratorTraining:
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
                 heard.batch_begin(i, size)
-                values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight))
-                sums += np.asarray(values, "float64") * size
+                values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
+                totals.add(sums, values, size)
                 seen += size
                 heard.batch_end(i, size, values)
-        means = heard.end((sums / max(seen, 1)).tolist())
+        means = heard.end(totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 
     @keras1.generator_method

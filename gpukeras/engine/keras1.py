@@ -135,3 +135,16 @@ def _params_first(call: Call) -> None:
 
 
 get_updates = Spelling(rewrite=_params_first)
+
+
+def shape_first(function: F) -> F:
+    """Lets `add_weight` take the shape first and the name by its keyword, as layers written for Keras 1 and for newer
+    Keras have it."""
+    @functools.wraps(function)
+    def wrapper(self_: Any, *args: Any, **kwargs: Any) -> Any:
+        if "name" in kwargs and args and isinstance(args[0], (tuple, list, int)):
+            if len(args) > 1:
+                kwargs["initializer"] = args[1]
+            return function(self_, shape=args[0], **kwargs)
+        return function(self_, *args, **kwargs)
+    return wrapper  # type: ignore[return-value]

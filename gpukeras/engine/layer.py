@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg
+from . import keras1
 from .budget import charge
 from .calls import Called
 from .connections import Connected
@@ -111,6 +112,24 @@ class Layer(Called, Connected):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} '{getattr(self, 'name', '?')}'>"
 
+    @property
+    def _inbound_nodes(self) -> list[Any]:
+        """`inbound_nodes`, by the name of Keras 2.1.3 and later."""
+        return self.inbound_nodes
+
+    @_inbound_nodes.setter
+    def _inbound_nodes(self, nodes: list[Any]) -> None:
+        self.inbound_nodes = nodes
+
+    @property
+    def _outbound_nodes(self) -> list[Any]:
+        """`outbound_nodes`, by the name of Keras 2.1.3 and later."""
+        return self.outbound_nodes
+
+    @_outbound_nodes.setter
+    def _outbound_nodes(self, nodes: list[Any]) -> None:
+        self.outbound_nodes = nodes
+
     # ------------------------------------------------------------------------------------------ what users
     # override
 
@@ -158,6 +177,7 @@ class Layer(Called, Connected):
     # -----------------------------------------------------------------------------------------------------
     # weights
 
+    @keras1.shape_first
     def add_weight(self, name: Any = None, shape: Any = None, dtype: str | None = None,
                    initializer: Any = None,
                    regularizer: Any = None, trainable: bool = True, constraint: Any = None) -> Any:

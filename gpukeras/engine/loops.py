@@ -4,7 +4,7 @@ something is shown and at the end of an epoch."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,28 +22,48 @@ REDRAW = 0.1  # seconds between two looks at the progress display
 class Totals:
     """Running sums of a function's values, each batch weighted by its number of samples, kept by the program."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, live: Mapping[int, Any] | None = None):
         self.sums = K.variable(np.zeros(count), dtype="float64", name="totals")
+        self.live = live or {}  # metrics with a state, by place: their last value counts, and not the mean
+        self.averaged = np.array([i not in self.live for i in range(count)], "float64")
 
     def updates(self, values: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
         """The update that a step makes."""
         size = K.cast(K.shape(inputs[0])[0], "float64") if inputs else 1.0
-        return [K.update_add(self.sums, K.stack([K.cast(v, "float64") for v in values]) * size)]
+        now = K.stack([K.cast(v, "float64") for v in values])
+        if not self.live:
+            return [K.update_add(self.sums, now * size)]
+        mean = K.constant(self.averaged, dtype="float64")
+        return [K.update(self.sums, self.sums * mean + now * (mean * size + (1.0 - mean))),
+                *(update for live in self.live.values() for update in live.updates)]
 
     def reset(self) -> None:
         """Starts from 0."""
         K.set_value(self.sums, np.zeros(self.sums.shape))
+        for live in self.live.values():
+            live.reset()
 
     def means(self, seen: int) -> list[float]:
         """The averages over `seen` samples."""
-        return (K.get_value(self.sums) / max(seen, 1)).tolist()
+        return self.averages(K.get_value(self.sums), seen)
+
+    def add(self, sums: np.ndarray, values: Sequence[Any], size: int = 1) -> None:
+        """Adds a batch to sums that a loop keeps itself."""
+        sums *= self.averaged
+        sums += np.asarray([float(v) for v in values]) * np.where(self.averaged, size, 1)
+
+    def averages(self, sums: np.ndarray, seen: int) -> list[float]:
+        """The averages over `seen` samples of such sums."""
+        return (sums / np.where(self.averaged, max(seen, 1), 1)).tolist()
 
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Inside, the function may be used for something else; afterwards the sums are as they were."""
-        before = K.get_value(self.sums)
+        kept = [self.sums, *(variable for live in self.live.values() for variable, _ in live.updates)]
+        before = [K.get_value(variable) for variable in kept]
         yield
-        K.set_value(self.sums, before)
+        for variable, value in zip(kept, before):
+            K.set_value(variable, value)
 
 
 def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size: int | None, epochs: int, verbose: Any,
@@ -216,8 +236,10 @@ class Training:
         """One epoch of `count` steps; `step` returns the values of one, all weighted equally."""
         place, keeper = self.place, self.keeper
         done = place.done
+        totals = self.model._train_totals
         if not done:
             place.sums = np.zeros(len(self.names))
+            totals.reset()
         sums = place.sums
         display = self.callbacks.display
         watched = self.callbacks.needs_batches
@@ -225,18 +247,18 @@ class Training:
             if watched:
                 self.callbacks.on_batch_begin(i, self._logs_class(batch=i, size=1))
             values = step()
-            sums += [float(v) for v in values]
+            totals.add(sums, values)
             done = i + 1
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda at=sums / done: self.logs(at.tolist()))  # type: ignore[misc]
+                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))  # type: ignore[misc]
             if self.model.stop_training:
                 break
             if keeper is not None:
                 place.done = done
                 keeper.batch_done(self)
-        return self.logs((sums / max(done, 1)).tolist())
+        return self.logs(totals.averages(sums, done))
 
 
 def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
@@ -250,13 +272,14 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     if steps is not None:
         with progress(steps, verbose) as bar:
             sums = np.zeros(len(model.metrics_names))
+            model._test_totals.reset()
             for i in range(steps):
                 heard.batch_begin(i, 1)
                 values = function([*arrays, *phase])
-                sums += [float(v) for v in values]
+                model._test_totals.add(sums, values)
                 heard.batch_end(i, 1, [v[()] for v in values])
                 bar.tick(i + 1)
-        return heard.end((sums / steps).tolist())
+        return heard.end(model._test_totals.averages(sums, steps))
     assert batch_size is not None
     count = arrays[0].shape[0]
     if feed is None or feed.function is not function:
@@ -303,7 +326,7 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
             heard.batch_begin(i, stop - start)
             with function.lock:
                 feed.run(slice(start, stop), stop - start)
-                outputs = feed.copies() if on_device else feed.outputs()
+                outputs = feed.outputs(on_device)
                 if not results:
                     empty = device.xp.empty if on_device else np.empty
                     results = [empty((count, *v.shape[1:]), v.dtype) for v in outputs]

@@ -124,9 +124,29 @@ def _call(layer: Layer, call: Any, made: dict[str, Layer]) -> str | None:
             return entry[0]
         tensors.append(tensor)
         kwargs.update(entry[3] if len(entry) == 4 else {})
+    try:
+        kwargs = {name: _with_tensors(value, made) for name, value in kwargs.items()}
+    except _NotMade as missing:
+        return str(missing)
     if tensors:
         layer(one_or_list(tensors), **kwargs)
     return None
+
+
+class _NotMade(Exception):
+    """A tensor that a call needs comes from a layer, here named, that has to be called before."""
+
+
+def _with_tensors(value: Any, made: dict[str, Layer]) -> Any:
+    """A keyword's value, in which newer Keras has places where tensors go; _NotMade if one isn't there yet."""
+    if not isinstance(value, list):
+        return value
+    if not (len(value) in (3, 4) and isinstance(value[0], str) and value[0] in made and isinstance(value[1], int)):
+        return [_with_tensors(one, made) for one in value]
+    tensor = _tensor(value, made)
+    if tensor is None:
+        raise _NotMade(value[0])
+    return tensor
 
 
 def _tensor(entry: Any, made: dict[str, Layer]) -> Any:

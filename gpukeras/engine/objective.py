@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import backend as K
-from ..utils.generic_utils import unknown_name
+from ..utils.generic_utils import to_snake_case, unknown_name
 from .data import warn
 
 
@@ -20,6 +20,8 @@ def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., An
     """
     if fn is None:
         return None
+
+    fn = getattr(fn, "per_sample", fn)
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
         score = fn(y_true, y_pred)
@@ -76,6 +78,18 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
                     f"metrics=['accuracy'], found: {metrics!r}")
 
 
+def plain(loss: Any) -> Any:
+    """The loss function that an object of a class of losses stands for; other losses themselves."""
+    return getattr(loss, "fn", None) or loss if hasattr(loss, "per_sample") else loss
+
+
+class Live(NamedTuple):
+    """The state of a metric: what a step changes of it, and how it begins anew."""
+
+    reset: Callable[[], None]
+    updates: list[Any]
+
+
 class Head:
     """One output of a model with all that compile says about it."""
 
@@ -108,20 +122,35 @@ class Head:
         assert objective is not None
         return objective(self.target, self.tensor, self.sample_weight, self.mask)
 
-    def metric(self, metric: Any, weighted: bool) -> tuple[str, Any]:
-        """Name and value of a metric; 'accuracy' means the kind that fits the loss and the output's shape."""
+    def metric(self, metric: Any, weighted: bool) -> tuple[str, Any, Live | None]:
+        """Name and value of a metric, and its state if it has one; 'accuracy' means the kind that fits the loss and the
+        output's shape."""
         fn = self._accuracy() if metric in ("accuracy", "acc") else self._metric(metric)
-        name = "acc" if metric in ("accuracy", "acc") else getattr(fn, "__name__", type(fn).__name__)
+        name = "acc" if metric in ("accuracy", "acc") else getattr(fn, "__name__", None) or getattr(
+            fn, "name", None) or to_snake_case(type(fn).__name__)
+        before = "weighted_" if weighted and getattr(fn, "name", None) is None else ""
+        if getattr(fn, "stateful", False):
+            from ..metric_classes import in_step
+            value, updates = in_step(fn, self.target, self.tensor, self._weights_of_state(weighted))
+            return before + name, value, Live(fn.reset_states, updates)
         objective = weighted_masked_objective(fn)
         assert objective is not None
         value = objective(self.target, self.tensor, self.sample_weight if weighted else None, self.mask)
-        return ("weighted_" if weighted else "") + name, value
+        return before + name, value, None
+
+    def _weights_of_state(self, weighted: bool) -> Any:
+        """What weights a metric with a state: the mask, and the sample weights if it is to see them; None for 1."""
+        mask = None if self.mask is None else K.cast(self.mask, K.floatx())
+        if not weighted:
+            return mask
+        return self.sample_weight if mask is None else K.expand_dims(self.sample_weight, -1) * mask \
+            if K.ndim(mask) > K.ndim(self.sample_weight) else self.sample_weight * mask
 
     def _accuracy(self) -> Any:
         from .. import losses, metrics
-        if self.shape[-1] == 1 or self.loss is losses.binary_crossentropy:
+        if self.shape[-1] == 1 or plain(self.loss) is losses.binary_crossentropy:
             return metrics.binary_accuracy
-        if self.loss is losses.sparse_categorical_crossentropy:
+        if plain(self.loss) is losses.sparse_categorical_crossentropy:
             return metrics.sparse_categorical_accuracy
         return metrics.categorical_accuracy
 
@@ -133,8 +162,8 @@ class Head:
     def feed_shape(self) -> Any:
         """The shape that target arrays must have; None if any will do."""
         from .. import losses
-        if self.loss is losses.sparse_categorical_crossentropy:
+        if plain(self.loss) is losses.sparse_categorical_crossentropy:
             return (*self.shape[:-1], 1)
-        if getattr(losses, getattr(self.loss, "__name__", ""), None) is None:
+        if getattr(losses, getattr(plain(self.loss), "__name__", ""), None) is None:
             return None  # a loss of the user's own may take other shapes
         return self.shape

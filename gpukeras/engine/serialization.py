@@ -28,9 +28,22 @@ def json_ready(value: Any) -> Any:
                     "numbers, strings, lists and dictionaries in get_config().")
 
 
+def explicit(config: Any) -> Any:
+    """A copy of a config in which a GRU says that it does not reset after the product: newer Keras takes silence for
+    the contrary."""
+    if isinstance(config, (list, tuple)):
+        return [explicit(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    made = {key: explicit(value) for key, value in config.items()}
+    if made.get("class_name") in ("GRU", "GRUCell") and isinstance(made.get("config"), dict):
+        made["config"].setdefault("reset_after", False)
+    return made
+
+
 def described(model: Network) -> dict[str, Any]:
     """Class, config and the versions a reader asks for."""
-    return {"class_name": type(model).__name__, "config": model.get_config(), "keras_version": KERAS_VERSION,
+    return {"class_name": type(model).__name__, "config": explicit(model.get_config()), "keras_version": KERAS_VERSION,
             "backend": K.backend()}
 
 

@@ -10,6 +10,7 @@ from .. import backend as K
 from . import keras1, loops
 from .data import (
     check_all_given,
+    check_batches,
     check_lengths,
     check_loss_and_targets,
     fed_part,
@@ -23,7 +24,7 @@ from .data import (
 )
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .network import Network
-from .objective import Head, loss_functions, metrics_by_output, per_output, weighted_masked_objective
+from .objective import Head, Live, loss_functions, metrics_by_output, per_output, plain, weighted_masked_objective
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective
@@ -76,6 +77,7 @@ class Model(Network, GeneratorTraining):
         self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
         self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
         self.metrics_names, self.metrics_tensors = ["loss"], []
+        self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names
         self.total_loss = self._sum_losses()
         self._add_metrics(metrics, weighted_metrics)
         self._mirror_heads()
@@ -135,14 +137,16 @@ class Model(Network, GeneratorTraining):
         return total
 
     def _add_metrics(self, metrics: Any, weighted_metrics: Any) -> None:
-        plain = metrics_by_output(metrics, self.output_names)
-        weighted = metrics_by_output(weighted_metrics, self.output_names)
-        for head, *chosen in zip(self._heads, plain, weighted):
+        chosen_by_output = (metrics_by_output(metrics, self.output_names),
+                            metrics_by_output(weighted_metrics, self.output_names))
+        for head, *chosen in zip(self._heads, *chosen_by_output):
             if head.loss is None:
                 continue
             for use_weights, group in enumerate(chosen):
                 for metric in group:
-                    name, value = head.metric(metric, bool(use_weights))
+                    name, value, live = head.metric(metric, bool(use_weights))
+                    if live is not None:
+                        self._live_metrics[len(self.metrics_names)] = live
                     self.metrics_names.append(name if len(self._heads) == 1 else f"{head.name}_{name}")
                     self.metrics_tensors.append(value)
 
@@ -157,7 +161,7 @@ class Model(Network, GeneratorTraining):
         self._feed_outputs = [h.tensor for h in fed]
         self._feed_output_names = [h.name for h in fed]
         self._feed_output_shapes = [h.shape for h in fed]
-        self._feed_loss_fns = [h.loss for h in fed]
+        self._feed_loss_fns = [plain(h.loss) for h in fed]
         self._feed_sample_weights = [h.sample_weight for h in fed]
         self._feed_sample_weight_modes = [h.mode for h in fed]
 
@@ -189,7 +193,7 @@ class Model(Network, GeneratorTraining):
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
-            self._train_totals = loops.Totals(len(values))
+            self._train_totals = loops.Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs)
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
@@ -200,7 +204,7 @@ class Model(Network, GeneratorTraining):
         self._check_compiled()
         if self.test_function is None:
             values = [self.total_loss, *self.metrics_tensors]
-            self._test_totals = loops.Totals(len(values))
+            self._test_totals = loops.Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs)
             self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
             self.test_function.name = "test_function"
@@ -239,6 +243,7 @@ class Model(Network, GeneratorTraining):
         if self.stateful and batch_size and xs and xs[0] is not None and xs[0].shape[0] % batch_size != 0:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}")
+        check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         return xs, ys, weights
 
     @staticmethod
@@ -357,6 +362,7 @@ class Model(Network, GeneratorTraining):
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
+        check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         self._make_predict_function()
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
@@ -364,17 +370,36 @@ class Model(Network, GeneratorTraining):
 
     # -------------------------------------------------------------------------------------------- one batch
 
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Any:
-        """One step on one batch; the loss (and metrics) before it."""
+    def reset_metrics(self) -> None:
+        """Metrics with a state forget the batches that they saw."""
+        for live in getattr(self, "_live_metrics", {}).values():
+            live.reset()
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
+                       reset_metrics: bool = True, return_dict: bool = False) -> Any:
+        """One step on one batch; the loss (and metrics) before it.
+
+        `reset_metrics=False` lets metrics with a state go on; `return_dict` gives the values by name."""
+        if reset_metrics:
+            self.reset_metrics()
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight)
         self._make_train_function()
-        return _single(self.train_function([*xs, *ys, *ws, *self._phase_value(self.train_function, True)]))
+        return self._by_name(self.train_function([*xs, *ys, *ws, *self._phase_value(self.train_function, True)]),
+                           return_dict)
 
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True,
+                      return_dict: bool = False) -> Any:
         """The loss (and metrics) on one batch, without training."""
+        if reset_metrics:
+            self.reset_metrics()
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
         self._make_test_function()
-        return _single(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]))
+        return self._by_name(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]),
+                           return_dict)
+
+    def _by_name(self, values: list[Any], by_name: bool) -> Any:
+        names = loops.unique_names(self.metrics_names)
+        return {n: v[()] for n, v in zip(names, values)} if by_name else _single(values)
 
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""

@@ -74,7 +74,7 @@ def _name_both_biases(cell: Any) -> None:
 
 
 class _CuDNNRNN(CellLayer):
-    """What CuDNNGRU and CuDNNLSTM share: they neither mask, drop out, unroll nor go backwards."""
+    """What CuDNNGRU and CuDNNLSTM share: they neither mask, drop out nor unroll. `go_backwards` is newer than 2.0.9."""
 
     kernel = of_cell("kernel")
     recurrent_kernel = of_cell("recurrent_kernel")
@@ -95,8 +95,9 @@ class _CuDNNRNN(CellLayer):
         return super().call(inputs, None, training, initial_state, constants)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {k: v for k, v in super().get_config().items() if k not in ("go_backwards", "unroll")}
+        """The constructor's arguments; `go_backwards`, which Keras 2.0.9 does not know, only if it is on."""
+        left_out = ("unroll",) if self.go_backwards else ("unroll", "go_backwards")
+        return {k: v for k, v in super().get_config().items() if k not in left_out}
 
 
 class CuDNNGRU(_CuDNNRNN):

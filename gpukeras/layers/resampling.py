@@ -189,7 +189,8 @@ class UpSampling1D(_UpSampling):
 
 
 class UpSampling2D(_UpSampling):
-    """Each row and column of images ``size[0]`` and ``size[1]`` times. `interpolation` (newer Keras) is 'nearest' only.
+    """Each row and column of images ``size[0]`` and ``size[1]`` times; `interpolation` 'bilinear' (newer Keras) draws
+    straight lines between them.
 
     >>> UpSampling2D((2, 3)).compute_output_shape((None, 4, 5, 8))
     (None, 8, 15, 8)
@@ -199,15 +200,21 @@ class UpSampling2D(_UpSampling):
     def __init__(self, size: int | Sequence[int] = (2, 2), data_format: str | None = None, *,
                  interpolation: str = "nearest", **kwargs: Any) -> None:
         super().__init__(2, data_format, **kwargs)
-        if interpolation != "nearest":
-            raise ValueError(f"Layer '{self.name}': interpolation must be 'nearest', as in Keras 2.0.9, got "
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(f"Layer '{self.name}': interpolation must be 'nearest' or 'bilinear', got "
                              f"{interpolation!r}.")
+        self.interpolation = interpolation
         self.size = self._per_axis("size", size)
 
     def call(self, inputs: Any) -> Any:
         """The repeated inputs."""
         rows, columns = self.size
-        return K.resize_images(inputs, rows, columns, self.data_format)
+        return K.resize_images(inputs, rows, columns, self.data_format, self.interpolation)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        newer = {} if self.interpolation == "nearest" else {"interpolation": self.interpolation}
+        return {**super().get_config(), **newer}
 
 
 class UpSampling3D(_UpSampling):

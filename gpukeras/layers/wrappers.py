@@ -18,6 +18,11 @@ class Wrapper(Holder):
     """Base of layers that hold one layer, `layer`. Not a layer to use by itself."""
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
+        if isinstance(layer, type) or K.is_tensor(layer) or not hasattr(layer, "call"):
+            name = type(self).__name__
+            hint = f": write {name}({layer.__name__}(...))" if isinstance(layer, type) else \
+                f": write {name}(layer)(tensor)" if K.is_tensor(layer) else ""
+            raise ValueError(f"{name} needs a layer to hold, got {layer!r:.200}{hint}.")
         self.layer = layer
         self._input_map: dict[str, Any] = {}  # by the wrapper's inputs, those of the layer inside
         super().__init__(**kwargs)
@@ -301,7 +306,7 @@ class Bidirectional(Wrapper):
 def _mirrored(layer: Any) -> Any:
     """A new recurrent layer that walks the other way."""
     config = layer.get_config()
-    config["go_backwards"] = not config["go_backwards"]
+    config["go_backwards"] = not config.get("go_backwards", False)
     with CustomObjectScope(_own_classes(layer)):
         return type(layer).from_config(config)
 

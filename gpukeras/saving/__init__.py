@@ -1,4 +1,6 @@
-"""Model files: HDF5 in Keras's layout, read as what they are, untrusted input, and written so that nothing is lost."""
+"""Model files: HDF5 in Keras's layout, Keras 3's archives, and weights as safetensors; read as what they are, untrusted
+input, and written so that nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from importlib import import_module
 from typing import Any
 
 _FROM = {"BrokenFileError": "errors", "UnsafeFileError": "errors", "inspect": "inspection", "load_model": "files",
-         "load_weights": "files", "preprocess_weights_for_loading": "conversion", "save_model": "files",
-         "save_weights": "files"}
+         "load_safetensors": "tensors", "load_weights": "files", "preprocess_weights_for_loading": "conversion",
+         "save_model": "files", "save_safetensors": "tensors", "save_weights": "files"}
 
 __all__ = sorted(_FROM)
 

@@ -37,8 +37,8 @@ _LIBRARY_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.
 
 
 def is_archive(path: Any) -> bool:
-    """Whether a file begins as zip files do. FileNotFoundError if there is none."""
-    if os.path.isdir(path):
+    """Whether it is a path, and the file there begins as zip files do. FileNotFoundError if there is none."""
+    if not isinstance(path, (str, bytes, os.PathLike)) or os.path.isdir(path):
         return False
     with open(path, "rb") as file:
         return file.read(4) in _SIGNATURES
@@ -151,7 +151,7 @@ def _check_directory(file: Any, size: int, path: str) -> None:
 @contextmanager
 def opened_archive(path: Any) -> Iterator[Archive]:
     """The archive at `path`. FileNotFoundError; BrokenFileError and UnsafeFileError for what can't or won't be read."""
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         _check_directory(file, size, path)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..engine.serialization import json_ready
-from ..utils.generic_utils import CustomObjectScope, get_custom_objects, to_snake_case
+from ..engine.serialization import described_error, json_ready
+from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
 from . import optimizer_state
 from .conversion import Origin, warn
 from .errors import BrokenFileError
@@ -51,7 +51,9 @@ def _full_names(loss: Any) -> Any:
     from .. import losses
 
     if isinstance(loss, str):
-        name = losses.get(loss).__name__  # type: ignore[union-attr]
+        loss = losses.get(loss)
+    name = getattr(loss, "__name__", "")
+    if callable(loss) and getattr(losses, name, None) is loss:
         return _NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]
@@ -84,10 +86,12 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
     with CustomObjectScope(custom_objects):
         try:
             model.compile(**compile_arguments(config, model, origin))
-        except (Unknown, TypeError, ValueError) as error:
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
+                ValueError) as error:
             for name in ("train_function", "optimizer"):
                 model.__dict__.pop(name, None)
-            warn(f"'{root.path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
+            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
+            warn(f"'{root.path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
                  "custom_objects, or compile the model before training.")
             return
     if "optimizer_weights" in root:
@@ -121,7 +125,7 @@ def _loss(entry: Any) -> Any:
         return [_loss(one) for one in entry]
     if isinstance(entry, dict) and "class_name" not in entry:
         return {name: _loss(one) for name, one in entry.items()}
-    if entry == "cosine_similarity":
+    if entry == "cosine_similarity" or isinstance(entry, dict) and entry.get("class_name") == "CosineSimilarity":
         entry = "cosine_proximity"  # the same as a loss; as a metric newer Keras turned its sign
     return _function("loss", entry, losses, {"from_logits": (False,), "label_smoothing": (0, 0.0), "axis": (-1,),
                                              "ignore_class": (None,), "delta": (), "reduction": (
@@ -178,6 +182,9 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
     own = get_custom_objects().get(name)
     if own is not None:
         return own.from_config(config) if isinstance(own, type) and hasattr(own, "from_config") else own
+    made = _object(name, config, module, neutral) if isinstance(entry, dict) else None
+    if made is not None:
+        return made
     for argument, value in config.items():
         if argument not in ("name", "dtype", "fn", "registered_name") and value not in neutral.get(argument, (None,)):
             raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
@@ -185,6 +192,24 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
         return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
     except ValueError as error:
         raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
+
+
+def _object(name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
+    """The loss or metric of that class, if only an object will do: none of the functions here stands for it."""
+    try:
+        cls = getattr(module, name)
+    except AttributeError:
+        return None
+    if not isinstance(cls, type) or not hasattr(cls, "get_config"):
+        return None
+    takes = [argument for argument in config if has_arg(cls, argument, accept_all=True)]
+    refused = [a for a, v in config.items() if a not in takes and a not in ("registered_name",)
+               and v not in neutral.get(a, (None,))]
+    function = _ALIASES.get(name) or to_snake_case(name)
+    plain = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
+    if refused or plain and function in module.__all__:
+        return None
+    return cls(**{argument: config[argument] for argument in takes if argument != "dtype"})
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -6,7 +6,8 @@ import copy
 import inspect
 from typing import Any
 
-from ..engine.budget import MAX_NESTING
+from ..engine.budget import MAX_NESTING, check_architecture
+from ..engine.serialization import explicit
 from ..utils.generic_utils import get_custom_objects
 from .conversion import Origin
 from .errors import BrokenFileError
@@ -16,8 +17,9 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "groups": (1,), "ragged": (False,), "time_major": (False,), "synchronized": (False,), "optional": (False,),
     "renorm": (False,), "fused": (True, False), "virtual_batch_size": (), "autocast": (True,), "lora_rank": (),
     "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",),
+    "sliding_window": (), "flash_attention": (), "use_gate": (False,),
     "sparse_gradient": (False,), "experimental_autocast": (True,),
-    "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
+    "seed": (), "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
     # Bidirectional sets it to True in newer Keras, where it matters for masked steps only.
     "zero_output_for_mask": (False, True),
 }
@@ -29,9 +31,19 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands.
 
-    Arguments that classes in `custom_objects` take themselves are left to them.
+    Arguments that classes in `custom_objects` take themselves are left to them. BrokenFileError for an architecture
+    that is larger than any model's.
     """
+    check(config)
     return _readable(config, origin, {**get_custom_objects(), **(custom_objects or {})}, 0)
+
+
+def check(config: Any) -> None:
+    """BrokenFileError for an architecture that is larger than any model's."""
+    try:
+        check_architecture(config)
+    except ValueError as error:
+        raise BrokenFileError(str(error)) from error
 
 
 def readable_text(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -130,10 +142,16 @@ def _call(node: Any) -> Any:
     """A call of a layer as Keras 2 writes it, from that or from Keras 3's ``{'args', 'kwargs'}``."""
     if not isinstance(node, dict):
         return node
-    kwargs = {k: v for k, v in (node.get("kwargs") or {}).items() if v is not None}
-    if any(_tensors(v) for v in kwargs.values()):
-        raise BrokenFileError("the architecture passes tensors to a layer by keyword, which can't be read")
+    kwargs = {k: _places(v) for k, v in (node.get("kwargs") or {}).items() if v is not None}
     return [[*place, kwargs if i == 0 else {}] for i, place in enumerate(_tensors(node.get("args")))]
+
+
+def _places(value: Any) -> Any:
+    """A keyword's value with places for tensors, as Keras 2.15 writes it."""
+    if isinstance(value, list):
+        return [_places(v) for v in value]
+    found = _tensors(value) if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" else []
+    return found[0] if found else value
 
 
 def _tensors(value: Any) -> list[list[Any]]:
@@ -153,15 +171,16 @@ def _tensors(value: Any) -> list[list[Any]]:
 # ----------------------------------------------------------------------------------------------------- writing
 
 
-def writable(model: Any) -> dict[str, Any]:
+def writable(model: Any, by_keyword: bool = True) -> dict[str, Any]:
     """The model's ``{'class_name', 'config'}`` as Keras 2.15 and Keras 3 read it.
 
-    They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list.
+    They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list; and in
+    HDF5 files tensors for several arguments of a layer `by_keyword`.
     """
-    config = copy.deepcopy(model.get_config())
+    config = explicit(copy.deepcopy(model.get_config()))
     name = _known_class(model)
-    return {"class_name": name, "config": _sequential(config, model.name) if isinstance(config, list)
-            else _written(config)}
+    config = _sequential(config, model.name) if isinstance(config, list) else _written(config)
+    return {"class_name": name, "config": _with_keywords(config) if by_keyword else config}
 
 
 def _known_class(model: Any) -> str:
@@ -181,28 +200,46 @@ def _written(value: Any) -> Any:
         return {**{k: _written(v) for k, v in value.items()},
                 "config": _sequential(value["config"], value.get("name") or "sequential")}
     made = {k: _written(v) for k, v in value.items()}
-    if made.get("class_name") in ("GRU", "GRUCell") and isinstance(made.get("config"), dict):
-        made["config"].setdefault("reset_after", False)  # newer Keras takes its absence for True
     if made.get("class_name") == "ConvLSTM2D" and isinstance(made.get("config"), dict):
         made["config"].pop("implementation", None)  # unknown to Keras 3, and without effect
     if str(made.get("class_name")).startswith("SpatialDropout") and isinstance(made.get("config"), dict):
         made["config"] = {k: v for k, v in made["config"].items()  # Keras 3 doesn't take these
                           if not (k == "trainable" and v or k in ("noise_shape", "seed") and v is None)}
-    if made.get("class_name") == "Lambda" and isinstance(made.get("config"), dict):
-        _name_function(made["config"])
-    inside = made.get("layer")
-    if isinstance(inside, dict) and "class_name" in inside and inside["class_name"] in _layer_classes():
-        # Keras 3 finds the layer inside a wrapper by its module only.
-        module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
-        made["layer"] = {"module": module, **inside, "registered_name": None}
+    if made.get("class_name") == "Attention" and made["config"].get("score_mode") == "dot":
+        del made["config"]["score_mode"]  # the default; Keras 3 takes the name for that of its function
+    for part in ("layer", "cell"):
+        if part in made:
+            made[part] = _with_module(made[part])
+    if isinstance(made.get("cells"), list):
+        made["cells"] = [_with_module(cell) for cell in made["cells"]]
     return made
 
 
-def _name_function(config: dict[str, Any]) -> None:
-    """A Lambda's function, by name, as both Keras 2.15 and Keras 3 look it up in custom_objects."""
-    name = config.get("function")
-    if config.get("function_type") == "function" and isinstance(name, str):
-        config["function"] = {"module": None, "class_name": "function", "config": str(name), "registered_name": str(name)}
+def _with_module(inside: Any) -> Any:
+    """A layer inside a wrapper: Keras 3 finds it by its module only."""
+    if not isinstance(inside, dict) or inside.get("class_name") not in _layer_classes():
+        return inside
+    module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
+    return {"module": module, **inside, "registered_name": None}
+
+
+def _with_keywords(value: Any) -> Any:
+    """The same config with the arguments of each `MultiHeadAttention` by keyword."""
+    if isinstance(value, list):
+        return [_with_keywords(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    made = {k: _with_keywords(v) for k, v in value.items()}
+    if made.get("class_name") == "MultiHeadAttention" and made.get("inbound_nodes"):
+        made["inbound_nodes"] = [_by_keyword(node) for node in made["inbound_nodes"]]
+    return made
+
+
+def _by_keyword(node: list[Any], names: tuple[str, ...] = ("value", "key", "attention_mask")) -> list[Any]:
+    """A call whose tensors after the first are written as keywords."""
+    first, *rest = node
+    return [[*first[:3], {**(first[3] if len(first) > 3 else {}),
+                          **{name: list(place[:3]) for name, place in zip(names, rest)}}]]
 
 
 def _layer_classes() -> set[str]:

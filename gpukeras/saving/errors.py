@@ -9,3 +9,7 @@ class UnsafeFileError(ValueError):
 
 class BrokenFileError(ValueError):
     """The file is no model file, or is damaged."""
+
+
+class CrashedReaderError(BrokenFileError):
+    """The process that reads a file for `load_model(..., isolated=True)` crashed on it, or gave no answer."""

@@ -6,11 +6,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..engine.budget import check_architecture, weight_budget
+from ..engine.budget import weight_budget
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import described_error, json_ready
 from . import compiled, keras3_files
@@ -34,23 +35,24 @@ from .weights import (
 
 def may_write(path: Any, overwrite: bool) -> bool:
     """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked."""
-    if overwrite or not os.path.isfile(path):
+    if overwrite or hasattr(path, "write") or not os.path.isfile(path):
         return True
     from ..utils.io_utils import ask_to_proceed_with_overwrite
 
-    return ask_to_proceed_with_overwrite(os.fspath(path))
+    return ask_to_proceed_with_overwrite(os.fsdecode(path))
 
 
 def _format(path: Any, asked: str | None, formats: tuple[str, str], ending: str) -> str:
     """What is to be written: what is asked for, else the second of the formats if the path ends so, else the first."""
+    is_path = isinstance(path, (str, bytes, os.PathLike))
     if asked is None:
-        return formats[not _is_group(path) and os.fspath(path).endswith(ending)]
+        return formats[is_path and os.fsdecode(path).endswith(ending)]
     found = {"hdf5": "h5"}.get(str(asked).lower(), str(asked).lower())
     if found not in formats:
         raise ValueError(f"save_format={asked!r}: expected '{formats[0]}' or '{formats[1]}'. TensorFlow's own formats "
                          "are not written.")
-    if found != "h5" and _is_group(path):
-        raise ValueError(f"save_format={asked!r} needs a path, but got an open HDF5 file.")
+    if found != "h5" and not is_path:
+        raise ValueError(f"save_format={asked!r} needs a path, but got {type(path).__name__}.")
     return found
 
 
@@ -67,7 +69,10 @@ def write_hdf5(path: Any, fill: Any) -> None:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         fill(file)
-    write_file(path, [buffer.getbuffer()])
+    if hasattr(path, "write"):
+        path.write(buffer.getbuffer())
+    else:
+        write_file(os.fsdecode(path), [buffer.getbuffer()])
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
@@ -76,9 +81,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     Keras 3 if the name ends in '.keras'.
 
     It is written beside `filepath` and then put in its place, so that a crash or a full disk leaves the old file. An
-    open `h5py.File` or group is written to directly. With `overwrite=False` an existing file is kept unless the user
-    agrees. `save_format`, which newer Keras has, may say 'h5' or 'keras' whatever the name. Raises OSError if the disk
-    doesn't take it.
+    open `h5py.File` or group, or a binary stream (`io.BytesIO`), is written to directly. With `overwrite=False` an
+    existing file is kept unless the user agrees. `save_format`, which newer Keras has, may say 'h5' or 'keras' whatever
+    the name. Raises OSError if the disk doesn't take it.
     """
     as_archive = _format(filepath, save_format, ("h5", "keras"), ".keras") == "keras"
 
@@ -116,15 +121,28 @@ def _is_group(value: Any) -> bool:
     return h5py is not None and isinstance(value, h5py.Group)
 
 
-def _reading(source: Any) -> Any:
-    """A context with the root group of a file, or of an open `h5py.File`."""
+def _reading(source: Any, isolated: bool | None = None) -> Any:
+    """A context with the root group of a file, of an open `h5py.File`, or of what a binary stream still holds."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return opened(source)
+    return _copied(source, isolated) if hasattr(source, "read") else opened(os.fsdecode(source), isolated)
+
+
+@contextmanager
+def _copied(stream: Any, isolated: bool | None) -> Iterator[Group]:
+    """The root group of a copy of the stream: what is checked before the HDF5 library sees it is checked in files."""
+    import shutil
+
+    with TemporaryDirectory() as folder:
+        path = os.path.join(folder, "stream.h5")
+        with open(path, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        with opened(path, isolated) as root:
+            yield root
 
 
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True,
-               safe_mode: bool = True) -> Any:
+               safe_mode: bool = True, isolated: bool | None = None) -> Any:
     """The model that an HDF5 file of Keras 1, 2 or 3, an archive ('.keras') of newer Keras, or either of this library
     describes.
 
@@ -133,12 +151,15 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     the file says how the model was compiled, it is compiled so and the optimizer goes on where it was; where a loss,
     metric or optimizer isn't known, the model is left uncompiled, with a warning.
 
+    With `isolated=True` another process does the reading, in which the HDF5 library may crash or hang on a file that
+    was made for that. Starting it takes time. The environment's GPUKERAS_ISOLATED=1 asks for it where a call doesn't.
+
     Raises FileNotFoundError; `saving.BrokenFileError`, a ValueError, for a file that is damaged or no model;
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
     """
-    if not _is_group(filepath) and is_archive(filepath):
-        return keras3_files.load_archive(filepath, custom_objects, compile, _built)
-    with _reading(filepath) as root:
+    if is_archive(filepath):
+        return keras3_files.load_archive(filepath, custom_objects, compile, _built, isolated)
+    with _reading(filepath, isolated) as root:
         config = root.json("model_config")
         if not isinstance(config, dict) or "class_name" not in config:
             hint = "; it holds weights only: build the model, then load_weights" if "layer_names" in root.attributes() \
@@ -146,12 +167,8 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
-
-        def described() -> Any:
-            check_architecture(config)
-            return readable(with_functions(config), origin, custom_objects)
-
-        model = _built(described, sum(one.size for one in stored), custom_objects)
+        size = sum(one.size for one in stored)
+        model = _built(lambda: readable(with_functions(config), origin, custom_objects), size, custom_objects)
         assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
@@ -196,18 +213,20 @@ def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, sk
         assign(pairs, origin_of(root), skip_mismatch)
 
 
-def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False) -> None:
+def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False,
+                 isolated: bool | None = None) -> None:
     """Weights from a file of any kind that `save_weights` or `save_model` wrote, here or in Keras.
 
-    Layers are paired in order, or by their names; all are changed, or in case of an error none.
+    Layers are paired in order, or by their names; all are changed, or in case of an error none. `isolated` is that of
+    `load_model`.
     """
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
                          "it, or give its first layer an input_shape.")
-    if not _is_group(filepath) and is_archive(filepath):
-        keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch)
+    if is_archive(filepath):
+        keras3_files.load_archived_weights(model, filepath, by_name_only, skip_mismatch, isolated)
         return
-    with _reading(filepath) as root:
+    with _reading(filepath, isolated) as root:
         group = root
         if "layer_names" not in root.attributes() and "layer_names0" not in root.attributes() \
                 and "model_weights" in root:

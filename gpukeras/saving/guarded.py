@@ -7,6 +7,7 @@ chunks) is known before any of it is read.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import BrokenFileError, UnsafeFileError
-from .heaps import check_heaps, check_heaps_of
+from .texts import Texts
 
 MAX_TEXT = 1 << 26
 """Bytes that one text (an architecture, a list of names) may have."""
@@ -46,53 +47,74 @@ def translated(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Any) -> Iterator[Group]:
-    """The root group of an HDF5 file.
+def opened(path: Any, isolated: bool | None = None) -> Iterator[Any]:
+    """The root group of an HDF5 file; with `isolated`, another process reads it (see `isolated.py`).
 
     Raises FileNotFoundError, and BrokenFileError for a file that is not HDF5 or damaged.
     """
-    import h5py
-
     path = os.fspath(path)
     if os.path.isdir(path):
         raise BrokenFileError(f"'{path}' is a folder, not an HDF5 file (TensorFlow's SavedModel format is not read)")
-    with open(path, "rb") as file:
-        head = file.read(8)
-    if head != _SIGNATURE:
-        raise BrokenFileError(f"'{path}' is not an HDF5 file: it begins with {head!r}")
-    check_heaps(path)
-    with translated(f"'{path}'"):
-        file = h5py.File(path, "r")
-    try:
-        yield Group(file.id, "/", path, os.path.getsize(path))
-    finally:
-        file.close()
+    with open(path, "rb") as raw:
+        head = raw.read(8)
+        if head != _SIGNATURE:
+            raise BrokenFileError(f"'{path}' is not an HDF5 file: it begins with {head!r}")
+        if _elsewhere(isolated):
+            from .isolated import isolated as in_a_process
+
+            with in_a_process(path) as root:
+                yield root
+            return
+        import h5py
+
+        size = os.fstat(raw.fileno()).st_size
+        with translated(f"'{path}'"):
+            file = h5py.File(path, "r")
+        try:
+            yield Group(file.id, "/", path, size, Texts(raw, size))
+        finally:
+            file.close()
 
 
 @contextmanager
-def opened_image(data: bytes, where: str) -> Iterator[Group]:
+def opened_image(data: bytes, where: str, isolated: bool | None = None) -> Iterator[Any]:
     """The root group of an HDF5 file that is in memory, such as a member of an archive; `where` names it in errors."""
-    import h5py
-
     if data[:8] != _SIGNATURE:
         raise BrokenFileError(f"'{where}' is not an HDF5 file: it begins with {data[:8]!r}")
-    check_heaps_of(data, where)
+    if _elsewhere(isolated):
+        from .isolated import isolated as in_a_process
+
+        with in_a_process(where, data) as root:
+            yield root
+        return
+    import h5py
+
     with translated(f"'{where}'"):
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fapl_core(1 << 16, False)
         access.set_file_image(data)
         file = h5py.File(h5py.h5f.open(b"image", h5py.h5f.ACC_RDONLY, fapl=access))
     try:
-        yield Group(file.id, "/", where, len(data))
+        yield Group(file.id, "/", where, len(data), Texts(io.BytesIO(data), len(data)))
     finally:
         file.close()
+
+
+def _elsewhere(isolated: bool | None) -> bool:
+    """Whether another process is to read: what the caller says, else GPUKERAS_ISOLATED ('1' or '0'), else not."""
+    if isolated is not None:
+        return isolated
+    value = os.environ.get("GPUKERAS_ISOLATED") or "0"
+    if value not in ("0", "1"):
+        raise ValueError(f"GPUKERAS_ISOLATED is {value!r}; it must be 1 (another process reads model files) or 0")
+    return value == "1"
 
 
 class Group:
     """A group of a file, reached by hard links only."""
 
-    def __init__(self, handle: Any, name: str, path: str, file_size: int) -> None:
-        self._handle, self.name, self.path, self.file_size = handle, name, path, file_size
+    def __init__(self, handle: Any, name: str, path: str, file_size: int, texts: Texts | None = None) -> None:
+        self._handle, self.name, self.path, self.file_size, self._texts = handle, name, path, file_size, texts
 
     def _place(self, name: str) -> str:
         return f"'{self.path}', {self.name.rstrip('/')}/{name}"
@@ -126,6 +148,14 @@ class Group:
                 raise UnsafeFileError(f"{where}: is {_LINKS.get(kind, 'a link')}; links are not followed")
             return h5o.open(group, key)
 
+    def member(self, name: str) -> tuple[bool, int]:
+        """Whether a member is a group, and its place in the file: hard links to one thing have one place."""
+        from h5py import h5g, h5o
+
+        handle = self._step(name)
+        with translated(self._place(name)):
+            return isinstance(handle, h5g.GroupID), h5o.get_info(handle).addr
+
     def group(self, path: str) -> Group:
         """The group at `path` below this one."""
         from h5py import h5g
@@ -138,7 +168,8 @@ class Group:
             handle = found._step(part)
             if not isinstance(handle, h5g.GroupID):
                 raise BrokenFileError(f"{found._place(part)}: is not a group")
-            found = Group(handle, f"{found.name.rstrip('/')}/{part}", self.path, self.file_size)
+            found = Group(handle, f"{found.name.rstrip('/')}/{part}", self.path, self.file_size,
+                          self._texts)
         return found
 
     def array(self, path: str) -> Array:
@@ -173,7 +204,14 @@ class Group:
                 raise UnsafeFileError(f"{where}: claims shape {shape} and {size} bytes, in a file of {self.file_size}")
             if kind.get_class() != h5py.h5t.STRING and count:
                 raise BrokenFileError(f"{where}: is not text")
-            return h5py.Group(h5py.h5g.open(self._handle, b".")).attrs[name] if count else []
+            if not count:
+                return []
+            if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str() and self._texts is not None:
+                header = h5py.h5o.get_info(self._handle).addr
+                found = self._texts.of_attribute(header, name.encode(), count, where)
+                if found is not None:
+                    return found if shape else found[0]
+            return h5py.Group(h5py.h5g.open(self._handle, b".")).attrs[name]
 
     def attributes(self) -> list[str]:
         """The names of all attributes."""
@@ -263,6 +301,7 @@ class Array:
                                       f"{', '.join(_FILTERS.values())}")
             self.size = math.prod(self.shape)
             self.bytes = self.size * self.dtype.itemsize
+            self.stored: int = handle.get_storage_size()
             if storage.get_layout() == h5py.h5d.CHUNKED:
                 chunk = math.prod(storage.get_chunk()) * self.dtype.itemsize
                 if chunk > max(self.bytes, MAX_CHUNK):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import BrokenFileError, UnsafeFileError
-from .guarded import Group, opened
+from . import keras3_configs
+from .archive import CONFIG, METADATA, WEIGHTS, Archive, is_archive, opened_archive
+from .conversion import Origin
+from .errors import BrokenFileError, CrashedReaderError, UnsafeFileError
+from .guarded import Group, opened, opened_image, parsed
+from .keras3_weights import all_arrays, has_layout
 from .weights import TOP_LEVEL
 
 
@@ -57,13 +61,17 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def inspect(path: Any) -> Contents:
-    """What the HDF5 file at `path` holds: versions, layers with the shapes of their arrays, optimizer, loss.
+def inspect(path: Any, isolated: bool | None = None) -> Contents:
+    """What the HDF5 file or archive (`.keras`) at `path` holds: versions, layers with the shapes of their arrays,
+    optimizer, loss.
 
     Nothing is built and no array is read. What loading would refuse stands in `refused`. Raises FileNotFoundError, and
-    BrokenFileError for a file that is not HDF5.
+    BrokenFileError or UnsafeFileError for a file that is neither, or whose list of members is refused. With
+    `isolated=True`, as on the command line, another process does the reading: see `load_model`.
     """
-    with opened(path) as root:
+    if is_archive(path):
+        return _inspect_archive(path, isolated)
+    with opened(path, isolated) as root:
         found = Contents(root.path, root.file_size)
         config = _tried(found, lambda: root.json("model_config"))
         kinds: dict[str, str] = {}
@@ -73,7 +81,10 @@ def inspect(path: Any) -> Contents:
         group = _tried(found, lambda: root.group("model_weights")) if found.model else root
         if group is not None:
             _versions(found, group)
-            _layers(found, group, kinds)
+            if group is root and "layer_names" not in group.attributes() and has_layout(root):
+                _places(found, root, {})
+            else:
+                _layers(found, group, kinds)
         training = _tried(found, lambda: root.json("training_config"))
         if isinstance(training, dict):
             optimizer = training.get("optimizer_config")
@@ -86,10 +97,70 @@ def inspect(path: Any) -> Contents:
     return found
 
 
+def _inspect_archive(path: Any, isolated: bool | None) -> Contents:
+    with opened_archive(path) as archive:
+        found = Contents(archive.path, archive.file_size)
+        found.refused += [f"'{archive.path}', {name}: is not asked for, and not read" for name in archive.ignored]
+        metadata = _tried(found, lambda: _json(archive, METADATA))
+        if isinstance(metadata, dict):
+            found.versions = {k: str(v) for k, v in metadata.items() if k in ("keras_version", "date_saved")}
+        config = _tried(found, lambda: _json(archive, CONFIG))
+        kinds: dict[str, str] = {}
+        if isinstance(config, dict):
+            found.model = str(config.get("class_name"))
+            kinds = _classes(config.get("config"))
+            _tried(found, lambda: keras3_configs.readable(config, Origin("3"), None))
+            found.refused += keras3_configs.refused(config)
+            told = config.get("compile_config")
+            told = told if isinstance(told, dict) else {}
+            optimizer = told.get("optimizer")
+            if optimizer is not None:
+                found.optimizer = str(optimizer.get("class_name") if isinstance(optimizer, dict) else optimizer)
+                found.loss = told.get("loss")
+        data = _tried(found, lambda: archive.read(WEIGHTS))
+        if data is not None:
+            _tried(found, lambda: _inspect_image(found, data, kinds, isolated))
+    return found
+
+
+def _json(archive: Archive, name: str) -> Any:
+    return parsed(archive.text(name), f"'{archive.path}', {name}")
+
+
+def _inspect_image(found: Contents, data: bytes, kinds: dict[str, str], isolated: bool | None) -> None:
+    with opened_image(data, f"{found.path}, {WEIGHTS}", isolated) as root:
+        _places(found, root, kinds)
+
+
+def _places(found: Contents, root: Group, kinds: dict[str, str]) -> None:
+    """The arrays of a file in Keras 3's layout, by layer."""
+    layers: dict[str, list[tuple[str, tuple[int, ...], str]]] = {}
+    for path, array in sorted(_tried(found, lambda: list(all_arrays(root))) or [], key=lambda pair: pair[0]):
+        first, *rest = path.split("/")
+        if first == "optimizer":
+            found.optimizer_arrays += 1
+        elif len(rest) > 1:
+            layers.setdefault(f"{first}/{rest[0]}", []).append(("/".join(rest[1:]), array.shape, str(array.dtype)))
+    for place, own in layers.items():
+        name = _tried(found, lambda place=place: _stored_name(root, place)) or place.split("/")[1]
+        if not place.startswith("metrics/"):
+            found.layers.append((name, kinds.get(name, ""), own))
+    order = {name: i for i, name in enumerate(kinds)}
+    found.layers.sort(key=lambda layer: order.get(layer[0], len(order)))
+
+
+def _stored_name(root: Group, place: str) -> str | None:
+    """The name of a layer, where the file says it."""
+    group = root.group(place)
+    return group.group("vars").text("name") if "vars" in group else None
+
+
 def _tried(found: Contents, look: Any) -> Any:
     """What `look` returns; None, and a line in `refused`, if the file doesn't let it."""
     try:
         return look()
+    except CrashedReaderError:
+        raise
     except (UnsafeFileError, BrokenFileError) as error:
         found.refused.append(str(error))
         return None

@@ -8,7 +8,7 @@ from .errors import BrokenFileError
 
 _CLASSES = {"AtrousConvolution1D": "Conv1D", "AtrousConvolution2D": "Conv2D", "Convolution1D": "Conv1D",
             "Convolution2D": "Conv2D", "Convolution3D": "Conv3D", "Deconvolution2D": "Conv2DTranspose",
-            "SeparableConvolution2D": "SeparableConv2D"}
+            "SeparableConvolution2D": "SeparableConv2D", "TimeDistributedDense": "Dense"}
 _MERGES = {"concat": "Concatenate", "sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "dot": "Dot",
            "cos": "Dot"}
 _KEEP = ("Highway", "MaxoutDense")  # these have Keras 1's arguments in Keras 2 too
@@ -35,7 +35,9 @@ def in_keras2(entry: dict[str, Any]) -> dict[str, Any]:
     if kind in _KEEP:
         return entry
     if kind == "Merge":
-        return {**entry, **_merged(config)}
+        # with layers of its own it begins a Sequential; the layer of that name also takes a function as its mode
+        is_old = config.get("layers") or config.get("mode_type", "raw") != "raw"
+        return entry if is_old else {**entry, **_merged(config)}
     if kind == "BatchNormalization" and config.pop("mode", 0) != 0:
         raise BrokenFileError(f"layer '{config.get('name')}' is a BatchNormalization of Keras 1 with a mode other than "
                               "0, which Keras 2 does not have")

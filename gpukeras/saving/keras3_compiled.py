@@ -123,7 +123,7 @@ def write_state(file: Any, model: Any) -> None:
 # ----------------------------------------------------------------------------------------------------- reading
 
 
-def restore(root: Group, model: Any, custom_objects: dict[str, Any], own: Any, config: Any, version: str,
+def restore(path: str, root: Group, model: Any, custom_objects: dict[str, Any], own: Any, config: Any, version: str,
             order: Sequence[Any]) -> None:
     """Compiles the model as the archive says, and gives the optimizer its state; see `compiled.restore`.
 
@@ -131,7 +131,7 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], own: Any, c
     trained weights in the order of the file's layers.
     """
     if not own and not config:
-        warn(f"'{root.path}' does not say how the model was compiled: it is not. Compile it before training.")
+        warn(f"'{path}' does not say how the model was compiled: it is not. Compile it before training.")
         return
     with CustomObjectScope(custom_objects):
         try:
@@ -141,7 +141,7 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], own: Any, c
         except (compiled.Unknown, TypeError, ValueError, AttributeError) as error:
             for name in ("train_function", "optimizer"):
                 model.__dict__.pop(name, None)
-            warn(f"'{root.path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
+            warn(f"'{path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
                  "custom_objects, or compile the model before training.")
             return
     arrays = read_vars(root, "optimizer")
@@ -150,7 +150,7 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], own: Any, c
         initial = told["optimizer_config"].get("initial", 0.0)
         wrong = _restore_state(model.optimizer, _ordered(model, order), arrays, initial)
         if wrong:
-            warn(f"'{root.path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
+            warn(f"'{path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
 
 
 def _in_keras2(config: Any) -> dict[str, Any]:

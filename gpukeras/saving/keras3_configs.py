@@ -21,6 +21,8 @@ from .errors import BrokenFileError
 _NETWORKS = ("Functional", "Model", "Sequential")
 _MERGES = ("Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 """Operations on tensors that are also layers, of the same name."""
+_CLASSES = {"IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal"}
+"""Names of classes in early versions of Keras 3."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {"flash_attention": (False,), "use_gate": (False,)}
 """Arguments of newer Keras, and their values that change nothing."""
 _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "initial_state", "attention_mask")
@@ -29,6 +31,7 @@ _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "init
 
 def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None) -> Any:
     """A copy of an archive's architecture that `layers.deserialize` understands; BrokenFileError if there is none."""
+    configs.check(config)
     known = {**get_custom_objects(), **(custom_objects or {})}
     return configs.readable(_read(config, known, 0), origin, custom_objects)
 
@@ -50,7 +53,7 @@ def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:
     made = {k: _read(v, known, depth + 1) for k, v in value.items() if k not in ("build_config", "compile_config")}
     if not isinstance(kind, str) or not isinstance(made.get("config"), dict):
         return made
-    made["class_name"] = own_name(kind, value, known)
+    made["class_name"] = own_name(_CLASSES.get(kind, kind), value, known)
     if str(value.get("module")).startswith("keras.src.ops") and made["class_name"] not in known:
         _check_operation(made)
     elif made["class_name"] in configs._layer_classes():
@@ -184,6 +187,29 @@ def _shifted(value: Any, networks: set[Any]) -> Any:
     if len(value) == 3 and isinstance(value[0], str) and type(value[1]) is int:
         return [value[0], value[1] + (value[0] in networks), value[2]]
     return [_shifted(v, networks) for v in value]
+
+
+def refused(config: Any) -> list[str]:
+    """What of an architecture loads only with objects of the caller's: lambdas, and layers of unknown classes."""
+    entries = [(config, 0)]
+    found: list[str] = []
+    while entries:
+        value, depth = entries.pop()
+        if depth > configs.MAX_NESTING:
+            return [*found, f"an architecture nested more than {configs.MAX_NESTING} deep"]
+        if isinstance(value, dict):
+            inside, module = value.get("config"), str(value.get("module"))
+            name = inside.get("name") if isinstance(inside, dict) else None
+            if value.get("class_name") == "__lambda__":
+                found.append("bytecode of a lambda: is never loaded; name its layer in custom_objects")
+            elif (module.startswith("keras.layers") or value.get("registered_name")) and name is not None \
+                    and value.get("class_name") not in (*configs._layer_classes(), "Functional"):
+                found.append(f"layer {str(name)!r}: its class {str(value.get('class_name'))!r} isn't known; name it in "
+                             "custom_objects")
+            entries += [(v, depth + 1) for k, v in reversed(value.items()) if k not in ("compile_config",)]
+        elif isinstance(value, list):
+            entries += [(v, depth + 1) for v in reversed(value)]
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------- writing

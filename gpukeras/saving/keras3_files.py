@@ -18,6 +18,7 @@ from .keras3_weights import (
     count_numbers,
     named_places,
     places,
+    places_to_write,
     trainable_weights,
     write_places,
 )
@@ -30,8 +31,8 @@ OWN = "gpukeras"
 
 def save_archive(model: Any, path: Any, include_optimizer: bool, plain: Callable[[Any], Any]) -> None:
     """The model as an archive; `plain` says what JSON can say of the objects in its config."""
-    found = places(model)
-    described = json.loads(json.dumps(configs.writable(model), default=plain))
+    found = places_to_write(model)
+    described = json.loads(json.dumps(configs.writable(model, by_keyword=False), default=plain))
     sigmoids = keras3_configs.hard_sigmoids(described)
     if "hard_sigmoid" in sigmoids:
         keras3_configs.warn_of_hard_sigmoid(model.name, str(path))
@@ -62,7 +63,7 @@ def _hdf5(fill: Callable[[Any], None]) -> memoryview:
 
 
 def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool,
-                 build: Callable[..., Any]) -> Any:
+                 build: Callable[..., Any], isolated: bool | None = None) -> Any:
     """The model of an archive; see `files.load_model`. `build` makes a model from a config within a budget."""
     with opened_archive(path) as archive:
         config = parsed(archive.text(CONFIG), f"'{archive.path}', {CONFIG}")
@@ -71,15 +72,15 @@ def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool
         metadata = _metadata(archive)
         own = metadata.get(OWN)
         origin = Origin(_version(metadata, own if isinstance(own, dict) else None), "tensorflow")
-        with opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}") as root:
+        with opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
             model = build(lambda: keras3_configs.readable(config, origin, custom_objects), count_numbers(root),
                           custom_objects)
             assign_places(root, places(model, config.get("config")))
             if compile:
                 training = own.get("training_config") if isinstance(own, dict) else None
                 order = trainable_weights(model, config.get("config"))
-                keras3_compiled.restore(root, model, custom_objects or {}, training, config.get("compile_config"),
-                                        str(metadata.get("keras_version") or ""), order)
+                keras3_compiled.restore(archive.path, root, model, custom_objects or {}, training,
+                                        config.get("compile_config"), str(metadata.get("keras_version") or ""), order)
     return model
 
 
@@ -101,7 +102,7 @@ def _version(metadata: dict[str, Any], own: dict[str, Any] | None) -> str:
 
 def save_keras3_weights(model: Any, path: Any) -> None:
     """The weights as a file of Keras 3's layout."""
-    found = places(model)
+    found = places_to_write(model)
     write_file(path, [_hdf5(lambda file: write_places(file, found))])
 
 
@@ -110,9 +111,10 @@ def load_keras3_weights(model: Any, root: Group, by_name: bool, skip_mismatch: b
     assign_places(root, named_places(root, model) if by_name else places(model), skip_mismatch)
 
 
-def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: bool) -> None:
+def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: bool,
+                          isolated: bool | None = None) -> None:
     """Weights from an archive."""
     with opened_archive(path) as archive, \
-            opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}") as root:
+            opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
         load_keras3_weights(model, root, by_name, skip_mismatch)
 

@@ -2,7 +2,8 @@
 
 A network keeps its layers in the group `layers`, named after their classes and counted: `dense`, `dense_1`. A layer
 that holds others has a group for each attribute that is one: `forward_layer`, `cell`. The weights of a layer itself are
-numbered in its group `vars`. What can be reached on two ways stands at the first of them.
+numbered in its group `vars`. What can be reached on two ways stands at the first of them. (In files of this library at
+both: no Keras makes one layer of the two when it loads a model, so that both need values.)
 """
 
 from __future__ import annotations
@@ -39,30 +40,52 @@ class Place(NamedTuple):
 
 
 def places(model: Any, config: dict[str, Any] | None = None) -> list[Place]:
-    """All places of a model's weights.
+    """All places of a model's weights, each weight's first only.
 
     `config`, as it stands in a file, says in which order and by which class names the file's writer had the layers.
     ValueError if some weights have no place.
     """
-    found = list(_walk(model, "", "", set(), config))
-    known = {id(w) for place in found for w in place.weights}
-    for layer in model.layers:
-        if any(id(w) not in known for w in layer.weights):
-            raise ValueError(f"Layer '{layer.name}' of class {type(layer).__name__} keeps its weights where Keras 3's "
-                             "files have no place for them. Use a path that ends in .h5.")
+    seen: set[int] = set()
+    found = []
+    for place in _walk(model, "", "", config):
+        own = [w for w in place.weights if id(w) not in seen]
+        seen.update(map(id, own))
+        if len(own) == len(place.weights):
+            found.append(place)
+    _check_complete(model, found)
     return found
 
 
-def _walk(layer: Any, path: str, top: str, seen: set[int], config: Any) -> Iterator[Place]:
-    if id(layer) in seen:
-        return
-    seen.add(id(layer))
+def places_to_write(model: Any) -> list[Place]:
+    """All places of a model's weights. ValueError if some weights have none; a warning if some have several."""
+    found = list(_walk(model, "", "", None))
+    first: dict[int, str] = {}
+    for place in found:
+        for weight in place.weights:
+            if first.setdefault(id(weight), place.path) != place.path:
+                warn(f"Layer '{place.name}' is part of several models inside '{model.name}'. When the file is loaded, "
+                     "it will be a layer of its own in each.")
+                break
+    _check_complete(model, found)
+    return found
+
+
+def _check_complete(model: Any, found: Sequence[Place]) -> None:
+    """ValueError if some weights have no place."""
+    known = {id(w) for place in found for w in place.weights}
+    for layer in model._members():
+        if any(id(w) not in known for w in layer.weights):
+            raise ValueError(f"Layer '{layer.name}' of class {type(layer).__name__} keeps its weights where Keras 3's "
+                             "files have no place for them. Use a path that ends in .h5.")
+
+
+def _walk(layer: Any, path: str, top: str, config: Any) -> Iterator[Place]:
     yield Place(path, layer.name, [*layer._trainable_weights, *layer._non_trainable_weights]
                 if not _is_network(layer) and not hasattr(layer, "_projections") else [], top)
     for name, (kernel, bias) in getattr(layer, "_projections", {}).items():
         yield Place(f"{path}/{_PROJECTIONS[name]}", name, [kernel] if bias is None else [kernel, bias], top)
     for part, child, entry in _children(layer, config):
-        yield from _walk(child, f"{path}/{part}".lstrip("/"), top or child.name, seen, entry)
+        yield from _walk(child, f"{path}/{part}".lstrip("/"), top or child.name, entry)
 
 
 def _is_network(layer: Any) -> bool:
@@ -208,10 +231,9 @@ def _spellings(group: Group, part: str) -> Iterator[str]:
 
 def _plausible(array: Array) -> Array:
     """The array; UnsafeFileError if it claims more than can be stored in the bytes that it has."""
-    stored = array._handle.get_storage_size()
-    if array.bytes > max(_DENSE_STORAGE, _DEFLATE * stored):
-        raise UnsafeFileError(f"{array.where}: claims shape {array.shape}, {array.bytes} bytes, of which {stored} are "
-                              "stored")
+    if array.bytes > max(_DENSE_STORAGE, _DEFLATE * array.stored):
+        raise UnsafeFileError(f"{array.where}: claims shape {array.shape}, {array.bytes} bytes, of which "
+                              f"{array.stored} are stored")
     return array
 
 
@@ -223,22 +245,19 @@ def count_numbers(root: Group) -> int:
 def all_arrays(root: Group) -> Iterator[tuple[str, Array]]:
     """Every array below a group with its path, each once. UnsafeFileError for links, and for more than any model has.
     """
-    import h5py
-
     seen: set[int] = set()
     waiting = [("", root)]
     while waiting:
         path, group = waiting.pop()
         for name in sorted(group.members()):
             place = f"{path}/{name}".lstrip("/")
-            handle = group._step(name)
-            address = h5py.h5o.get_info(handle).addr
+            is_group, address = group.member(name)
             if address in seen:  # a second name for it, or a way back
                 continue
             seen.add(address)
             if len(seen) > MAX_ARRAYS or place.count("/") > MAX_DEPTH:
                 raise UnsafeFileError(f"'{root.path}': {place[:80]!r} is one group too many for a model")
-            if isinstance(handle, h5py.h5g.GroupID):
+            if is_group:
                 waiting.append((place, group.group(name)))
             else:
                 yield place, group.array(name)

@@ -163,13 +163,16 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
     if names and (short[0] == "iteration" or origin.version.startswith("3")):
         slots = _weight_by_weight(slots, len(parameters))
     wrong = _in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
-    if wrong is None and hasattr(optimizer, "m_schedule") and len(scalars) == 1:
+    if wrong is None and hasattr(optimizer, "m_schedule") and len(scalars) == 1 and short[0] == "iteration":
         K.set_value(optimizer.m_schedule, _schedule_so_far(optimizer))
     return wrong
 
 
 def _schedule_so_far(nadam: Any) -> float:
-    """The product that Nadam has arrived at: Keras 2.11 to 2.15 leave it out of their files."""
+    """The product that Nadam has arrived at: Keras 2.11 to 2.15 leave it out of their files.
+
+    (So did Keras 2.0, which began it anew; that is kept.)
+    """
     steps = np.arange(1, int(K.get_value(nadam.iterations)) + 1)
     return float(np.prod(float(K.get_value(nadam.beta_1)) * (1 - 0.5 * 0.96 ** (steps * nadam.schedule_decay))))
 

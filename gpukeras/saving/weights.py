@@ -65,9 +65,11 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
     group.attrs["backend"] = b"tensorflow"  # readers flip the kernels of others
     group.attrs["keras_version"] = KERAS_VERSION.encode()
     for layer in sorted(layers, key=lambda one: one.name):
-        variables = layer.weights
-        write_arrays(group.create_group(_checked(layer.name)), weight_names(layer),
-                     for_file(layer, K.batch_get_value(variables)))
+        if layer.name in group and not hasattr(group[layer.name], "create_group"):
+            raise ValueError(f"The name '{layer.name}' of a layer is the place of another layer's weight in the file: "
+                             "rename the layer.")
+        write_arrays(group.require_group(_checked(layer.name)), weight_names(layer),
+                     for_file(layer, K.batch_get_value(layer.weights)))
     write_texts(group.create_group(TOP_LEVEL), "weight_names", [])
 
 

@@ -126,6 +126,8 @@ def _download(origin: str, path: str, file_hash: str | None, algorithm: str) -> 
                     _receive(response, file, os.path.basename(path))
             except (OSError, HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
+                if hasattr(error, "close"):
+                    error.close()  # the answer of a server that refuses
                 raise DownloadError(
                     f"URL fetch failure on {origin}: {reason}. Without a network, get the file elsewhere and "
                     f"put it at {path}"

@@ -39,3 +39,19 @@ def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
     """
     norm = np.linalg.norm(x, order, axis, keepdims=True)
     return x / np.where(norm == 0, 1, norm)
+
+
+def set_random_seed(seed: int) -> None:
+    """Newer Keras's way to make a program repeatable: seeds Python's random numbers and NumPy's, from which all
+    random numbers of models begin.
+
+    >>> set_random_seed(1)
+    >>> a = np.random.rand()
+    >>> set_random_seed(1)
+    >>> a == np.random.rand()
+    True
+    """
+    import random
+
+    random.seed(seed)
+    np.random.seed(seed)

@@ -124,6 +124,13 @@ def test_made_arrays() -> None:
     )
 
 
+def test_whole_random_numbers() -> None:
+    drawn = K.random_uniform((20, 50), minval=-2, maxval=3, dtype="int32", seed=1)
+    assert drawn.dtype == "int32" and np.unique(K.eval(drawn)).tolist() == [-2, -1, 0, 1, 2]
+    with pytest.raises(ValueError, match="whole numbers need maxval > minval, got 2 and 1.0"):
+        K.random_uniform((2,), minval=2, dtype="int64")
+
+
 def test_arange() -> None:
     for args, expected in (((5,), range(5)), ((-3,), []), ((2, 5), range(2, 5)), ((5, 0, -2), range(5, 0, -2))):
         made = K.arange(*args)
@@ -135,6 +142,11 @@ def test_arange() -> None:
 def test_function_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="unexpected arguments: optimizer"):
         K.function([], [], optimizer=1)
+    x = K.placeholder((2,))
+    for what, arguments in (("inputs", (x, [x])), ("outputs", ([x], x)), ("updates", ([x], [x], x))):
+        with pytest.raises(TypeError, match=f"{what} must be a list or a tuple, got <Placeholder"):
+            K.function(*arguments)
+    assert K.function((x,), (x * 2,), name="twice")([[1.0, 2.0]])[0].tolist() == [2, 4]
 
 
 def test_function_takes_updates_without_outputs_and_outputs_without_inputs() -> None:

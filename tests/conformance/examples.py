@@ -14,7 +14,7 @@ from . import corpora, keras209
 from .scope import AGED_EXAMPLES, EXAMPLES_LEFT_OUT, NEEDED
 from .suite import Count, mended
 
-SECONDS = 300
+SECONDS = 1200
 
 
 def prepare(source: Path) -> Path:

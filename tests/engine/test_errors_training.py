@@ -54,6 +54,14 @@ def without_derivative():
     made.fit(X, Y, verbose=0)
 
 
+def fixed():
+    x = Input(batch_shape=(2, 3), name="fed")
+    made = Model(x, Dense(1)(x))
+    made.compile("sgd", "mse")
+    made.fit(X[:4], Y[:4], batch_size=2, verbose=0)
+    return made
+
+
 class Empty(Sequence):
     def __len__(self):
         return 0
@@ -176,6 +184,10 @@ TABLE = [
     ("no derivative", without_derivative, ValueError, ["before/kernel", "K.round"]),
     # how to train
     ("batch_size 0", lambda: model().fit(X, Y, batch_size=0), ValueError, ["batch_size", "0"]),
+    ("another batch size than the input's", lambda: fixed().fit(X[:4], Y[:4], verbose=0), ValueError,
+     ["batch shape (2, 3)", "batch_size=2", "4 samples"]),
+    ("prediction in other batches", lambda: fixed().predict(X[:3], batch_size=2), ValueError,
+     ["'fed'", "multiple of 2"]),
     ("half a batch", lambda: model().fit(X, Y, batch_size=2.5), ValueError, ["batch_size", "2.5"]),
     ("batch_size as text", lambda: model().fit(X, Y, batch_size="all"), TypeError, ["batch_size", "'all'"]),
     ("epochs as text", lambda: model().fit(X, Y, epochs="3"), TypeError, ["epochs", "'3'"]),

@@ -216,3 +216,12 @@ def test_a_variational_autoencoder_in_the_style_of_the_time():
     data = np.random.RandomState(0).uniform(size=(32, 6))
     history = model.fit(data, verbose=0, epochs=3)
     assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_shape_first_and_the_name_by_keyword():
+    """As attention layers written for Keras 2 have it."""
+    layer = Layer(name="mine")
+    first = layer.add_weight((2, 3), initializer="ones", name=f"{layer.name}_W")
+    second = layer.add_weight((3,), "zeros", name="b")
+    assert [w.name.split("/")[-1].partition(":")[0] for w in (first, second)] == ["mine_W", "b"]
+    assert K.eval(first).tolist() == [[1, 1, 1]] * 2 and K.eval(second).tolist() == [0, 0, 0]

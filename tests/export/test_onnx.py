@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -184,6 +185,30 @@ def test_a_failing_export_leaves_the_old_file(tmp_path):
     with pytest.raises(ExportError, match="layer 'memory' is stateful.*initial_state"):
         to_onnx(model, path)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"Exporting a model to ONNX needs onnx: pip install 'gpukeras\[onnx\]'"):
+        to_onnx(Sequential([k.Dense(1, input_shape=(1,))]))
+
+
+def test_every_op_has_a_translation_or_is_a_derivative():
+    """Adding an op means saying what it is in ONNX, unless only training makes it."""
+    from gpukeras.export import onnx_file  # noqa: F401 - its modules declare the translations
+    from gpukeras.export.exporter import TRANSLATIONS
+    from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp
+
+    def subclasses(of):
+        return {found for direct in of.__subclasses__() for found in (direct, *subclasses(direct))}
+    missing = {op for op in subclasses(Op) if op.__module__.startswith("gpukeras.ops") and op.name != "op"
+               and not issubclass(op, ComposedOp) and op not in TRANSLATIONS} - {ExpandedOp, ViewOp}
+    passed = {"Identity", "Print"}  # as StopGradient they only hand a value on
+    training = {"SumLike", "PlaceSlice", "MaxPoolPick", "FoldPatches", "ScatterRows"}
+    fused = {"SoftmaxCrossentropy", "SparseSoftmaxCrossentropy"}  # the compiler alone makes them
+    refused = {"CTCLoss", "CTCDecode"}
+    rest = {op.__name__ for op in missing if "Gradient" not in op.__name__}
+    assert rest == passed | training | fused | refused
 
 
 def test_refusals(tmp_path):

@@ -47,7 +47,8 @@ def regularized(k: Any) -> Any:
 
 def activations(k: Any) -> Any:
     layers = [k.layers.Dense(4, activation="softplus", input_shape=(6,)), k.layers.PReLU(), k.layers.ELU(0.5),
-              k.layers.LeakyReLU(0.2), k.layers.ReLU(6.0), k.layers.Softmax(), k.layers.Activation("softsign"), k.layers.Dense(2, activation="linear")]
+              k.layers.LeakyReLU(0.2), k.layers.ReLU(6.0), k.layers.Softmax(), k.layers.Activation("softsign"),
+              k.layers.Dense(2, activation="linear")]
     return k.models.Sequential(layers), [(6,)]
 
 
@@ -276,6 +277,19 @@ def variational(k: Any) -> Any:
     return k.models.Model(start, k.layers.Dense(6, activation="sigmoid", name="end")(z)), [(6,)]
 
 
+def cells(k: Any) -> Any:
+    parts = [k.layers.LSTMCell(3, **GATE), k.layers.GRUCell(2, reset_after=True, **GATE), k.layers.SimpleRNNCell(3)]
+    layers = [k.layers.RNN(parts, return_sequences=True, input_shape=(4, 2)),
+              k.layers.Bidirectional(k.layers.RNN(k.layers.GRUCell(2, reset_after=False, **GATE))), k.layers.Dense(1)]
+    return k.models.Sequential(layers), [(4, 2)]
+
+
+def attending(k: Any) -> Any:
+    a, b = k.layers.Input(shape=(4, 3), name="a"), k.layers.Input(shape=(5, 3), name="b")
+    x = k.layers.Attention()([k.layers.Dense(3, name="query")(a), k.layers.Dense(3, name="value")(b)])
+    return k.models.Model([a, b], k.layers.Dense(2)(k.layers.GlobalAveragePooling1D()(x))), [(4, 3), (5, 3)]
+
+
 def frozen(k: Any) -> Any:
     layers = [k.layers.Dense(5, activation="relu", input_shape=(4,), trainable=False, name="kept"),
               k.layers.BatchNormalization(momentum=0.8, center=False), k.layers.Dense(3, name="learnt")]
@@ -286,7 +300,8 @@ ALL = {f.__name__: f for f in (
     dense, normalized, dropped, regularized, activations, images, separable, resized, residual, inception, signals,
     volumes, transposed_volumes, separable_signals, images_first_axis, simple_rnn, backwards, lstm, gru,
     gru_reset_after, stateful, bidirectional, both_ways, distributed, tagged, words, embedded_lstm, masked, conv_lstm,
-    shared, two_branches, called_twice, merges, shaped, autoencoder, layer_normalized, own_layer, variational, frozen)}
+    shared, two_branches, called_twice, merges, shaped, autoencoder, layer_normalized, own_layer, variational, frozen,
+    cells, attending)}
 RANDOM = ("dropped",)
 """Those whose training steps draw random numbers."""
 
@@ -367,12 +382,14 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("Nadam", {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8}),
     ("Adam", {"learning_rate": 0.003, "epsilon": 1e-7, "amsgrad": True}),
 ]
-DENSE_ONLY = ("Adadelta", "Adamax", "Nadam", "SGD")
-"""TensorFlow's optimizers change only those rows of an embedding that a batch has, where Keras 2.0.9 changes all."""
 
 
 def optimizer_of(name: str) -> tuple[str, dict[str, Any]]:
-    """The optimizer of an architecture: class and settings."""
+    """The optimizer of an architecture: class and settings.
+
+    TensorFlow's older SGD with momentum, Adadelta, Adamax and Nadam change only those rows of an embedding that a batch
+    has, where Keras 2.0.9 changes all, so the models with embeddings have others.
+    """
     if name in ("words", "embedded_lstm"):
         return OPTIMIZERS[0 if name == "words" else 2]
     return OPTIMIZERS[[*ALL, *KERAS2_ONLY].index(name) % len(OPTIMIZERS)]

@@ -1,7 +1,8 @@
 """Writes files of models with what is to be expected of them, or loads them and says what came out.
 
 Run by the tests with gpukeras and, in an interpreter that has it, with another Keras:
-``python exchange.py write gpukeras|keras FOLDER READER NAME ...`` or ``read gpukeras|keras FOLDER``. Of each architecture there are
+``python exchange.py write gpukeras|keras FOLDER READER NAME ...`` or ``read gpukeras|keras FOLDER``. Of each
+architecture there are
 
 - ``NAME.h5``, the model after three training steps, and ``NAME.json``, its architecture alone;
 - ``NAME_w.hdf5``, its weights alone (Keras 3 has a format of its own for these);
@@ -182,22 +183,33 @@ def trains(k: Any, name: str) -> bool:
 
 def read(k: Any, folder: Path, said: dict[str, Any]) -> None:
     """Loads the models, and notes how far they are from what their writer said."""
-    unsafe = {"safe_mode": False} if k.version == "keras3" else {}  # for it to look up a Lambda in custom_objects
     for path in sorted(folder.glob("*.h5")):
         stored = np.load(path.with_suffix(".npz"))
         xs, ts, ys = ([stored[n] for n in sorted(stored.files) if n[0] == key and n != "steps"] for key in "xty")
-        data = SimpleNamespace(xs=one(xs), ts=one(ts), ws=stored["w0"] if "w0" in stored.files else None)
+        data = SimpleNamespace(xs=one(xs), ts=one(ts), ys=ys, ws=stored["w0"] if "w0" in stored.files else None)
         found = said[path.stem] = {"steps_expected": stored["steps"].tolist()}
-        for what, look in {
-            "predictions": lambda: distance(predicted(k.models.load_model(
-                str(path), custom_objects=k.own, compile=False, **unsafe), data), ys),
-            "weights": lambda: distance(predicted(from_parts(k, path), data), ys),
-            "steps": lambda: resumed(k, path, data, unsafe),
-        }.items():
+        for what, look in {"predictions": whole, "weights": in_parts, "steps": resumed}.items():
             try:
-                found[what] = look()
+                found[what] = look(k, path, data)
             except Exception:  # what went wrong is the test's to show
                 found[what] = traceback.format_exc()[-1500:]
+
+
+def loaded(k: Any, path: Path, **arguments: Any) -> Any:
+    """The model in the file."""
+    if k.version == "keras3":
+        arguments["safe_mode"] = False  # for it to look up a Lambda in custom_objects
+    return k.models.load_model(str(path), custom_objects=k.own, **arguments)
+
+
+def whole(k: Any, path: Path, data: Any) -> float:
+    """How far the predictions of the model in the file are from what its writer said."""
+    return distance(predicted(loaded(k, path, compile=False), data), data.ys)
+
+
+def in_parts(k: Any, path: Path, data: Any) -> float:
+    """The same for the model made of its JSON and of a file of weights."""
+    return distance(predicted(from_parts(k, path), data), data.ys)
 
 
 def distance(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
@@ -216,9 +228,9 @@ def from_parts(k: Any, path: Path) -> Any:
     return model
 
 
-def resumed(k: Any, path: Path, data: Any, unsafe: dict[str, Any]) -> list[list[float]]:
+def resumed(k: Any, path: Path, data: Any) -> list[list[float]]:
     """What training steps from the file on return."""
-    model = k.models.load_model(str(path), custom_objects=k.own, **unsafe)
+    model = loaded(k, path)
     if not trains(k, path.stem):
         return []
     if k.version == "keras3":

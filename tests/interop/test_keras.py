@@ -21,6 +21,8 @@ ROOT = HERE.parents[1]
 LIBRARIES = {"GPUKERAS_KERAS2": [*architectures.ALL, *architectures.KERAS2_ONLY],
              "GPUKERAS_KERAS3": list(architectures.ALL)}
 CASES = [(library, name) for library, names in LIBRARIES.items() for name in names]
+UNREADABLE = [("GPUKERAS_KERAS3", "variational")]
+"""Keras 3 finds the function of a Lambda in no HDF5 file that names it as Keras 2 does."""
 
 
 def interpreter(library: str) -> str:
@@ -89,7 +91,7 @@ OTHER_METRICS = ("embedded_lstm", "residual")
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("library, name", CASES)
+@pytest.mark.parametrize("library, name", [case for case in CASES if case not in UNREADABLE])
 def test_what_is_written_here_is_read_there(library, name, tmp_path_factory):
     check(said(library, "there", tmp_path_factory)[name], name, library == "GPUKERAS_KERAS2")
 

@@ -42,6 +42,8 @@ ROWS = [
     ("TimeDistributed", lambda: k.TimeDistributed(k.LSTM(2, **SMOOTH)), (2, 3, 2), {}),
     *[("Bidirectional", lambda mode=mode, seq=seq: k.Bidirectional(k.GRU(2, return_sequences=seq, **SMOOTH), mode),
        SEQUENCE, {}) for mode, seq in (("concat", True), ("sum", False), ("mul", True), ("ave", False))],
+    ("Bidirectional", lambda: k.Bidirectional(k.CuDNNLSTM(2, return_sequences=True), "sum"), SEQUENCE, {}),
+    ("Bidirectional", lambda: k.Bidirectional(k.CuDNNGRU(2)), SEQUENCE, {}),
     ("Bidirectional", lambda: k.Bidirectional(k.LSTM(2, go_backwards=True, dropout=0.2, **REGULARIZED, **SMOOTH)),
      SEQUENCE, {}),
 ]

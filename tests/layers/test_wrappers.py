@@ -302,3 +302,11 @@ def test_what_a_backward_layer_must_agree_in():
         Bidirectional(LSTM(3), backward_layer=GRU(3))
     with pytest.raises(ValueError, match="return_sequences=False, its backward_layer return_sequences=True"):
         Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True, return_sequences=True))
+
+
+def test_what_a_wrapper_holds_is_a_layer():
+    x = Input((STEPS, SIZE))
+    for given, hint in ((3, "got 3"), (Dense, r"TimeDistributed\(Dense\(\.\.\.\)\)"),
+                        (x, r"TimeDistributed\(layer\)\(tensor\)")):
+        with pytest.raises(ValueError, match=f"TimeDistributed needs a layer to hold.*{hint}"):
+            TimeDistributed(given)

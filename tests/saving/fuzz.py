@@ -2,7 +2,8 @@
 
     python -m tests.saving.fuzz --files 20000 --seed 1 --corpus folder/with/h5/files --keep found
 
-Each file is inspected, loaded as a model, and its weights into a model; architectures in JSON and YAML are built. Each
+Files are .h5 and .keras: each is inspected, loaded as a model, and its weights into a model. Architectures in JSON and
+YAML are built. Each
 of these may end in a model or in an error that says what is wrong, within 5 s and 1 GiB. It may not run code, open
 another file, start a process, or fail with an error that speaks of anything but the file. A process that the HDF5
 library kills is replaced, and counted. The files of all that is not as it should be are kept.
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +44,7 @@ def own_files(folder: Path, count: int | None = None) -> list[Path]:
     from tests.interop import architectures
 
     makers = {name: make for name, make in vars(architectures).items()
-              if callable(make) and not name.startswith("_") and getattr(make, "__module__", "") == architectures.__name__}
+              if callable(make) and getattr(make, "__module__", "") == architectures.__name__}
     np.random.seed(0)
     files = []
     for i, (name, make) in enumerate(list(makers.items())[:count]):
@@ -53,6 +55,11 @@ def own_files(folder: Path, count: int | None = None) -> list[Path]:
         model.save(folder / f"{name}.h5")
         (folder / f"{name}.json").write_text(model.to_json())
         files += [folder / f"{name}.h5", folder / f"{name}.json"]
+        if i % 4 == 2 and name in architectures.ALL:
+            with warnings.catch_warnings():  # of what Keras 3 would make of it
+                warnings.simplefilter("ignore")
+                model.save(folder / f"{name}.keras")
+            files.append(folder / f"{name}.keras")
         if i % 4 == 1:
             model.save_weights(folder / f"{name}_weights.h5")
             (folder / f"{name}.yaml").write_text(model.to_yaml())
@@ -151,7 +158,7 @@ class Process:
                 return "hang", last
             if line is None:
                 code = self.process.wait()
-                self.errors.close()
+                self.close()
                 words = (self.folder / "stderr").read_text()[-1500:]
                 self._start()
                 return "crash", {**last, "code": code, "words": words}
@@ -197,9 +204,10 @@ def fuzz(sources: list[Path], files: int, seed: int, workers: int = 2, keep: Pat
                             shutil.copyfile(left, keep / f"{seed}-{i}{left.suffix}")
                         (keep / f"{seed}-{i}.txt").write_text(json.dumps([job, state, answer], indent=1))
                     if report.files % 500 == 0:
-                        print(f"{report.files} files, {len(report.hangs)} hangs, {len(report.over_memory)} over memory, "
-                              f"{len(report.crashes)} crashes, {len(report.code)} code, {len(report.odd)} odd",
-                              flush=True)
+                        counts = (len(one) for one in (report.hangs, report.over_memory, report.crashes, report.code,
+                                                       report.odd))
+                        print("{} files: {} hangs, {} over memory, {} crashes, {} code run, {} odd errors".format(
+                            report.files, *counts), flush=True)
         finally:
             process.close()
 
@@ -247,12 +255,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--corpus", type=Path, action="append", default=[], help="a folder with more .h5 files")
+    parser.add_argument("--only", help="the ending of the files to damage: .h5, .keras, .json or .yaml")
     parser.add_argument("--keep", type=Path, help="a folder for files that did harm")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sources = own_files(Path(folder))
         for corpus in arguments.corpus:
             sources += sorted(corpus.rglob("*.h5"))
+        sources = [source for source in sources if arguments.only in (None, source.suffix)]
         report = fuzz(sources, arguments.files, arguments.seed, arguments.workers, arguments.keep, arguments.first)
     print(report)
     return not report.good

@@ -128,8 +128,8 @@ class Worker:
 
         self.folder, self.models, self.saving, self.mutations = folder, models, saving, mutations
         self.clear = backend.clear_session
-        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling them
-        # takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little memory is free.
+        # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling
+        # them takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little is free.
         budget.host_memory = lambda: (BYTES, 64 << 20)  # type: ignore[attr-defined]
         self.targets: dict[str, Any] = {}
         locked = folder / "locked"
@@ -146,7 +146,8 @@ class Worker:
         path = self.folder / f"file{Path(source).suffix}"
         shutil.copyfile(source, path)
         draw = random.Random(seed)
-        change = self.mutations.mutate if path.suffix == ".h5" else self.mutations.mutate_config
+        change = {".h5": self.mutations.mutate, ".keras": self.mutations.mutate_archive}.get(
+            path.suffix, self.mutations.mutate_config)
         return path, change(draw, path)
 
     def target(self, source: str) -> Any:
@@ -160,7 +161,7 @@ class Worker:
 
     def actions(self, source: str, path: Path, draw: random.Random) -> dict[str, Callable[[], Any]]:
         """What is tried on a file."""
-        if path.suffix != ".h5":
+        if path.suffix not in (".h5", ".keras"):
             read = self.models.model_from_json if path.suffix == ".json" else self.models.model_from_yaml
             return {"architecture": lambda: read(path.read_text(encoding="utf-8"))}
         found: dict[str, Callable[[], Any]] = {"inspect": lambda: str(self.saving.inspect(path)),
@@ -224,6 +225,8 @@ class Worker:
         path, told = self.prepare(job["source"], job["seed"])
         draw = random.Random(job["seed"] + "actions")
         actions = self.actions(job["source"], path, draw)
+        if "instead" in job:  # for tests of the harness
+            actions = {"instead": eval(f"lambda: {job['instead']}", {"folder": self.folder})}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             results = []

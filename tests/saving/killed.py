@@ -2,8 +2,8 @@
 
     python -m tests.saving.killed --kills 200
 
-Every save writes weights that are all the same number, so what a torn file would have is seen. What the killed have left
-beside the file is gone after the next save.
+Every save writes weights that are all the same number, so what a torn file would have is seen. What the killed have
+left beside the file is gone after the next save.
 """
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +52,7 @@ def _saves(way: str, path: Path) -> Callable[[Any], None]:
     def train(model: Any) -> None:
         from gpukeras.callbacks import LambdaCallback, ModelCheckpoint
 
+        warnings.filterwarnings("ignore", "Method on_batch_end")  # slow callbacks are what this is about
         model.compile("sgd", "mse")
         numbers = itertools.count(1)
         model.fit(np.ones((1000, SIZE)), np.ones((1000, SIZE)), batch_size=1, epochs=1000, verbose=0, callbacks=[
@@ -79,8 +82,9 @@ def _one_life(way: str, path: Path, draws: random.Random) -> None:
     if not pid:
         try:
             _saves(way, path)(model_of(0))
-        finally:
-            os._exit(1)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
     begun = time.monotonic()
     before = path.stat().st_ino
     while path.stat().st_ino == before and time.monotonic() - begun < 60:  # until it has saved once

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import random
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,11 +22,12 @@ VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 7, *HUGE, -2 ** 31, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "a", "relu",
     "os.system", "../../x", "/etc/passwd", "\0", "x" * 5000, "é☃", [], {}, [None], [[]], [1, 2, 3], [10 ** 9] * 3,
     {"class_name": "Lambda", "config": {"function": ["4wAAAAA=", None, None], "function_type": "lambda"}},
-    {"class_name": "system", "config": {"command": "touch harm"}, "module": "os"}, {"class_name": "Dense", "config": {}},
-    {"class_name": "__tuple__", "items": [1, 2]}, "float16", "int8", "float64", "channels_first", "same", "valid")
+    {"class_name": "system", "config": {"command": "touch harm"}, "module": "os"},
+    {"class_name": "Dense", "config": {}}, {"class_name": "__tuple__", "items": [1, 2]}, "float16", "int8", "float64",
+    "channels_first", "same", "valid")
 ATTRIBUTES = ("model_config", "training_config")
-SIGNATURES = (b"TREE", b"SNOD", b"HEAP", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"FHIB", b"BTHD", b"BTLF", b"FSHD",
-              b"FSSE", b"\x89HDF", b"layer_names", b"weight_names", b"model_config", b"keras_version")
+SIGNATURES = (b"TREE", b"SNOD", b"HEAP", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"FHIB", b"BTHD", b"BTLF",
+              b"FSHD", b"FSSE", b"\x89HDF", b"layer_names", b"weight_names", b"model_config", b"keras_version")
 
 Mutation = Callable[[random.Random, Path], str]
 
@@ -64,8 +66,9 @@ def edit_numbers(draw: random.Random, path: Path) -> str:
     for _ in range(draw.choice((1, 1, 2, 4))):
         width = draw.choice((1, 2, 4, 8))
         at = _place(draw, data) // width * width
-        value = draw.choice((0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, 2 ** 63 - 1, 2 ** 64 - 1, len(data), 8, 1 << 20,
-                             1 << 40, draw.randrange(len(data)), int.from_bytes(data[at:at + width], "little") * 2))
+        value = draw.choice((0, 1, 0xff, 0xffff, 0x7fffffff, 0xffffffff, 2 ** 63 - 1, 2 ** 64 - 1, len(data), 8,
+                             1 << 20, 1 << 40, draw.randrange(len(data)),
+                             int.from_bytes(data[at:at + width], "little") * 2))
         data[at:at + width] = (value % (1 << 8 * width)).to_bytes(width, "little")
         told.append(f"{at}={value}")
     path.write_bytes(data)
@@ -110,12 +113,12 @@ def shift(draw: random.Random, path: Path) -> str:
 # ----------------------------------------------------------------------------------------------- configurations
 
 
-def _nodes(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """Every (container, key) inside."""
+def _nodes(value: Any, found: list[tuple[Any, Any]], depth: int = 0) -> list[tuple[Any, Any]]:
+    """Every (container, key) inside, as far as recursion goes."""
     for key in value if isinstance(value, dict) else range(len(value)):
         found.append((value, key))
-        if isinstance(value[key], (dict, list)):
-            _nodes(value[key], found)
+        if isinstance(value[key], (dict, list)) and depth < 300:
+            _nodes(value[key], found, depth + 1)
     return found
 
 
@@ -252,8 +255,8 @@ def edit_versions(draw: random.Random, path: Path) -> str:
     with h5py.File(path, "r+") as file:
         group = draw.choice((file, _weights(file)))
         name = draw.choice(("keras_version", "backend"))
-        value = draw.choice((b"1", b"1.2.2", b"2.15.0", b"3.4.1", b"", b"x", b"theano", b"cntk", b"\xff", 3, np.zeros(4),
-                             "2.2.4", b"9" * 2000, h5py.Empty("S3")))
+        value = draw.choice((b"1", b"1.2.2", b"2.15.0", b"3.4.1", b"", b"x", b"theano", b"cntk", b"\xff", 3,
+                             np.zeros(4), "2.2.4", b"9" * 2000, h5py.Empty("S3")))
         group.attrs[name] = value
         return f"{group.name} {name}={value!r:.30}"
 
@@ -268,8 +271,8 @@ def _dataset(draw: random.Random, file: h5py.File) -> h5py.Dataset | None:
 
 
 DTYPES: tuple[Any, ...] = (
-    "f2", "f8", ">f4", ">f8", "i1", "u1", "i8", ">u2", "?", "c8", "c16", "S4", "V8", h5py.string_dtype(), h5py.ref_dtype,
-    h5py.regionref_dtype, h5py.vlen_dtype(np.dtype("f4")), h5py.enum_dtype({"a": 1, "b": 2}),
+    "f2", "f8", ">f4", ">f8", "i1", "u1", "i8", ">u2", "?", "c8", "c16", "S4", "V8", h5py.string_dtype(),
+    h5py.ref_dtype, h5py.regionref_dtype, h5py.vlen_dtype(np.dtype("f4")), h5py.enum_dtype({"a": 1, "b": 2}),
     np.dtype([("a", "f4"), ("b", "i8")]), np.dtype(("f4", (3,))), h5py.opaque_dtype(np.dtype("M8[s]")),
     np.dtype([(f"f{i}", "f8") for i in range(2000)]), "f4", "g")
 
@@ -392,7 +395,7 @@ def mutate(draw: random.Random, path: Path) -> str:
             break
         try:
             told.append(kind(draw, path))
-        except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:  # of mutations that exclude each other
+        except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:  # some exclude each other
             told.append(f"{kind.__name__} {error!s:.60}")
     return "; ".join(told)
 
@@ -412,6 +415,42 @@ def mutate_config(draw: random.Random, path: Path) -> str:
         text, told = edit_text(draw, text)
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return told
+
+
+def mutate_archive(draw: random.Random, path: Path) -> str:
+    """An archive with its bytes, one of its members, or its list of members damaged."""
+    if draw.random() < 0.35:
+        return draw.choice(_RAW)(draw, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    told, name = "", draw.choice(sorted(members))
+    kind = draw.choice(("inside", "inside", "inside", "rename", "add", "remove", "bomb", "link"))
+    if kind == "inside":
+        inner = path.with_suffix(".inner.h5" if name.endswith(".h5") else ".inner.json")
+        inner.write_bytes(members[name])
+        told = (mutate if name.endswith(".h5") else mutate_config)(draw, inner)
+        members[name] = inner.read_bytes()
+        inner.unlink()
+    elif kind == "rename":
+        other = draw.choice(("../x", "/x", "a\\b", "C:x", name.upper(), name + "/", "assets/../../x"))
+        members[other] = members.pop(name)
+    elif kind == "add":
+        members[draw.choice(("evil.py", "assets/x", "assets/../../x", "model.weights.h5/x"))] = b"x" * 1000
+    elif kind == "remove":
+        del members[name]
+    elif kind == "bomb":
+        members[name] = bytes(300 << 20)
+    with zipfile.ZipFile(path, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+                         if kind != "bomb" else zipfile.ZIP_DEFLATED) as archive:
+        for member, data in members.items():
+            info = zipfile.ZipInfo(member)
+            info.compress_type = archive.compression
+            if kind == "link" and member == name:
+                info.external_attr, data = 0o120777 << 16, b"/etc/passwd"
+            archive.writestr(info, data)
+    if draw.random() < 0.15:
+        told += "; " + draw.choice(_RAW)(draw, path)
+    return f"{kind} {name}: {told}"
 
 
 def canaries(folder: Path) -> None:

@@ -18,6 +18,7 @@ from gpukeras.__main__ import main
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential, load_model
 from gpukeras.saving import BrokenFileError, UnsafeFileError, inspect
+from gpukeras.saving.guarded import opened
 
 KERNEL = "model_weights/dense/dense/kernel:0"
 
@@ -350,11 +351,44 @@ def test_a_heap_that_would_send_the_library_round_in_circles(path):
     refused(path, BrokenFileError, f"the heap at byte {at} has 0 bytes left over")
 
 
-def test_a_text_that_claims_to_be_longer_than_the_file(path):
+def references(data):
+    """Where references to texts stand: length, address of the heap, number."""
+    heap = data.find(b"GCOL\x01\0\0\0").to_bytes(8, "little")
+    found, at = [], data.find(heap)
+    while at >= 0:
+        if 0 < int.from_bytes(data[at - 4:at], "little") < len(data):
+            found.append(at - 4)
+        at = data.find(heap, at + 1)
+    assert len(found) > 5
+    return found
+
+
+@pytest.mark.parametrize("offset, value, match", [
+    (0, 0xfffffff0, "claims a text of 4294967280 bytes in a file of"), (0, 3000, "where the heap at byte .* has "),
+    (4, 0x7fffffff, "claims 16 bytes at byte 2147483647 of"), (4, 96, "there is no heap at byte 96"),
+    (12, 12345, "where the heap at byte .* has 0")])
+def test_references_to_texts_that_are_not_there(path, offset, value, match):
     data = bytearray(path.read_bytes())
-    heap = data.find(b"GCOL\x01\0\0\0")
-    at = data.find(heap.to_bytes(8, "little"))
-    assert 0 < int.from_bytes(data[at - 4:at], "little") < len(data)
-    data[at - 4:at] = (0xfffffff0).to_bytes(4, "little")
+    for at in references(data):
+        data[at + offset:at + offset + 4] = value.to_bytes(4, "little")
     path.write_bytes(data)
-    refused(path, BrokenFileError, "claims a text of 4294967280 bytes in a file of")
+    refused(path, BrokenFileError, match)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("count", [3, 8, 60])
+def test_texts_of_variable_length_are_those_that_h5py_reads(libver, count, tmp_path):
+    """In headers of both versions, in one block or several, or (many, in files of the latest kind) outside of them."""
+    texts = ["", "a", "\u2603" * 7, "x" * 5000]
+    with h5py.File(tmp_path / "t.h5", "w", libver=libver) as file:
+        group = file.create_group("some/group")
+        for i in range(count):
+            group.attrs[f"one{i}"] = texts[i % 4]
+            group.attrs[f"list{i}"] = np.array(texts[:1 + i % 4], object)
+            group.attrs[f"number{i}"] = i
+            group.attrs[f"fixed{i}"] = np.bytes_(b"abc")
+    with opened(tmp_path / "t.h5") as root:
+        group = root.group("some/group")
+        for i in range(count):
+            assert group.text(f"one{i}") == texts[i % 4] and group.text(f"fixed{i}") == "abc"
+            assert group.texts(f"list{i}") == texts[:1 + i % 4]

@@ -1,0 +1,5 @@
+"""Layers of newer Keras that were called experimental there."""
+
+from __future__ import annotations
+
+from . import preprocessing as preprocessing

@@ -1,0 +1,271 @@
+"""The names of TensorFlow that programs for Keras use beside Keras: what works on tensors, by K; and switches of
+devices, sessions and messages, which have nothing to switch here.
+
+`named('nn.relu')` is the object called `tensorflow.nn.relu`. What has no equal here is not named, and so refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gpukeras import backend as K
+
+
+class Inert:
+    """Something that programs configure and hand on, and that has no effect here: a session, its configuration."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        vars(self).update(kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = Inert()
+        setattr(self, name, value)
+        return value
+
+    def __enter__(self) -> Inert:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+class Session(Inert):
+    """A session that configures nothing. It can be given to `K.set_session`, but runs nothing."""
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuses, except for what initializes variables, which all have their values already."""
+        if args and args[0] is None:
+            return None
+        raise NotImplementedError("Session.run: gpukeras has no TensorFlow session. Read values with K.get_value or "
+                                  "K.eval, and run tensors with K.function(inputs, outputs)([arrays]).")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _axes(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction in TensorFlow's words."""
+    def reduce(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None,
+               keep_dims: bool = False, reduction_indices: Any = None) -> Any:
+        axis = axis if axis is not None else reduction_indices
+        return fn(_tensor(input_tensor), axis=list(axis) if isinstance(axis, tuple) else axis,
+                  keepdims=keepdims or keep_dims)
+    return reduce
+
+
+def _elementwise(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of one or two tensors."""
+    def apply(*args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        return fn(*(_tensor(a) for a in [*args, *kwargs.values()]))
+    return apply
+
+
+def _tensor(value: Any) -> Any:
+    return value if K.is_tensor(value) else K.constant(value)
+
+
+def _cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+    return K.cast(_tensor(x), dtype)
+
+
+def _constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
+    return K.constant(value, dtype=dtype, shape=shape)
+
+
+def _variable(initial_value: Any, trainable: bool = True, name: str | None = None, dtype: Any = None) -> Any:
+    return K.variable(K.eval(initial_value) if K.is_tensor(initial_value) else initial_value, dtype=dtype, name=name)
+
+
+def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, name: str | None = None) -> Any:
+    def turned(x: Any) -> Any:
+        rank = K.ndim(x)
+        return K.permute_dimensions(x, (*range(rank - 2), rank - 1, rank - 2))
+    a, b = _tensor(a), _tensor(b)
+    return (turned(a) if transpose_a else a) @ (turned(b) if transpose_b else b)
+
+
+def _transpose(a: Any, perm: Any = None, name: str | None = None) -> Any:
+    return K.transpose(a) if perm is None else K.permute_dimensions(a, tuple(perm))
+
+
+def _where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Any:
+    if x is None or y is None:
+        raise NotImplementedError("tf.where without x and y gives as many rows as there are hits, which is not "
+                                  "available here; give both, or multiply by K.cast(condition, 'float32')")
+    return K.switch(condition, _tensor(x), _tensor(y))
+
+
+def _unstack(value: Any, num: int | None = None, axis: int = 0, name: str | None = None) -> list[Any]:
+    count = num or K.int_shape(value)[axis]
+    if count is None:
+        raise ValueError(f"tf.unstack: axis {axis} of shape {K.int_shape(value)} has no known length; give num")
+    before = (slice(None),) * (axis % K.ndim(value))
+    return [value[(*before, i)] for i in range(count)]
+
+
+def _random(fn: Callable[..., Any], low: str, high: str) -> Callable[..., Any]:
+    def draw(shape: Any, *args: Any, seed: int | None = None, name: str | None = None, dtype: Any = None,
+             **kwargs: Any) -> Any:
+        given = {**dict(zip((low, high), args)), **kwargs}
+        return fn(shape, **{k: v for k, v in given.items() if v is not None}, dtype=dtype, seed=seed)
+    return draw
+
+
+def _sigmoid_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
+    return K.binary_crossentropy(_tensor(labels), logits, from_logits=True)
+
+
+def _softmax_crossentropy(labels: Any = None, logits: Any = None, axis: int = -1, name: str | None = None) -> Any:
+    return K.categorical_crossentropy(_tensor(labels), logits, from_logits=True)
+
+
+def _sparse_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
+    return K.sparse_categorical_crossentropy(_tensor(labels), logits, from_logits=True)
+
+
+def _add_n(inputs: Any, name: str | None = None) -> Any:
+    total = inputs[0]
+    for more in inputs[1:]:
+        total = total + more
+    return total
+
+
+def _seed(seed: int) -> None:
+    from numpy.random import seed as seed_numpy
+
+    seed_numpy(seed)
+
+
+def _devices(kind: str | None = None) -> list[str]:
+    """One name for the GPU in use, where there is one."""
+    gpu = K.backend() == "gpukeras" and __import__("gpukeras").config()["backend"] == "cupy"
+    return [f"/physical_device:{d}:0" for d in (("GPU",) if gpu else ()) + ("CPU",) if kind in (None, d)]
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """For switches of what is not here."""
+
+
+def _table() -> dict[str, Any]:
+    found: dict[str, Any] = {d: d for d in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
+                                            "bool")}
+    for name in ("sum", "mean", "max", "min", "prod", "any", "all"):
+        found[f"reduce_{name}"] = found[f"math.reduce_{name}"] = _axes(getattr(K, name))
+    found["math.reduce_std"], found["math.reduce_variance"] = _axes(K.std), _axes(K.var)
+    found["reduce_logsumexp"] = found["math.reduce_logsumexp"] = _axes(K.logsumexp)
+    two: dict[str, Callable[..., Any]] = {
+        "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b,
+        "divide": lambda a, b: a / b, "truediv": lambda a, b: a / b, "negative": lambda a: -a,
+        "logical_and": lambda a, b: a & b, "logical_or": lambda a, b: a | b, "logical_not": lambda a: ~a,
+        "square": K.square, "sqrt": K.sqrt, "abs": K.abs, "exp": K.exp, "log": K.log, "pow": lambda a, b: a ** b,
+        "sign": K.sign, "round": K.round, "sin": K.sin, "cos": K.cos, "maximum": K.maximum, "minimum": K.minimum,
+        "equal": K.equal, "not_equal": K.not_equal, "greater": K.greater, "greater_equal": K.greater_equal,
+        "less": K.less, "less_equal": K.less_equal, "sigmoid": K.sigmoid, "tanh": K.tanh, "softplus": K.softplus,
+        "rsqrt": lambda a: 1.0 / K.sqrt(a), "squared_difference": lambda a, b: K.square(a - b),
+    }
+    for name, fn in two.items():
+        found[name] = found[f"math.{name}"] = _elementwise(fn)
+    found |= {
+        "cast": _cast, "constant": _constant, "convert_to_tensor": lambda value, dtype=None, name=None: _constant(
+            value, dtype) if not K.is_tensor(value) else value, "Variable": _variable, "matmul": _matmul,
+        "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n, "gradients": K.gradients,
+        "linalg.matmul": _matmul, "shape": lambda input, name=None: K.shape(input),
+        "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),
+        "expand_dims": lambda input, axis=-1, name=None: K.expand_dims(input, axis),
+        "squeeze": lambda input, axis, name=None: K.squeeze(input, axis),
+        "concat": lambda values, axis, name="concat": K.concatenate(list(values), axis),
+        "stack": lambda values, axis=0, name=None: K.stack(list(values), axis),
+        "tile": lambda input, multiples, name=None: K.tile(input, multiples),
+        "one_hot": lambda indices, depth, **kwargs: K.one_hot(K.cast(_tensor(indices), "int32"), depth),
+        "zeros_like": lambda input, dtype=None, name=None: K.zeros_like(input, dtype),
+        "ones_like": lambda input, dtype=None, name=None: K.ones_like(input, dtype),
+        "zeros": lambda shape, dtype=None, name=None: K.constant(0.0, dtype, tuple(shape)),
+        "ones": lambda shape, dtype=None, name=None: K.constant(1.0, dtype, tuple(shape)),
+        "eye": lambda num_rows, dtype=None, name=None: K.eye(num_rows, dtype),
+        "range": lambda start, limit=None, delta=1, dtype="int32", name=None: K.arange(start, limit, delta, dtype),
+        "argmax": lambda input, axis=0, name=None, output_type=None: K.argmax(input, axis),
+        "argmin": lambda input, axis=0, name=None, output_type=None: K.argmin(input, axis),
+        "clip_by_value": lambda t, clip_value_min, clip_value_max, name=None: K.clip(t, clip_value_min,
+                                                                                     clip_value_max),
+        "stop_gradient": lambda input, name=None: K.stop_gradient(input),
+        "identity": lambda input, name=None: K.identity(input),
+        "gather": lambda params, indices, name=None: K.gather(params, indices),
+        "random_normal": _random(K.random_normal, "mean", "stddev"),
+        "random_uniform": _random(K.random_uniform, "minval", "maxval"),
+        "truncated_normal": _random(K.truncated_normal, "mean", "stddev"),
+        "nn.relu": lambda features, name=None: K.relu(features),
+        "nn.leaky_relu": lambda features, alpha=0.2, name=None: K.relu(features, alpha=alpha),
+        "nn.elu": lambda features, name=None: K.elu(features), "nn.sigmoid": _elementwise(K.sigmoid),
+        "nn.tanh": _elementwise(K.tanh), "nn.softplus": _elementwise(K.softplus),
+        "nn.softmax": lambda logits, axis=-1, name=None: K.softmax(logits, axis),
+        "nn.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
+        "nn.sigmoid_cross_entropy_with_logits": _sigmoid_crossentropy,
+        "nn.softmax_cross_entropy_with_logits": _softmax_crossentropy,
+        "nn.softmax_cross_entropy_with_logits_v2": _softmax_crossentropy,
+        "nn.sparse_softmax_cross_entropy_with_logits": _sparse_crossentropy,
+        # switches
+        "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
+        "Session": Session, "InteractiveSession": Session, "ConfigProto": Inert, "GPUOptions": Inert,
+        "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
+        "local_variables_initializer": _nothing, "executing_eagerly": lambda: False,
+        "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
+        "reset_default_graph": K.clear_session, "get_default_graph": Inert, "Graph": Inert, "device": Inert,
+        "name_scope": lambda name, **kwargs: K.name_scope(name), "function": lambda func=None, **kwargs: func if
+        func is not None else (lambda f: f),
+        "test.is_gpu_available": lambda *args, **kwargs: bool(_devices("GPU")),
+        "test.gpu_device_name": lambda: "/device:GPU:0" if _devices("GPU") else "",
+        "test.is_built_with_cuda": lambda: bool(_devices("GPU")),
+        "config.list_physical_devices": _devices, "config.experimental.list_physical_devices": _devices,
+        "config.list_logical_devices": _devices, "config.experimental.list_logical_devices": _devices,
+        "config.experimental.set_memory_growth": _nothing, "config.set_visible_devices": _nothing,
+        "config.run_functions_eagerly": _nothing, "config.threading.set_intra_op_parallelism_threads": _nothing,
+        "config.threading.set_inter_op_parallelism_threads": _nothing,
+        "logging.set_verbosity": _nothing, "logging.ERROR": 40, "logging.WARN": 30, "logging.INFO": 20,
+        "logging.DEBUG": 10, "logging.FATAL": 50, "get_logger": lambda: logging.getLogger("tensorflow"),
+        "autograph.set_verbosity": _nothing,
+    }
+    for name in ("normal", "uniform"):
+        found[f"random.{name}"] = found[f"random_{name}"]
+    found["random.truncated_normal"] = found["truncated_normal"]
+    return found
+
+
+_TABLE = _table()
+
+
+class Names:
+    """A module of TensorFlow, as far as `_TABLE` has names in it."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        found = named(self._prefix + name)
+        if found is None or name.startswith("__"):
+            raise AttributeError(refusal(self._prefix + name))
+        return found
+
+
+def named(name: str) -> Any:
+    """What `tensorflow.<name>` is here, or None.
+
+    >>> float(K.eval(named('reduce_sum')(K.constant([1., 2.]))))
+    3.0
+    """
+    for old in ("compat.v1.", "compat.v2.", "contrib."):
+        name = name.removeprefix(old)
+    if name in ("compat", "compat.v1", "compat.v2"):
+        return Names("compat.v1." if name != "compat" else "compat.")
+    if name in _TABLE:
+        return _TABLE[name]
+    return Names(name + ".") if any(known.startswith(name + ".") for known in _TABLE) else None
+
+
+def refusal(name: str) -> str:
+    """What is said of a name that is not here."""
+    return (f"tensorflow.{name}: gpukeras stands for TensorFlow here: tensorflow.keras, and functions of tensors that "
+            "keras.backend also has. Look there for what replaces this one.")

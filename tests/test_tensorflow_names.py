@@ -1,0 +1,100 @@
+"""What programs for Keras name beside Keras 2.0.9: TensorFlow's functions, newer module paths and helpers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from gpukeras import backend as K
+from gpukeras.layers import Input, Lambda, UpSampling2D
+from gpukeras.models import Model
+from gpukeras.tensorflow_names import Session, named
+
+A = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
+B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")
+
+
+@pytest.mark.parametrize(("name", "call", "expected"), [
+    ("reduce_sum", lambda f: f(K.constant(A), axis=-1, keep_dims=True), A.sum(-1, keepdims=True)),
+    ("math.reduce_mean", lambda f: f(A, axis=(0, 1)), A.mean()),
+    ("math.reduce_std", lambda f: f(K.constant(A), 0), A.std(0)),
+    ("matmul", lambda f: f(A, B, transpose_b=True), A @ B.T),
+    ("matmul", lambda f: f(A, B, transpose_a=True), A.T @ B),
+    ("where", lambda f: f(K.constant(A) > 0, A, B), np.where(A > 0, A, B)),
+    ("math.squared_difference", lambda f: f(A, B), (A - B) ** 2),
+    ("concat", lambda f: f([K.constant(A), K.constant(B)], axis=0), np.concatenate([A, B])),
+    ("unstack", lambda f: f(K.constant(A), axis=1)[1], A[:, 1]),
+    ("add_n", lambda f: f([K.constant(A), K.constant(B)]), A + B),
+    ("clip_by_value", lambda f: f(K.constant(A), -1, 1), A.clip(-1, 1)),
+    ("one_hot", lambda f: f([0, 2], 3), np.eye(3)[[0, 2]]),
+    ("cast", lambda f: f(A > 0, "float32"), A > 0),
+    ("nn.leaky_relu", lambda f: f(K.constant(A), alpha=0.1), np.where(A > 0, A, 0.1 * A)),
+    ("nn.sigmoid_cross_entropy_with_logits", lambda f: f(labels=np.ones((2, 2)), logits=K.constant(A)),
+     np.log1p(np.exp(-A))),
+    ("compat.v1.transpose", lambda f: f(K.constant(A), perm=[1, 0]), A.T),
+    ("random.normal", lambda f: f((3, 4), stddev=0.0), np.zeros((3, 4))),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_functions(name, call, expected):
+    np.testing.assert_allclose(K.eval(call(named(name))), expected, rtol=1e-5)
+
+
+def test_switches_and_refusals():
+    session = named("Session")(config=named("ConfigProto")(gpu_options=named("GPUOptions")(allow_growth=True)))
+    K.set_session(session)
+    assert session.run(named("global_variables_initializer")()) is None
+    with pytest.raises(NotImplementedError, match="no TensorFlow session"):
+        session.run(K.constant(1.0))
+    with pytest.raises(NotImplementedError, match="no TensorFlow session"):
+        K.set_session(object())
+    assert isinstance(session, Session) and named("GradientTape") is None and named("data") is None
+    with pytest.raises(AttributeError, match="tensorflow.nn.conv9d"):
+        _ = named("nn").conv9d
+    with pytest.raises(NotImplementedError, match="give both"):
+        named("where")(K.constant(A) > 0)
+
+
+@pytest.mark.parametrize(("module", "name", "same"), [
+    ("engine.base_layer", "Layer", "layers"), ("engine.sequential", "Sequential", "models"),
+    ("engine.saving", "load_model", "models"), ("engine.functional", "Model", "models"),
+    ("backend.tensorflow_backend", "set_session", "backend"), ("backend.common", "floatx", "backend"),
+    ("layers.experimental.preprocessing", "Rescaling", "layers"), ("utils", "pad_sequences", "preprocessing.sequence"),
+    ("utils", "load_img", "preprocessing.image"),
+])
+def test_module_paths_of_newer_keras(module, name, same):
+    assert getattr(import_module(f"gpukeras.{module}"), name) is getattr(import_module(f"gpukeras.{same}"), name)
+
+
+def test_nodes_by_their_newer_names():
+    x = Input(shape=(2,))
+    layer = Lambda(lambda t: t)
+    layer(x)
+    assert layer._inbound_nodes is layer.inbound_nodes and len(layer._inbound_nodes) == 1
+    layer._inbound_nodes = []
+    assert layer.inbound_nodes == [] and len(x._keras_history[0]._outbound_nodes) == 1
+
+
+def lines_between(x, axis, factor):
+    """Values on the lines between the middles of cells, by the definition."""
+    at = (np.arange(x.shape[axis] * factor) + 0.5) / factor - 0.5
+    at = at.clip(0, x.shape[axis] - 1)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, x.shape[axis] - 1)
+    shape = [-1 if a == axis else 1 for a in range(x.ndim)]
+    part = (at - low).reshape(shape)
+    return x.take(low, axis) * (1 - part) + x.take(high, axis) * part
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 1), (1, 4)])
+@pytest.mark.parametrize("known", [True, False])
+def test_bilinear_upsampling(size, known):
+    images = np.random.RandomState(0).rand(2, 3, 4, 2).astype("float32")
+    x = Input(shape=(3, 4, 2) if known else (None, None, 2))
+    layer = UpSampling2D(size, interpolation="bilinear")
+    expected = lines_between(lines_between(images, 1, size[0]), 2, size[1])
+    np.testing.assert_allclose(Model(x, layer(x)).predict(images), expected, rtol=1e-5)
+    first = UpSampling2D.from_config({**layer.get_config(), "data_format": "channels_first", "name": "first"})
+    y = Input(shape=(2, 3, 4))
+    moved = Model(y, first(y)).predict(np.moveaxis(images, -1, 1))
+    np.testing.assert_allclose(np.moveaxis(moved, 1, -1), expected, rtol=1e-5)
