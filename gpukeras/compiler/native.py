@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .fuse import Fused
 
 TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
-COST = 0.12  # nanoseconds that one operation takes for one element
+COST = 0.08  # nanoseconds that one operation takes for one element
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _WHOLE = ("add", "subtract", "multiply", "maximum", "minimum", "negative", "square", "mask", "where")
