@@ -1,7 +1,8 @@
 """Elementwise fusion: chains of elementwise steps of one shape become one step.
 
-On the GPU a fused step is one generated kernel (see codegen). On the CPU it runs its members over a few thousand
-elements at a time, so that what passes between them stays in cache.
+On the GPU a fused step is one generated kernel (see codegen). On the CPU it is one call of compiled C (see native); where
+there is no compiler its members' NumPy bodies run over a few thousand elements at a time. Either way, what passes between
+them stays in cache.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from .. import device
 from ..graph import Call, Op, Spec, is_float, size_of
 from ..ops.elementwise import Elementwise
+from . import native
 from .codegen import fused_kernel
 from .ir import Step, Value, needed, replace
 
@@ -111,9 +113,12 @@ class Fused(Op):
         return max(TILE // row, 1) * row
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """The members' bodies, tile by tile; on the GPU one kernel."""
+        """The members' bodies, tile by tile; compiled, one call; on the GPU one kernel."""
         if device.NAME == "cupy":
             return [(fused_kernel(self, ins, outs), (*ins, *self._states(), *outs))]
+        compiled = native.chain(self, ins, outs)
+        if compiled is not None:
+            return compiled
         shape = outs[0].shape
         if len(shape) > 1 and all(_flat(x, shape) for x in (*ins, *outs)):
             ins = [x.reshape(-1) if x.ndim == len(shape) and x.size != 1 else x.reshape(()) for x in ins]
@@ -160,7 +165,7 @@ def fuse(roots: Sequence[Value]) -> list[Value]:
             users.setdefault(v, []).append(step)
     new: dict[Value, Value] = {}
     for members in groups.values():
-        if len(members) > 1 or device.NAME == "cupy":  # there, even one op is best run as its CUDA expression
+        if len(members) > 1 or device.NAME == "cupy" or native.library():  # even one op is best run as its expression
             inside = set(members)
             exported = [s for s in members if s.outs[0] in roots or any(u not in inside
                                                                        for u in users.get(s.outs[0], []))]

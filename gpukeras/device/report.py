@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras.device import openblas, threads
+from gpukeras.device import native, openblas, threads
 from gpukeras.device.choice import NAME, REASON, xp
 from gpukeras.device.kernels import kernel_folder
 
@@ -54,6 +54,7 @@ def report() -> Config:
         blas_kernel=blas_kernel,
         blas_threads=blas_threads,
         threads=threads.count(),
+        compiled=native.why_not() or "elementwise steps, when they are needed" if NAME == "numpy" else "kernels",
         kernels=str(kernel_folder()),
     )
 

@@ -244,7 +244,7 @@ row("minimum", _keyword_out(xp.minimum), "({0} < {1} || {0} != {0} ? {0} : {1})"
     lambda g, y, a, b: (mask(g, less_equal(a, b)), mask(g, greater(a, b))))
 row("negative", xp.negative, "-{0}", lambda g, y, x: [-g])
 row("absolute", xp.absolute, "abs({0})", lambda g, y, x: [g * sign(x)])
-row("sign", xp.sign, "({0} > 0) - ({0} < 0)")
+row("sign", xp.sign, "({0} != {0} ? {0} : ({0} > 0) - ({0} < 0))")
 row("square", xp.square, "{0} * {0}", lambda g, y, x: [g * (x * 2)])
 row("sqrt", xp.sqrt, "sqrt({0})", lambda g, y, x: [g * 0.5 / y])
 row("positive_sqrt", lambda ins, out: [(partial(xp.maximum, out=out), (ins[0], 0)), (xp.sqrt, (out, out))],

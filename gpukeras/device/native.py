@@ -1,0 +1,107 @@
+"""C sources of `kernels/`, compiled once by the system's compiler and kept; without one, NumPy's bodies serve.
+
+The library lies in the user's cache folder under a name that its source, the compiler's flags and the processor give.
+It is loaded only from a folder that nobody else may write to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gpukeras.device.choice import NAME
+
+VARIABLE = "GPUKERAS_NATIVE"
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
+PATIENCE = 120  # seconds that the compiler may take
+
+_reasons: list[str] = []
+
+
+def why_not() -> str | None:
+    """Why there is no compiled code; None if there is, or nobody has asked for any yet."""
+    return _reasons[-1] if _reasons else None
+
+
+@cache
+def load(source: str) -> Any:
+    """The compiled source as a ctypes library, or None: on a GPU, where GPUKERAS_NATIVE is 'off', without a compiler,
+    and where it fails. ValueError if the variable holds anything else."""
+    setting = os.environ.get(VARIABLE, "").strip().lower()
+    if setting not in ("", "off", "on"):
+        raise ValueError(f"{VARIABLE} is {setting!r}; it must be 'on' or 'off'.")
+    if NAME != "numpy":
+        return _refuse("the backend is not NumPy")
+    if setting == "off":
+        return _refuse(f"{VARIABLE} is 'off'")
+    if os.name != "posix":
+        return _refuse("it is compiled on Linux and macOS only")
+    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler is None:
+        return _refuse("there is no C compiler")
+    key = "\n".join((source, compiler, *FLAGS, _processor()))
+    try:
+        folder = _folder()
+        path = folder / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
+        if not path.exists():
+            _compile(compiler, source, path)
+        _check_own(path)
+        return ctypes.CDLL(str(path))
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
+        said = getattr(error, "stderr", None)
+        return _refuse(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else ""))
+
+
+def _refuse(reason: str) -> None:
+    _reasons.append(reason)
+
+
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(base) if base else Path.home() / ".cache") / "gpukeras"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_own(folder)
+    return folder
+
+
+def _check_own(path: Path) -> None:
+    """PermissionError for what others could have put there."""
+    found = path.stat()
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        raise PermissionError(f"{path} belongs to somebody else, or others may write to it")
+
+
+def _compile(compiler: str, source: str, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
+        text.write_text(source, encoding="utf-8")
+        command = [*compiler.split(), *FLAGS, "-o", str(made), str(text), "-lm"]
+        try:  # AVX-512 at its full width, where a compiler knows it
+            _run([*command, "-mprefer-vector-width=512"])
+        except subprocess.CalledProcessError:
+            _run(command)
+        made.chmod(0o700)
+        os.replace(made, path)
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+
+
+def _processor() -> str:
+    """What the processor can do: compiled for one, the code need not run on another that shares the folder."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return f"{platform.machine()} {platform.processor()}"

@@ -1,0 +1,163 @@
+// Elementwise steps on the CPU: a chain of operations on arrays of one size, a tile of elements at a time, so that what
+// passes between the operations stays in the first-level cache.
+//
+// The operations themselves, one function for each and each element type, are made from the table of ops (the
+// expressions are those of the CUDA kernels) and stand where this file includes "bodies.h", with the array `bodies`.
+//
+// A chain is given as words. First the number of its preparations and of its steps, and the elements of a tile; then
+//   preparations, made once for each call:    register, array, bytes of an element:    a single element, repeated
+//   steps, made for each tile:                function, result, operand, operand, operand
+// A function below zero is a way to spread an array over the tile: -1 for a row that is repeated, -2 for a column whose
+// elements are repeated; its operands are the array, the period in elements and the bytes of an element.
+// A result or operand is 16 * array + bytes of an element for an array that is walked; below zero it is the register
+// that begins -(1 + x) bytes into `registers`.
+
+#include <math.h>
+#include <string.h>
+
+typedef long long Word;
+typedef void (*Body)(char* out, const char* a, const char* b, const char* c, long n);
+typedef unsigned char Bool;
+
+#define ALONE _Pragma("GCC ivdep")  // element i of the result needs elements i of the operands, and no others
+
+// Functions of float, without branches, so that loops over them become vector code. Within 2 units in the last place of
+// what NumPy makes; the polynomials are those of Cephes (Moshier, single precision).
+static inline float power_of_two(int n) {
+    union { int i; float f; } bits = {(n + 127) << 23};
+    return bits.f;
+}
+
+static inline float exp_float(float x) {
+    float y = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
+    float n = rintf(y * 1.44269504088896341f);
+    float r = y - n * 0.693359375f;
+    r -= n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    int whole = (int)n, half = whole / 2;
+    return x != x ? x : p * power_of_two(half) * power_of_two(whole - half);
+}
+
+static inline float log_float(float x) {
+    int tiny = x < 1.17549435e-38f;
+    union { float f; int i; } bits = {tiny ? x * 8388608.0f : x};
+    int exponent = ((bits.i >> 23) & 255) - 126 - (tiny ? 23 : 0);
+    bits.i = (bits.i & 0x007fffff) | 0x3f000000;
+    float m = bits.f;
+    int low = m < 0.707106781186547524f;
+    float e = (float)(exponent - low);
+    m = (low ? m + m : m) - 1.0f;
+    float z = m * m, p = 7.0376836292e-2f;
+    p = p * m - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    p = p * m * z + e * -2.12194440e-4f - 0.5f * z;
+    float y = m + p + e * 0.693359375f;
+    y = x == 0.0f ? -INFINITY : x < 0.0f ? NAN : y;
+    return x == INFINITY || x != x ? x : y;
+}
+
+// log1p and expm1 by what rounding has lost of 1 + x and e^x (Kahan)
+static inline float log1p_float(float x) {
+    float u = 1.0f + x, lost = u - 1.0f;
+    float y = log_float(u) * (x / (lost == 0.0f ? 1.0f : lost));
+    y = lost == 0.0f ? x : y;
+    return u == INFINITY || u <= 0.0f ? log_float(u) : y;
+}
+
+static inline float expm1_float(float x) {
+    float u = exp_float(x), down = u - 1.0f, l = log_float(u);
+    float y = down * (x / (l == 0.0f ? 1.0f : l));
+    y = u == 1.0f ? x : y;
+    return u == INFINITY || down == -1.0f ? down : y;
+}
+
+// x p(x^2) / q(x^2), the rational approximation of Eigen's library; tanh is 1 to the last bit from 7.99 on
+static inline float tanh_float(float x) {
+    float y = x < -7.99881172180175781f ? -7.99881172180175781f : x > 7.99881172180175781f ? 7.99881172180175781f : x;
+    float z = y * y, p = -2.76076847742355e-16f;
+    p = p * z + 2.00018790482477e-13f;
+    p = p * z - 8.60467152213735e-11f;
+    p = p * z + 5.12229709037114e-08f;
+    p = p * z + 1.48572235717979e-05f;
+    p = p * z + 6.37261928875436e-04f;
+    p = p * z + 4.89352455891786e-03f;
+    float q = 1.19825839466702e-06f;
+    q = q * z + 1.18534705686654e-04f;
+    q = q * z + 2.26843463243900e-03f;
+    q = q * z + 4.89352518554385e-03f;
+    return fabsf(x) < 0.0004f ? x : y * p / q;
+}
+
+#include "bodies.h"
+
+static void repeat(char* to, const char* element, Word size, Word n) {
+    if (size == 4) {
+        int value;
+        memcpy(&value, element, 4);
+        for (Word i = 0; i < n; ++i) ((int*)to)[i] = value;
+    } else if (size == 8) {
+        Word value;
+        memcpy(&value, element, 8);
+        for (Word i = 0; i < n; ++i) ((Word*)to)[i] = value;
+    } else {
+        memset(to, *element, (size_t)n);
+    }
+}
+
+// Elements first ... first+n-1 of a row of `period` elements, repeated without end.
+static void spread_row(char* to, const char* row, Word period, Word size, Word first, Word n) {
+    for (Word at = first % period; n > 0; at = 0) {
+        Word here = period - at < n ? period - at : n;
+        memcpy(to, row + at * size, (size_t)(here * size));
+        to += here * size;
+        n -= here;
+    }
+}
+
+// The same of a column each of whose elements stands `period` times.
+static void spread_column(char* to, const char* column, Word period, Word size, Word first, Word n) {
+    for (Word at = first; n > 0;) {
+        Word here = period - at % period < n ? period - at % period : n;
+        repeat(to, column + at / period * size, size, here);
+        to += here * size;
+        at += here;
+        n -= here;
+    }
+}
+
+// The chain on elements first ... last-1. `registers` is nobody else's meanwhile.
+void gpukeras_elementwise(const Word* code, char* const* arrays, char* registers, Word first, Word last) {
+    Word preparations = code[0], steps = code[1], tile = code[2];
+    const Word* word = code + 3;
+    for (Word i = 0; i < preparations; ++i, word += 3) repeat(registers + word[0], arrays[word[1]], word[2], tile);
+    for (Word at = first; at < last; at += tile) {
+        Word n = last - at < tile ? last - at : tile;
+        const Word* step = word;
+        for (Word i = 0; i < steps; ++i, step += 5) {
+            char* places[4];
+            for (int k = 0; k < 4; ++k) {
+                Word place = step[1 + k];
+                places[k] = place < 0 ? registers - (place + 1) : arrays[place >> 4] + at * (place & 15);
+                if (step[0] < 0) break;  // the operands of these are numbers
+            }
+            if (step[0] == -1)
+                spread_row(places[0], arrays[step[2]], step[3], step[4], at, n);
+            else if (step[0] == -2)
+                spread_column(places[0], arrays[step[2]], step[3], step[4], at, n);
+            else
+                bodies[step[0]](places[0], places[1], places[2], places[3], n);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+"""Compiled chains of elementwise steps against the NumPy bodies, and what is done where they can't be compiled."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpukeras import backend as K
+from gpukeras import device
+from gpukeras.compiler import native
+from gpukeras.compiler.fuse import Fused, Member
+from gpukeras.device.native import load, why_not
+from gpukeras.ops.elementwise import Cast, Elementwise
+from tests.device.machine import output
+
+pytestmark = pytest.mark.skipif(device.NAME != "numpy", reason="compiled for the CPU")
+compiled = pytest.mark.skipif(native.library() is None, reason=f"no compiled code: {why_not()}")
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-45, 88.7, 88.8, -87.4, -103.0, -104.5, 3e38,
+           -3e38, 1e-30, 0.5, 0.625, -0.999999, 4e-4]
+ROUGH = {"sigmoid_crossentropy", "sigmoid_gradient", "softplus"}  # sums of what nearly cancels
+
+
+def samples(dtype, seed):
+    rng = np.random.RandomState(seed)
+    if dtype == "bool":
+        return rng.rand(4000) < 0.5
+    if dtype.startswith("int"):
+        return rng.randint(-50, 50, 4000).astype(dtype)
+    found = np.concatenate([SPECIAL, rng.randn(2978) * 3, np.exp(rng.randn(1000) * 15)]).astype(dtype)
+    return found if seed == 0 else rng.permutation(found)
+
+
+def numpy_result(op, ins, dtype):
+    out = np.empty(np.broadcast_shapes(*(x.shape for x in ins)), dtype)
+    with np.errstate(all="ignore"):
+        for function, arguments in op.calls(ins, [out], []):
+            function(*arguments)
+    return out
+
+
+def run(calls):
+    for function, arguments in calls:
+        function(*arguments)
+
+
+def units_apart(a, b):
+    """The distance in units in the last place."""
+    as_whole = [x.view("int32").astype("int64") for x in (a, b)]
+    ordered = [np.where(x < 0, -(x & 0x7FFFFFFF), x) for x in as_whole]
+    return np.where(np.isnan(a) & np.isnan(b), 0, np.abs(ordered[0] - ordered[1]))
+
+
+@compiled
+@pytest.mark.parametrize("key", native.bodies(), ids=lambda key: f"{key[0]}-{'-'.join(key[1])}")
+def test_every_function_against_numpy(key):
+    name, takes = key
+    makes = native.bodies()[key].makes
+    op = Cast(makes) if name.startswith("cast_to") else Elementwise(name)
+    ins = [samples(dtype, i) for i, dtype in enumerate(takes)]
+    if name.startswith("cast_to") and makes.startswith("int") and takes[0].startswith("float"):
+        ins = [np.random.RandomState(0).uniform(-1000, 1000, 4000).astype(takes[0])]  # others have no meaning
+    if name == "mask":
+        ins[1] = np.nan_to_num(ins[1])  # NumPy's product with 0 keeps NaN and infinity
+    got = np.full(4000, 7, makes)
+    run(native.chain(Fused([Member(op, tuple(range(len(ins))), makes)], len(ins), [0]), ins, [got]))
+    want = numpy_result(op, ins, makes)
+    if makes == "float32" and name not in ROUGH:
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+        assert units_apart(got, want).max() <= 4
+    elif makes.startswith("float"):
+        finite = np.isfinite(want) & np.isfinite(got)
+        assert finite.mean() > 0.2
+        np.testing.assert_allclose(got[finite], want[finite], 1e-5, 1e-6)
+    else:
+        np.testing.assert_array_equal(got, want)
+
+
+def spread(shape, draw):
+    """A shape that broadcasts to `shape` as a full array, a number, a row or a column."""
+    way = draw(st.sampled_from(("full", "number", "row", "flat row", "column")))
+    if way == "full" or not shape:
+        return shape
+    cut = draw(st.integers(0, len(shape)))
+    return {"number": (1,) * len(shape), "row": (1,) * cut + shape[cut:], "flat row": shape[cut:],
+            "column": shape[:cut] + (1,) * (len(shape) - cut)}[way]
+
+
+@compiled
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.data(), st.sampled_from(((), (1,), (5,), (3, 4), (7, 1, 6), (40, 70), (1030,), (3, 2050), (2050, 3))),
+       st.integers(1, 4), st.booleans())
+def test_chains_with_inputs_that_are_spread(data, shape, parts, in_place):
+    """x * y + z, greater than w, and x * y masked by it: over several tiles and parts."""
+    rng = np.random.RandomState(0)
+    shapes = [shape, *(spread(shape, data.draw) for _ in range(3))]
+    x, y, z, w = (np.asarray(rng.standard_normal(s), "float32") for s in shapes)
+    members = [Member(Elementwise("multiply"), (0, 1), "float32"), Member(Elementwise("add"), (4, 2), "float32"),
+               Member(Elementwise("greater"), (5, 3), "bool"), Member(Elementwise("mask"), (6, 4), "float32")]
+    product, above = x * y, x * y + z > w
+    outs = [x if in_place else np.empty(shape, "float32"), np.empty(shape, "bool")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device.threads, "deal", lambda n, ns: [slice(n * i // parts, n * (i + 1) // parts)
+                                                             for i in range(parts)])
+        calls = native.chain(Fused(members, 4, [3, 2]), [x, y, z, w], outs)
+    run(calls)
+    np.testing.assert_array_equal(outs[0], np.where(above, product, 0))
+    np.testing.assert_array_equal(outs[1], above)
+
+
+@compiled
+def test_what_has_no_function_is_left_to_numpy():
+    def chain(op, dtype, *shapes, out=(4, 6)):
+        ins = [np.ones(s, dtype) for s in shapes]
+        fused = Fused([Member(op, tuple(range(len(ins))), dtype)], len(ins), [0])
+        return native.chain(fused, ins, [np.empty(out, dtype)])
+    add = Elementwise("add")
+    assert chain(add, "float32", (4, 6), (4, 6)) is not None
+    assert chain(Elementwise("sin"), "float32", (4, 6)) is None
+    assert chain(Elementwise("exp"), "float64", (4, 6)) is None
+    assert chain(add, "float16", (4, 6), (4, 6)) is None
+    assert chain(add, "float32", (4, 6, 2), (4, 1, 2), out=(4, 6, 2)) is None  # spread between two axes
+    assert chain(add, "float32", (0, 6), (0, 6), out=(0, 6)) is None
+    gaps = np.ones((4, 12), "float32")[:, ::2]
+    assert native.chain(Fused([Member(add, (0, 0), "float32")], 1, [0]), [gaps], [np.empty((4, 6), "float32")]) is None
+
+
+PROGRAM = """
+import numpy as np
+from gpukeras import backend as K
+from gpukeras.device.native import why_not
+x = K.placeholder((None, 300))
+f = K.function([x], [K.tanh(x * 2 + 1) * K.sigmoid(x)])
+y = f([np.linspace(-1, 1, 300 * 300).reshape(300, 300)])[0]
+print(round(float(y.sum()), 2), '|', why_not())
+"""
+
+
+@pytest.mark.parametrize("setting, reason", [({"GPUKERAS_NATIVE": "off"}, "GPUKERAS_NATIVE is 'off'"),
+                                             ({"CC": "/nowhere/cc"}, "No such file or directory"),
+                                             ({"CC": "false"}, "returned non-zero exit status 1"),
+                                             ({"PATH": ""}, "there is no C compiler")])
+def test_without_a_compiler_numpy_computes_the_same(setting, reason, tmp_path):
+    here = output(PROGRAM, driver=False).split(" | ")[0]
+    number, why = output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path), **setting).split(" | ")
+    assert float(number) == pytest.approx(float(here), abs=0.1) and reason in why
+
+
+@compiled
+def test_code_that_others_could_have_put_there_is_not_loaded(tmp_path):
+    assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
+    (library,) = (tmp_path / "gpukeras").glob("*.so")
+    assert stat.S_IMODE(library.stat().st_mode) == 0o700 and stat.S_IMODE(library.parent.stat().st_mode) == 0o700
+    for path in (library, library.parent):
+        path.chmod(0o777)
+        assert "others may write to it" in output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path))
+        path.chmod(0o700)
+    assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
+    assert os.listdir(library.parent) == [library.name]
+
+
+def test_an_unknown_setting_is_refused(monkeypatch):
+    monkeypatch.setenv("GPUKERAS_NATIVE", "fast")
+    with pytest.raises(ValueError, match="GPUKERAS_NATIVE is 'fast'; it must be 'on' or 'off'"):
+        load("int x;")
+
+
+@compiled
+def test_a_fused_step_is_one_call():
+    x = K.placeholder((None, 40))
+    f = K.function([x], [K.relu(x * 2 - 1) + K.exp(x)])
+    program = f.program([(30, 40)])
+    assert len(program.calls) == 1 and "gpukeras_elementwise" in program.calls[0][0].__name__
+    assert Path(device.kernel_folder() / "elementwise.c").is_file()
