@@ -1,10 +1,4 @@
-"""Metrics as objects: `Precision()`, `AUC()`, `MeanSquaredError(name='mse')`, and `Metric`, which programs make metrics
-of their own from.
-
-These are newer Keras's. An object keeps sums in variables of its own and makes its value of them, so a value over many
-batches is that of all samples together, where the average of the batches' values would be another. In a model the sums
-are kept by the training step itself; called on numbers, an object adds them up at once.
-"""
+"""Metrics as objects, as newer Keras has them: `Precision()`, `AUC()`, `MeanSquaredError(name='mse')`."""
 
 from __future__ import annotations
 
@@ -14,127 +8,9 @@ from typing import Any
 import numpy as np
 
 from gpukeras import backend as K
-from gpukeras import initializers, losses, metrics
-from gpukeras.graph.substitute import substitute
+from gpukeras import losses, metrics
 from gpukeras.loss_classes import Number, as_tensor, spread
-from gpukeras.utils.generic_utils import to_snake_case
-
-_recorded: list[list[tuple[Any, Any]]] = []  # assignments made while a step is being built
-
-
-def _assign(variable: Any, value: Any, old: Any = None) -> Any:
-    """Gives the variable a value (added to `old`, if given): at once, or in the step that is being built."""
-    if not _recorded:
-        value = K.eval(value) if K.is_tensor(value) else np.asarray(value)
-        K.set_value(variable, value if old is None else K.get_value(variable) + value)
-        return variable
-    value = K.cast(as_tensor(value), K.dtype(variable))
-    for i, (known, before) in enumerate(_recorded[-1]):
-        if known is variable:  # a second assignment in one step sees the first
-            _recorded[-1][i] = (variable, value if old is None else before + value)
-            return variable
-    _recorded[-1].append((variable, value if old is None else variable + value))
-    return variable
-
-
-class Metric:
-    """A metric with a state. A class of your own makes variables by `add_weight`, changes them in
-    `update_state(y_true, y_pred, sample_weight=None)` (by `assign` and `assign_add`, or by returning `K.update(...)`),
-    and makes the value of them in `result()`.
-
-    >>> class Largest(Metric):
-    ...     def __init__(self, name='largest', **kwargs):
-    ...         super().__init__(name=name, **kwargs)
-    ...         self.most = self.add_weight(name='most', initializer='zeros')
-    ...     def update_state(self, y_true, y_pred, sample_weight=None):
-    ...         self.most.assign(K.maximum(self.most, K.max(y_pred)))
-    ...     def result(self):
-    ...         return self.most
-    >>> metric = Largest()
-    >>> metric.update_state(None, K.constant([1., 5., 2.]))
-    >>> float(K.eval(metric.result()))
-    5.0
-    """
-
-    stateful = True
-
-    def __init__(self, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
-        if kwargs:
-            raise TypeError(f"{type(self).__name__}: unknown argument {next(iter(kwargs))!r}; a metric takes name "
-                            "and dtype")
-        if name is None:
-            name = to_snake_case(type(self).__name__)
-            count = K.get_uid("metric_" + name)
-            name = name if count == 1 else f"{name}_{count - 1}"
-        self.name, self.dtype = name, dtype
-        self.weights: list[Any] = []
-        self._first: list[Any] = []
-
-    @property
-    def variables(self) -> list[Any]:
-        """The variables that keep the state."""
-        return self.weights
-
-    def add_weight(self, name: str | None = None, shape: Sequence[int] = (), initializer: Any = "zeros",
-                   dtype: Any = None, **kwargs: Any) -> Any:
-        """A variable of the state, with `assign`, `assign_add` and `assign_sub`."""
-        value = K.eval(initializers.get(initializer)(tuple(shape), dtype=dtype or K.floatx()))
-        variable: Any = K.variable(value, dtype=dtype or K.floatx(), name=name)
-        variable.assign = lambda x: _assign(variable, x)
-        variable.assign_add = lambda x: _assign(variable, x, variable)
-        variable.assign_sub = lambda x: _assign(variable, -x, variable)
-        self.weights.append(variable)
-        self._first.append(value)
-        return variable
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Takes a batch into the state."""
-        raise NotImplementedError(f"{type(self).__name__} must define update_state(self, y_true, y_pred, ...)")
-
-    def result(self) -> Any:
-        """The value that the state stands for."""
-        raise NotImplementedError(f"{type(self).__name__} must define result(self)")
-
-    def reset_state(self) -> None:
-        """Forgets all batches."""
-        for variable, value in zip(self.weights, self._first):
-            K.set_value(variable, value)
-
-    def reset_states(self) -> None:
-        """`reset_state`, by its older name."""
-        self.reset_state()
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Takes a batch into the state, and gives the value afterwards."""
-        self.update_state(y_true, y_pred, sample_weight)
-        return self.result()
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"name": self.name, "dtype": self.dtype}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The object that `get_config` described."""
-        return cls(**config)
-
-
-def in_step(metric: Any, y_true: Any, y_pred: Any, weights: Any = None) -> tuple[Any, list[tuple[Any, Any]]]:
-    """The value of a metric after a batch, and the updates of its state, for a step that is being built."""
-    if not hasattr(metric, "update_state"):  # a layer, Keras 2.2's way: it returns the value and adds updates
-        known = len(metric.updates)
-        return metric(y_true, y_pred), list(metric.updates)[known:]
-    _recorded.append([])
-    try:
-        returned = metric.update_state(y_true, y_pred, weights) if weights is not None else \
-            metric.update_state(y_true, y_pred)
-        value = metric.result()
-    finally:
-        found = _recorded.pop()
-    for item in returned if isinstance(returned, list) else [returned]:
-        if isinstance(item, tuple) and len(item) == 2 and all(item[0] is not known for known, _ in found):
-            found.append((item[0], item[1]))
-    return substitute(as_tensor(value), dict(found)), found
+from gpukeras.stateful_metrics import Metric, in_a_step
 
 
 class _Known(Metric):
@@ -153,7 +29,7 @@ class _Known(Metric):
 
     def result(self) -> Any:
         """The value that the state stands for."""
-        if _recorded:
+        if in_a_step():
             return self._value()
         found = K.eval(self._value())
         return Number(found) if np.ndim(found) == 0 else found

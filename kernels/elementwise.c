@@ -83,21 +83,15 @@ static inline float expm1_float(float x) {
     return u == INFINITY || down == -1.0f ? down : y;
 }
 
-// x p(x^2) / q(x^2), the rational approximation of Eigen's library; tanh is 1 to the last bit from 7.99 on
 static inline float tanh_float(float x) {
-    float y = x < -7.99881172180175781f ? -7.99881172180175781f : x > 7.99881172180175781f ? 7.99881172180175781f : x;
-    float z = y * y, p = -2.76076847742355e-16f;
-    p = p * z + 2.00018790482477e-13f;
-    p = p * z - 8.60467152213735e-11f;
-    p = p * z + 5.12229709037114e-08f;
-    p = p * z + 1.48572235717979e-05f;
-    p = p * z + 6.37261928875436e-04f;
-    p = p * z + 4.89352455891786e-03f;
-    float q = 1.19825839466702e-06f;
-    q = q * z + 1.18534705686654e-04f;
-    q = q * z + 2.26843463243900e-03f;
-    q = q * z + 4.89352518554385e-03f;
-    return fabsf(x) < 0.0004f ? x : y * p / q;
+    float size = fabsf(x), z = x * x, p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    p = p * z * x + x;
+    float large = copysignf(1.0f - 2.0f / (exp_float(2.0f * size) + 1.0f), x);
+    return size < 0.625f || x != x ? p : large;
 }
 
 #include "bodies.h"

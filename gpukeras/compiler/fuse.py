@@ -1,7 +1,7 @@
 """Elementwise fusion: chains of elementwise steps of one shape become one step.
 
-On the GPU a fused step is one generated kernel (see codegen). On the CPU it is one call of compiled C (see native); where
-there is no compiler its members' NumPy bodies run over a few thousand elements at a time. Either way, what passes between
+On the GPU a fused step is one generated kernel (see codegen). On the CPU it is one call of compiled C (see native), or
+without a compiler its members' NumPy bodies over a few thousand elements at a time. Either way, what passes between
 them stays in cache.
 """
 

@@ -130,7 +130,7 @@ class Head:
             fn, "name", None) or to_snake_case(type(fn).__name__)
         before = "weighted_" if weighted and getattr(fn, "name", None) is None else ""
         if getattr(fn, "stateful", False):
-            from ..metric_classes import in_step
+            from ..stateful_metrics import in_step
             value, updates = in_step(fn, self.target, self.tensor, self._weights_of_state(weighted))
             return before + name, value, Live(fn.reset_states, updates)
         objective = weighted_masked_objective(fn)
