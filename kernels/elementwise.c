@@ -28,7 +28,7 @@ static inline float power_of_two(int n) {
     return bits.f;
 }
 
-static inline float exp_float(float x) {
+static inline float exp_fast(float x) {
     float y = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
     float n = rintf(y * 1.44269504088896341f);
     float r = y - n * 0.693359375f;
@@ -42,6 +42,24 @@ static inline float exp_float(float x) {
     p = p * r * r + r + 1.0f;
     int whole = (int)n, half = whole / 2;
     return x != x ? x : p * power_of_two(half) * power_of_two(whole - half);
+}
+
+// Rounded as well as a float can be, since programs compare their results with NumPy's: Taylor's series in double.
+static inline float exp_float(float x) {
+    const double shift = 6755399441055744.0;  // 1.5 * 2^52: what is added to it stands in its last bits, rounded
+    double y = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
+    union { double d; Word i; } bits = {y * 1.4426950408889634 + shift};
+    double r = y - (bits.d - shift) * 0.6931471805599453, p = 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+    p = p * r + 1.0 / 720;
+    p = p * r + 1.0 / 120;
+    p = p * r + 1.0 / 24;
+    p = p * r + 1.0 / 6;
+    p = p * r + 0.5;
+    p = p * r + 1.0;
+    p = p * r + 1.0;
+    bits.i = (Word)((unsigned long long)(bits.i + 1023) << 52);
+    return x != x ? x : (float)(p * bits.d);
 }
 
 static inline float log_float(float x) {
@@ -90,7 +108,7 @@ static inline float tanh_float(float x) {
     p = p * z + 1.33314422036e-1f;
     p = p * z - 3.33332819422e-1f;
     p = p * z * x + x;
-    float large = copysignf(1.0f - 2.0f / (exp_float(2.0f * size) + 1.0f), x);
+    float large = copysignf(1.0f - 2.0f / (exp_fast(2.0f * size) + 1.0f), x);
     return size < 0.625f || x != x ? p : large;
 }
 
