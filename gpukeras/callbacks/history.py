@@ -1,6 +1,8 @@
 """The two callbacks that every training has: averages over an epoch, and the record of all epochs."""
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from gpukeras.callbacks.base import Callback, skippable
@@ -40,7 +42,7 @@ class BaseLogger(Callback):
 class History(Callback):
     """The record that `fit` returns: `history` maps each name to its list of values, one an epoch; `epoch`
     has the numbers of the epochs. Names are Keras 2.0's ('acc', 'val_acc'); the later 'accuracy',
-    'val_accuracy' find the same lists.
+    'val_accuracy' find the same lists. In a notebook it shows itself as curves.
 
     >>> record = History()
     >>> record.on_train_begin()
@@ -64,3 +66,28 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def plot(self, names: Iterable[str] | None = None) -> Any:
+        """The curves of the quantities `names` (all of them, without 'val_'), each with its validation values.
+
+        With matplotlib a new figure is made, and the list of its axes returned; without, a picture that a notebook
+        shows, and `save('curves.svg')` writes. ValueError for a name that was not recorded.
+        """
+        from gpukeras.drawing.curves import draw_curves, panels, plot_with
+
+        chosen = panels(self.epoch, self.history, names)
+        try:
+            pyplot = import_module("matplotlib.pyplot")
+        except ImportError:  # the drawing needs nothing
+            return draw_curves(chosen)
+        return plot_with(pyplot, chosen)
+
+    def _repr_html_(self) -> str | None:
+        from gpukeras.drawing.html import history_html
+
+        return history_html(self.epoch, self.history)
+
+    def _repr_svg_(self) -> str | None:
+        from gpukeras.drawing.curves import draw_curves, panels
+
+        return draw_curves(panels(self.epoch, self.history)).svg() if self.epoch and self.history else None

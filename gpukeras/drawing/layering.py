@@ -1,7 +1,7 @@
 """A graph in layers: edges turned so that none runs upward, ranks, and an order within each rank with few crossings.
 
-The method is that of Sugiyama, Tagawa and Toda (1981). Nodes are numbers from 0; everything is done in a fixed order, so
-that a graph is always drawn alike.
+The method is that of Sugiyama, Tagawa and Toda (1981). Nodes are numbers from 0. Everything is done in a fixed order,
+so that a graph is always drawn alike.
 """
 
 from __future__ import annotations
@@ -128,13 +128,13 @@ def _by_means(row: list[int], near: Sequence[Sequence[int]], place: dict[int, in
 
 def _exchange(rows: list[list[int]], above: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -> None:
     for i, row in enumerate(rows):
-        places = [{node: k for k, node in enumerate(rows[j])} if 0 <= j < len(rows) else {} for j in (i - 1, i + 1)]
-
-        def cost(a: int, b: int) -> int:
-            """The crossings between the edges of a and of b, if a stands left of b."""
-            return sum(place[p] > place[q] for place, near in zip(places, (above, below))
-                       for p in near[a] for q in near[b])
-
+        sides = [({node: k for k, node in enumerate(rows[j])}, near)
+                 for j, near in ((i - 1, above), (i + 1, below)) if 0 <= j < len(rows)]
         for k in range(len(row) - 1):
-            if cost(row[k], row[k + 1]) > cost(row[k + 1], row[k]):
+            if _cost(row[k], row[k + 1], sides) > _cost(row[k + 1], row[k], sides):
                 row[k], row[k + 1] = row[k + 1], row[k]
+
+
+def _cost(a: int, b: int, sides: list[tuple[dict[int, int], Sequence[Sequence[int]]]]) -> int:
+    """How many edges of a cross edges of b, if a stands left of b."""
+    return sum(place[p] > place[q] for place, near in sides for p in near[a] for q in near[b])

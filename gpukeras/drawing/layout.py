@@ -1,4 +1,4 @@
-"""From boxes and arrows to places and curves. The flow runs downward; whoever wants another direction turns the result."""
+"""From boxes and arrows to places and curves. The flow runs downward; for another direction the result is turned."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def lay_out(sizes: Sequence[tuple[float, float]], links: Sequence[Link], top: Co
         if link.start == link.end:
             curves.append(_loop(x[link.start], y[link.start], width[link.start], height[link.start]))
             continue
-        ends = (link.start_at, link.end_at) if keep else (link.end_at + _ASIDE, link.start_at + _ASIDE)
-        curve = _curve(chains[pair], x, y, height, rank, floors, ceilings, ends)
+        at = (link.start_at, link.end_at) if keep else (link.end_at + _ASIDE, link.start_at + _ASIDE)
+        curve = _curve(chains[pair], x, y, height, rank, floors, ceilings, at)
         curves.append(tuple(curve if keep else reversed(curve)))
     whole = max((a + w / 2 for a, w in zip(x, spread)), default=0.0)
     return Layout(whole, ceilings[-1] if ceilings else 0.0, list(zip(x, y))[:count], curves)

@@ -69,8 +69,8 @@ def draw_model(model: Any, show_shapes: bool = False, show_layer_names: bool = T
 
     >>> from gpukeras.layers import Dense
     >>> from gpukeras.models import Sequential
-    >>> draw_model(Sequential([Dense(2, input_shape=(3,))], name="line"))
-    <Picture of line, 141 x 134>
+    >>> draw_model(Sequential([Dense(2, input_shape=(3,), name="only")], name="line"))
+    <Picture of line, 116 x 140>
     """
     if rankdir not in _DIRECTIONS:
         raise ValueError(f"rankdir must be one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
@@ -88,7 +88,8 @@ def _network(graph: Graph, options: Options, label: str | None) -> _Block:
              for e in graph.edges]
     sideways = options.rankdir in ("LR", "RL")
     sizes = [(b.height, b.width) if sideways else (b.width, b.height) for b in blocks]
-    enter, leave = [], []  # nodes on the border of the frame, without width
+    enter: list[int] = []  # nodes on the border of the frame
+    leave: list[int] = []
     if label is not None:
         strip = {"TB": (_LABEL, _FRAME), "BT": (_FRAME, _LABEL)}.get(options.rankdir, (_FRAME, _FRAME))
         for ports, ends, length in ((enter, graph.inputs, strip[0]), (leave, graph.outputs, strip[1])):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-
 Point = tuple[float, float]
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
