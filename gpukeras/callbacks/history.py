@@ -67,20 +67,22 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def draw(self, names: Iterable[str] | None = None) -> Any:
+        """A picture of the curves of the quantities `names` (all of them, without 'val_'), each with its validation
+        values: a notebook shows it, `save('curves.svg')` writes it. ValueError for a name that was not recorded."""
+        from gpukeras.drawing.curves import draw_curves, panels
+
+        return draw_curves(panels(self.epoch, self.history, names))
+
     def plot(self, names: Iterable[str] | None = None) -> Any:
-        """The curves of the quantities `names` (all of them, without 'val_'), each with its validation values.
+        """The same by matplotlib, in a new figure; the list of its axes is returned. Without matplotlib, `draw`."""
+        from gpukeras.drawing.curves import panels, plot_with
 
-        With matplotlib a new figure is made, and the list of its axes returned; without, a picture that a notebook
-        shows, and `save('curves.svg')` writes. ValueError for a name that was not recorded.
-        """
-        from gpukeras.drawing.curves import draw_curves, panels, plot_with
-
-        chosen = panels(self.epoch, self.history, names)
         try:
             pyplot = import_module("matplotlib.pyplot")
         except ImportError:  # the drawing needs nothing
-            return draw_curves(chosen)
-        return plot_with(pyplot, chosen)
+            return self.draw(names)
+        return plot_with(pyplot, panels(self.epoch, self.history, names))
 
     def _repr_html_(self) -> str | None:
         from gpukeras.drawing.html import history_html
@@ -88,6 +90,4 @@ class History(Callback):
         return history_html(self.epoch, self.history)
 
     def _repr_svg_(self) -> str | None:
-        from gpukeras.drawing.curves import draw_curves, panels
-
-        return draw_curves(panels(self.epoch, self.history)).svg() if self.epoch and self.history else None
+        return self.draw().svg() if self.epoch and self.history else None

@@ -123,7 +123,7 @@ def _framed(label: str, width: float, height: float, shapes: list[Shape], enter:
     """What is in a frame, with the frame around it and the label in its left upper corner."""
     room = text_width(label, 12, bold=True) + 2 * _FRAME
     if sideways:
-        whole, tall = max(width, room), height + _LABEL + _FRAME
+        whole, tall = max(width, room), height + 2 * _LABEL  # even, so that lines run straight on
         left, up = (whole - width) / 2, _LABEL
         shift, middle = up, tall / 2
     else:
