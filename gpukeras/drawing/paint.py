@@ -57,7 +57,7 @@ def paint(picture: Picture, scale: float) -> bytes:
                 brush.paint(item)
         whole.paste(band.reduce(2), (0, top))
     file = io.BytesIO()
-    whole.save(file, "PNG")
+    whole.save(file, "PNG", compress_level=2)  # drawings are flat: more effort gains little
     return file.getvalue()
 
 

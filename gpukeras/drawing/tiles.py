@@ -63,7 +63,11 @@ def plot_feature_maps(model: Any, x: Any, layer: Any = None, to_file: Any = None
     inputs = [np.asarray(one)[sample:sample + 1] for one in (x if isinstance(x, (list, tuple)) else [x])]
     if not all(len(one) for one in inputs):
         raise IndexError(f"sample must be a place in x, got {sample}")
-    run = K.function([*model.inputs, K.learning_phase()], [chosen.get_output_at(0)])
+    made = next((node.output_tensors[0] for node in model._graph.nodes if node.outbound_layer is chosen), None)
+    if made is None:
+        raise ValueError(f"Layer '{getattr(chosen, 'name', chosen)}' is none of the layers of model '{model.name}': "
+                         f"{[one.name for one in model.layers]}")
+    run = K.function([*model.inputs, K.learning_phase()], [made])
     value = np.asarray(run([*inputs, 0])[0], float)[0]
     if value.ndim == 3:
         first = getattr(chosen, "data_format", K.image_data_format()) == "channels_first"

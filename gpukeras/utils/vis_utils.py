@@ -13,7 +13,7 @@ from ..drawing.models import activation_name, describe, draw_model, dtype_of
 from .extras import need
 
 _OWN = ("svg", "png")  # what needs no Graphviz
-_SCALE = 1.5  # pixels of a PNG for each unit of a drawing, where no dpi is given
+_FINE, _LARGE = 1.5, 4_000_000  # pixels of a PNG for each unit, where no dpi is given; 1 if the area is larger
 _DPI = 96  # at which a pixel is a unit
 
 
@@ -107,7 +107,7 @@ def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False
                            show_layer_activations, show_trainable)
         if dpi is not None and not dpi > 0:
             raise ValueError(f"dpi must be a positive number, got {dpi!r}")
-        usual = 1.0 if kind == "svg" else _SCALE
+        usual = _FINE if kind != "svg" and shown.width * shown.height < _LARGE else 1.0
         shown.save(path, usual if dpi is None else dpi / _DPI)
     else:
         dot = model_to_dot(model, show_shapes, show_layer_names, rankdir, expand_nested, dpi, show_dtype=show_dtype,

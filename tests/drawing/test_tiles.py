@@ -119,12 +119,21 @@ def test_feature_maps(model, tmp_path):
         assert plot_feature_maps(model, x, layer).svg().startswith("<svg")
 
 
+def test_feature_maps_of_a_layer_that_another_model_has_too(model):
+    x = np.random.RandomState(0).rand(1, 6, 6, 1)
+    other = Sequential([Conv2D(1, 1, input_shape=(6, 6, 1)), *model.layers[:2]])
+    value = Sequential(other.layers[:2]).predict(x)[0]
+    assert head(plot_feature_maps(other, x, "first"))[1] == f"{value.min():.3g} to {value.max():.3g}"
+
+
 def test_feature_maps_that_are_not_there(model):
     x = np.zeros((1, 6, 6, 1))
     with pytest.raises(ValueError, match="frist"):
         plot_feature_maps(model, x, "frist")
     with pytest.raises(IndexError, match="sample must be a place in x, got 4"):
         plot_feature_maps(model, x, sample=4)
+    with pytest.raises(ValueError, match="'other' is none of the layers of model"):
+        plot_feature_maps(model, x, Dense(2, name="other"))
     with pytest.raises(ValueError, match="has no convolution"):
         plot_feature_maps(Sequential([Dense(2, input_shape=(3,))]), np.zeros((1, 3)))
 
