@@ -20,6 +20,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [path.name for path in DOCUMENTS]
 BLOCK = re.compile(r"```(\w+)\n(.*?)^ *```(?:\n+ *```text\n(.*?)```)?", re.DOTALL | re.MULTILINE)
 
+TRAINED = {"curves.svg", "kernels.svg"}  # made by more epochs than a test takes
+
 
 class Program(NamedTuple):
     """A python block, and the text block right after it, if there is one: what the program prints."""
@@ -34,8 +36,10 @@ def programs(text: str) -> list[Program]:
 
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if "```python" in p.read_text(encoding="utf-8")],
                          ids=lambda path: path.name)
-def test_programs_print_what_the_document_says(path):
-    """The programs of one document run in order and share their names. Training is quick, and prints nothing."""
+def test_programs_print_what_the_document_says(path, tmp_path, monkeypatch):
+    """The programs of one document run in order and share their names, in a folder of their own. Training is quick, and
+    prints nothing."""
+    monkeypatch.chdir(tmp_path)
     K.clear_session()
     np.random.seed(0)
     names: dict[str, object] = {}
@@ -46,6 +50,10 @@ def test_programs_print_what_the_document_says(path):
         if program.prints:
             assert printed.getvalue().split("\n") == program.prints.rstrip(" ").split("\n"), (
                 f"{path.name} is out of date; its program now prints:\n{printed.getvalue()}")
+    for picture in tmp_path.glob("*.svg"):
+        shown = ROOT / "docs" / "pictures" / picture.name
+        if shown.exists() and picture.name not in TRAINED:
+            assert shown.read_bytes() == picture.read_bytes(), f"docs/pictures/{picture.name} is out of date"
 
 
 def _quiet(code: str) -> ast.Module:

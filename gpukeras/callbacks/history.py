@@ -1,6 +1,8 @@
 """The two callbacks that every training has: averages over an epoch, and the record of all epochs."""
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from gpukeras.callbacks.base import Callback, skippable
@@ -40,7 +42,7 @@ class BaseLogger(Callback):
 class History(Callback):
     """The record that `fit` returns: `history` maps each name to its list of values, one an epoch; `epoch`
     has the numbers of the epochs. Names are Keras 2.0's ('acc', 'val_acc'); the later 'accuracy',
-    'val_accuracy' find the same lists.
+    'val_accuracy' find the same lists. In a notebook it shows itself as curves.
 
     >>> record = History()
     >>> record.on_train_begin()
@@ -64,3 +66,28 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def draw(self, names: Iterable[str] | None = None) -> Any:
+        """A picture of the curves of the quantities `names` (all of them, without 'val_'), each with its validation
+        values: a notebook shows it, `save('curves.svg')` writes it. ValueError for a name that was not recorded."""
+        from gpukeras.drawing.curves import draw_curves, panels
+
+        return draw_curves(panels(self.epoch, self.history, names))
+
+    def plot(self, names: Iterable[str] | None = None) -> Any:
+        """The same by matplotlib, in a new figure; the list of its axes is returned. Without matplotlib, `draw`."""
+        from gpukeras.drawing.curves import panels, plot_with
+
+        try:
+            pyplot = import_module("matplotlib.pyplot")
+        except ImportError:  # the drawing needs nothing
+            return self.draw(names)
+        return plot_with(pyplot, panels(self.epoch, self.history, names))
+
+    def _repr_html_(self) -> str | None:
+        from gpukeras.drawing.html import history_html
+
+        return history_html(self.epoch, self.history)
+
+    def _repr_svg_(self) -> str | None:
+        return self.draw().svg() if self.epoch and self.history else None

@@ -316,6 +316,12 @@ class Network(Layer):
 
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows of a small model."""
+        from ..drawing.html import model_html
+
+        return model_html(self)
+
     def get_config(self) -> dict[str, Any]:
         """Layers and connections as plain data, in Keras 2.0.9's layout."""
         from .network_config import network_config

@@ -24,7 +24,7 @@ def print_summary(model: Any, line_length: int | None = None, positions: Sequenc
     width = line_length or (65 if chain else 98)
     ends = [float(p) for p in positions or ([.45, .85, 1.] if chain else [.33, .55, .67, 1.])]
     columns = [int(width * p) if ends[-1] <= 1 else int(p) for p in ends]
-    titles = ["Layer (type)", "Output Shape", "Param #"] + ([] if chain else ["Connected to"])
+    titles, rows = summary_rows(model)
 
     def row(*fields: Any) -> None:
         line = ""
@@ -35,19 +35,31 @@ def print_summary(model: Any, line_length: int | None = None, positions: Sequenc
 
     print_fn("_" * width)
     row(*titles)
-    for i, layer in enumerate(model.layers):
+    for i, (name, shape, params, *more) in enumerate(rows):
         print_fn(("_" if i else "=") * width)
-        fields = [f"{layer.name} ({type(layer).__name__})", _shape_text(layer), _params_text(layer)]
-        given = [] if chain else _givers(model, layer)
-        row(*fields, *given[:1])
+        given = more[0] if more else []
+        row(name, shape, params, *given[:1])
         for name in given[1:]:
             row("", "", "", name)
     print_fn("=" * width)
-    trainable, frozen = count_params(_trained_weights(model)), count_params(model.non_trainable_weights)
-    print_fn(f"Total params: {trainable + frozen:,}")
-    print_fn(f"Trainable params: {trainable:,}")
-    print_fn(f"Non-trainable params: {frozen:,}")
+    for name, count in summary_counts(model).items():
+        print_fn(f"{name}: {count:,}")
     print_fn("_" * width)
+
+
+def summary_rows(model: Any) -> tuple[list[str], list[list[Any]]]:
+    """What `print_summary` tabulates: the titles, and a row for each layer; its last field is a list if the model is
+    more than a chain."""
+    chain = _is_chain(model)
+    titles = ["Layer (type)", "Output Shape", "Param #"] + ([] if chain else ["Connected to"])
+    return titles, [[f"{layer.name} ({type(layer).__name__})", _shape_text(layer), _params_text(layer),
+                     *([] if chain else [_givers(model, layer)])] for layer in model.layers]
+
+
+def summary_counts(model: Any) -> dict[str, int]:
+    """The numbers of parameters under the summary's table."""
+    trainable, frozen = count_params(_trained_weights(model)), count_params(model.non_trainable_weights)
+    return {"Total params": trainable + frozen, "Trainable params": trainable, "Non-trainable params": frozen}
 
 
 def convert_all_kernels_in_model(model: Any) -> None:

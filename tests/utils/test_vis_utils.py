@@ -1,11 +1,14 @@
-"""Models drawn as graphs. The program `dot` is not needed: a script stands in for it."""
+"""Models drawn as graphs, with Graphviz and without. The program `dot` is not needed: a script stands in for it."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
+import struct
 import sys
+import types
 
 import pytest
 
@@ -78,23 +81,72 @@ def dot(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
 
 
-@pytest.mark.parametrize("file, kind", [("m.png", "png"), ("m.SVG", "svg"), ("m.pdf", "pdf"), ("m", "png")])
+@pytest.mark.parametrize("file, kind", [("m.png", "png"), ("m.GIF", "gif"), ("m.pdf", "pdf"), ("m", "png")])
 def test_pictures(network, dot, tmp_path, file, kind):
     assert plot_model(network, tmp_path / file) is None
     assert (tmp_path / file).read_text().split() == ["drawn", f"-T{kind}"]
 
 
+def test_graphviz_gets_the_options(network, tmp_path):
+    plot_model(network, tmp_path / "m.dot", True, True, "LR", True, 70, True, True, True)
+    text = (tmp_path / "m.dot").read_text()
+    assert all(part in text for part in ("rankdir=LR", "dpi=70", "one: Dense\\nlinear\\nfloat32\\ntrainable", "input:"))
+
+
 def test_without_graphviz(network, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ImportError, match="install Graphviz"):
-        plot_model(network, tmp_path / "m.png")
+        plot_model(network, tmp_path / "m.pdf")
     plot_model(network, str(tmp_path / "m.dot"))
     assert (tmp_path / "m.dot").read_text().startswith("digraph") and os.listdir(tmp_path) == ["m.dot"]
     with pytest.raises(FileNotFoundError):
         plot_model(network, tmp_path / "none" / "m.dot")
 
 
-def test_without_pydot(network, monkeypatch):
+def test_without_pydot(network, monkeypatch, tmp_path, dot):
     monkeypatch.setitem(sys.modules, "pydot", None)
     with pytest.raises(ImportError, match=r"Drawing a model needs pydot: pip install 'gpukeras\[plot\]'"):
-        plot_model(network)
+        plot_model(network, "m.pdf")
+    plot_model(network, tmp_path / "m.png")
+    assert (tmp_path / "m.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("file", ["m.svg", "m.SVG", "m.png", "m"])
+def test_pictures_of_our_own(network, tmp_path, monkeypatch, file):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    shown = plot_model(network, tmp_path / file, show_shapes=True)
+    data = (tmp_path / file).read_bytes()
+    assert shown._repr_svg_().startswith("<svg") and "(None, 4)" in shown._repr_svg_()
+    assert data == shown.svg().encode() if "." in file and file[-3:].lower() == "svg" else data[:4] == b"\x89PNG"
+    with pytest.raises(FileNotFoundError):
+        plot_model(network, tmp_path / "none" / file)
+
+
+def test_dpi(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sizes = {}
+    for dpi in (None, 96, 192):
+        shown = plot_model(network, tmp_path / "m.png", dpi=dpi)
+        sizes[dpi] = struct.unpack(">II", (tmp_path / "m.png").read_bytes()[16:24])
+    assert sizes[96] == (math.ceil(shown.width), math.ceil(shown.height))
+    assert sizes[192][0] == math.ceil(2 * shown.width) and sizes[None][0] == math.ceil(1.5 * shown.width)
+    with pytest.raises(ValueError, match="dpi must be a positive number, got 0"):
+        plot_model(network, tmp_path / "m.svg", dpi=0)
+
+
+class _Shown:
+    def __init__(self, filename):
+        self.filename = filename
+
+
+def test_in_a_notebook(network, tmp_path, monkeypatch):
+    """IPython's own objects are returned, as in Keras."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    display = types.ModuleType("IPython.display")
+    display.SVG, display.Image = type("SVG", (_Shown,), {}), type("Image", (_Shown,), {})
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    for file, kind in ("m.svg", display.SVG), ("m.png", display.Image):
+        shown = plot_model(network, tmp_path / file)
+        assert type(shown) is kind and shown.filename == str(tmp_path / file)
