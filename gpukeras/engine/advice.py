@@ -71,7 +71,7 @@ def advise_on_fit(model: Any, heads: Sequence[Head], xs: Sequence[Any], ys: Sequ
         if isinstance(y, np.ndarray) and y.size:
             for message in _about_targets(head, y[:LOOKED_AT], chosen[head.name]):
                 warn(message)
-    for tensor, name, x in zip(model.inputs, model.input_names, xs):
+    for tensor, name, x in zip(model._feed_inputs, model._feed_input_names, xs):
         for layer in _embeddings(tensor, model.layers) if isinstance(x, np.ndarray) and x.size else ():
             least, most = float(x.min()), float(x.max())
             if least < 0 or most >= layer.input_dim:

@@ -211,7 +211,7 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
     if y is not None and x is not None and x != y:
         hint = (f"y has {y // x} rows for each of x: write to_categorical(y) once, or y.reshape(len(x), -1)"
                 if x and y > x and y % x == 0 else
-                f"Row i of y belongs to row i of x: if more rows fit, write x[:{min(x, y)}], y[:{min(x, y)}]")
+                f"Row i of y belongs to row i of x. To leave the rest out: x[:{min(x, y)}], y[:{min(x, y)}]")
         raise ValueError(f"Input arrays should have the same number of samples as target arrays. Found {x} input "
                          f"samples and {y} target samples. {hint}")
     if w is not None and y is not None and w != y:

@@ -172,9 +172,9 @@ def _steps(generator: Any, steps: int | None, name: str) -> int:
     from ..utils.data_utils import Sequence
     if not isinstance(generator, Sequence) and not hasattr(generator, "__next__"):
         made = getattr(generator, "__name__", None)
-        raise TypeError(f"expected a generator or a keras.utils.Sequence, but got the {type(generator).__name__}"
+        raise TypeError(f"generator must be a generator or a keras.utils.Sequence, got {type(generator).__name__}"
                         + (f" '{made}'. Call it: {made}()" if made else
-                           " of arrays, or the like. Write model.fit(x, y), or iter(...) for an iterator"))
+                           ". For arrays write model.fit(x, y); for what a loop can go through, iter(...)"))
     if steps is not None:
         if not steps > 0:
             raise ValueError(f"`{name}` must be at least 1, got {steps!r}")

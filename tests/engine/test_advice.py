@@ -53,6 +53,14 @@ def two():
     made.fit(X, [X[:, 0], ROWS], epochs=1, verbose=0)
 
 
+def not_fed():
+    given, words = Input(tensor=K.constant(np.full((12, 3), 9.5))), Input((2,))
+    made = Model([given, words], Dense(1)(concatenate([Flatten()(Embedding(5, 2)(words)), given])))
+    made.compile("sgd", "mse")
+    made.train_on_batch(np.ones((12, 2)), X[:, :1])
+    made.fit(np.ones((12, 2)), X[:, 0], batch_size=12, epochs=1, verbose=0)
+
+
 def two_inputs():
     words, features = Input((2,)), Input((3,))
     both = concatenate([Flatten()(Embedding(5, 2)(words)), features])
@@ -92,6 +100,7 @@ QUIET = {
         X, X[:, 0] > 0.5, epochs=1, verbose=0),
     "noisy labels, batch by batch": lambda: model(dense(1, "sigmoid"), loss="binary_crossentropy").train_on_batch(
         X, X[:, :1] + 0.3),
+    "words beside an input that is not fed": not_fed,
     "words as floats": lambda: model(Embedding(5, 2, input_length=3), Flatten(), Dense(1)).fit(
         np.ones((12, 3)), X[:, 0], epochs=1, verbose=0),
     "shares": lambda: [Dropout(rate) for rate in (0, 0.5, 1)],
@@ -139,6 +148,27 @@ def test_what_can_not_be_meant_is_warned_of(case):
     with pytest.warns(UserWarning, match=said) as heard:
         make()
     assert [w.filename for w in heard] == [__file__]
+
+
+@pytest.mark.parametrize(("words", "said"), [([[0, 5]], r"0 to 4.*from 0 to 5. Write Embedding\(6, ...\)"),
+                                            ([[-1, 2]], "from -1 to 2. Number what it embeds from 0"),
+                                            ([[True, True]], r"from 1 to 1. Write Embedding\(2, ...\)")])
+def test_words_without_a_row_are_found_before_training(words, said):
+    made = model(Embedding(1 if words == [[True, True]] else 5, 2, input_length=2, name="e"), Flatten(), Dense(1))
+    before = made.get_weights()
+    with pytest.raises(IndexError, match=f"Embedding 'e' has input_dim.*{said}"):
+        made.fit(np.array(words), [1], verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, made.get_weights()))
+
+
+def test_what_is_no_generator():
+    made = model(dense(1))
+    for given, said in ((X, r"got ndarray. For arrays write model.fit\(x, y\)"),
+                        (two, r"function 'two'. Call it: two\(\)")):
+        with pytest.raises(TypeError, match=said):
+            made.fit_generator(given, 1)
+        with pytest.raises(TypeError, match=said):
+            made.predict_generator(given, 1)
 
 
 def test_a_program_is_warned_once():
