@@ -51,6 +51,9 @@ class Sequential(Model):
 
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         Layer.__init__(self, name=name)
+        if isinstance(layers, Layer):
+            raise TypeError(f"Sequential takes its layers as a list, but got the layer '{layers.name}'. Write "
+                            f"Sequential([{type(layers).__name__}(...), ...])")
         self._disconnect()
         self.layers: list[Layer] = []
         self._results: list[Any] = []  # the output tensor after each layer, once the input is known

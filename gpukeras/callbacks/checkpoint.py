@@ -7,7 +7,7 @@ from typing import Any
 
 from gpukeras.callbacks.base import Callback
 from gpukeras.callbacks.logs import Logs
-from gpukeras.callbacks.monitor import Monitor
+from gpukeras.callbacks.monitor import Monitor, validate
 
 
 class ModelCheckpoint(Callback):
@@ -71,7 +71,7 @@ class ModelCheckpoint(Callback):
         current = logs.get(self.monitor)
         if current is None:
             warnings.warn(f"Can save best model only with {self.monitor} available, skipping. Available are: "
-                          f"{','.join(logs)}", RuntimeWarning, stacklevel=3)
+                          f"{','.join(logs)}{validate(self.monitor)}", RuntimeWarning, stacklevel=3)
         elif self._watch.improved(current, self.best):
             before, self.best = self.best, current
             self._save(path, f"Epoch {epoch + 1:05d}: {self.monitor} improved from {before:0.5f} to {current:0.5f}, "

@@ -43,6 +43,13 @@ class Monitor:
         logs = as_logs(logs)
         if self.name not in logs:
             warnings.warn(f"{self.owner} conditioned on metric `{self.name}` which is not available. "
-                          f"Available metrics are: {','.join(logs)}", RuntimeWarning, stacklevel=3)
+                          f"Available metrics are: {','.join(logs)}{validate(self.name)}", RuntimeWarning, stacklevel=3)
             return None
         return logs[self.name]
+
+
+def validate(name: str) -> str:
+    """What makes a value of the validation available, as the end of a sentence."""
+    if not name.startswith("val_"):
+        return ""
+    return ". Write fit(..., validation_split=0.2), or validation_data=(x_val, y_val)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,16 +25,18 @@ def warn(message: str) -> None:
 
 
 def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | None = None,
-                     check_batch_axis: bool = True, exception_prefix: str = "") -> Arrays:
+                     check_batch_axis: bool = True, exception_prefix: str = "",
+                     hint: Callable[[int, Any, Any], str] | None = None) -> Arrays:
     """The data as one array for each name, at least 2-D, with the expected shapes.
 
     Takes an array, a list (of arrays, or of numbers for a single name), a dict by name, a pandas DataFrame or
-    Series, a sparse matrix of SciPy. Raises ValueError naming what was expected and what came.
+    Series, a sparse matrix of SciPy. Raises ValueError naming what was expected and what came, and ending with what
+    `hint` says of the place in the list, the shape that came and the one expected.
     """
     what = f"Error when checking model {exception_prefix}" if exception_prefix else "Error when checking the data"
     if not names:
         if data is not None and hasattr(data, "__len__") and len(data):
-            raise ValueError(f"{what}: expected no data, but got {_brief(data)}")
+            raise ValueError(f"{what}: expected no data, but got {brief(data)}")
         return []
     if data is None:
         return [None] * len(names)
@@ -42,8 +44,12 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
         data = _one_or_list(data, shapes[0] if shapes is not None else None)
     arrays = [_as_array(x, name, what) for x, name in zip(_by_name(data, names, what), names)]
     if shapes is not None:
-        for x, name, shape in zip(arrays, names, shapes):
-            _check_shape(x, name, shape, check_batch_axis, exception_prefix)
+        for i, (x, name, shape) in enumerate(zip(arrays, names, shapes)):
+            wrong = _complaint(x, name, shape, check_batch_axis)
+            if wrong:
+                ending = hint(i, x.shape, shape) if hint else ""
+                raise ValueError(f"Error when checking {exception_prefix or 'data'}: {wrong}{'.' if ending else ''}"
+                                 f"{ending}")
     return arrays
 
 
@@ -76,16 +82,17 @@ def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
         if len(names) == 1 and data and not hasattr(data[0], "shape"):
             return [data]
         if data and hasattr(data[0], "shape"):
-            came = ", ".join(str(getattr(x, "shape", type(x).__name__)) for x in data[:8])
+            came = ", ".join(str(getattr(x, "shape", type(x).__name__)) for x in data[:4])
+            came += ", ..." if len(data) > 4 else ""
             raise ValueError(f"{what}: the list of Numpy arrays that you are passing to your model is not the size the "
                              f"model expected. Expected to see {len(names)} array(s) ({', '.join(names)}), but instead "
                              f"got a list of {len(data)} with shapes {came}. For many samples of one input, pass one "
                              "array: np.array(the_list)")
         raise ValueError(f"{what}: the model expects a list of {len(names)} arrays ({', '.join(names)}), but got a "
-                         f"list of {len(data)}: {_brief(data)}")
+                         f"list of {len(data)}: {brief(data)}")
     if len(names) > 1:
         raise ValueError(f"{what}: The model expects {len(names)} arrays ({', '.join(names)}), but only received one "
-                         f"array. Found: {_brief(data)}")
+                         f"array. Found: {brief(data)}")
     return [data]
 
 
@@ -100,20 +107,20 @@ def _as_array(x: Any, name: str, what: str) -> Any:
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):
         if isinstance(x, (str, bytes)) or not hasattr(x, "__len__"):
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
-                            f"Found: {_brief(x)}")
+                            f"Found: {brief(x)}")
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("error", "Creating an ndarray from ragged")  # what NumPy 1.23 said instead
                 x = np.asarray(x)
         except (ValueError, UserWarning):
-            raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array; pad them "
-                             "to one length first (keras.preprocessing.sequence.pad_sequences)") from None
+            raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array. Pad "
+                             "them: x = keras.preprocessing.sequence.pad_sequences(x)") from None
     kind = getattr(x.dtype, "kind", "f")
     if kind == "O":
         x = _from_objects(x, name, what)
     elif kind not in "biuf":
-        raise ValueError(f"{what}: data for '{name}' must be numbers, but its dtype is {x.dtype} "
-                         f"({_brief(x)}); turn it into numbers first")
+        raise ValueError(f"{what}: data for '{name}' must be numbers, but its dtype is {x.dtype} ({brief(x)}). "
+                         + _numbers_hint(x, what))
     if len(x.shape) > 1:
         return x
     if not device.is_device_array(x):
@@ -125,50 +132,57 @@ def _from_objects(x: Any, name: str, what: str) -> np.ndarray:
     try:
         return np.array(x.tolist(), dtype="float64") if x.ndim == 1 else x.astype("float64")
     except (ValueError, TypeError):
-        raise ValueError(f"{what}: the array for '{name}' has dtype object (shape {x.shape}), and its elements are no "
-                         f"numbers, or rows of different lengths: {_brief(x)}. Encode text as numbers, or pad the "
-                         "rows to one length (keras.preprocessing.sequence.pad_sequences)") from None
+        first = x.reshape(-1)[0]
+        if not isinstance(first, (list, tuple, np.ndarray)):
+            column = next((i for i in range(x.shape[-1]) for v in x[..., i].reshape(-1) if isinstance(v, str)), None)
+            where = "" if x.ndim < 2 or column is None else f" in column {column}"
+            raise ValueError(f"{what}: the array for '{name}' has dtype object, and its elements{where} are no numbers"
+                             f": {brief(x)}. Encode text as numbers: {_encode(x, what)}") from None
+        pictures = np.ndim(first) > 1
+        raise ValueError(f"{what}: the array for '{name}' has dtype object (shape {x.shape}): it is made of "
+                         f"{'arrays of different shapes' if pictures else 'rows of different lengths'}. "
+                         + ("Bring pictures to one size: keras.preprocessing.image.load_img(path, target_size=(224, "
+                            "224))" if pictures else
+                            "Pad them: x = keras.preprocessing.sequence.pad_sequences(x)")) from None
 
 
-def _check_shape(x: Any, name: str, shape: Any, check_batch_axis: bool, prefix: str) -> None:
+def _numbers_hint(x: Any, what: str) -> str:
+    """The line that turns an array of something else into numbers."""
+    if x.dtype.kind not in "SU":
+        return "Turn it into numbers first"
+    try:
+        x.reshape(-1)[:100].astype("float64")
+    except ValueError:
+        return f"Encode text as numbers: {_encode(x, what)}"
+    return "Read the numbers out of the text: x.astype('float32')"
+
+
+def _encode(x: Any, what: str) -> str:
+    if what.endswith("target"):
+        return "names, y = np.unique(y, return_inverse=True)"
+    if len(x.shape) > 1:
+        return "table = pandas.get_dummies(table) makes columns of 0 and 1"
+    return "keras.preprocessing.text.Tokenizer, then pad_sequences"
+
+
+def _complaint(x: Any, name: str, shape: Any, check_batch_axis: bool) -> str | None:
+    """What is wrong with the shape of an array, or None."""
     if x is None or shape is None:
-        return
+        return None
     if len(x.shape) != len(shape):
-        hint = _rank_hint(x.shape, shape)
-        raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have {len(shape)} dimensions, "
-                         f"shape {_shown(shape)}, but got array with shape {tuple(x.shape)}{hint}")
+        return (f"expected {name} to have {len(shape)} dimensions, shape {tuple(shape)}, but got array with shape "
+                f"{tuple(x.shape)}")
     for i, (have, want) in enumerate(zip(x.shape, shape)):
         if (i > 0 or check_batch_axis) and want is not None and have != want:
-            raise ValueError(f"Error when checking {prefix or 'data'}: expected {name} to have shape {_shown(shape)} "
-                             f"but got array with shape {tuple(x.shape)}{_label_hint(x, shape, i, prefix)}")
+            return f"expected {name} to have shape {tuple(shape)} but got array with shape {tuple(x.shape)}"
+    return None
 
 
-def _shown(shape: Any) -> str:
-    return str(tuple(shape))
-
-
-def _rank_hint(have: tuple[int, ...], want: Any) -> str:
-    if len(have) == len(want) - 1:
-        return ("; for one sample, add the batch axis: x[None]; for a missing channel axis: x[..., None]"
-                if want[-1] == 1 else "; for one sample, add the batch axis: x[None]")
-    return ""
-
-
-def _label_hint(x: Any, shape: Any, axis: int, prefix: str) -> str:
-    if prefix != "target" and tuple(x.shape) == (shape[-1], 1) and len(shape) == 2:
-        return "; for one sample, add the batch axis: x[None]"
-    if prefix == "target" and axis == len(shape) - 1:
-        if x.shape[-1] == 1 and shape[-1] and shape[-1] > 1:
-            return ("; integer labels need loss='sparse_categorical_crossentropy', or one-hot rows: "
-                    "keras.utils.to_categorical(y)")
-        if shape[-1] == 1:
-            return "; one-hot rows need a last layer with as many units, and loss='categorical_crossentropy'"
-    return ""
-
-
-def _brief(x: Any) -> str:
-    text = f"array of shape {tuple(x.shape)}, dtype {x.dtype}: {x!r}" if hasattr(x, "shape") else repr(x)
-    return text if len(text) <= 200 else text[:200] + "..."
+def brief(x: Any) -> str:
+    """A value on one line, cut short."""
+    about = f"array of shape {tuple(x.shape)}, dtype {x.dtype}: " if hasattr(x, "shape") else ""
+    text = about + " ".join(repr(x).split())
+    return text if len(text) <= 120 else text[:120] + "..."
 
 
 def check_all_given(xs: Sequence[Any], ys: Sequence[Any], inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -195,8 +209,11 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
         lengths.append(found[0] if found else None)
     x, y, w = lengths
     if y is not None and x is not None and x != y:
+        hint = (f"y has {y // x} rows for each of x: write to_categorical(y) once, or y.reshape(len(x), -1)"
+                if x and y > x and y % x == 0 else
+                f"Row i of y belongs to row i of x. To leave the rest out: x[:{min(x, y)}], y[:{min(x, y)}]")
         raise ValueError(f"Input arrays should have the same number of samples as target arrays. Found {x} input "
-                         f"samples and {y} target samples.")
+                         f"samples and {y} target samples. {hint}")
     if w is not None and y is not None and w != y:
         raise ValueError(f"Sample_weight arrays should have the same number of samples as target arrays. Got {y} "
                          f"target samples and {w} weights.")
@@ -206,7 +223,8 @@ def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequen
         raise ValueError(f"There is no data: the arrays have 0 samples. Got array shapes: {shapes}")
 
 
-def check_batches(xs: Sequence[Any], shapes: Sequence[Any], names: Sequence[str], batch_size: int | None) -> None:
+def check_batches(xs: Sequence[Any], shapes: Sequence[Any], names: Sequence[str], batch_size: int | None,
+                  part: str = "") -> None:
     """Raises ValueError if batches would not have the size that an input's batch shape fixes."""
     for x, shape, name in zip(xs, shapes, names):
         fixed = None if shape is None else shape[0]
@@ -215,32 +233,7 @@ def check_batches(xs: Sequence[Any], shapes: Sequence[Any], names: Sequence[str]
         if min(batch_size, x.shape[0]) != fixed or x.shape[0] % fixed:
             raise ValueError(f"Input '{name}' has the batch shape {tuple(shape)}, so every batch must have {fixed} "
                              f"samples: give batch_size={fixed}, and a multiple of {fixed} samples. Found batch_size="
-                             f"{batch_size} and {x.shape[0]} samples")
-
-
-def check_loss_and_targets(targets: Sequence[Any], loss_fns: Sequence[Any], output_shapes: Sequence[Any],
-                           names: Sequence[str] = ()) -> None:
-    """Raises ValueError for targets that the loss can't mean: integer classes under categorical_crossentropy, classes
-    that have no unit, or shapes other than the output's where the loss goes element by element."""
-    elementwise = ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy")
-    for i, (y, loss, shape) in enumerate(zip(targets, loss_fns, output_shapes)):
-        name = getattr(loss, "__name__", "")
-        if name == "sparse_categorical_crossentropy" and isinstance(y, np.ndarray) and shape[-1] is not None:
-            if y.min() < 0 or y.max() >= shape[-1]:
-                output = f"output '{names[i]}'" if i < len(names) else f"output {i}"
-                raise ValueError(f"Error when checking target: the classes of {output}, which has {shape[-1]} units, "
-                                 f"must be 0 to {shape[-1] - 1}, but the targets go from {y.min()} to {y.max()}")
-        if y is None or loss is None or name not in elementwise:
-            continue
-        if name == "categorical_crossentropy" and y.shape[-1] == 1:
-            raise ValueError(f"You are passing a target array of shape {y.shape} while using as loss "
-                             "`categorical_crossentropy`, which expects one-hot rows of shape (samples, classes). For "
-                             "integer classes use loss='sparse_categorical_crossentropy', or convert them: "
-                             "y = keras.utils.to_categorical(y)")
-        if any(want is not None and want != have for have, want in zip(y.shape[1:], shape[1:])):
-            raise ValueError(f"A target array with shape {y.shape} was passed for an output of shape {tuple(shape)} "
-                             f"while using as loss `{name}`. This loss expects targets to have the same shape as the "
-                             "output.")
+                             f"{batch_size} and {x.shape[0]} samples{part}")
 
 
 def fed_part(value: Any, names: Sequence[str], fed: Sequence[str]) -> Any:
@@ -276,7 +269,7 @@ def spread(value: Any, names: Sequence[str], what: str) -> list[Any]:
                 warn(f"{unknown_name(f'output in {what}', key, names)} It is left out.")
         return [value.get(name) for name in names]
     raise TypeError(f"The model has several outputs, so `{what}` should be either a list or a dict by output name. "
-                    f"Provided: {_brief(value)}")
+                    f"Provided: {brief(value)}")
 
 
 def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = None,
@@ -293,7 +286,7 @@ def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = N
                          f"the targets have shape {y.shape}")
     if class_weight is not None and not isinstance(class_weight, dict):
         warn(f"class_weight must be a dict from class to weight, such as {{0: 1., 1: 5.}}; "
-                      f"{_brief(class_weight)} is left out.")
+                      f"{brief(class_weight)} is left out.")
     if sample_weight is not None:
         sample_weight = device.adopt(sample_weight)
         if not device.is_device_array(sample_weight):
@@ -326,8 +319,9 @@ def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
     return np.asarray([class_weight[c] for c in present.tolist()], dtype="float64")[place.reshape(-1)]
 
 
-def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
-    """Warns if float data holds NaN: a loss of it is NaN from the first step on."""
+def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> bool:
+    """Warns if float data holds NaN: a loss of it is NaN from the first step on. True if there was any."""
+    found = False
     for x, name in zip(arrays, names):
         if not (isinstance(x, np.ndarray) or device.is_device_array(x)) or x.dtype.kind != "f":
             continue
@@ -335,9 +329,11 @@ def warn_of_nan(arrays: Sequence[Any], names: Sequence[str]) -> None:
         with np.errstate(all="ignore"):
             suspicious = isnan(x.sum())  # one pass and no array; infinities may sum to NaN too
         if suspicious and isnan(x).any():
+            found = True
             rows = int(isnan(x.reshape(len(x), -1)).any(axis=1).sum())
-            warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. "
-                          "Replace or drop these rows.")
+            warn(f"The data for '{name}' contains NaN in {rows} of {len(x)} samples: the loss will be NaN. Replace or "
+                 "drop these rows, both of x and of y: np.nan_to_num(x), or keep = ~np.isnan(x).any(axis=1); x[keep].")
+    return found
 
 
 def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..utils.generic_utils import unknown_name
 from . import keras1, loops
-from .data import warn
+from .data import brief, warn
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
@@ -170,20 +170,26 @@ def refuse_unknown(method: str, names: list[str], takes: Callable[..., Any] | No
 
 def _steps(generator: Any, steps: int | None, name: str) -> int:
     from ..utils.data_utils import Sequence
+    if not isinstance(generator, Sequence) and not hasattr(generator, "__next__"):
+        made = getattr(generator, "__name__", None)
+        raise TypeError(f"generator must be a generator or a keras.utils.Sequence, got {type(generator).__name__}"
+                        + (f" '{made}'. Call it: {made}()" if made else
+                           ". For arrays write model.fit(x, y); for what a loop can go through, iter(...)"))
     if steps is not None:
         if not steps > 0:
             raise ValueError(f"`{name}` must be at least 1, got {steps!r}")
         return math.ceil(steps)  # Keras 2.0.9 counts batches until it has as many: len(x) / 32 may be a fraction
     if isinstance(generator, Sequence):
         return len(generator)
-    raise ValueError(f"`{name}` must be given for a generator, which has no length (a keras.utils.Sequence has)")
+    raise ValueError(f"`{name}` must be given for a generator, which has no length (a keras.utils.Sequence "
+                     f"has). Write {name}=math.ceil(samples / batch_size)")
 
 
 def _parts(batch: Any) -> tuple[Any, Any, Any]:
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
         return batch[0], batch[1], batch[2] if len(batch) == 3 else None
     raise ValueError("Output of generator should be a tuple `(x, y, sample_weight)` or `(x, y)`. Found: "
-                     f"{str(batch)[:200]}")
+                     f"{brief(batch)}. Write yield x, y")
 
 
 def _size(x: Any) -> int:
@@ -227,7 +233,7 @@ def _queue(generator: Any, max_queue_size: int, workers: int, use_multiprocessin
                 if end.__cause__ is not None or type(end) is not StopIteration:
                     raise
                 raise ValueError(f"the generator ended after {taken} batches; it must yield batches for ever, or at "
-                                 "least steps x epochs of them") from None
+                                 "least steps x epochs of them. Write `while True:` around its loop") from None
             taken += 1
             return batch
         for _ in range(used):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import backend as K
+from .hints import source_hint
 from .node import source_of, to_list
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ def check_inputs(layer: Layer, inputs: Any) -> None:
     """Raises ValueError naming `layer` unless `inputs` are tensors that fit its `input_spec`."""
     tensors = to_list(inputs)
     for x in tensors:
+        if not K.is_tensor(x) and hasattr(x, "inbound_nodes"):
+            raise ValueError(f"Layer '{layer.name}' was called with the layer '{x.name}', which isn't a symbolic tensor"
+                             f". Call that layer too: {type(x).__name__}(...)(tensor).")
         if not K.is_tensor(x):
             raise ValueError(f"Layer '{layer.name}' was called with an input that isn't a symbolic tensor "
-                             f"but a {type(x).__name__}: {x!r:.200}. Layers take the result of Input() or of "
+                             f"but a {type(x).__name__}: {_line(x)}. Layers take the result of Input() or of "
                              "another layer; to compute on arrays use model.predict, or wrap them: "
                              "K.constant(array).")
     if not layer.input_spec:
@@ -74,4 +78,14 @@ def check_inputs(layer: Layer, inputs: Any) -> None:
         wrong = spec.complaint(x) if spec is not None else None
         if wrong:
             raise ValueError(f"Input {i} is incompatible with layer '{layer.name}': {wrong} "
-                             f"(input of shape {K.int_shape(x)}{source_of(x)}).")
+                             f"(input of shape {K.int_shape(x)}{source_of(x)}).{_hint(x, spec)}")
+
+
+def _hint(x: Any, spec: InputSpec) -> str:
+    asked = spec.ndim or spec.min_ndim
+    return source_hint(x, K.ndim(x), asked) if asked and asked != K.ndim(x) else ""
+
+
+def _line(x: Any) -> str:
+    text = " ".join(repr(x).split())
+    return text if len(text) <= 80 else text[:80] + "..."

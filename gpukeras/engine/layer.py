@@ -98,6 +98,9 @@ class Layer(Called, Connected):
             return tuple(kwargs["batch_input_shape"])
         shape = kwargs.get("input_shape")
         if shape is None and kwargs.get("input_dim") is not None:
+            if not hasattr(kwargs["input_dim"], "__int__"):
+                raise TypeError(f"{type(self).__name__} '{self.name}': input_dim must be a number, got "
+                                f"{kwargs['input_dim']!r}. Write input_shape={kwargs['input_dim']!r}")
             shape = (kwargs["input_dim"],)
         if isinstance(shape, int):
             raise TypeError(f"{type(self).__name__} '{self.name}': input_shape must be a tuple such as "

@@ -14,7 +14,7 @@ import numpy as np
 from .. import backend as K
 from .. import device
 from ..compiler import Feed, Function
-from .data import make_batches, shuffle_batches
+from .data import make_batches, shuffle_batches, warn
 
 REDRAW = 0.1  # seconds between two looks at the progress display
 
@@ -137,6 +137,8 @@ class Training:
                        "verbose": verbose, "do_validation": validates, "metrics": metrics}
         self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
+        watched = any(isinstance(c, cb.TerminateOnNaN) for c in self.callbacks)
+        self.told_of_nan = watched or getattr(model, "_nan_in_data", False)
         self.place = Place()
         # The callback that saves the training, so that it can go on after an interruption, is called by the loops after
         # all others, at every batch: it saves the others' state too.
@@ -170,6 +172,11 @@ class Training:
                 logs = train()
                 if validate is not None and self.finished:
                     logs.update(zip((f"val_{name}" for name in self.names), validate()))
+                if logs["loss"] != logs["loss"] and not self.told_of_nan:
+                    self.told_of_nan = True
+                    warn(f"The loss is NaN since epoch {epoch + 1}. If the data are sound, the steps are too great: "
+                         "write a smaller learning rate, such as Adam(lr=0.0001), or clipnorm=1.0. Inside `with "
+                         "K.debugging():` fit names the op that gave the first NaN.")
                 self.callbacks.on_epoch_end(epoch, logs)
                 self.place.epoch, self.place.done = epoch + 1, 0
                 if keeper is not None:

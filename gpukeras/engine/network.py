@@ -93,8 +93,13 @@ class Network(Layer):
                 raise ValueError(f"{kind} '{self.name}' has no {what.lower()}s.")
             for x in tensors:
                 if history_of(x) is None:
-                    raise TypeError(f"{what} tensors of a {kind} must come from layers, but got {x!r:.200}. "
-                                    "Start from Input(...), and wrap backend operations into Lambda layers.")
+                    came, hint = f"{x!r:.200}", "Start from Input(...)"
+                    if isinstance(x, Layer):
+                        came, hint = f"the layer '{x.name}' itself", f"Call it: {type(x).__name__}(...)(tensor)"
+                    elif K.is_tensor(x):
+                        came = f"a tensor of shape {K.int_shape(x)} that no layer made"
+                        hint += ", and wrap backend operations: Lambda(lambda x: ...)(x)"
+                    raise TypeError(f"{what} tensors of a {kind} must come from layers, but got {came}. {hint}")
         for i, x in enumerate(inputs):
             made = history_of(x)
             assert made is not None

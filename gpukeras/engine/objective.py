@@ -24,7 +24,7 @@ def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., An
     fn = getattr(fn, "per_sample", fn)
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
-        score = fn(y_true, y_pred)
+        score = _score(fn, y_true, y_pred)
         if mask is not None:
             mask = K.cast(mask, K.floatx())
             score = score * mask / K.mean(mask)
@@ -34,6 +34,20 @@ def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., An
             score = score * weights / K.mean(K.cast(K.not_equal(weights, 0), K.floatx()))
         return K.mean(score)
     return weighted
+
+
+def _score(fn: Callable[..., Any], y_true: Any, y_pred: Any) -> Any:
+    """The value of a loss or metric, or a TypeError that names it."""
+    name = getattr(fn, "__name__", type(fn).__name__)
+    try:
+        score = fn(y_true, y_pred)
+    except (AttributeError, TypeError, IndexError) as error:
+        raise TypeError(f"'{name}' can't be computed on the tensors (y_true, y_pred) that compile gives it: {error}. "
+                        f"Write def {name}(y_true, y_pred), with functions of K: K.mean, not np.mean") from error
+    if score is None or isinstance(score, (int, float)):
+        raise TypeError(f"'{name}' must return a tensor, one number for each sample, but returned {score!r}. Write "
+                        "return K.mean(K.square(y_pred - y_true), axis=-1), or the like")
+    return score
 
 
 def per_output(value: Any, names: Sequence[str], what: str, default: Any = None) -> list[Any]:
@@ -100,6 +114,13 @@ class Head:
         self.fed = False
         self.sample_weight: Any = None
         self.mode: str | None = None
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss function; "" for a loss of the user's own."""
+        from .. import losses
+        name = getattr(plain(self.loss), "__name__", "")
+        return name if plain(self.loss) is getattr(losses, name, None) else ""
 
     def expect_target(self, given: Any) -> None:
         """Makes the target's placeholder, unless a tensor is given."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from .. import backend as K
 from . import keras1, loops
+from .advice import advise_on_compile, advise_on_fit
 from .data import (
     check_all_given,
     check_batches,
     check_lengths,
-    check_loss_and_targets,
     fed_part,
     make_batches,
     slice_arrays,
@@ -20,11 +20,12 @@ from .data import (
     standardize_data,
     standardize_weights,
     warn,
-    warn_of_nan,
 )
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
+from .hints import input_hint, target_hint
 from .network import Network
 from .objective import Head, Live, loss_functions, metrics_by_output, per_output, plain, weighted_masked_objective
+from .targets import check_loss_and_targets
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective
@@ -81,6 +82,7 @@ class Model(Network, GeneratorTraining):
         self.total_loss = self._sum_losses()
         self._add_metrics(metrics, weighted_metrics)
         self._mirror_heads()
+        advise_on_compile(self, self._heads)
         self.train_function = self.test_function = self.predict_function = None
         self._collected_trainable_weights = self.trainable_weights
 
@@ -173,8 +175,8 @@ class Model(Network, GeneratorTraining):
 
     def _check_compiled(self) -> None:
         if not hasattr(self, "train_function"):
-            raise RuntimeError("You must compile your model before using it: call model.compile(optimizer, loss) "
-                               "first.")
+            raise RuntimeError("You must compile your model before using it, after its last layer was added. Write "
+                               "model.compile(optimizer='adam', loss='mse'), with a loss that fits, before this line.")
 
     def _objective_inputs(self) -> list[Any]:
         return [*self._feed_inputs, *self._feed_targets, *self._feed_sample_weights, *self._phase_inputs()]
@@ -218,8 +220,9 @@ class Model(Network, GeneratorTraining):
 
     # --------------------------------------------------------------------------------------------------- data
 
-    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False) -> list[Any]:
-        return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input")
+    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
+        return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input",
+                                lambda i, have, want: input_hint(have, want, trains))
 
     def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                                check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
@@ -230,8 +233,9 @@ class Model(Network, GeneratorTraining):
         names = [h.name for h in fed]
         y, sample_weight, class_weight = (fed_part(v, self.output_names, names)
                                           for v in (y, sample_weight, class_weight))
-        xs = self._standardize_inputs(x, check_batch_axis)
-        ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target")
+        xs = self._standardize_inputs(x, check_batch_axis, trains=True)
+        ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target",
+                              lambda i, have, want: target_hint(have, fed[i], self.layers))
         if not (x is None and y is None):
             check_all_given(xs, ys, self._feed_input_names, names)
         sample_weights, class_weights = (spread(v, names, what) for v, what in (
@@ -242,7 +246,8 @@ class Model(Network, GeneratorTraining):
         check_loss_and_targets(ys, self._feed_loss_fns, self._feed_output_shapes, names)
         if self.stateful and batch_size and xs and xs[0] is not None and xs[0].shape[0] % batch_size != 0:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
-                             f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}")
+                             f"divided by the batch size. Found: {xs[0].shape[0]} samples and batch_size={batch_size}. "
+                             + _whole_batches(xs[0].shape[0], batch_size))
         check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         return xs, ys, weights
 
@@ -286,7 +291,10 @@ class Model(Network, GeneratorTraining):
                                batch_size)
         if val is not None and not validation_data and validation_split:
             xs, ys, ws = (slice_arrays(part, 0, self._split_at) for part in (xs, ys, ws))
-        warn_of_nan([*xs, *ys], [*self._feed_input_names, *self._feed_output_names])
+            for part, arrays in ((" to train on", xs), (" to validate with", val)):
+                check_batches(arrays, self._feed_input_shapes, self._feed_input_names, batch_size,
+                              f"{part} (validation_split={validation_split})")
+        self._nan_in_data = advise_on_fit(self, [h for h in self._heads if h.fed], xs, ys, steps_per_epoch)
         self._make_train_function()
         if val is not None or validation_steps:
             self._make_test_function()
@@ -361,7 +369,8 @@ class Model(Network, GeneratorTraining):
         check_lengths(xs, [])
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
-                             f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}.")
+                             f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}. "
+                             + _whole_batches(xs[0].shape[0], batch_size))
         check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         self._make_predict_function()
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
@@ -406,6 +415,13 @@ class Model(Network, GeneratorTraining):
         xs = self._standardize_inputs(x)
         self._make_predict_function()
         return _single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
+
+
+def _whole_batches(count: int, batch_size: int) -> str:
+    """How to have as many samples as batches take."""
+    keep = count // batch_size * batch_size
+    return (f"Leave the last {count - keep} out: x[:{keep}], y[:{keep}]" if keep else
+            f"Repeat them: np.repeat(x, {batch_size}, axis=0)")
 
 
 def _single(values: list[Any]) -> Any:

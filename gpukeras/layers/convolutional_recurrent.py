@@ -9,7 +9,7 @@ from .. import backend as K
 from .. import regularizers
 from ..engine.input_spec import InputSpec
 from ..legacy import interfaces
-from .parts import add_part_weight, part_configs, set_parts, whole_number
+from .parts import add_part_weight, part_configs, set_parts, share, whole_number
 from .recurrent.arguments import CellArguments, of_cell
 from .recurrent.rnn import RNN, known_arguments
 from .spatial import Spatial
@@ -41,8 +41,8 @@ class ConvLSTM2DCell(Spatial):
         self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
         self.use_bias = use_bias
         self.unit_forget_bias = unit_forget_bias
-        self.dropout = min(1.0, max(0.0, dropout))
-        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.dropout = share(self, "dropout", dropout)
+        self.recurrent_dropout = share(self, "recurrent_dropout", recurrent_dropout)
         set_parts(self, **parts)
         self.state_size = (self.filters, self.filters)
         self._dropout_mask: list[Any] | None = None

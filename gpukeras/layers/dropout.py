@@ -9,6 +9,7 @@ from .. import backend as K
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
+from .parts import share
 
 
 class Dropout(Layer):
@@ -23,7 +24,7 @@ class Dropout(Layer):
     def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = min(1.0, max(0.0, rate))
+        self.rate = share(self, "rate", rate)
         self.noise_shape = noise_shape
         self.seed = seed
         self.supports_masking = True

@@ -149,8 +149,10 @@ class Concatenate(_Merge):
             if a == axis:
                 out.append(None if None in dims else sum(dims))
             elif len(known) > 1:
+                differ = [i for i, sizes in enumerate(zip(*shapes)) if len({n for n in sizes if n is not None}) > 1]
+                hint = f" Write concatenate([...], axis={differ[0]})" if len(differ) == 1 else ""
                 raise ValueError(f"Layer '{self.name}': Concatenate needs inputs with matching shapes except for the "
-                                 f"concat axis {self.axis}, got shapes {shapes}.")
+                                 f"concat axis {self.axis}, got shapes {shapes}.{hint}")
             else:
                 out.append(None if None in dims else known.pop())
         return tuple(out)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, regularizers
+from ..engine.data import warn
 from ..engine.layer import Layer
 
 _MODULES: dict[str, Any] = {"activation": activations, "constraint": constraints, "initializer": initializers,
@@ -44,3 +45,12 @@ def whole_number(layer: Layer, argument: str, value: Any) -> int:
     if not whole or isinstance(value, bool) or value != int(value) or value < 1:
         raise ValueError(f"Layer '{layer.name}': {argument} must be a positive integer, got {value!r}.")
     return int(value)
+
+
+def share(layer: Layer, argument: str, value: Any) -> Any:
+    """A share to drop, from 0 to 1. Others are warned of: Keras 2.0 takes them without a word and drops nothing."""
+    if not 0 <= value <= 1:
+        percent = f"{argument}={value / 100:g}" if 1 < value <= 100 else f"{argument}=0.5"
+        warn(f"Layer '{layer.name}': {argument} is the share of inputs to drop, from 0 to 1, and with {value} nothing "
+             f"is dropped. Write {percent}.")
+    return min(1.0, max(0.0, value))

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..engine.budget import weight_budget
+from ..engine.data import warn
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import described_error, json_ready
 from . import compiled, keras3_files
@@ -237,4 +238,8 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
         stored = read_layers(group)
         layers = model._stored_layers()
         pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
+        if by_name_only and stored and not pairs:
+            warn(f"Nothing was loaded from '{root.path}': it has weights of '{stored[0].name}' and {len(stored) - 1} "
+                 "other layers, and the model none of these names. Leave by_name out, or give the layers their names: "
+                 f"name='{stored[0].name}'")
         assign(pairs, origin_of(group), skip_mismatch)

@@ -194,7 +194,8 @@ def assign(pairs: Pairs, origin: Origin, skip_mismatch: bool = False,
             raise
         except ValueError as error:
             if not skip_mismatch:
-                raise
+                raise ValueError(f"{error}. Build the model as it was when it was saved, or take what fits: "
+                                 "load_weights(path, by_name=True, skip_mismatch=True)") from error
             say(f"Skipping the weights of layer '{layer.name}': {error}.")
     K.batch_set_value(values)
 

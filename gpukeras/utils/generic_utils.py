@@ -43,7 +43,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     # Comparing takes the product of the lengths, and the names may come from a file.
     names = sorted(k for k in (str(k) for k in itertools.islice(known, 1000)) if len(k) <= 100)
     message = f"Unknown {kind}: {shortened(name)}."
-    by_lower = {n.lower(): n for n in names}
+    by_lower = {n.lower(): n for n in names if n.islower()} if str(name).islower() else {}
+    by_lower = by_lower or {n.lower(): n for n in names}
     near = difflib.get_close_matches(str(name)[:200].lower(), by_lower, n=1, cutoff=0.6)
     if near:
         return ValueError(f"{message} Did you mean {by_lower[near[0]]!r}?")

@@ -16,7 +16,11 @@ def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    labels = np.array(y, dtype=int).ravel()
+    try:
+        labels = np.array(y, dtype=int).ravel()
+    except ValueError as error:
+        raise ValueError(f"to_categorical: y holds no class numbers ({error}). Number the classes: names, y = "
+                         "np.unique(y, return_inverse=True)") from None
     if not num_classes:
         if not labels.size:
             raise ValueError("to_categorical: y is empty, so give num_classes.")
@@ -25,7 +29,8 @@ def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
     if outside.size:
         raise ValueError(
             f"to_categorical: y holds class number {outside[0]}, but num_classes={num_classes} allows 0 to "
-            f"{num_classes - 1}. Class numbers start at 0."
+            f"{num_classes - 1}. Class numbers start at 0: "
+            "write to_categorical(y - 1) if yours start at 1."
         )
     return np.eye(num_classes)[labels]
 

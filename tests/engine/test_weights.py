@@ -92,7 +92,7 @@ def test_validation_split_takes_the_weights_too():
 
 @pytest.mark.parametrize("hot", [True, False], ids=["one-hot", "integers"])
 def test_class_weights(hot):
-    model = linear(units=3, loss="categorical_crossentropy" if hot else "sparse_categorical_crossentropy")
+    model = linear(units=3)
     model.pop()
     model.add(Dense(3, activation="softmax", input_shape=(3,)))
     model.compile(SGD(0.1), "categorical_crossentropy" if hot else "sparse_categorical_crossentropy")

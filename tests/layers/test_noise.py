@@ -24,9 +24,16 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     np.testing.assert_allclose([(y == 0).mean(), y.mean()], [0.3, 1], atol=0.02)
 
 
-@pytest.mark.parametrize("rate", [0, 1, 1.5])
+@pytest.mark.parametrize("rate", [0, 1])
 def test_rates_at_the_ends_do_nothing(rate):
     assert np.array_equal(in_training(layers.Dropout(rate), ONES), ONES)
+
+
+@pytest.mark.parametrize("rate", [1.5, 50, -0.5])
+def test_rates_beyond_the_ends_do_nothing_but_warn(rate):
+    with pytest.warns(UserWarning, match=f"rate is the share of inputs to drop, from 0 to 1, and with {rate} nothing"):
+        layer = layers.Dropout(rate)
+    assert np.array_equal(in_training(layer, ONES), ONES)
 
 
 def test_noise_shape_ties_elements():

@@ -9,7 +9,7 @@ from ... import activations
 from ... import backend as K
 from ...backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from ...engine.layer import Layer
-from ..parts import add_part_weight, part_configs, set_parts, whole_number
+from ..parts import add_part_weight, part_configs, set_parts, share, whole_number
 
 Masks = Sequence[Any] | None
 
@@ -49,8 +49,8 @@ class Cell(Layer):
         self.units = whole_number(self, "units", units)
         self.use_bias = use_bias
         set_parts(self, **parts)
-        self.dropout = min(1.0, max(0.0, dropout))
-        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.dropout = share(self, "dropout", dropout)
+        self.recurrent_dropout = share(self, "recurrent_dropout", recurrent_dropout)
         self.state_size = self.units
         self._dropout_mask: Masks = None
         self._recurrent_dropout_mask: Masks = None

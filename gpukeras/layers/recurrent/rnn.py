@@ -87,7 +87,8 @@ class RNN(Holder):
         batch = self.input_spec[0].shape[0] if self.input_spec[0].shape else None
         if not batch:
             raise ValueError(f"Layer '{self.name}' is stateful, so it must know its batch size. Give the first layer "
-                             "of a Sequential `batch_input_shape`, or an Input `batch_shape`.")
+                             "of a Sequential `batch_input_shape`, such as batch_input_shape=(32, 5, 2) for batches of "
+                             "32, or an Input `batch_shape`.")
         shapes = self._state_shapes(batch)
         if self._states is None or self._states[0] is None:
             self._states = [K.zeros(shape) for shape in shapes]
