@@ -64,9 +64,13 @@ def in_test_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
     return in_train_phase(alt, x, training)
 
 
-def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None) -> Tensor:
-    """max(x, 0), with slope `alpha` below 0, not above `max_value`."""
+def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """max(x, 0), with slope `alpha` below 0, not above `max_value`; with a `threshold` (newer Keras) x from there on,
+    and alpha (x - threshold) below it."""
     x = convert.as_tensor(x)
+    if threshold != 0:
+        beyond = e.where(e.greater_equal(x, threshold), x, (x - threshold) * alpha)
+        return beyond if max_value is None else e.minimum(beyond, max_value)
     y = e.relu(x)
     if max_value is not None:
         y = e.minimum(y, max_value)

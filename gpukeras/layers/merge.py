@@ -218,7 +218,7 @@ class Dot(_Merge):
         p, q = self._axes((K.ndim(a), K.ndim(b)))
         if self.normalize:
             a, b = K.l2_normalize(a, axis=p), K.l2_normalize(b, axis=q)
-        return K.batch_dot(a, b, (p, q))
+        return K.dot_of_samples(a, b, (p, q))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None."""
