@@ -220,7 +220,11 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
         if len(shape) != 2:
             raise ValueError(f"Identity makes matrices only, got the shape {tuple(shape)}.")
-        return _cast(self.gain * np.eye(*shape), dtype)
+        return _cast(self.gain * np.eye(shape[0], shape[1]), dtype)
+
+    def side_by_side(self, size: int, count: int, dtype: str | None = None) -> np.ndarray:
+        """That many square matrices beside each other: (size, count * size)."""
+        return _cast(self.gain * np.tile(np.eye(size), (1, count)), dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}

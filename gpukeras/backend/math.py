@@ -46,10 +46,10 @@ from .settings import floatx
 
 __all__ = [
     "abs", "all", "any", "argmax", "argmin", "batch_dot", "cast", "ceil", "clip", "cos", "cosh", "cumprod", "cumsum",
-    "dot", "dot_of_samples", "equal", "erf", "exp", "expm1", "floor", "gather", "greater", "greater_equal", "is_inf", "is_nan", "less",
-    "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logsumexp", "max", "maximum", "mean",
-    "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt", "square", "std",
-    "sum", "tan", "var", "where",
+    "dot", "dot_of_samples", "equal", "erf", "exp", "expm1", "floor", "gather", "greater", "greater_equal", "is_inf",
+    "is_nan", "less", "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logsumexp", "max",
+    "maximum", "mean", "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt",
+    "square", "std", "sum", "tan", "var", "where",
 ]
 
 

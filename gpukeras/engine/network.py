@@ -396,8 +396,8 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
 
 
 def _unique(items: Iterable[Any]) -> list[Any]:
-    """The items in order, each object once."""
-    return list({id(x): x for x in items}.values())
+    """The items in order, each tensor once; equal numbers may be one object, and all count."""
+    return list({id(x) if K.is_tensor(x) or isinstance(x, tuple) else (i,): x for i, x in enumerate(items)}.values())
 
 
 def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:

@@ -157,6 +157,7 @@ class Concatenate(_Merge):
 
     def call(self, inputs: Any) -> Any:
         """The concatenation."""
+        self._shapes([K.int_shape(x) for x in inputs] if isinstance(inputs, list) else K.int_shape(inputs))
         return K.concatenate(inputs, axis=self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -214,6 +215,7 @@ class Dot(_Merge):
 
     def call(self, inputs: Any) -> Any:
         """The products."""
+        self._shapes([K.int_shape(x) for x in inputs] if isinstance(inputs, list) else K.int_shape(inputs))
         a, b = inputs
         p, q = self._axes((K.ndim(a), K.ndim(b)))
         if self.normalize:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ... import activations, initializers
 from ... import backend as K
 from ...backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
@@ -73,7 +71,7 @@ class Cell(Layer):
         """The recurrent kernel's first values; an identity is one for each gate."""
         if not isinstance(self.recurrent_initializer, initializers.Identity):
             return self.recurrent_initializer(shape, dtype=dtype)
-        return np.tile(self.recurrent_initializer((self.units, self.units), dtype=dtype), (1, len(self._gates)))
+        return self.recurrent_initializer.side_by_side(self.units, len(self._gates), dtype)
 
     def _add_bias(self, size: int) -> Any:
         return add_part_weight(self, "bias", (size,))

@@ -12,20 +12,18 @@ from ..holder import Holder
 
 
 class StackedRNNCells(Holder):
-    """Cells on top of each other: each reads the output of the one below. The states of the last cell come first, as in
-    Keras 2.0.9; with newer Keras's ``reverse_state_order=False`` those of the first.
+    """Cells on top of each other: each reads the output of the one below. The states of the last cell come first.
 
     >>> from gpukeras.layers import GRUCell, LSTMCell
     >>> StackedRNNCells([GRUCell(8), LSTMCell(3)]).state_size
     (3, 3, 8)
     """
 
-    def __init__(self, cells: Sequence[Any], reverse_state_order: bool = True, **kwargs: Any) -> None:
+    def __init__(self, cells: Sequence[Any], **kwargs: Any) -> None:
         for cell in cells:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
                 raise ValueError(f"All cells need a `call` and a `state_size`; {cell!r} lacks one.")
         self.cells = list(cells)
-        self.reverse_state_order = reverse_state_order
         super().__init__(**kwargs)
 
     def _inside(self) -> list[Layer]:
@@ -33,12 +31,8 @@ class StackedRNNCells(Holder):
 
     @property
     def state_size(self) -> tuple[int, ...]:
-        """The sizes of all states."""
-        return tuple(size for cell in self._by_state() for size in state_sizes(cell))
-
-    def _by_state(self) -> list[Any]:
-        """The cells in the order of their states."""
-        return self.cells[::-1] if self.reverse_state_order else self.cells
+        """The sizes of all states, those of the last cell first."""
+        return tuple(size for cell in reversed(self.cells) for size in state_sizes(cell))
 
     def build(self, input_shape: Any) -> None:
         """Builds each cell for the output of the one below (and for the constants, if there are any)."""
@@ -56,23 +50,22 @@ class StackedRNNCells(Holder):
         """The last cell's output and the new states of all."""
         own: list[list[Any]] = []
         rest = list(states)
-        for cell in self._by_state():
+        for cell in reversed(self.cells):
             count = len(state_sizes(cell))
-            own.append(rest[:count])
+            own.insert(0, rest[:count])
             rest = rest[count:]
-        new: list[list[Any]] = []
-        for cell, before in zip(self.cells, own[::-1] if self.reverse_state_order else own):
+        new: list[Any] = []
+        for cell, before in zip(self.cells, own):
             given = {"training": training, "constants": constants}
             kwargs = {k: v for k, v in given.items() if v is not None and has_arg(cell.call, k)}
             inputs, after = cell.call(inputs, before, **kwargs)
-            new.append(list(after))
-        return inputs, [h for after in (new[::-1] if self.reverse_state_order else new) for h in after]
+            new = [*after, *new]
+        return inputs, new
 
     def get_config(self) -> dict[str, Any]:
         """The cells as class names and configs."""
         cells = [{"class_name": type(cell).__name__, "config": cell.get_config()} for cell in self.cells]
-        said = {} if self.reverse_state_order else {"reverse_state_order": False}
-        return {**super().get_config(), "cells": cells, **said}
+        return {**super().get_config(), "cells": cells}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
