@@ -66,12 +66,12 @@ class Tensor:
         self.name = name or f"{producer.op.name if producer else 'tensor'}_{next(_names)}:0"
 
     @property
-    def _keras_shape(self) -> StaticShape:
+    def _keras_shape(self) -> Any:
         """The shape as Keras's programs read and set it: the layer that made the tensor may know more of it."""
         return self.__dict__.get("_said_shape", self.shape)
 
     @_keras_shape.setter
-    def _keras_shape(self, shape: StaticShape) -> None:
+    def _keras_shape(self, shape: Any) -> None:
         self.__dict__["_said_shape"] = shape
 
     @property
