@@ -56,14 +56,15 @@ def softsign(x: Any) -> Any:
     return K.softsign(x)
 
 
-def relu(x: Any, alpha: float = 0.0, max_value: float | None = None) -> Any:
-    """x where positive, else ``alpha * x``; not above `max_value` if one is given.
+def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+    """x where positive, else ``alpha * x``; not above `max_value` if one is given. With a `threshold` t, of newer
+    Keras, x from t on, else ``alpha * (x - t)``.
 
     >>> from gpukeras import backend as K
     >>> K.eval(relu(K.constant([[-2.0, 3.0, 9.0]]), alpha=0.5, max_value=6.0)).tolist()
     [[-1.0, 3.0, 6.0]]
     """
-    return K.relu(x, alpha=alpha, max_value=max_value)
+    return K.relu(x, alpha=alpha, max_value=max_value, threshold=threshold)
 
 
 def tanh(x: Any) -> Any:

@@ -207,15 +207,24 @@ class Orthogonal(Initializer):
 
 
 class Identity(Initializer):
-    """The identity matrix times `gain`; ValueError for a shape that is no square matrix."""
+    """The identity matrix times `gain`, with zeros where one side is longer (newer than Keras 2.0.9); ValueError for a
+    shape that is no matrix. As a `recurrent_initializer` of a GRU or LSTM it makes one for each gate.
+
+    >>> Identity(2.0)((2, 3)).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
+    """
 
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> np.ndarray:
-        if len(shape) != 2 or shape[0] != shape[1]:
-            raise ValueError(f"Identity makes square matrices only, got the shape {tuple(shape)}.")
-        return _cast(self.gain * np.identity(shape[0]), dtype)
+        if len(shape) != 2:
+            raise ValueError(f"Identity makes matrices only, got the shape {tuple(shape)}.")
+        return _cast(self.gain * np.eye(shape[0], shape[1]), dtype)
+
+    def side_by_side(self, size: int, count: int, dtype: str | None = None) -> np.ndarray:
+        """That many square matrices beside each other: (size, count * size)."""
+        return _cast(self.gain * np.tile(np.eye(size), (1, count)), dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}

@@ -88,26 +88,27 @@ def conv3d(x: Any, kernel: Tensor, strides: Ints = (1, 1, 1), padding: str = "va
 
 
 def _conv_transpose(rank: int, x: Any, kernel: Tensor, output_shape: Any, strides: Ints, padding: str,
-                    data_format: str | None) -> Tensor:
+                    data_format: str | None, dilation_rate: Ints) -> Tensor:
     layout = normalize_data_format(data_format)
     x = _rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d_transpose")
     like = b.broadcast_to(convert.as_tensor(0, x.dtype), output_shape)  # only its shape is read
     y = c.transposed_convolution(_channels_last(x, layout), kernel, _channels_last(like, layout),
-                                 _ints(strides, rank, "strides"), padding)
+                                 _ints(strides, rank, "strides"), padding,
+                                 _ints(dilation_rate, rank, "dilation_rate"))
     return _to_layout(y, layout)
 
 
 def conv2d_transpose(x: Any, kernel: Tensor, output_shape: Any, strides: Ints = (1, 1), padding: str = "valid",
-                     data_format: str | None = None) -> Tensor:
+                     data_format: str | None = None, dilation_rate: Ints = (1, 1)) -> Tensor:
     """Transposed 2-D convolution to `output_shape` (batch axis included; entries may be tensors); kernel (rows,
     columns, filters, channels of x)."""
-    return _conv_transpose(2, x, kernel, output_shape, strides, padding, data_format)
+    return _conv_transpose(2, x, kernel, output_shape, strides, padding, data_format, dilation_rate)
 
 
 def conv3d_transpose(x: Any, kernel: Tensor, output_shape: Any, strides: Ints = (1, 1, 1), padding: str = "valid",
-                     data_format: str | None = None) -> Tensor:
+                     data_format: str | None = None, dilation_rate: Ints = (1, 1, 1)) -> Tensor:
     """Transposed 3-D convolution to `output_shape`; kernel (*size, filters, channels of x)."""
-    return _conv_transpose(3, x, kernel, output_shape, strides, padding, data_format)
+    return _conv_transpose(3, x, kernel, output_shape, strides, padding, data_format, dilation_rate)
 
 
 def _depthwise(rank: int, x: Any, kernel: Tensor, strides: Ints, padding: str, dilation_rate: Ints,

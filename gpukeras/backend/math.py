@@ -40,16 +40,16 @@ from ..ops.elementwise import (
     tan,
     where,
 )
-from ..ops.linalg import batch_dot, dot
+from ..ops.linalg import batch_dot, dot, dot_of_samples
 from ..ops.reduce import logsumexp, mean, std, var
 from .settings import floatx
 
 __all__ = [
     "abs", "all", "any", "argmax", "argmin", "batch_dot", "cast", "ceil", "clip", "cos", "cosh", "cumprod", "cumsum",
-    "dot", "equal", "erf", "exp", "expm1", "floor", "gather", "greater", "greater_equal", "is_inf", "is_nan", "less",
-    "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logsumexp", "max", "maximum", "mean",
-    "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt", "square", "std",
-    "sum", "tan", "var", "where",
+    "dot", "dot_of_samples", "equal", "erf", "exp", "expm1", "floor", "gather", "greater", "greater_equal", "is_inf",
+    "is_nan", "less", "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logsumexp", "max",
+    "maximum", "mean", "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt",
+    "square", "std", "sum", "tan", "var", "where",
 ]
 
 

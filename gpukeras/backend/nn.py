@@ -64,9 +64,13 @@ def in_test_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
     return in_train_phase(alt, x, training)
 
 
-def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None) -> Tensor:
-    """max(x, 0), with slope `alpha` below 0, not above `max_value`."""
+def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """max(x, 0), with slope `alpha` below 0, not above `max_value`; with a `threshold` (newer Keras) x from there on,
+    and alpha (x - threshold) below it."""
     x = convert.as_tensor(x)
+    if threshold != 0:
+        kept = x if max_value is None else e.minimum(e.maximum(x, 0), max_value)
+        return e.where(e.greater_equal(x, threshold), kept, (x - threshold) * alpha)
     y = e.relu(x)
     if max_value is not None:
         y = e.minimum(y, max_value)
@@ -91,21 +95,33 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     return sm.softmax(x, axis)
 
 
-def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
-    """-sum(target log output) over the last axis. `output` are probabilities, scaled to sum to 1 and kept within
-    epsilon of 0 and 1, or logits. Shapes (..., classes) both; the result has shape (...).
+def _last(x: Tensor, axis: int) -> Tensor:
+    """The tensor with an axis moved to the end."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"axis {axis} is out of range for shape {x.shape}")
+    axis %= x.ndim
+    return x if axis == x.ndim - 1 else s.transpose(x, (*(a for a in range(x.ndim) if a != axis), axis))
+
+
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
+    """-sum(target log output) over the last axis, or newer Keras's `axis`. `output` are probabilities, scaled to sum to
+    1 and kept within epsilon of 0 and 1, or logits. Shapes (..., classes) both; the result has shape (...).
 
     If `output` comes straight from a softmax, the program works on its logits and nothing is clipped.
     """
     output = convert.as_float(output)
-    return ce.crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
+    target = _last(convert.as_tensor(target, output.dtype), axis)
+    return ce.crossentropy(target, _last(output, axis), epsilon(), from_logits)
 
 
-def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
-    """The crossentropy for integer labels: `target` has the shape of `output` without its last axis, or with 1 there.
-    """
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
+    """The crossentropy for integer labels: `target` has the shape of `output` without its last axis (or newer Keras's
+    `axis`), or with 1 there."""
     output = convert.as_float(output)
     labels = convert.as_tensor(target)
+    if labels.ndim == output.ndim:
+        labels = _last(labels, axis)
+    output = _last(output, axis)
     if labels.ndim == output.ndim:
         labels = s.squeeze(labels, -1)
     elif labels.ndim != output.ndim - 1:
@@ -146,7 +162,10 @@ def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:
 
 
 def bias_add(x: Tensor, bias: Tensor, data_format: str | None = None) -> Tensor:
-    """Adds a bias: one number a channel, or one array for all samples."""
+    """Adds a bias: one number a channel, or one array for all samples. Of images with channels first the array's shape
+    is (rows, columns, channels) all the same, and its numbers are taken, in their order, as (channels, rows, columns):
+    every Keras does so.
+    """
     layout = normalize_data_format(data_format)
     if bias.ndim not in (1, x.ndim - 1):
         raise ValueError(f"bias_add: the bias must have 1 or {x.ndim - 1} axes, got shape {bias.shape}")
@@ -154,6 +173,6 @@ def bias_add(x: Tensor, bias: Tensor, data_format: str | None = None) -> Tensor:
         return x + bias
     if bias.ndim == 1:
         return x + s.reshape(bias, [bias.shape[0], *[1] * (x.ndim - 2)])
-    return x + s.transpose(bias, (bias.ndim - 1, *range(bias.ndim - 1)))
+    return x + s.reshape(bias, [bias.shape[-1], *bias.shape[:-1]])
 
 

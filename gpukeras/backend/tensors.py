@@ -29,7 +29,7 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
     elif sparse:
         value = value.toarray()
     v = Variable(value, str(np.dtype(dtype or floatx())), name, constraint)
-    v._keras_shape = v.shape  # type: ignore[attr-defined]
+    v._keras_shape = v.shape
     v._is_sparse = sparse  # type: ignore[attr-defined]
     return v
 
@@ -60,7 +60,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
         shape = (None,) * ndim
     dims = tuple(None if d is None else int(d) for d in shape)
     p = Placeholder(dims, str(np.dtype(dtype or floatx())), name)
-    p._keras_shape = dims  # type: ignore[attr-defined]
+    p._keras_shape = dims
     p._is_sparse = sparse  # type: ignore[attr-defined]
     return p
 

@@ -49,6 +49,7 @@ class EarlyStopping(Callback):
         self.best = self._watch.worst
         self.best_epoch: int | None = None
         self.best_weights: list[Any] | None = None
+        self._restored = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare with the best epoch so far."""
@@ -66,12 +67,18 @@ class EarlyStopping(Callback):
         if self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
+            self._restore()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Say that it stopped, and go back to the best weights if asked to."""
         if self.stopped_epoch > 0 and self.verbose > 0:
             print(f"Epoch {self.stopped_epoch + 1:05d}: early stopping")
-        if self.best_weights is not None and self.best_epoch is not None:
+        self._restore()
+
+    def _restore(self) -> None:
+        """Set the best weights, once: after the epoch that is the last, so that callbacks after this one see them."""
+        if not self._restored and self.best_weights is not None and self.best_epoch is not None:
             if self.verbose > 0:
                 print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
             self.model.set_weights(self.best_weights)
+            self._restored = True

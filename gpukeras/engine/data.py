@@ -351,20 +351,3 @@ def shuffle_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
     head = index[:full].reshape(-1, batch_size)
     np.random.shuffle(head)
     return np.append(head.reshape(-1), index[full:])
-
-
-def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any:
-    """Rows start to stop (or the rows listed in `start`) of an array or of each array of a list; None stays None."""
-    if arrays is None:
-        return [None]
-    if isinstance(arrays, list):
-        return [None if x is None else slice_arrays(x, start) if hasattr(start, "__len__") else _part(x, start, stop)
-                for x in arrays]
-    if hasattr(start, "__len__"):
-        # HDF5 data sets take lists only
-        return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]
-    return _part(arrays, start, stop)
-
-
-def _part(x: Any, start: int | None, stop: int | None) -> Any:
-    return x.part(start, stop) if isinstance(x, SparseRows) else x[start:stop]

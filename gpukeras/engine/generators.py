@@ -109,18 +109,23 @@ class GeneratorTraining:
 
     @keras1.generator_method
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
-                           use_multiprocessing: bool = False, callbacks: Any = None, **kwargs: Any) -> Any:
+                           use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
+                           **kwargs: Any) -> Any:
         """Loss (and metrics) over `steps` batches, averaged over the samples."""
         refuse_unknown("evaluate_generator", list(kwargs), GeneratorTraining.evaluate_generator)
+        from ..callbacks import progress
+
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
         sums, seen, totals = np.zeros(len(model.metrics_names)), 0, model._test_totals
         totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
-        heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps), "test", model.metrics_names)
+        called = loops.listeners(model, callbacks, steps=steps, verbose=verbose)
+        heard = loops.Hooks(called, "test", model.metrics_names)
         heard.begin()
-        with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches:
+        with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
+                progress(steps, verbose) as bar:
             for i in range(steps):
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
@@ -129,6 +134,7 @@ class GeneratorTraining:
                 totals.add(sums, values, size)
                 seen += size
                 heard.batch_end(i, size, values)
+                bar.tick(i + 1)
         means = heard.end(totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 

@@ -85,6 +85,13 @@ class Network(Layer):
         self._runs = {}
         self.built = False
 
+    # The names of Keras 2.2 and later for the same.
+    _input_layers = property(lambda self: self.input_layers)
+    _output_layers = property(lambda self: self.output_layers)
+    _layers_by_depth = property(lambda self: self.layers_by_depth)
+    _nodes_by_depth = property(lambda self: self.nodes_by_depth)
+    _network_nodes = property(lambda self: self.container_nodes)
+
     def _check_ends(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """The errors of Model(inputs, outputs) that need no look at the graph."""
         kind = type(self).__name__
@@ -400,8 +407,8 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
 
 
 def _unique(items: Iterable[Any]) -> list[Any]:
-    """The items in order, each object once."""
-    return list({id(x): x for x in items}.values())
+    """The items in order, each tensor once; equal numbers may be one object, and all count."""
+    return list({id(x) if K.is_tensor(x) or isinstance(x, tuple) else (i,): x for i, x in enumerate(items)}.values())
 
 
 def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:

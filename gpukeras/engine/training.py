@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..utils.np_utils import slice_arrays
 from . import keras1, loops
 from .advice import advise_on_compile, advise_on_fit
 from .data import (
@@ -15,7 +16,6 @@ from .data import (
     check_lengths,
     fed_part,
     make_batches,
-    slice_arrays,
     spread,
     standardize_data,
     standardize_weights,
@@ -32,6 +32,7 @@ _weighted_masked_objective = weighted_masked_objective
 _standardize_input_data, _standardize_weights = standardize_data, standardize_weights
 _slice_arrays, _make_batches = slice_arrays, make_batches
 _check_array_lengths, _check_loss_and_target_compatibility = check_lengths, check_loss_and_targets
+_check_array_length_consistency = check_lengths  # Keras 2.2's
 
 _HARMLESS = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "options", "run_metadata")
 """Arguments of other Keras versions that choose a way of running, not a result."""
@@ -131,7 +132,7 @@ class Model(Network, GeneratorTraining):
             value = value if head.loss_weight == 1 else value * head.loss_weight
             total = value if total is None else total + value
         for extra in self.losses:
-            extra = K.mean(extra) if K.ndim(extra) else extra
+            extra = K.mean(extra) if K.is_tensor(extra) and K.ndim(extra) else extra
             total = extra if total is None else total + extra
         if total is None:
             raise ValueError("The model cannot be compiled because it has no loss to optimize: give compile a loss "

@@ -66,6 +66,15 @@ class Tensor:
         self.name = name or f"{producer.op.name if producer else 'tensor'}_{next(_names)}:0"
 
     @property
+    def _keras_shape(self) -> Any:
+        """The shape as Keras's programs read and set it: the layer that made the tensor may know more of it."""
+        return self.__dict__.get("_said_shape", self.shape)
+
+    @_keras_shape.setter
+    def _keras_shape(self, shape: Any) -> None:
+        self.__dict__["_said_shape"] = shape
+
+    @property
     def spec(self) -> Spec:
         """Shape, dtype and, if constant, value."""
         return Spec(self.shape, self.dtype, self.value)

@@ -18,10 +18,7 @@ class _Transposed(_Conv):
     output_padding: tuple[int, ...] | None = None
 
     def _set_output_padding(self, value: Sizes | None) -> None:
-        """Checks the arguments that only newer Keras has."""
-        if max(self.dilation_rate) > 1:
-            raise ValueError(f"Layer '{self.name}': a {type(self).__name__} can't be dilated, got dilation_rate "
-                             f"{self.dilation_rate}.")
+        """Checks newer Keras's argument."""
         if value is None:
             return
         self.output_padding = self._per_axis("output_padding", value, least=0)
@@ -37,16 +34,18 @@ class _Transposed(_Conv):
         sizes = [now[axis] if known[axis] is None else known[axis] for axis in self._axes]
         shape = self._shape(now[0], [self._new_size(i, size) for i, size in enumerate(sizes)], self.filters)
         transposed = K.conv2d_transpose if self.rank == 2 else K.conv3d_transpose
-        return transposed(inputs, self.kernel, shape, self.strides, self.padding, self.data_format)
+        return transposed(inputs, self.kernel, shape, self.strides, self.padding, self.data_format, self.dilation_rate)
 
     def _new_size(self, axis: int, size: Any) -> Any:
         more = None if self.output_padding is None else self.output_padding[axis]
-        return deconv_length(size, self.strides[axis], self.kernel_size[axis], self.padding, more)
+        return deconv_length(size, self.strides[axis], self.kernel_size[axis], self.padding, more,
+                             self.dilation_rate[axis])
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         said = {} if self.output_padding is None else {"output_padding": self.output_padding}
-        return {**super().get_config(), **said}
+        dilated = {"dilation_rate": self.dilation_rate} if max(self.dilation_rate) > 1 else {}
+        return {**super().get_config(), **said, **dilated}
 
 
 class Conv2DTranspose(_Transposed, Conv2D):
@@ -54,7 +53,8 @@ class Conv2DTranspose(_Transposed, Conv2D):
 
     (batch, rows, columns, channels) to (batch, rows * stride, columns * stride, filters) with 'same' padding; with
     'valid', larger still by what the kernel reaches beyond the stride. `kernel` is (rows, columns, filters, channels).
-    Newer Keras's `output_padding` fixes the size among those that a stride leaves open.
+    Newer Keras's `output_padding` fixes the size among those that a stride leaves open, its `dilation_rate` is
+    the distance between the kernel's cells.
     Source: Zeiler et al., CVPR 2010.
 
     >>> Conv2DTranspose(16, 3, strides=2, padding="same").compute_output_shape((None, 7, 7, 32))

@@ -159,6 +159,7 @@ class Concatenate(_Merge):
 
     def call(self, inputs: Any) -> Any:
         """The concatenation."""
+        self._shapes([K.int_shape(x) for x in inputs] if isinstance(inputs, list) else K.int_shape(inputs))
         return K.concatenate(inputs, axis=self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -216,11 +217,12 @@ class Dot(_Merge):
 
     def call(self, inputs: Any) -> Any:
         """The products."""
+        self._shapes([K.int_shape(x) for x in inputs] if isinstance(inputs, list) else K.int_shape(inputs))
         a, b = inputs
         p, q = self._axes((K.ndim(a), K.ndim(b)))
         if self.normalize:
             a, b = K.l2_normalize(a, axis=p), K.l2_normalize(b, axis=q)
-        return K.batch_dot(a, b, (p, q))
+        return K.dot_of_samples(a, b, (p, q))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """None."""

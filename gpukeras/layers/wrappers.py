@@ -105,7 +105,29 @@ class TimeDistributed(Wrapper):
             output = self._step_by_step(inputs, kwargs)
             if output is not None:
                 return output
-        return self._all_at_once(inputs, kwargs)
+        inner = self._inner_mask(mask)
+        return self._all_at_once(inputs, kwargs if inner is None else {**kwargs, "mask": inner})
+
+    def _inner_mask(self, mask: Any) -> Any:
+        """The mask of the steps as the layer's own, if it reaches into them and the layer takes one."""
+        taken = mask is not None and K.ndim(mask) > 2 and has_arg(self.layer.call, "mask")
+        return _joined(mask) if taken else None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """What the layer makes of a step's mask, for all steps; of a layer that makes none, the steps in which anything
+        is left (newer than Keras 2.0.9, which hands the mask on). With a known batch size the mask is handed on."""
+        shape = K.int_shape(inputs)
+        if shape[0] is not None:
+            return mask
+        together = self._input_map.get(object_list_uid(inputs))
+        made = self.layer.compute_mask(_joined(inputs) if together is None else together, self._inner_mask(mask))
+        if made is not None:
+            lengths, each = K.shape(inputs), K.shape(made)
+            rest = [each[a] if d is None else d for a, d in enumerate(K.int_shape(made)) if a > 0]
+            return K.reshape(made, (-1, lengths[1] if shape[1] is None else shape[1], *rest))
+        while mask is not None and K.ndim(mask) > 2:
+            mask = K.any(mask, axis=-1)
+        return mask
 
     def _step_by_step(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The outputs by a walk along the steps; None if the layer makes updates or losses of a step's batch, which
@@ -128,7 +150,7 @@ class TimeDistributed(Wrapper):
     def _all_at_once(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
         shape = K.int_shape(inputs)
         lengths = K.shape(inputs)
-        together = K.reshape(inputs, (-1, *(lengths[a] if d is None else d for a, d in enumerate(shape) if a > 1)))
+        together = _joined(inputs)
         self._input_map[object_list_uid(self._inputs_at_work or inputs)] = together
         before, self.layer._inputs_at_work = self.layer._inputs_at_work, [together]
         try:
@@ -142,6 +164,12 @@ class TimeDistributed(Wrapper):
                 for a, d in enumerate(made) if a > 0]
         steps = lengths[1] if shape[1] is None else shape[1]
         return K.reshape(output, (-1 if shape[0] is None else shape[0], steps, *rest))
+
+
+def _joined(x: Any) -> Any:
+    """The steps of all samples as one batch."""
+    lengths = K.shape(x)
+    return K.reshape(x, (-1, *(lengths[a] if d is None else d for a, d in enumerate(K.int_shape(x)) if a > 1)))
 
 
 def _all_layers(layer: Any) -> list[Any]:
@@ -165,6 +193,7 @@ class Bidirectional(Wrapper):
 
     With `return_state` the states follow, first those of the layer forwards. `initial_state` is a list: the first half
     is the layer's that walks forwards. Weights come in the same order. Masked outputs are left as they are.
+    `constants` (from newer Keras) are for the cells of both.
     `backward_layer` (from newer Keras) walks backwards instead of the copy: a recurrent layer with `go_backwards`, and
     `return_sequences`, `return_state` and `stateful` as the other has them.
 
@@ -193,17 +222,19 @@ class Bidirectional(Wrapper):
         self.return_sequences = layer.return_sequences
         self.return_state = getattr(layer, "return_state", False)
         self.supports_masking = True
+        self._num_constants = 0
 
     def _inside(self) -> list[Any]:
         return [self.forward_layer, self.backward_layer]
 
     def build(self, input_shape: Any) -> None:  # type: ignore[override]
-        """Builds both layers."""
-        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+        """Builds both layers, for the constants too if there are any."""
+        shapes = [tuple(s) for s in input_shape] if isinstance(input_shape, list) else [tuple(input_shape)]
+        constants = shapes[len(shapes) - self._num_constants:]
         for layer in self._inside():
             if not layer.built:
                 with K.origin(layer.name):
-                    layer.build(tuple(shape))
+                    layer.build([shapes[0], *constants] if constants else shapes[0])
                 layer.built = True
                 if layer._initial_weights is not None:
                     layer.set_weights(layer._initial_weights)
@@ -228,33 +259,55 @@ class Bidirectional(Wrapper):
         states = [None for layer in self._inside() for _ in layer.states] if self.return_state else []
         return [*outputs, *states] if len(outputs) + len(states) > 1 else outputs[0]
 
-    def __call__(self, inputs: Any, initial_state: Any = None, **kwargs: Any) -> Any:
-        """Applies the layer; initial states that come from layers become inputs of the call."""
-        states = list(initial_state) if isinstance(initial_state, (list, tuple)) else \
-            [] if initial_state is None else [initial_state]
+    def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
+        """Applies the layer; initial states and constants that come from layers become inputs of the call."""
+        states, constants = _as_list(initial_state), _as_list(constants)
+        if isinstance(inputs, (list, tuple)) and not states and not constants:
+            inputs, states, constants = self._split(inputs)
         if len(states) % 2 and not self._given_backward:
             raise ValueError(f"Layer '{self.name}' takes initial states for both directions: an even number, got "
                              f"{len(states)}.")
-        if not states:
+        if not states and not constants:
             return super().__call__(inputs, **kwargs)
-        from_layers = [K.is_keras_tensor(x) for x in states]
+        if constants:
+            for layer in self._inside():
+                if not has_arg(layer.call, "constants") or not has_arg(layer.cell.call, "constants"):
+                    raise ValueError(f"Layer '{self.name}' was called with constants, but nothing in '{layer.name}' "
+                                     "takes them.")
+                layer._num_constants = len(constants)
+            self._num_constants = len(constants)
+        more = [*states, *constants]
+        from_layers = [K.is_keras_tensor(x) for x in more]
         if any(from_layers) != all(from_layers):
-            raise ValueError(f"Layer '{self.name}': Keras tensors can't be mixed with others in its initial state.")
+            raise ValueError(f"Layer '{self.name}': Keras tensors can't be mixed with others in its initial state and "
+                             "its constants.")
         if all(from_layers):
-            return super().__call__([inputs, *states], **kwargs)
-        return super().__call__(inputs, initial_state=states, **kwargs)
+            return super().__call__([inputs, *more], **kwargs)
+        given = {name: value for name, value in (("initial_state", states), ("constants", constants)) if value}
+        if constants:
+            self._build_for([inputs, *constants])
+        return super().__call__(inputs, **given, **kwargs)
 
-    def call(self, inputs: Any, training: Any = None, mask: Any = None, initial_state: Any = None) -> Any:
+    def _split(self, inputs: Any) -> tuple[Any, list[Any], list[Any]]:
+        """The input, initial states and constants of one list."""
+        end = len(inputs) - self._num_constants
+        return inputs[0], list(inputs[1:end]), list(inputs[end:])
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None, initial_state: Any = None,
+             constants: Any = None) -> Any:
         """The merged outputs, and the states if they are returned."""
+        initial_state = _as_list(initial_state)
         if isinstance(inputs, (list, tuple)):
-            inputs, initial_state = inputs[0], list(inputs[1:]) or None
+            inputs, initial_state, constants = self._split(inputs)
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        half = len(self.forward_layer.states) if self._given_backward else len(initial_state or []) // 2
+        half = len(self.forward_layer.states) if self._given_backward else len(initial_state) // 2
         outputs, states = [], []
         for layer, part in zip(self._inside(), (slice(half), slice(half, None))):
             kwargs = {k: v for k, v in (("training", training), ("mask", mask)) if has_arg(layer.call, k)}
             if initial_state:
-                kwargs["initial_state"] = list(initial_state[part])
+                kwargs["initial_state"] = initial_state[part]
+            if constants:
+                kwargs["constants"] = constants
             made = self._call_inside(layer, inputs, **kwargs)
             made = list(made) if isinstance(made, (list, tuple)) else [made]
             outputs.append(made[0])
@@ -289,6 +342,8 @@ class Bidirectional(Wrapper):
             own = self.backward_layer.get_config()
             own["name"] = own["name"].removeprefix("backward_")
             config["backward_layer"] = {"class_name": type(self.backward_layer).__name__, "config": own}
+        if self._num_constants:
+            config["num_constants"] = self._num_constants
         return config
 
     @classmethod
@@ -297,10 +352,16 @@ class Bidirectional(Wrapper):
         from . import deserialize
 
         config = dict(config)
-        backward = config.pop("backward_layer", None)
+        backward, constants = config.pop("backward_layer", None), config.pop("num_constants", None)
         if backward is not None:
             config["backward_layer"] = deserialize(backward, custom_objects=custom_objects)
-        return super().from_config(config, custom_objects)
+        layer = super().from_config(config, custom_objects)
+        layer._num_constants = constants or 0
+        return layer
+
+
+def _as_list(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, (list, tuple)) else [] if x is None else [x]
 
 
 def _mirrored(layer: Any) -> Any:

@@ -333,9 +333,10 @@ def convolution(x: Tensor, kernel: Tensor, strides: tuple[int, ...], padding: st
     return apply(Convolution(Window(size, strides, padding, dilation)), x, kernel)
 
 
-def transposed_convolution(x: Tensor, kernel: Tensor, like: Tensor, strides: tuple[int, ...], padding: str) -> Tensor:
+def transposed_convolution(x: Tensor, kernel: Tensor, like: Tensor, strides: tuple[int, ...], padding: str,
+                           dilation: tuple[int, ...]) -> Tensor:
     """The derivative of a convolution, as a map of its own: x has the shape of the convolution's output, the result
     the shape of `like`; kernel (*size, channels of the result, channels of x)."""
     size: Any = kernel.shape[:-2]
-    window = Window(size, strides, padding, (1,) * len(size))
+    window = Window(size, strides, padding, dilation)
     return apply(ConvolutionInputGradient(window), x, kernel, like)

@@ -10,7 +10,7 @@ from ..device import products
 from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes
 from .broadcasting import sum_like
 from .convert import unify
-from .shape import reshape, shape_of, squeeze, transpose
+from .shape import expand_dims, reshape, shape_of, squeeze, transpose
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,35 @@ def _as_matrix(x: Tensor, rows: bool) -> Tensor:
 
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Tensor:
-    """For each sample, the sum over axis `axes[0]` of x and `axes[1]` of y; the result has at least rank 2."""
+    """For each sample, the sum over axis `axes[0]` of x and `axes[1]` of y; the result has at least rank 2.
+
+    Of tensors with four axes or more the last two are matrices and all before them number the samples, as in Keras on
+    TensorFlow 1: (n, c, i, j) and (n, c, j, k) give (n, c, i, k). So does an x with one axis less, as rows: (n, c, j)
+    and (n, c, j, k) give (n, c, k). Where the axes before are others, or another one is summed over, the first axis
+    alone numbers the samples, as in newer Keras; see `dot_of_samples`.
+    """
     x, y = unify(x, y)
-    if x.ndim < 2 or y.ndim < 2:
-        raise ValueError(f"batch_dot needs a batch axis and another, got shapes {x.shape} and {y.shape}")
     if axes is None:
         axes = (x.ndim - 1, max(y.ndim - 2, 1))
     p, q = (axes, axes) if isinstance(axes, int) else axes
-    p, q = p % x.ndim, q % y.ndim
+    p, q = p % max(x.ndim, 1), q % max(y.ndim, 1)
+    rows = x.ndim == y.ndim - 1 and p == x.ndim - 1
+    before = y.ndim - 2
+    if y.ndim < 4 or q < before or not (rows or x.ndim == y.ndim and p >= before) or any(
+            None not in (a, b) and a != b for a, b in zip(x.shape[:before], y.shape[:before])):
+        return dot_of_samples(x, y, (p, q))
+    left = expand_dims(x, before) if rows else _swap(x) if p == before else x
+    product = matmul(left, y if q == before else _swap(y))
+    return squeeze(product, before) if rows else product
+
+
+def dot_of_samples(x: Any, y: Any, axes: tuple[int, int]) -> Tensor:
+    """The sum over axis `axes[0]` of x and `axes[1]` of y where the first axis alone numbers the samples:
+    (n, c, i, j) and (n, d, j, k) give (n, c, i, d, k)."""
+    x, y = unify(x, y)
+    if x.ndim < 2 or y.ndim < 2:
+        raise ValueError(f"batch_dot needs a batch axis and another, got shapes {x.shape} and {y.shape}")
+    p, q = axes
     if None not in (x.shape[p], y.shape[q]) and x.shape[p] != y.shape[q]:
         raise ValueError(f"batch_dot: axis {p} of {x.shape} and axis {q} of {y.shape} must have the same length")
     if p == 0 or q == 0:

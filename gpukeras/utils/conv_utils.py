@@ -80,16 +80,18 @@ def conv_input_length(output_length: int | None, filter_size: int, padding: str,
 
 
 def deconv_length(dim_size: Any, stride_size: int, kernel_size: int, padding: str,
-                  output_padding: int | None = None) -> Any:
+                  output_padding: int | None = None, dilation: int = 1) -> Any:
     """The length that a transposed convolution makes of an axis; `dim_size` may be a tensor. None gives None.
 
-    With `output_padding` (newer Keras): that much longer than the shortest possible.
+    With `output_padding` (newer Keras): that much longer than the shortest possible. `dilation` (newer Keras) is the
+    distance between the kernel's cells.
 
     >>> deconv_length(14, 2, 3, "same"), deconv_length(14, 2, 3, "valid")
     (28, 29)
     """
     if dim_size is None:
         return None
+    kernel_size = (kernel_size - 1) * dilation + 1
     if output_padding is None:
         return dim_size * stride_size + _choose(padding, valid=max(kernel_size - stride_size, 0), same=0,
                                                 full=2 - stride_size - kernel_size)

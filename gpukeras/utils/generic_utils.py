@@ -439,3 +439,10 @@ class Progbar:
         """To the standard output of this moment, at once."""
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any:
+    """Rows of an array or of each array of a list, under Keras 2.2's address: see `np_utils`."""
+    from .np_utils import slice_arrays as sliced
+
+    return sliced(arrays, start, stop)

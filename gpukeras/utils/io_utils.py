@@ -34,6 +34,7 @@ class HDF5Matrix:
         if not 0 <= self.start <= self.end <= self.data.shape[0]:
             raise ValueError(f"Rows {start} to {end} are not all in {dataset!r}, which has {self.data.shape[0]} rows.")
         self.normalizer = normalizer
+        self._first: Any = None
 
     @classmethod
     def _open(cls, path: str) -> Any:
@@ -88,20 +89,28 @@ class HDF5Matrix:
     def __reduce__(self) -> Any:
         return type(self), self._arguments
 
+    def _sample(self) -> Any:
+        """What has the shape and dtype of the rows as they come: a normalizer may change both."""
+        if self.normalizer is None or not len(self):
+            return self.data
+        if self._first is None:
+            self._first = np.asarray(self[:1])
+        return self._first
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The number of rows, and the shape of one."""
-        return (len(self), *self.data.shape[1:])
+        return (len(self), *self._sample().shape[1:])
 
     @property
     def dtype(self) -> Any:
-        """The type of the numbers in the file."""
-        return self.data.dtype
+        """The type of the numbers."""
+        return self._sample().dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.data.ndim
+        return len(self.shape)
 
     @property
     def size(self) -> int:

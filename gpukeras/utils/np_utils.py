@@ -46,6 +46,23 @@ def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
     return x / np.where(norm == 0, 1, norm)
 
 
+def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any:
+    """Rows start to stop (or the rows listed in `start`) of an array or of each array of a list; None stays None."""
+    if arrays is None:
+        return [None]
+    if isinstance(arrays, list):
+        return [None if x is None else slice_arrays(x, start) if hasattr(start, "__len__") else _part(x, start, stop)
+                for x in arrays]
+    if hasattr(start, "__len__"):
+        # HDF5 data sets take lists only
+        return arrays[start.tolist() if hasattr(start, "shape") and not isinstance(arrays, np.ndarray) else start]
+    return _part(arrays, start, stop)
+
+
+def _part(x: Any, start: int | None, stop: int | None) -> Any:
+    return x.part(start, stop) if hasattr(x, "part") else x[start:stop]  # sparse rows say themselves what a part is
+
+
 def set_random_seed(seed: int) -> None:
     """Newer Keras's way to make a program repeatable: seeds Python's random numbers and NumPy's, from which all
     random numbers of models begin.

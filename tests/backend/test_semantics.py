@@ -305,10 +305,52 @@ def test_batch_dot_of_vectors_keeps_two_axes() -> None:
         K.batch_dot(K.ones((3, 3, 2)), K.ones((3, 3, 4)), axes=2)
 
 
+@pytest.mark.parametrize("a, b, axes, rule", [
+    ((2, 3, 4, 5), (2, 3, 5, 6), None, "ncij,ncjk->ncik"), ((2, 3, 4, 5), (2, 3, 6, 5), (3, 3), "ncij,nckj->ncik"),
+    ((2, 3, 4, 5), (2, 3, 4, 6), (2, 2), "ncji,ncjk->ncik"), ((2, 3, 4), (2, 3, 4, 6), (2, 2), "ncj,ncjk->nck"),
+    ((2, 3, 4), (2, 3, 6, 4), (2, 3), "ncj,nckj->nck"), ((2, 3, 4), (2, 5, 4, 6), (2, 2), "nij,ncjk->nick"),
+    ((2, 3, 4, 5), (2, 6, 5), (3, 2), "ncij,nkj->ncik"), ((2, 3, 4, 5), (2, 3, 6, 5), (1, 1), "njab,njcd->nabcd")])
+def test_batch_dot_of_four_axes(a: Any, b: Any, axes: Any, rule: str) -> None:
+    state = np.random.RandomState(0)
+    x, y = state.randn(*a), state.randn(*b)
+    got = K.eval(K.batch_dot(K.constant(x), K.constant(y), axes))
+    np.testing.assert_allclose(got, np.einsum(rule, x, y), 1e-4, 1e-5)
+    known = K.batch_dot(K.placeholder((None, *a[1:])), K.placeholder((None, *b[1:])), axes)
+    assert K.int_shape(known)[1:] == got.shape[1:]
+
+
+def test_relu_with_a_threshold() -> None:
+    x = K.constant([-3.0, -1.0, 0.5, 2.0, 9.0])
+    assert K.eval(K.relu(x, 0.5, 6.0, 1.0)).tolist() == [-2.0, -1.0, -0.25, 2.0, 6.0]
+    assert K.eval(K.relu(x, threshold=-2.0)).tolist() == [0.0, -1.0, 0.5, 2.0, 9.0]
+
+
+def test_crossentropy_over_another_axis() -> None:
+    p = np.random.RandomState(0).dirichlet(np.ones(4), (2, 3)).astype("float32")
+    labels = np.array([[0, 1, 3], [2, 2, 1]])
+    first = K.constant(np.moveaxis(p, -1, 1))
+    want = -np.log(np.take_along_axis(p, labels[..., None], -1))[..., 0]
+    for target in (labels, labels[:, None]):
+        got = K.eval(K.sparse_categorical_crossentropy(K.constant(target), first, axis=1))
+        np.testing.assert_allclose(got, want, 1e-5)
+    hot = K.constant(np.moveaxis(np.eye(4)[labels], -1, 1))
+    np.testing.assert_allclose(K.eval(K.categorical_crossentropy(hot, first, axis=1)), want, 1e-5)
+    with pytest.raises(ValueError, match="axis 5"):
+        K.categorical_crossentropy(hot, first, axis=5)
+
+
+def test_what_backend_functions_make_has_a_keras_shape() -> None:
+    y = K.repeat_elements(K.placeholder((2, None)), 3, axis=0)
+    assert y._keras_shape == K.int_shape(y) == (6, None)
+
+
 def test_bias_add_for_channels_first() -> None:
     x, b = np.random.RandomState(0).randn(2, 3, 4, 5).astype("float32"), np.array([1.0, 2.0, 3.0], "float32")
     got = K.eval(K.bias_add(K.constant(x), K.constant(b), data_format="channels_first"))
     np.testing.assert_allclose(got, x + b[:, None, None], 1e-6)
+    whole = np.arange(60.0, dtype="float32").reshape(4, 5, 3)
+    got = K.eval(K.bias_add(K.constant(x), K.constant(whole), data_format="channels_first"))
+    np.testing.assert_allclose(got, x + whole.reshape(3, 4, 5), 1e-6)
     with pytest.raises(ValueError, match="1 or 3 axes"):
         K.bias_add(K.constant(x), K.constant(x))
 

@@ -79,8 +79,17 @@ def test_best_weights_come_back_whether_stopped_or_not():
 
 def test_it_says_so(capsys):
     train(EarlyStopping(patience=1, verbose=1, restore_best_weights=True), [1, 2, 3])
-    assert capsys.readouterr().out == ("Epoch 00002: early stopping\n"
-                                       "Restoring the weights of the best epoch: 1\n")
+    assert capsys.readouterr().out == ("Restoring the weights of the best epoch: 1\n"
+                                       "Epoch 00002: early stopping\n")
+
+
+def test_the_epoch_that_stops_ends_with_the_best_weights():
+    stopper = EarlyStopping(patience=1, restore_best_weights=True)
+    stopper.set_model(Model())
+    for epoch, loss in enumerate([2, 1, 3]):
+        stopper.model.weights = [np.array(epoch)]
+        stopper.on_epoch_end(epoch, {"val_loss": loss})
+    assert stopper.model.stop_training and stopper.model.weights[0] == 1  # callbacks after this one see them
 
 
 def test_a_missing_quantity_is_warned_of():

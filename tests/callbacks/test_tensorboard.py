@@ -116,6 +116,18 @@ def test_embeddings(written, tmp_path, labels):
 
 
 
+def test_embeddings_of_data(tmp_path):
+    model = Sequential([Dense(3, input_dim=2, activation="relu", name="middle"), Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.RandomState(0).normal(size=(7, 2))
+    shown = TensorBoard(str(tmp_path), embeddings_freq=1, embeddings_layer_names=["middle"], embeddings_data=x,
+                        batch_size=3)
+    model.fit(x, x[:, :1], epochs=1, verbose=0, callbacks=[shown])
+    kernel, bias = model.layers[0].get_weights()
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "middle.tsv"), np.maximum(x @ kernel + bias, 0), 1e-5, 1e-6)
+    assert 'tensor_name: "middle"' in (tmp_path / "projector_config.pbtxt").read_text()
+
+
 def test_embeddings_of_layers_that_are_not_there(tmp_path):
     model = convnet()
     board = TensorBoard(tmp_path, embeddings_freq=1, embeddings_layer_names=["dense", "flat", "words"])

@@ -9,13 +9,13 @@ from gpukeras.engine.data import (
     check_lengths,
     make_batches,
     shuffle_batches,
-    slice_arrays,
     spread,
     standardize_data,
     standardize_weights,
 )
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential
+from gpukeras.utils.generic_utils import slice_arrays
 
 ROWS = np.arange(12.0).reshape(4, 3)
 

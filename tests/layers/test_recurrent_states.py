@@ -214,3 +214,11 @@ def test_one_step_cannot_be_unrolled(layer_class):
     for steps in (None, 1):
         with pytest.raises(ValueError, match="can't unroll"):
             layer_class(UNITS, unroll=True)(Input((steps, SIZE)))
+
+
+@pytest.mark.parametrize("make", [layers.GRU, layers.LSTM])
+def test_an_identity_for_each_gate(make):
+    layer = make(3, recurrent_initializer="identity", input_shape=(2, 4))
+    Sequential([layer])
+    kernel = layer.get_weights()[1]
+    assert np.array_equal(kernel, np.concatenate([np.eye(3)] * (kernel.shape[1] // 3), axis=1))

@@ -310,3 +310,61 @@ def test_what_a_wrapper_holds_is_a_layer():
                         (x, r"TimeDistributed\(layer\)\(tensor\)")):
         with pytest.raises(ValueError, match=f"TimeDistributed needs a layer to hold.*{hint}"):
             TimeDistributed(given)
+
+
+# Masks inside TimeDistributed, constants in Bidirectional: newer than 2.0.9 ------------------------------------
+def test_masks_that_begin_inside_of_a_step():
+    words = np.array([[[1, 2, 0], [3, 0, 0]], [[0, 0, 0], [2, 1, 4]]])
+    model = Sequential([TimeDistributed(Embedding(5, 4, mask_zero=True), input_shape=(None, None)),
+                        TimeDistributed(SimpleRNN(3, return_sequences=True)), TimeDistributed(SimpleRNN(2)), LSTM(2)])
+    masks, mask = [], None
+    for layer in model.layers:
+        mask = layer.compute_mask(layer.input, mask)
+        masks.append(mask)
+    assert masks.pop() is None
+    found = K.function([model.input], masks)([words])
+    for got, expected in zip(found, (words > 0, words > 0, (words > 0).any(-1))):
+        np.testing.assert_array_equal(got, expected)
+    longer = np.pad(words, [(0, 0), (0, 1), (0, 2)])
+    np.testing.assert_allclose(model.predict(longer), model.predict(words), 1e-6)
+
+
+def test_a_masking_layer_for_every_step():
+    x = X.copy()
+    x[0, 2:] = 0
+    model = Sequential([TimeDistributed(Masking(), input_shape=(None, SIZE)), TimeDistributed(Dense(3)), LSTM(2)])
+    np.testing.assert_allclose(model.predict(x[:1]), model.predict(x[:1, :2]), 1e-6)
+
+
+class WithConstant(layers.Layer):
+    """A cell with a weight for a constant."""
+
+    state_size = 2
+
+    def build(self, input_shape):
+        (_, size), (_, wide) = input_shape
+        self.kernel = self.add_weight(name="kernel", shape=(size + 2 + wide, 2), initializer="uniform")
+        super().build(input_shape)
+
+    def call(self, inputs, states, constants):
+        h = K.dot(K.concatenate([inputs, states[0], constants[0]]), self.kernel)
+        return h, [h]
+
+
+def test_constants_go_to_both_directions():
+    c = np.random.RandomState(2).normal(size=(N, 3)).astype("float32")
+    state = np.ones((N, 2), "float32")
+    inputs = [Input((STEPS, SIZE)), Input((2,)), Input((2,)), Input((3,))]
+    both = Bidirectional(RNN(WithConstant()))
+    model = Model(inputs, both(inputs[0], initial_state=inputs[1:3], constants=inputs[3]))
+    y = model.predict([X, state, 2 * state, c])
+    for weight, steps, h, part in zip(both.get_weights(), (X, X[:, ::-1]), (state, 2 * state), (y[:, :2], y[:, 2:])):
+        for t in range(STEPS):
+            h = np.concatenate([steps[:, t], h, c], -1) @ weight
+        np.testing.assert_allclose(part, h, 1e-5, 1e-6)
+    again = Bidirectional.from_config(both.get_config(), {"WithConstant": WithConstant})
+    other = Model(inputs, again(inputs))
+    other.set_weights(model.get_weights())
+    np.testing.assert_array_equal(other.predict([X, state, 2 * state, c]), y)
+    with pytest.raises(ValueError, match="takes them"):
+        Bidirectional(LSTM(2))(inputs[0], constants=inputs[3])

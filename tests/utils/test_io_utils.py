@@ -130,3 +130,8 @@ def test_the_question(answers, may, monkeypatch, capsys):
     assert ask_to_proceed_with_overwrite("m.h5") is may
     assert "m.h5 already exists" in asked[0] and len(asked) == len(answers)
     assert ("overwrite=True" in capsys.readouterr().out) is may
+
+
+def test_a_normalizer_may_change_shape_and_type(path):
+    rows = HDF5Matrix(path, "x", 2, 6, normalizer=lambda x: x[:, :1].astype("uint8"))
+    assert (rows.shape, rows.dtype, rows.ndim, rows.size) == ((4, 1), np.uint8, 2, 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ... import activations
+from ... import activations, initializers
 from ... import backend as K
 from ...backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from ...engine.layer import Layer
@@ -59,11 +59,19 @@ class Cell(Layer):
         """Makes the weights for inputs whose last axis is as long as `input_shape`'s."""
         count = len(self._gates)
         self.kernel = add_part_weight(self, "kernel", (input_shape[-1], count * self.units))
-        self.recurrent_kernel = add_part_weight(self, "recurrent_kernel", (self.units, count * self.units), "recurrent")
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(self.units, count * self.units), initializer=self._make_recurrent,
+            regularizer=self.recurrent_regularizer, constraint=self.recurrent_constraint)
         if self.use_bias:
             self.bias = self._add_bias(count * self.units)
         self._name_parts()
         self.built = True
+
+    def _make_recurrent(self, shape: Any, dtype: Any = None) -> Any:
+        """The recurrent kernel's first values; an identity is one for each gate."""
+        if not isinstance(self.recurrent_initializer, initializers.Identity):
+            return self.recurrent_initializer(shape, dtype=dtype)
+        return self.recurrent_initializer.side_by_side(self.units, len(self._gates), dtype)
 
     def _add_bias(self, size: int) -> Any:
         return add_part_weight(self, "bias", (size,))
