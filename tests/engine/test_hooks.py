@@ -116,6 +116,7 @@ def test_nothing_is_read_where_nobody_listens(model, monkeypatch):
         model.evaluate(X, Y, verbose=0, callbacks=[LambdaCallback(on_test_batch_end=lambda batch, logs: None)])
 
 
+@pytest.mark.filterwarnings("ignore:Method on_batch_end")  # they take their time, on a busy machine above all
 def test_callbacks_may_use_the_model_they_watch(model):
     """What is trained and evaluated within a hook counts in no average of the loop around it."""
     plain = model.evaluate(X, Y, batch_size=4, verbose=0)
