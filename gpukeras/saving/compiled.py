@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engine.serialization import described_error, json_ready
+from ..engine.data import warn
+from ..engine.serialization import described_error, plain
 from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
 from . import optimizer_state
-from .conversion import Origin, warn
+from .conversion import Origin
 from .errors import BrokenFileError
 from .guarded import Group
 from .weights import read_arrays, write_arrays
@@ -29,7 +30,7 @@ def is_compiled(model: Any) -> bool:
 
 def write(file: Any, model: Any) -> None:
     """The arguments of `compile` as JSON, and the optimizer's state if it has begun."""
-    file.attrs["training_config"] = json.dumps(training_config(model), default=_name).encode()
+    file.attrs["training_config"] = json.dumps(training_config(model), default=by_name).encode()
     names, values = optimizer_state.arrays_of(model.optimizer, model._collected_trainable_weights)
     if names:
         write_arrays(file.create_group("optimizer_weights"), names, values)
@@ -42,8 +43,9 @@ def training_config(model: Any) -> dict[str, Any]:
             "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
 
 
-_NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
-              "cosine_proximity": "cosine_similarity"}
+NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
+             "cosine_proximity": "cosine_similarity"}
+"""Names of losses in Keras 2.0.9, and the names that both Keras 2.15 and Keras 3 know."""
 
 
 def _full_names(loss: Any) -> Any:
@@ -54,19 +56,17 @@ def _full_names(loss: Any) -> Any:
         loss = losses.get(loss)
     name = getattr(loss, "__name__", "")
     if callable(loss) and getattr(losses, name, None) is loss:
-        return _NEW_NAMES.get(name, name)
+        return NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]
     return {name: _full_names(one) for name, one in loss.items()} if isinstance(loss, dict) else loss
 
 
-def _name(value: Any) -> Any:
+def by_name(value: Any) -> Any:
     """A loss or metric by its name, an object of a class as class name and config."""
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
-    if callable(value) and not isinstance(value, type):
-        return getattr(value, "__name__", type(value).__name__)
-    return json_ready(value)
+    if callable(value) and not hasattr(value, "__name__") and not hasattr(value, "get_config"):
+        return type(value).__name__
+    return plain(value)
 
 
 # ----------------------------------------------------------------------------------------------------- reading
@@ -83,17 +83,8 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
         return
     if not isinstance(config, dict):
         raise BrokenFileError(f"'{root.path}': training_config is no dictionary")
-    with CustomObjectScope(custom_objects):
-        try:
-            model.compile(**compile_arguments(config, model, origin))
-        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
-                ValueError) as error:
-            for name in ("train_function", "optimizer"):
-                model.__dict__.pop(name, None)
-            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
-            warn(f"'{root.path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
-                 "custom_objects, or compile the model before training.")
-            return
+    if compile_as_told(root.path, model, lambda: config, custom_objects, origin) is None:
+        return
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names") or []
@@ -102,6 +93,27 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
                                         origin)
         if wrong:
             warn(f"'{root.path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
+
+
+def compile_as_told(path: str, model: Any, told: Callable[[], dict[str, Any]], custom_objects: dict[str, Any],
+                    origin: Origin) -> dict[str, Any] | None:
+    """Compiles the model as `told()` says, in the words of Keras 2, and returns that.
+
+    What isn't known or possible leaves the model uncompiled, with a warning, and returns None.
+    """
+    with CustomObjectScope(custom_objects):
+        try:
+            config = told()
+            model.compile(**compile_arguments(config, model, origin))
+            return config
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
+                ValueError) as error:
+            for name in ("train_function", "optimizer"):
+                model.__dict__.pop(name, None)
+            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
+            warn(f"'{path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
+                 "custom_objects, or compile the model before training.")
+    return None
 
 
 def compile_arguments(config: dict[str, Any], model: Any, origin: Origin) -> dict[str, Any]:

@@ -204,7 +204,8 @@ def test_every_op_has_a_translation_or_is_a_derivative():
     missing = {op for op in subclasses(Op) if op.__module__.startswith("gpukeras.ops") and op.name != "op"
                and not issubclass(op, ComposedOp) and op not in TRANSLATIONS} - {ExpandedOp, ViewOp}
     passed = {"Identity", "Print"}  # as StopGradient they only hand a value on
-    training = {"SumLike", "PlaceSlice", "MaxPoolPick", "FoldPatches", "ScatterRows"}
+    training = {"SumLike", "PlaceSlice", "MaxPoolPick", "FoldPatches", "ScatterRows", "SumDistinct", "PutRows",
+                "Cheaper", "IsZero"}
     fused = {"SoftmaxCrossentropy", "SparseSoftmaxCrossentropy"}  # the compiler alone makes them
     refused = {"CTCLoss", "CTCDecode"}
     rest = {op.__name__ for op in missing if "Gradient" not in op.__name__}
