@@ -10,7 +10,7 @@ import pytest
 from tests.interop import architectures, others
 
 NESTED = ["nested", "nested_in_sequential", "distributed_model", "siamese", "two_states"]
-"""Those that Keras 3 writes, but can't read from any HDF5 file, its own included."""
+"""Those that Keras 3 writes and reads in its own words, but doesn't read from HDF5 files in Keras 2's."""
 LIBRARIES = {("GPUKERAS_KERAS2", "there"): [*architectures.ALL, *architectures.KERAS2_ONLY],
              ("GPUKERAS_KERAS2", "here"): [*architectures.ALL, *architectures.KERAS2_ONLY],
              ("GPUKERAS_KERAS3", "there"): list(architectures.ALL),
