@@ -66,7 +66,10 @@ def by_name(value: Any) -> Any:
     """A loss or metric by its name, an object of a class as class name and config."""
     if callable(value) and not hasattr(value, "__name__") and not hasattr(value, "get_config"):
         return type(value).__name__
-    return plain(value)
+    made = plain(value)
+    if isinstance(made, dict) and made.get("config", {}).get("reduction") == "auto":
+        made["config"] = {**made["config"], "reduction": "sum_over_batch_size"}  # the same; Keras 3 has no other name
+    return made
 
 
 # ----------------------------------------------------------------------------------------------------- reading
@@ -188,17 +191,19 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
             name, config = config, {}
         elif isinstance(config, dict) and "fn" in config:
             fn = config["fn"]
-            name = fn.get("config") if isinstance(fn, dict) else fn
+            config = {argument: value for argument, value in config.items() if argument != "fn"}
+            if name in _WRAPPERS or _class(module, name) is None:
+                name = fn.get("config") if isinstance(fn, dict) else fn
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Unknown(f"the {kind} {entry!r:.200} is not understood")
     own = get_custom_objects().get(name)
     if own is not None:
         return own.from_config(config) if isinstance(own, type) and hasattr(own, "from_config") else own
-    made = _object(name, config, module, neutral) if isinstance(entry, dict) else None
+    made = _object(kind, name, config, module, neutral) if isinstance(entry, dict) else None
     if made is not None:
         return made
     for argument, value in config.items():
-        if argument not in ("name", "dtype", "fn", "registered_name") and value not in neutral.get(argument, (None,)):
+        if argument not in ("name", "dtype", "registered_name") and value not in neutral.get(argument, (None,)):
             raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
     try:
         return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
@@ -206,20 +211,27 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
         raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
 
 
-def _object(name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
+_WRAPPERS = ("LossFunctionWrapper", "MeanMetricWrapper")
+"""Classes whose objects are what the function in them is."""
+
+
+def _class(module: Any, name: Any) -> Any:
+    """The class of losses or metrics of that name, if there is one here."""
+    cls = getattr(module, name, None) if isinstance(name, str) else None
+    return cls if isinstance(cls, type) and hasattr(cls, "get_config") else None
+
+
+def _object(kind: str, name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
     """The loss or metric of that class, if only an object will do: none of the functions here stands for it."""
-    try:
-        cls = getattr(module, name)
-    except AttributeError:
-        return None
-    if not isinstance(cls, type) or not hasattr(cls, "get_config"):
+    cls = _class(module, name)
+    if cls is None:
         return None
     takes = [argument for argument in config if has_arg(cls, argument, accept_all=True)]
     refused = [a for a, v in config.items() if a not in takes and a not in ("registered_name",)
                and v not in neutral.get(a, (None,))]
     function = _ALIASES.get(name) or to_snake_case(name)
-    plain = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
-    if refused or plain and function in module.__all__:
+    usual = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
+    if refused or usual and function in module.__all__ and (kind == "loss" or config.get("name") in (None, function)):
         return None
     return cls(**{argument: config[argument] for argument in takes if argument != "dtype"})
 

@@ -68,22 +68,25 @@ def compile_config(model: Any) -> dict[str, Any]:
         settings["learning_rate"] = {"module": "keras.optimizers.schedules", **rate, "registered_name": None}
     optimizer = {"module": "keras.optimizers" if known else "builtins", "class_name": kind, "config": settings,
                  "registered_name": None if known else kind}
-    return {"optimizer": optimizer, "loss": _renamed(training["loss"], compiled.NEW_NAMES),
-            "loss_weights": training["loss_weights"], "metrics": _renamed(training["metrics"], _METRICS),
-            "weighted_metrics": _renamed(training["weighted_metrics"], _METRICS), "run_eagerly": False,
+    return {"optimizer": optimizer, "loss": _renamed(training["loss"], compiled.NEW_NAMES, "losses"),
+            "loss_weights": training["loss_weights"], "metrics": _renamed(training["metrics"], _METRICS, "metrics"),
+            "weighted_metrics": _renamed(training["weighted_metrics"], _METRICS, "metrics"), "run_eagerly": False,
             "steps_per_execution": 1, "jit_compile": False}
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Functions by Keras 3's names; those of the user's as objects, which custom_objects are found by."""
+def _renamed(value: Any, names: Mapping[str, str], module: str) -> Any:
+    """Functions by Keras 3's names; those of the user's as objects, which custom_objects are found by. Objects of
+    classes with the module, 'losses' or 'metrics', in which Keras has them."""
     from .. import losses, metrics
 
     if isinstance(value, list):
-        return [_renamed(one, names) for one in value]
+        return [_renamed(one, names, module) for one in value]
     if isinstance(value, dict) and "class_name" in value:
-        return {"module": "builtins", **value, "registered_name": value["class_name"]}
+        known = isinstance(getattr(losses if module == "losses" else metrics, value["class_name"], None), type)
+        return {"module": f"keras.{module}" if known else "builtins", **value,
+                "registered_name": None if known else value["class_name"]}
     if isinstance(value, dict):
-        return {k: _renamed(one, names) for k, one in value.items()}
+        return {k: _renamed(one, names, module) for k, one in value.items()}
     if not isinstance(value, str) or value in ("acc", "accuracy"):
         return value
     if value not in losses._named and value not in metrics._named:
