@@ -210,7 +210,7 @@ def fuzz(sources: list[Path], files: int, seed: int, workers: int = 2, keep: Pat
             process.close()
 
     with tempfile.TemporaryDirectory() as place:
-        threads = [threading.Thread(target=work, args=(n, Path(place))) for n in range(workers)]
+        threads = [threading.Thread(target=work, args=(n, Path(place)), daemon=True) for n in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:
