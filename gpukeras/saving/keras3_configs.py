@@ -131,9 +131,12 @@ def _network(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _name_of(entry: dict[str, Any]) -> Any:
+def _name_of(entry: dict[str, Any]) -> str | None:
     config = entry.get("config")
-    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    name = entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    if name is not None and not isinstance(name, str):
+        raise BrokenFileError(f"the architecture has a layer whose name is no text: {name!r:.100}")
+    return name
 
 
 def _is_network(entry: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from gpukeras import layers as L
 from gpukeras import losses, metrics
 from gpukeras import optimizers as O
 from gpukeras.models import Model, Sequential, load_model
-from gpukeras.saving import BrokenFileError
+from gpukeras.saving import BrokenFileError, inspect
 from tests.saving.archived import Scale, X, Y, described, loss, members, small
 
 GOLDEN = Path(__file__).parent / "archives"
@@ -167,3 +167,12 @@ def test_names_of_classes_in_early_keras_3(tmp_path):
 
     model = load_model(edited(tmp_path / "m.keras", rename), compile=False)
     assert type(model.layers[0].recurrent_initializer).__name__ == "Orthogonal"
+
+
+def test_names_that_are_no_texts(tmp_path):
+    start = L.Input((3,), name="a")
+    Model(start, L.Dense(2, name="b")(start)).save(tmp_path / "m.keras")
+    edited(tmp_path / "m.keras", lambda config: config["config"]["layers"][1].update(name={"b": 1}))
+    with pytest.raises(BrokenFileError, match="a layer whose name is no text: {'b': 1}"):
+        load_model(tmp_path / "m.keras")
+    assert "whose name is no text" in inspect(tmp_path / "m.keras").refused[0]
