@@ -15,7 +15,7 @@ Runs a program in which `import keras` and `from tensorflow import keras` find g
   -m module    a module, as python -m would
   -c code      a text, as python -c would
   info         print backend, device, memory, versions and BLAS
-  inspect      print what a model file (HDF5) holds, and build nothing from it
+  inspect      print what a model file (HDF5, .keras, safetensors) holds, and build nothing from it
 """
 
 

@@ -28,6 +28,15 @@ def json_ready(value: Any) -> Any:
                     "numbers, strings, lists and dictionaries in get_config().")
 
 
+def plain(value: Any) -> Any:
+    """As `json_ready`; also functions, by their names, and objects of classes, as class name and config."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if callable(value) and hasattr(value, "__name__") and not isinstance(value, type):
+        return value.__name__
+    return json_ready(value)
+
+
 def explicit(config: Any) -> Any:
     """A copy of a config in which a GRU says that it does not reset after the product: newer Keras takes silence for
     the contrary."""
@@ -61,6 +70,9 @@ def read_json(text: str) -> Any:
     """Plain data from JSON; ValueError for anything else."""
     try:
         return json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"the text is no JSON, it begins with {error.doc[:40]!r}: {error.msg}"
+        raise json.JSONDecodeError(what, error.doc, error.pos) from error
     except RecursionError as error:
         raise ValueError("the JSON is nested without end") from error
 

@@ -24,9 +24,9 @@ def preprocess_weights_for_loading(layer: Layer, weights: Sequence[Any], origina
 
 def save_weights_to_hdf5_group(f: Any, layers: Sequence[Layer]) -> None:
     """Writes the weights of layers into an open `h5py.File` or group."""
-    from ..saving.files import write_group
+    from ..saving.weights import write_layers
 
-    write_group(f, layers)
+    write_layers(f, layers)
 
 
 def load_weights_from_hdf5_group(f: Any, layers: Sequence[Layer]) -> None:

@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import Any
 
 _FROM = {"BrokenFileError": "errors", "UnsafeFileError": "errors", "inspect": "inspection", "load_model": "files",
-         "load_safetensors": "tensors", "load_weights": "files", "preprocess_weights_for_loading": "conversion",
-         "save_model": "files", "save_safetensors": "tensors", "save_weights": "files"}
+         "load_safetensors": "safetensors_files", "load_weights": "files",
+         "preprocess_weights_for_loading": "conversion", "save_model": "files",
+         "save_safetensors": "safetensors_files", "save_weights": "files"}
 
 __all__ = sorted(_FROM)
 

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from . import kinds
 from .atomic import write_file
 from .errors import BrokenFileError, UnsafeFileError
-from .guarded import MAX_TEXT
+from .guarded import MAX_TEXT, translated
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _TEXTS = (METADATA, CONFIG)
@@ -37,10 +38,13 @@ _LIBRARY_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.
 
 
 def is_archive(path: Any) -> bool:
-    """Whether it is a path, and the file there begins as zip files do. FileNotFoundError if there is none."""
-    if not isinstance(path, (str, bytes, os.PathLike)) or os.path.isdir(path):
+    """Whether it is a path, and the file there begins as zip files do.
+
+    FileNotFoundError if there is none, BrokenFileError for a folder.
+    """
+    if not isinstance(path, (str, bytes, os.PathLike)):
         return False
-    with open(path, "rb") as file:
+    with kinds.open_file(path) as file:
         return file.read(4) in _SIGNATURES
 
 
@@ -80,7 +84,8 @@ class Archive:
             raise UnsafeFileError(f"{where} is there twice")
         if name not in (*_TEXTS, WEIGHTS):
             if parts[0] != "assets":
-                raise UnsafeFileError(f"{where} belongs to no model: expected are {METADATA}, {CONFIG} and {WEIGHTS}")
+                raise UnsafeFileError(f"{where} belongs to no model: expected are {METADATA}, {CONFIG} and {WEIGHTS}"
+                                      + kinds.of_members(self._file.namelist()))
             self.ignored.append(name)
             return
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -101,7 +106,7 @@ class Archive:
         if name not in self._members:
             raise BrokenFileError(f"{where}: is not there")
         info = self._members[name]
-        with _translated(where), self._file.open(info) as member:
+        with translated(where, _LIBRARY_ERRORS), self._file.open(info) as member:
             pieces, left = [], info.file_size
             while piece := member.read(min(_PIECE, left + 1)):
                 left -= len(piece)
@@ -118,19 +123,6 @@ class Archive:
             return self.read(name).decode("utf-8")
         except UnicodeDecodeError as error:
             raise BrokenFileError(f"'{self.path}', {name}: is not UTF-8 ({error})") from error
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Errors of the zip reader become a BrokenFileError that says where."""
-    try:
-        yield
-    except (UnsafeFileError, BrokenFileError):
-        raise
-    except MemoryError as error:
-        raise BrokenFileError(f"{where}: claims more than there is memory for") from error
-    except _LIBRARY_ERRORS as error:
-        raise BrokenFileError(f"{where}: can't be read; the file is damaged ({error})") from error
 
 
 def _check_directory(file: Any, size: int, path: str) -> None:
@@ -151,11 +143,11 @@ def _check_directory(file: Any, size: int, path: str) -> None:
 @contextmanager
 def opened_archive(path: Any) -> Iterator[Archive]:
     """The archive at `path`. FileNotFoundError; BrokenFileError and UnsafeFileError for what can't or won't be read."""
-    path = os.fsdecode(path)
-    with open(path, "rb") as file:
+    with kinds.open_file(path) as file:
+        path = os.fsdecode(path)
         size = os.fstat(file.fileno()).st_size
         _check_directory(file, size, path)
-        with _translated(f"'{path}'"):
+        with translated(f"'{path}'", _LIBRARY_ERRORS):
             found = zipfile.ZipFile(file)
         with found:
             yield Archive(path, found, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
@@ -22,7 +23,9 @@ def write_file(path: Any, parts: Iterable[Any]) -> None:
     they wrote to `path` have left is deleted. Raises OSError, for example for a full disk; nothing of the new file is
     left then.
     """
-    path = os.path.realpath(os.fspath(path))
+    if os.fsdecode(path).endswith(os.sep):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
+    path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)
     delete_parts(path)
     try:
@@ -43,8 +46,7 @@ def write_file(path: Any, parts: Iterable[Any]) -> None:
                 os.unlink(part)
             raise
     except OSError as error:
-        error.filename, error.filename2 = path, None
-        raise
+        raise OSError(error.errno, error.strerror, path) from error
     _sync_folder(folder)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engine.serialization import described_error, json_ready
+from ..engine.data import warn
+from ..engine.serialization import described_error, plain
 from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
 from . import optimizer_state
-from .conversion import Origin, warn
+from .conversion import Origin
 from .errors import BrokenFileError
 from .guarded import Group
 from .weights import read_arrays, write_arrays
@@ -29,7 +30,7 @@ def is_compiled(model: Any) -> bool:
 
 def write(file: Any, model: Any) -> None:
     """The arguments of `compile` as JSON, and the optimizer's state if it has begun."""
-    file.attrs["training_config"] = json.dumps(training_config(model), default=_name).encode()
+    file.attrs["training_config"] = json.dumps(training_config(model), default=by_name).encode()
     names, values = optimizer_state.arrays_of(model.optimizer, model._collected_trainable_weights)
     if names:
         write_arrays(file.create_group("optimizer_weights"), names, values)
@@ -42,8 +43,9 @@ def training_config(model: Any) -> dict[str, Any]:
             "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
 
 
-_NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
-              "cosine_proximity": "cosine_similarity"}
+NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
+             "cosine_proximity": "cosine_similarity"}
+"""Names of losses in Keras 2.0.9, and the names that both Keras 2.15 and Keras 3 know."""
 
 
 def _full_names(loss: Any) -> Any:
@@ -54,19 +56,20 @@ def _full_names(loss: Any) -> Any:
         loss = losses.get(loss)
     name = getattr(loss, "__name__", "")
     if callable(loss) and getattr(losses, name, None) is loss:
-        return _NEW_NAMES.get(name, name)
+        return NEW_NAMES.get(name, name)
     if isinstance(loss, (list, tuple)):
         return [_full_names(one) for one in loss]
     return {name: _full_names(one) for name, one in loss.items()} if isinstance(loss, dict) else loss
 
 
-def _name(value: Any) -> Any:
+def by_name(value: Any) -> Any:
     """A loss or metric by its name, an object of a class as class name and config."""
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
-    if callable(value) and not isinstance(value, type):
-        return getattr(value, "__name__", type(value).__name__)
-    return json_ready(value)
+    if callable(value) and not hasattr(value, "__name__") and not hasattr(value, "get_config"):
+        return type(value).__name__
+    made = plain(value)
+    if isinstance(made, dict) and made.get("config", {}).get("reduction") == "auto":
+        made["config"] = {**made["config"], "reduction": "sum_over_batch_size"}  # the same; Keras 3 has no other name
+    return made
 
 
 # ----------------------------------------------------------------------------------------------------- reading
@@ -83,17 +86,8 @@ def restore(root: Group, model: Any, custom_objects: dict[str, Any], origin: Ori
         return
     if not isinstance(config, dict):
         raise BrokenFileError(f"'{root.path}': training_config is no dictionary")
-    with CustomObjectScope(custom_objects):
-        try:
-            model.compile(**compile_arguments(config, model, origin))
-        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
-                ValueError) as error:
-            for name in ("train_function", "optimizer"):
-                model.__dict__.pop(name, None)
-            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
-            warn(f"'{root.path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
-                 "custom_objects, or compile the model before training.")
-            return
+    if compile_as_told(root.path, model, lambda: config, custom_objects, origin) is None:
+        return
     if "optimizer_weights" in root:
         group = root.group("optimizer_weights")
         names = group.texts("weight_names") or []
@@ -111,6 +105,27 @@ def make_step(model: Any, path: str) -> None:
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         raise BrokenFileError(f"'{path}': the model in the file can't be trained ({described_error(error)}); "
                               "load it with compile=False") from error
+
+
+def compile_as_told(path: str, model: Any, told: Callable[[], dict[str, Any]], custom_objects: dict[str, Any],
+                    origin: Origin) -> dict[str, Any] | None:
+    """Compiles the model as `told()` says, in the words of Keras 2, and returns that.
+
+    What isn't known or possible leaves the model uncompiled, with a warning, and returns None.
+    """
+    with CustomObjectScope(custom_objects):
+        try:
+            config = told()
+            model.compile(**compile_arguments(config, model, origin))
+            return config
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
+                ValueError) as error:
+            for name in ("train_function", "optimizer"):
+                model.__dict__.pop(name, None)
+            why = str(error) if isinstance(error, (TypeError, ValueError)) else described_error(error)
+            warn(f"'{path}': the model is loaded but not compiled, because {why}. Name objects of yours in "
+                 "custom_objects, or compile the model before training.")
+    return None
 
 
 def compile_arguments(config: dict[str, Any], model: Any, origin: Origin) -> dict[str, Any]:
@@ -185,17 +200,19 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
             name, config = config, {}
         elif isinstance(config, dict) and "fn" in config:
             fn = config["fn"]
-            name = fn.get("config") if isinstance(fn, dict) else fn
+            config = {argument: value for argument, value in config.items() if argument != "fn"}
+            if name in _WRAPPERS or _class(module, name) is None:
+                name = fn.get("config") if isinstance(fn, dict) else fn
     if not isinstance(name, str) or not isinstance(config, dict):
         raise Unknown(f"the {kind} {entry!r:.200} is not understood")
     own = get_custom_objects().get(name)
     if own is not None:
         return own.from_config(config) if isinstance(own, type) and hasattr(own, "from_config") else own
-    made = _object(name, config, module, neutral) if isinstance(entry, dict) else None
+    made = _object(kind, name, config, module, neutral) if isinstance(entry, dict) else None
     if made is not None:
         return made
     for argument, value in config.items():
-        if argument not in ("name", "dtype", "fn", "registered_name") and value not in neutral.get(argument, (None,)):
+        if argument not in ("name", "dtype", "registered_name") and value not in neutral.get(argument, (None,)):
             raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
     try:
         return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
@@ -203,20 +220,27 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
         raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
 
 
-def _object(name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
+_WRAPPERS = ("LossFunctionWrapper", "MeanMetricWrapper")
+"""Classes whose objects are what the function in them is."""
+
+
+def _class(module: Any, name: Any) -> Any:
+    """The class of losses or metrics of that name, if there is one here."""
+    cls = getattr(module, name, None) if isinstance(name, str) else None
+    return cls if isinstance(cls, type) and hasattr(cls, "get_config") else None
+
+
+def _object(kind: str, name: str, config: dict[str, Any], module: Any, neutral: dict[str, tuple[Any, ...]]) -> Any:
     """The loss or metric of that class, if only an object will do: none of the functions here stands for it."""
-    try:
-        cls = getattr(module, name)
-    except AttributeError:
-        return None
-    if not isinstance(cls, type) or not hasattr(cls, "get_config"):
+    cls = _class(module, name)
+    if cls is None:
         return None
     takes = [argument for argument in config if has_arg(cls, argument, accept_all=True)]
     refused = [a for a, v in config.items() if a not in takes and a not in ("registered_name",)
                and v not in neutral.get(a, (None,))]
     function = _ALIASES.get(name) or to_snake_case(name)
-    plain = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
-    if refused or plain and function in module.__all__:
+    usual = all(a in ("name", "dtype") or v in neutral.get(a, (None,)) for a, v in config.items())
+    if refused or usual and function in module.__all__ and (kind == "loss" or config.get("name") in (None, function)):
         return None
     return cls(**{argument: config[argument] for argument in takes if argument != "dtype"})
 

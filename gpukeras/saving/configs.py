@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any
 
-from ..engine.budget import MAX_NESTING, check_architecture
-from ..engine.serialization import explicit
+from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
+from ..engine.serialization import described_error, explicit
 from ..utils.generic_utils import get_custom_objects
+from . import keras1, keras3_configs
 from .conversion import Origin
 from .errors import BrokenFileError
-from .keras1 import in_keras2
+from .keras3_configs import layer_classes
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "groups": (1,), "ragged": (False,), "time_major": (False,), "synchronized": (False,), "optional": (False,),
     "renorm": (False,), "fused": (True, False), "virtual_batch_size": (), "autocast": (True,), "lora_rank": (),
     "lora_alpha": (), "quantization_config": (), "input_axes": (), "output_axes": (), "use_cudnn": ("auto",),
-    "sliding_window": (), "flash_attention": (), "use_gate": (False,),
+    "sliding_window": (), "flash_attention": (False,), "use_gate": (False,),
     "sparse_gradient": (False,), "experimental_autocast": (True,),
     "seed": (), "renorm_clipping": (), "renorm_momentum": (0.99,), "rms_scaling": (False,),
     # Bidirectional sets it to True in newer Keras, where it matters for masked steps only.
@@ -28,14 +30,19 @@ _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegula
 """Layers whose random numbers have a seed of their own in newer Keras only."""
 
 
-def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None) -> Any:
+def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None = None,
+             archived: bool = False) -> Any:
     """A copy of a model's ``{'class_name', 'config'}`` of any Keras that `layers.deserialize` understands.
 
-    Arguments that classes in `custom_objects` take themselves are left to them. BrokenFileError for an architecture
-    that is larger than any model's.
+    `archived` says that it has the words of Keras 3's archives, as all has that Keras 3 writes. Arguments that classes
+    in `custom_objects` take themselves are left to them. BrokenFileError for an architecture that is larger than any
+    model's, or can't be read.
     """
     check(config)
-    return _readable(config, origin, {**get_custom_objects(), **(custom_objects or {})}, 0)
+    known = {**get_custom_objects(), **(custom_objects or {})}
+    if archived or origin.version.startswith("3"):
+        config = keras3_configs.in_keras2(config, known)
+    return _readable(config, origin, known, 0)
 
 
 def check(config: Any) -> None:
@@ -76,14 +83,12 @@ def _readable(value: Any, origin: Origin, custom: dict[str, Any], depth: int) ->
     for extra in ("module", "registered_name", "build_config", "compile_config", "shared_object_id"):
         made.pop(extra, None)
     if origin.is_keras1:
-        made = in_keras2(made)
+        made = keras1.in_keras2(made)
     made["config"] = _arguments(made["class_name"], made["config"], custom.get(made["class_name"]))
     if origin.version.startswith("3"):
         for name, activation in made["config"].items():
             if name.endswith("activation") and activation == "hard_sigmoid":
                 made["config"][name] = "keras3_hard_sigmoid"
-    if "inbound_nodes" in made and made["inbound_nodes"]:
-        made["inbound_nodes"] = [_call(node) for node in made["inbound_nodes"]]
     return made
 
 
@@ -138,34 +143,15 @@ def _mirrored(backward: Any, forward: Any) -> bool:
     return parts[0] == parts[1] and backward.get("class_name") == forward.get("class_name")
 
 
-def _call(node: Any) -> Any:
-    """A call of a layer as Keras 2 writes it, from that or from Keras 3's ``{'args', 'kwargs'}``."""
-    if not isinstance(node, dict):
-        return node
-    kwargs = {k: _places(v) for k, v in (node.get("kwargs") or {}).items() if v is not None}
-    return [[*place, kwargs if i == 0 else {}] for i, place in enumerate(_tensors(node.get("args")))]
+def built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | None) -> Any:
+    """A model from its config, which `described` gives; its weights may not be more than what the file has of them."""
+    from ..models import model_from_config
 
-
-def _places(value: Any) -> Any:
-    """A keyword's value with places for tensors, as Keras 2.15 writes it."""
-    if isinstance(value, list):
-        return [_places(v) for v in value]
-    found = _tensors(value) if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" else []
-    return found[0] if found else value
-
-
-def _tensors(value: Any) -> list[list[Any]]:
-    """The places [layer, call, output] of all tensors in the arguments of a call, in order."""
-    if isinstance(value, list):
-        return [place for v in value for place in _tensors(v)]
-    if not isinstance(value, dict):
-        return []
-    if value.get("class_name") == "__keras_tensor__":
-        place = value.get("config", {}).get("keras_history")
-        if not isinstance(place, list) or len(place) != 3:
-            raise BrokenFileError(f"the architecture has a tensor without a place: {value!r:.200}")
-        return [place]
-    return [place for v in value.values() for place in _tensors(v)]
+    try:
+        with weight_budget(2 * stored + 1024):
+            return model_from_config(described(), custom_objects=custom)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
 # ----------------------------------------------------------------------------------------------------- writing
@@ -217,7 +203,7 @@ def _written(value: Any) -> Any:
 
 def _with_module(inside: Any) -> Any:
     """A layer inside a wrapper: Keras 3 finds it by its module only."""
-    if not isinstance(inside, dict) or inside.get("class_name") not in _layer_classes():
+    if not isinstance(inside, dict) or inside.get("class_name") not in layer_classes():
         return inside
     module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
     return {"module": module, **inside, "registered_name": None}
@@ -240,13 +226,6 @@ def _by_keyword(node: list[Any], names: tuple[str, ...] = ("value", "key", "atte
     first, *rest = node
     return [[*first[:3], {**(first[3] if len(first) > 3 else {}),
                           **{name: list(place[:3]) for name, place in zip(names, rest)}}]]
-
-
-def _layer_classes() -> set[str]:
-    """The classes that every Keras has under its own name."""
-    from ..layers import _registry
-
-    return {*_registry, "Model", "Sequential"}
 
 
 def _sequential(layers: list[Any], name: str) -> dict[str, Any]:

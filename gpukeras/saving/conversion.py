@@ -6,7 +6,6 @@ not, the layer is told by its class, and the arrangement by the numbers and shap
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -244,8 +243,3 @@ def preprocess_weights_for_loading(layer: Any, weights: Sequence[Any], original_
     """Keras's name for `converted`: weights of another Keras or backend as `layer` has them."""
     origin = Origin(original_keras_version or "2", original_backend)
     return converted(layer, [np.asarray(w) for w in weights], origin)
-
-
-def warn(message: str) -> None:
-    """A UserWarning of the file functions."""
-    warnings.warn(message, UserWarning, stacklevel=4)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..engine.budget import weight_budget
 from ..engine.data import warn
 from ..engine.own_functions import marked, with_functions
-from ..engine.serialization import described_error, json_ready
+from ..engine.serialization import plain
 from . import compiled, keras3_files
 from .archive import is_archive
 from .atomic import write_file
-from .configs import readable, writable
+from .configs import built, readable, writable
 from .errors import BrokenFileError
 from .guarded import Group, opened
 from .keras3_weights import has_layout
@@ -28,6 +26,7 @@ from .weights import (
     by_name,
     by_name_or_order,
     by_order,
+    hdf5_image,
     origin_of,
     read_layers,
     write_layers,
@@ -35,7 +34,13 @@ from .weights import (
 
 
 def may_write(path: Any, overwrite: bool) -> bool:
-    """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked."""
+    """Whether to write to `path`; where a file is already there and `overwrite` is off, the user is asked.
+
+    TypeError for what is neither a path nor a stream.
+    """
+    if not isinstance(path, (str, bytes, os.PathLike)) and not hasattr(path, "write"):
+        raise TypeError("filepath must be the path of a file, a binary stream or an open h5py file, but got "
+                        f"{path!r:.200}")
     if overwrite or hasattr(path, "write") or not os.path.isfile(path):
         return True
     from ..utils.io_utils import ask_to_proceed_with_overwrite
@@ -67,13 +72,11 @@ def write_hdf5(path: Any, fill: Any) -> None:
     if isinstance(path, h5py.Group):
         fill(path)
         return
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        fill(file)
+    data = hdf5_image(fill)
     if hasattr(path, "write"):
-        path.write(buffer.getbuffer())
+        path.write(data)
     else:
-        write_file(os.fsdecode(path), [buffer.getbuffer()])
+        write_file(path, [data])
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True,
@@ -91,7 +94,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     def fill(file: Any) -> None:
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
-        file.attrs["model_config"] = json.dumps(marked(writable(model), _plain)).encode()
+        file.attrs["model_config"] = json.dumps(marked(writable(model), plain)).encode()
         write_layers(file.create_group("model_weights"), model._stored_layers())
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
@@ -102,18 +105,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     if not _is_group(filepath) and not may_write(filepath, overwrite):
         return
     if as_archive:
-        keras3_files.save_archive(model, filepath, include_optimizer, _plain)
+        keras3_files.save_archive(model, filepath, include_optimizer)
     else:
         write_hdf5(filepath, fill)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say of the objects in a config."""
-    if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
-    if callable(value) and hasattr(value, "__name__") and not isinstance(value, type):
-        return value.__name__
-    return json_ready(value)
 
 
 def _is_group(value: Any) -> bool:
@@ -126,7 +120,7 @@ def _reading(source: Any, isolated: bool | None = None) -> Any:
     """A context with the root group of a file, of an open `h5py.File`, or of what a binary stream still holds."""
     if _is_group(source):
         return nullcontext(Group(source.id, "/", source.file.filename, sys.maxsize))
-    return _copied(source, isolated) if hasattr(source, "read") else opened(os.fsdecode(source), isolated)
+    return _copied(source, isolated) if hasattr(source, "read") else opened(source, isolated)
 
 
 @contextmanager
@@ -159,32 +153,21 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
     `saving.UnsafeFileError`, a ValueError, for one that reaches outside of itself or claims more than it holds.
     """
     if is_archive(filepath):
-        return keras3_files.load_archive(filepath, custom_objects, compile, _built, isolated)
+        return keras3_files.load_archive(filepath, custom_objects, compile, isolated)
     with _reading(filepath, isolated) as root:
         config = root.json("model_config")
         if not isinstance(config, dict) or "class_name" not in config:
-            hint = "; it holds weights only: build the model, then load_weights" if "layer_names" in root.attributes() \
-                else ""
+            only_weights = "layer_names" in root.attributes() or has_layout(root)
+            hint = "; it holds weights only: build the model, then load_weights" if only_weights else ""
             raise BrokenFileError(f"'{root.path}' holds no model: it has no attribute model_config{hint}")
         group = root.group("model_weights")
         stored, origin = read_layers(group), origin_of(group)
         size = sum(one.size for one in stored)
-        model = _built(lambda: readable(with_functions(config), origin, custom_objects), size, custom_objects)
+        model = built(lambda: readable(with_functions(config), origin, custom_objects), size, custom_objects)
         assign(by_name_or_order(model._stored_layers(), stored, root.path), origin)
         if compile:
             compiled.restore(root, model, custom_objects or {}, origin)
     return model
-
-
-def _built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | None) -> Any:
-    """A model from its config, which `described` gives; its weights may not be more than what the file has of them."""
-    from ..models import model_from_config
-
-    try:
-        with weight_budget(2 * stored + 1024):
-            return model_from_config(described(), custom_objects=custom)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
-        raise BrokenFileError("the architecture in the file can't be built: " + described_error(error)) from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
@@ -199,11 +182,6 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format:
         keras3_files.save_keras3_weights(model, filepath)
     else:
         write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers()))
-
-
-def write_group(group: Any, layers: Sequence[Any]) -> None:
-    """The weights of layers into an open h5py group."""
-    write_layers(group, layers)
 
 
 def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, skip_mismatch: bool = False) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from . import kinds
 from .errors import BrokenFileError, UnsafeFileError
-from .texts import Texts
+from .hdf5_texts import Texts
 
 MAX_TEXT = 1 << 26
 """Bytes that one text (an architecture, a list of names) may have."""
@@ -34,15 +35,15 @@ _LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, Overf
 
 
 @contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Errors of the HDF5 library become a BrokenFileError that says where."""
+def translated(where: str, errors: tuple[type[Exception], ...] = _LIBRARY_ERRORS) -> Iterator[None]:
+    """Errors of the library that reads a file become a BrokenFileError that says where."""
     try:
         yield
     except (UnsafeFileError, BrokenFileError):
         raise
     except MemoryError as error:
         raise BrokenFileError(f"{where}: claims more than there is memory for") from error
-    except _LIBRARY_ERRORS as error:
+    except errors as error:
         raise BrokenFileError(f"{where}: can't be read; the file is damaged ({error})") from error
 
 
@@ -52,13 +53,11 @@ def opened(path: Any, isolated: bool | None = None) -> Iterator[Any]:
 
     Raises FileNotFoundError, and BrokenFileError for a file that is not HDF5 or damaged.
     """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        raise BrokenFileError(f"'{path}' is a folder, not an HDF5 file (TensorFlow's SavedModel format is not read)")
-    with open(path, "rb") as raw:
-        head = raw.read(8)
-        if head != _SIGNATURE:
-            raise BrokenFileError(f"'{path}' is not an HDF5 file: it begins with {head!r}")
+    with kinds.open_file(path) as raw:
+        path = os.fsdecode(path)
+        head = raw.read(512)
+        if head[:8] != _SIGNATURE:
+            raise BrokenFileError(f"'{path}' is not an HDF5 file: {kinds.of_bytes(head)}")
         if _elsewhere(isolated):
             from .isolated import isolated as in_a_process
 
@@ -80,7 +79,7 @@ def opened(path: Any, isolated: bool | None = None) -> Iterator[Any]:
 def opened_image(data: bytes, where: str, isolated: bool | None = None) -> Iterator[Any]:
     """The root group of an HDF5 file that is in memory, such as a member of an archive; `where` names it in errors."""
     if data[:8] != _SIGNATURE:
-        raise BrokenFileError(f"'{where}' is not an HDF5 file: it begins with {data[:8]!r}")
+        raise BrokenFileError(f"'{where}' is not an HDF5 file: {kinds.of_bytes(data[:512])}")
     if _elsewhere(isolated):
         from .isolated import isolated as in_a_process
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import keras3_configs
+from . import configs, keras3_configs
 from .archive import CONFIG, METADATA, WEIGHTS, Archive, is_archive, opened_archive
 from .conversion import Origin
 from .errors import BrokenFileError, CrashedReaderError, UnsafeFileError
 from .guarded import Group, opened, opened_image, parsed
 from .keras3_weights import all_arrays, has_layout
+from .safetensors_files import claims_of, is_safetensors
 from .weights import TOP_LEVEL
 
 
@@ -34,14 +37,7 @@ class Contents:
     @property
     def parameters(self) -> int:
         """The number of elements of all weights."""
-        total = 0
-        for _, _, arrays in self.layers:
-            for _, shape, _ in arrays:
-                count = 1
-                for n in shape:
-                    count *= n
-                total += count
-        return total
+        return sum(math.prod(shape) for _, _, arrays in self.layers for _, shape, _ in arrays)
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.size:,} bytes, " + (f"model {self.model}" if self.model else "weights only")]
@@ -62,15 +58,17 @@ def _printable(text: str) -> str:
 
 
 def inspect(path: Any, isolated: bool | None = None) -> Contents:
-    """What the HDF5 file or archive (`.keras`) at `path` holds: versions, layers with the shapes of their arrays,
-    optimizer, loss.
+    """What the HDF5 file, archive (`.keras`) or safetensors file at `path` holds: versions, layers with the shapes of
+    their arrays, optimizer, loss.
 
     Nothing is built and no array is read. What loading would refuse stands in `refused`. Raises FileNotFoundError, and
-    BrokenFileError or UnsafeFileError for a file that is neither, or whose list of members is refused. With
+    BrokenFileError or UnsafeFileError for a file that is none of these, or whose list of members is refused. With
     `isolated=True`, as on the command line, another process does the reading: see `load_model`.
     """
     if is_archive(path):
         return _inspect_archive(path, isolated)
+    if is_safetensors(path):
+        return _inspect_safetensors(os.fsdecode(path))
     with opened(path, isolated) as root:
         found = Contents(root.path, root.file_size)
         config = _tried(found, lambda: root.json("model_config"))
@@ -109,7 +107,7 @@ def _inspect_archive(path: Any, isolated: bool | None) -> Contents:
         if isinstance(config, dict):
             found.model = str(config.get("class_name"))
             kinds = _classes(config.get("config"))
-            _tried(found, lambda: keras3_configs.readable(config, Origin("3"), None))
+            _tried(found, lambda: configs.readable(config, Origin("3")))
             found.refused += keras3_configs.refused(config)
             told = config.get("compile_config")
             told = told if isinstance(told, dict) else {}
@@ -120,6 +118,21 @@ def _inspect_archive(path: Any, isolated: bool | None) -> Contents:
         data = _tried(found, lambda: archive.read(WEIGHTS))
         if data is not None:
             _tried(found, lambda: _inspect_image(found, data, kinds, isolated))
+    return found
+
+
+def _inspect_safetensors(path: str) -> Contents:
+    texts, tensors = claims_of(path)
+    found = Contents(path, os.path.getsize(path), {k: str(v) for k, v in texts.items() if k.endswith("_version")})
+    layers: dict[str, list[tuple[str, tuple[int, ...], str]]] = {}
+    for name, claim in tensors.items():
+        shape = claim.get("shape")
+        if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+            found.refused.append(f"'{path}', {name}: has no shape")
+            continue
+        layer, _, rest = name.partition("/")
+        layers.setdefault(layer, []).append((rest or layer, tuple(shape), str(claim.get("dtype"))))
+    found.layers = [(layer, "", arrays) for layer, arrays in layers.items()]
     return found
 
 

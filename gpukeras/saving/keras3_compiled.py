@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..utils.generic_utils import CustomObjectScope, get_custom_objects
+from ..engine.data import warn
+from ..utils.generic_utils import get_custom_objects
 from . import compiled, keras3_configs, optimizer_state
-from .conversion import Origin, warn
+from .conversion import Origin
 from .errors import BrokenFileError
 from .guarded import Array, Group
 from .keras3_weights import read_vars, write_vars
@@ -32,11 +33,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 """What newer Keras's optimizers are without arguments: its files may hold their names alone."""
 _UNDER_ROOT = ("rmsprop", "adagrad")
 """Optimizers that in newer Keras add epsilon before they take the root."""
-_LOSSES = {"kullback_leibler_divergence": "kl_divergence", "cosine_proximity": "cosine_similarity",
-           "logcosh": "log_cosh"}
-"""Names of losses in Keras 2 and in Keras 3."""
-_METRICS = {k: v for k, v in _LOSSES.items() if k != "cosine_proximity"}  # as a metric it has the other sign there
-_CLASSES = {"CosineSimilarity": "cosine_proximity"}
+_METRICS = {k: v for k, v in compiled.NEW_NAMES.items() if k != "cosine_proximity"}
+"""Names of metrics in Keras 2 and in Keras 3. As a metric, cosine_proximity has the other sign there."""
 
 
 # ----------------------------------------------------------------------------------------------------- writing
@@ -46,7 +44,7 @@ def own_config(model: Any) -> dict[str, Any]:
     """What `compile` was told, for this library."""
     config = compiled.training_config(model)
     config["optimizer_config"] = optimizer_state.described(model.optimizer)
-    return json.loads(json.dumps(config, default=compiled._name))
+    return json.loads(json.dumps(config, default=compiled.by_name))
 
 
 def compile_config(model: Any) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def compile_config(model: Any) -> dict[str, Any]:
     from .. import optimizers
 
     training = own_config(model)
-    entry = json.loads(json.dumps(optimizer_state.writable(model.optimizer), default=compiled._name))
+    entry = json.loads(json.dumps(optimizer_state.writable(model.optimizer), default=compiled.by_name))
     kind, settings = entry["class_name"], entry["config"]
     known = kind.lower() in optimizers._CLASSES
     if known:
@@ -70,22 +68,25 @@ def compile_config(model: Any) -> dict[str, Any]:
         settings["learning_rate"] = {"module": "keras.optimizers.schedules", **rate, "registered_name": None}
     optimizer = {"module": "keras.optimizers" if known else "builtins", "class_name": kind, "config": settings,
                  "registered_name": None if known else kind}
-    return {"optimizer": optimizer, "loss": _renamed(training["loss"], _LOSSES),
-            "loss_weights": training["loss_weights"], "metrics": _renamed(training["metrics"], _METRICS),
-            "weighted_metrics": _renamed(training["weighted_metrics"], _METRICS), "run_eagerly": False,
+    return {"optimizer": optimizer, "loss": _renamed(training["loss"], compiled.NEW_NAMES, "losses"),
+            "loss_weights": training["loss_weights"], "metrics": _renamed(training["metrics"], _METRICS, "metrics"),
+            "weighted_metrics": _renamed(training["weighted_metrics"], _METRICS, "metrics"), "run_eagerly": False,
             "steps_per_execution": 1, "jit_compile": False}
 
 
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """Functions by Keras 3's names; those of the user's as objects, which custom_objects are found by."""
+def _renamed(value: Any, names: Mapping[str, str], module: str) -> Any:
+    """Functions by Keras 3's names; those of the user's as objects, which custom_objects are found by. Objects of
+    classes with the module, 'losses' or 'metrics', in which Keras has them."""
     from .. import losses, metrics
 
     if isinstance(value, list):
-        return [_renamed(one, names) for one in value]
+        return [_renamed(one, names, module) for one in value]
     if isinstance(value, dict) and "class_name" in value:
-        return {"module": "builtins", **value, "registered_name": value["class_name"]}
+        known = isinstance(getattr(losses if module == "losses" else metrics, value["class_name"], None), type)
+        return {"module": f"keras.{module}" if known else "builtins", **value,
+                "registered_name": None if known else value["class_name"]}
     if isinstance(value, dict):
-        return {k: _renamed(one, names) for k, one in value.items()}
+        return {k: _renamed(one, names, module) for k, one in value.items()}
     if not isinstance(value, str) or value in ("acc", "accuracy"):
         return value
     if value not in losses._named and value not in metrics._named:
@@ -99,7 +100,7 @@ def write_state(file: Any, model: Any) -> None:
     The state of an optimizer that has not begun is written too: zeros, where Keras would begin with something else.
     """
     optimizer, parameters = model.optimizer, model._collected_trainable_weights
-    if not optimizer_state._is_ours(optimizer):
+    if not optimizer_state.is_ours(optimizer):
         write_vars(file, "optimizer", "optimizer", K.batch_get_value(list(optimizer.weights)))
         return
     kind = type(optimizer).__name__
@@ -107,14 +108,14 @@ def write_state(file: Any, model: Any) -> None:
     config = optimizer_state.writable(optimizer)["config"]
     if not isinstance(config["learning_rate"], dict) and not config.get("decay"):
         values.append(np.asarray(K.get_value(optimizer.lr), "float32"))
-    slots = optimizer_state._slots(optimizer)
+    slots = optimizer_state.slots_of(optimizer)
     if kind == "SGD" and config["momentum"] == 0:
         slots = []
     elif slots:
         slots = K.batch_get_value(slots)
     else:
         slots = [np.zeros(p.shape, p.dtype) for _ in optimizer.slots for p in parameters]
-    values += optimizer_state._weight_by_weight(slots, len(parameters))
+    values += optimizer_state.weight_by_weight(slots, len(parameters))
     if kind == "Nadam":
         values.append(np.asarray(K.get_value(optimizer.m_schedule), "float32"))
     write_vars(file, "optimizer", kind.lower(), values)
@@ -133,17 +134,12 @@ def restore(path: str, root: Group, model: Any, custom_objects: dict[str, Any], 
     if not own and not config:
         warn(f"'{path}' does not say how the model was compiled: it is not. Compile it before training.")
         return
-    with CustomObjectScope(custom_objects):
-        try:
-            told = own if isinstance(own, dict) else _in_keras2(config)
-            origin = Origin("2.0.9" if isinstance(own, dict) else version or "3")
-            model.compile(**compiled.compile_arguments(told, model, origin))
-        except (compiled.Unknown, TypeError, ValueError, AttributeError) as error:
-            for name in ("train_function", "optimizer"):
-                model.__dict__.pop(name, None)
-            warn(f"'{path}': the model is loaded but not compiled, because {error}. Name objects of yours in "
-                 "custom_objects, or compile the model before training.")
-            return
+    written_here = isinstance(own, dict)
+    origin = Origin("2.0.9" if written_here else version or "3")
+    told = compiled.compile_as_told(path, model, lambda: own if written_here else _in_keras2(config), custom_objects,
+                                    origin)
+    if told is None:
+        return
     arrays = read_vars(root, "optimizer")
     if arrays:
         compiled.make_step(model, path)
@@ -168,7 +164,7 @@ def _functions(entry: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(entry, list):
         return [_functions(one, known) for one in entry]
     if isinstance(entry, str):
-        return entry if entry in known else {v: k for k, v in _LOSSES.items()}.get(entry, entry)
+        return entry if entry in known else {v: k for k, v in compiled.NEW_NAMES.items()}.get(entry, entry)
     if not isinstance(entry, dict):
         return entry
     if "class_name" not in entry:
@@ -217,12 +213,12 @@ def _ordered(model: Any, order: Sequence[Any]) -> list[int]:
 
 def _restore_state(optimizer: Any, order: Sequence[int], arrays: Sequence[Array], initial: Any) -> str | None:
     """Gives the optimizer its state. Returns what does not fit, and then nothing is changed; else None."""
-    if not optimizer_state._is_ours(optimizer):
-        return optimizer_state._in_order(optimizer.weights, arrays)
+    if not optimizer_state.is_ours(optimizer):
+        return optimizer_state.set_in_order(optimizer.weights, arrays)
     if not arrays or arrays[0].shape != ():
         return "it does not begin with the number of updates"
     count, kind = len(order), type(optimizer).__name__
-    slots = optimizer_state._slots(optimizer)
+    slots = optimizer_state.slots_of(optimizer)
     if kind == "SGD" and float(K.get_value(optimizer.momentum)) == 0:
         # Keras 2.15 keeps a momentum that it does not use.
         slots, arrays = [], [a for i, a in enumerate(arrays) if i == 0 or (i == 1 and a.shape == ())]
@@ -241,19 +237,12 @@ def _restore_state(optimizer: Any, order: Sequence[int], arrays: Sequence[Array]
     begun = not slots or bool(rest)
     if begun:
         arranged = [slots[s * count + i] for s in range(len(slots) // max(count, 1)) for i in order]
-        pairs += zip(optimizer_state._weight_by_weight(arranged, count), rest)
+        pairs += zip(optimizer_state.weight_by_weight(arranged, count), rest)
     if begun and len(rest) != len(slots):
         return f"it has {len(rest)} arrays, and {kind} needs {len(slots)}"
-    wrong = optimizer_state._in_order([v for v, _ in pairs], [a for _, a in pairs])
+    wrong = optimizer_state.set_in_order([v for v, _ in pairs], [a for _, a in pairs])
     if wrong is None and kind == "Nadam" and not any(v is optimizer.m_schedule for v, _ in pairs):
-        _replay_schedule(optimizer)
+        K.set_value(optimizer.m_schedule, optimizer_state.schedule_so_far(optimizer))
     if wrong is None and not begun and initial:
         K.batch_set_value([(slot, np.full(slot.shape, initial, slot.dtype)) for slot in slots])
     return wrong
-
-
-def _replay_schedule(optimizer: Any) -> None:
-    """Nadam's product of momentums, which Keras 2.15 does not store, from the number of updates."""
-    steps = np.arange(1, int(K.get_value(optimizer.iterations)) + 1)
-    momentums = float(K.get_value(optimizer.beta_1)) * (1 - 0.5 * 0.96 ** (steps * optimizer.schedule_decay))
-    K.set_value(optimizer.m_schedule, np.prod(momentums, dtype="float64"))

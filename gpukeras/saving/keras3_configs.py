@@ -1,21 +1,20 @@
-"""Architectures as Keras 3's archives hold them, and back.
+"""Architectures in the words of Keras 3, as its archives have them, and back.
 
 Reading: what Keras 3 says in words of its own (calls with arguments, tensors by keyword, functions as objects) becomes
-what `configs.readable` knows. Writing: every object says in which module of Keras it is found. The calls of a network
-are written as Keras 2.15 has them, which Keras 3 reads as well, unless it has what the two say in different ways: the
-calls of a network inside of it, or tensors for several arguments of a layer. Then Keras 3's way is taken.
+what Keras 2 says, for `configs.readable` to go on with. Writing: every object says in which module of Keras it is
+found. The calls of a network are written as Keras 2.15 has them, which Keras 3 reads as well, unless it has what the
+two say in different ways: the calls of a network inside of it, or tensors for several arguments of a layer. Then Keras
+3's way is taken.
 """
 
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..utils.generic_utils import get_custom_objects
-from . import configs
-from .conversion import Origin
+from ..engine.budget import MAX_NESTING
+from ..engine.data import warn
 from .errors import BrokenFileError
 
 _NETWORKS = ("Functional", "Model", "Sequential")
@@ -23,22 +22,21 @@ _MERGES = ("Add", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 """Operations on tensors that are also layers, of the same name."""
 _CLASSES = {"IdentityInitializer": "Identity", "OrthogonalInitializer": "Orthogonal"}
 """Names of classes in early versions of Keras 3."""
-_NEUTRAL: dict[str, tuple[Any, ...]] = {"flash_attention": (False,), "use_gate": (False,)}
-"""Arguments of newer Keras, and their values that change nothing."""
 _BY_KEYWORD = ("inputs", "sequences", "sequence", "query", "value", "key", "initial_state", "attention_mask")
 """Keywords by which a layer is given tensors, in the order in which it takes them as inputs."""
 
 
-def readable(config: Any, origin: Origin, custom_objects: dict[str, Any] | None) -> Any:
-    """A copy of an archive's architecture that `layers.deserialize` understands; BrokenFileError if there is none."""
-    configs.check(config)
-    known = {**get_custom_objects(), **(custom_objects or {})}
-    return configs.readable(_read(config, known, 0), origin, custom_objects)
+def in_keras2(config: Any, known: Mapping[str, Any]) -> Any:
+    """A copy of an architecture of Keras 3 in the words of Keras 2; BrokenFileError for what these can't say.
+
+    `known` are the user's classes and functions by name.
+    """
+    return _read(config, known, 0)
 
 
 def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:
-    if depth > configs.MAX_NESTING:
-        raise BrokenFileError(f"the architecture is nested more than {configs.MAX_NESTING} deep")
+    if depth > MAX_NESTING:
+        raise BrokenFileError(f"the architecture is nested more than {MAX_NESTING} deep")
     if isinstance(value, list):
         return [_read(v, known, depth + 1) for v in value]
     if not isinstance(value, dict):
@@ -56,7 +54,7 @@ def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:
     made["class_name"] = own_name(_CLASSES.get(kind, kind), value, known)
     if str(value.get("module")).startswith("keras.src.ops") and made["class_name"] not in known:
         _check_operation(made)
-    elif made["class_name"] in configs._layer_classes():
+    elif made["class_name"] in layer_classes():
         made["config"] = _without_extras(made["class_name"], made["config"])
     if isinstance(made["config"].get("layers"), list) and "input_layers" in made["config"]:
         made["config"] = _network(made["config"])
@@ -72,7 +70,14 @@ def _without_extras(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     if own is None:
         return config
     taken = own._keywords | {p for c in own.__mro__[:-1] for p in inspect.signature(c).parameters}
-    return {k: v for k, v in config.items() if k in taken or not (v is None or k == "seed" or v in _NEUTRAL.get(k, ()))}
+    return {k: v for k, v in config.items() if k in taken or not (v is None or k == "seed")}
+
+
+def layer_classes() -> set[str]:
+    """The classes that every Keras has under its own name."""
+    from ..layers import _registry
+
+    return {*_registry, "Model", "Sequential"}
 
 
 def own_name(name: Any, entry: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
@@ -94,7 +99,17 @@ def _check_operation(entry: dict[str, Any]) -> None:
 
 
 def _tensors(value: Any) -> list[list[Any]]:
-    return configs._tensors(value)
+    """The places [layer, call, output] of all tensors in the arguments of a call, in order."""
+    if isinstance(value, list):
+        return [place for v in value for place in _tensors(v)]
+    if not isinstance(value, dict):
+        return []
+    if value.get("class_name") == "__keras_tensor__":
+        place = value.get("config", {}).get("keras_history")
+        if not isinstance(place, list) or len(place) != 3:
+            raise BrokenFileError(f"the architecture has a tensor without a place: {value!r:.200}")
+        return [place]
+    return [place for v in value.values() for place in _tensors(v)]
 
 
 def _network(config: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +131,12 @@ def _network(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _name_of(entry: dict[str, Any]) -> Any:
+def _name_of(entry: dict[str, Any]) -> str | None:
     config = entry.get("config")
-    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    name = entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    if name is not None and not isinstance(name, str):
+        raise BrokenFileError(f"the architecture has a layer whose name is no text: {name!r:.100}")
+    return name
 
 
 def _is_network(entry: dict[str, Any]) -> bool:
@@ -195,15 +213,15 @@ def refused(config: Any) -> list[str]:
     found: list[str] = []
     while entries:
         value, depth = entries.pop()
-        if depth > configs.MAX_NESTING:
-            return [*found, f"an architecture nested more than {configs.MAX_NESTING} deep"]
+        if depth > MAX_NESTING:
+            return [*found, f"an architecture nested more than {MAX_NESTING} deep"]
         if isinstance(value, dict):
             inside, module = value.get("config"), str(value.get("module"))
             name = inside.get("name") if isinstance(inside, dict) else None
             if value.get("class_name") == "__lambda__":
                 found.append("bytecode of a lambda: is never loaded; name its layer in custom_objects")
             elif (module.startswith("keras.layers") or value.get("registered_name")) and name is not None \
-                    and value.get("class_name") not in (*configs._layer_classes(), "Functional"):
+                    and value.get("class_name") not in (*layer_classes(), "Functional"):
                 found.append(f"layer {str(name)!r}: its class {str(value.get('class_name'))!r} isn't known; name it in "
                              "custom_objects")
             entries += [(v, depth + 1) for k, v in reversed(value.items()) if k not in ("compile_config",)]
@@ -257,7 +275,7 @@ def _module(kind: str, key: str) -> str | None:
                                    ("learning_rate", schedules, "keras.optimizers.schedules")):
         if key.endswith(word):
             return module if hasattr(registry, kind) else None
-    return "keras.layers" if kind in configs._layer_classes() else None
+    return "keras.layers" if kind in layer_classes() else None
 
 
 def _layer_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -333,6 +351,5 @@ def hard_sigmoids(config: Any) -> set[str]:
 
 def warn_of_hard_sigmoid(name: str, path: str) -> None:
     """A UserWarning: the model would compute something else in Keras 3."""
-    warnings.warn(f"Model '{name}' has the activation hard_sigmoid, the default of LSTM and GRU in Keras 2.0.9. Here "
-                  f"and in Keras 2.15 '{path}' predicts the same; Keras 3 has another function of that name.",
-                  UserWarning, stacklevel=5)
+    warn(f"Model '{name}' has the activation hard_sigmoid, the default of LSTM and GRU in Keras 2.0.9. Here and in "
+         f"Keras 2.15 '{path}' predicts the same; Keras 3 has another function of that name.")

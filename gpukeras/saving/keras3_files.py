@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable
 from typing import Any
 
+from ..engine.data import warn
+from ..engine.serialization import plain
 from . import compiled, configs, keras3_compiled, keras3_configs
 from .archive import CONFIG, METADATA, WEIGHTS, Archive, opened_archive, write_archive
 from .atomic import write_file
@@ -22,6 +22,7 @@ from .keras3_weights import (
     trainable_weights,
     write_places,
 )
+from .weights import hdf5_image
 
 KERAS_VERSION = "3.0.0"
 """The Keras whose layout the archives have."""
@@ -29,8 +30,8 @@ OWN = "gpukeras"
 """The entry of `metadata.json` by which this library knows its own archives; Keras does not look at it."""
 
 
-def save_archive(model: Any, path: Any, include_optimizer: bool, plain: Callable[[Any], Any]) -> None:
-    """The model as an archive; `plain` says what JSON can say of the objects in its config."""
+def save_archive(model: Any, path: Any, include_optimizer: bool) -> None:
+    """The model as an archive."""
     found = places_to_write(model)
     described = json.loads(json.dumps(configs.writable(model, by_keyword=False), default=plain))
     sigmoids = keras3_configs.hard_sigmoids(described)
@@ -49,22 +50,12 @@ def save_archive(model: Any, path: Any, include_optimizer: bool, plain: Callable
             keras3_compiled.write_state(file, model)
 
     write_archive(path, {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(config).encode(),
-                         WEIGHTS: _hdf5(fill)})
-
-
-def _hdf5(fill: Callable[[Any], None]) -> memoryview:
-    """An HDF5 file in memory."""
-    import h5py
-
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        fill(file)
-    return buffer.getbuffer()
+                         WEIGHTS: hdf5_image(fill)})
 
 
 def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool,
-                 build: Callable[..., Any], isolated: bool | None = None) -> Any:
-    """The model of an archive; see `files.load_model`. `build` makes a model from a config within a budget."""
+                 isolated: bool | None = None) -> Any:
+    """The model of an archive; see `files.load_model`."""
     with opened_archive(path) as archive:
         config = parsed(archive.text(CONFIG), f"'{archive.path}', {CONFIG}")
         if not isinstance(config, dict) or "class_name" not in config:
@@ -73,8 +64,8 @@ def load_archive(path: Any, custom_objects: dict[str, Any] | None, compile: bool
         own = metadata.get(OWN)
         origin = Origin(_version(metadata, own if isinstance(own, dict) else None), "tensorflow")
         with opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
-            model = build(lambda: keras3_configs.readable(config, origin, custom_objects), count_numbers(root),
-                          custom_objects)
+            model = configs.built(lambda: configs.readable(config, origin, custom_objects, archived=True),
+                                  count_numbers(root), custom_objects)
             assign_places(root, places(model, config.get("config")))
             if compile:
                 training = own.get("training_config") if isinstance(own, dict) else None
@@ -103,12 +94,15 @@ def _version(metadata: dict[str, Any], own: dict[str, Any] | None) -> str:
 def save_keras3_weights(model: Any, path: Any) -> None:
     """The weights as a file of Keras 3's layout."""
     found = places_to_write(model)
-    write_file(path, [_hdf5(lambda file: write_places(file, found))])
+    write_file(path, [hdf5_image(lambda file: write_places(file, found))])
 
 
 def load_keras3_weights(model: Any, root: Group, by_name: bool, skip_mismatch: bool) -> None:
     """Weights from a file of Keras 3's layout."""
-    assign_places(root, named_places(root, model) if by_name else places(model), skip_mismatch)
+    found = named_places(root, model) if by_name else places(model)
+    if by_name and not found:
+        warn(f"'{root.path}': none of its layers has the name of one of the model's, so nothing was loaded.")
+    assign_places(root, found, skip_mismatch)
 
 
 def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: bool,
@@ -117,4 +111,3 @@ def load_archived_weights(model: Any, path: Any, by_name: bool, skip_mismatch: b
     with opened_archive(path) as archive, \
             opened_image(archive.read(WEIGHTS), f"{archive.path}, {WEIGHTS}", isolated) as root:
         load_keras3_weights(model, root, by_name, skip_mismatch)
-

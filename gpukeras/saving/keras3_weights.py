@@ -8,7 +8,6 @@ both: no Keras makes one layer of the two when it loads a model, so that both ne
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from .conversion import warn
+from ..engine.data import warn
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_DEPTH, Array, Group
 
@@ -288,8 +287,9 @@ def _wrong(place: Place, arrays: Sequence[Array]) -> str | None:
     expected, shapes = [tuple(w.shape) for w in place.weights], [a.shape for a in arrays]
     if shapes == expected:
         return None
-    return (f"layer '{place.name}' has weights of shapes {expected}, but the file has {shapes or 'none'} for it at "
-            f"'{place.path}'")
+    inside = f" has in it '{place.name}', which" if place.top not in ("", place.name) else ""
+    return (f"layer '{place.top or place.name}'{inside} has weights of shapes {expected}, but the file has "
+            f"{shapes or 'none'} for it at '{place.path}'")
 
 
 def named_places(root: Group, model: Any) -> list[Place]:
@@ -312,8 +312,3 @@ def named_places(root: Group, model: Any) -> list[Place]:
         if place.top in stored:
             found.append(place._replace(path="/".join(["layers", stored[place.top], *parts[2:]])))
     return found
-
-
-def size_of(found: Sequence[Place]) -> int:
-    """The number of elements of all weights."""
-    return sum(math.prod(w.shape) for place in found for w in place.weights)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from .conversion import Origin, warn
+from ..engine.data import warn
+from .conversion import Origin
 from .guarded import Array
 
 _SLOT_NAMES = {"SGD": ("momentum",), "RMSprop": ("rms",), "Adagrad": ("accumulator",),
@@ -36,7 +37,7 @@ def described(optimizer: Any) -> dict[str, Any]:
 def writable(optimizer: Any) -> dict[str, Any]:
     """Class and config as Keras 2.15 and Keras 3 read them."""
     config = optimizer.get_config()
-    if _is_ours(optimizer):
+    if is_ours(optimizer):
         config.pop("epsilon_under_root", None)
         config["learning_rate"] = config.pop("lr")
         if config.get("decay") == 0:
@@ -48,7 +49,7 @@ def writable(optimizer: Any) -> dict[str, Any]:
     return {"class_name": type(optimizer).__name__, "config": config}
 
 
-def _is_ours(optimizer: Any) -> bool:
+def is_ours(optimizer: Any) -> bool:
     from .. import optimizers
 
     return type(optimizer) is optimizers._CLASSES.get(type(optimizer).__name__.lower())
@@ -103,7 +104,7 @@ def _settings(own: type, config: dict[str, Any], origin: Origin) -> dict[str, An
 # ------------------------------------------------------------------------------------------------------- state
 
 
-def _slots(optimizer: Any) -> list[Any]:
+def slots_of(optimizer: Any) -> list[Any]:
     """The optimizer's vectors, slot by slot."""
     return [w for w in optimizer.weights if w is not optimizer.iterations]
 
@@ -113,14 +114,14 @@ def arrays_of(optimizer: Any, parameters: Sequence[Any]) -> tuple[list[str], lis
     if not optimizer.weights:
         return [], []
     kind = type(optimizer).__name__
-    if not _is_ours(optimizer):
+    if not is_ours(optimizer):
         return ([f"{kind}/param_{i}:0" for i in range(len(optimizer.weights))],
                 K.batch_get_value(list(optimizer.weights)))
     variables, names = [optimizer.iterations], [f"{kind}/iter:0"]
     if kind == "Nadam":
         variables.append(optimizer.m_schedule)
         names.append(f"{kind}/momentum_cache:0")
-    slots = _slots(optimizer)
+    slots = slots_of(optimizer)
     if kind == "SGD" and float(K.get_value(optimizer.momentum)) == 0:
         slots = []  # as in Keras 2.15
     labels = _SLOT_NAMES[kind]
@@ -141,8 +142,8 @@ _COUNTERS = ("iter", "iteration", "iterations")
 def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arrays: Sequence[Array],
             origin: Origin) -> str | None:
     """Gives the optimizer a state from a file. Returns what does not fit, and then nothing is changed; else None."""
-    if not _is_ours(optimizer):
-        return _in_order(optimizer.weights, arrays)
+    if not is_ours(optimizer):
+        return set_in_order(optimizer.weights, arrays)
     short = [name.split("/")[-1].partition(":")[0] for name in names]
     scalars: list[tuple[Any, Array]] = []
     vectors: list[Array] = []
@@ -155,20 +156,20 @@ def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arr
             scalars.append((optimizer.m_schedule, array))
         else:
             vectors.append(array)
-    slots = _slots(optimizer)
+    slots = slots_of(optimizer)
     if not vectors and (type(optimizer).__name__ == "SGD" or origin.version.startswith("3")):
         slots = []  # no momentum, or no step made yet
     if len(vectors) != len(slots):
         return f"it has {len(vectors)} arrays, and {type(optimizer).__name__} needs {len(slots)}"
     if names and (short[0] == "iteration" or origin.version.startswith("3")):
-        slots = _weight_by_weight(slots, len(parameters))
-    wrong = _in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
+        slots = weight_by_weight(slots, len(parameters))
+    wrong = set_in_order([*(v for v, _ in scalars), *slots], [*(a for _, a in scalars), *vectors])
     if wrong is None and hasattr(optimizer, "m_schedule") and len(scalars) == 1 and short[0] == "iteration":
-        K.set_value(optimizer.m_schedule, _schedule_so_far(optimizer))
+        K.set_value(optimizer.m_schedule, schedule_so_far(optimizer))
     return wrong
 
 
-def _schedule_so_far(nadam: Any) -> float:
+def schedule_so_far(nadam: Any) -> float:
     """The product that Nadam has arrived at: Keras 2.11 to 2.15 leave it out of their files.
 
     (So did Keras 2.0, which began it anew; that is kept.)
@@ -177,14 +178,14 @@ def _schedule_so_far(nadam: Any) -> float:
     return float(np.prod(float(K.get_value(nadam.beta_1)) * (1 - 0.5 * 0.96 ** (steps * nadam.schedule_decay))))
 
 
-def _weight_by_weight(slots: list[Any], count: int) -> list[Any]:
+def weight_by_weight(slots: list[Any], count: int) -> list[Any]:
     """The slots in the order of newer optimizers: the first two of each weight together, a third after them."""
     pairs = slots[:2 * count]
     return [*(pairs[s * count + i] for i in range(count) for s in range(len(pairs) // max(count, 1))),
             *slots[2 * count:]]
 
 
-def _in_order(variables: Sequence[Any], arrays: Sequence[Array]) -> str | None:
+def set_in_order(variables: Sequence[Any], arrays: Sequence[Array]) -> str | None:
     """Sets variables from arrays; what is wrong with them, if their shapes differ."""
     if len(variables) != len(arrays):
         return f"it has {len(arrays)} arrays, and the optimizer needs {len(variables)}"

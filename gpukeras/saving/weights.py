@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from .conversion import Origin, converted, for_file, warn
+from ..engine.data import warn
+from .conversion import Origin, converted, for_file
 from .errors import BrokenFileError
 from .guarded import Array, Group
 
@@ -50,6 +52,16 @@ def write_texts(group: Any, name: str, texts: Iterable[str]) -> None:
         return
     for i, piece in enumerate(np.array_split(encoded, pieces)):
         group.attrs[f"{name}{i}"] = piece
+
+
+def hdf5_image(fill: Callable[[Any], None]) -> memoryview:
+    """An HDF5 file in memory, whose content `fill(file)` writes."""
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        fill(file)
+    return buffer.getbuffer()
 
 
 def write_arrays(group: Any, names: Sequence[str], values: Sequence[np.ndarray]) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from architectures import GATE
+GATE = {"recurrent_activation": "sigmoid"}
+"""What the gates of all libraries have if they are told."""
 
 
 def attention(k: Any) -> Any:
@@ -27,7 +28,7 @@ def transformer(k: Any) -> Any:
     return k.models.Model([start, other], k.layers.GlobalMaxPooling1D()(x)), [(4, 6), (3, 5)]
 
 
-def cells(k: Any) -> Any:
+def stacked_cells(k: Any) -> Any:
     stack = [k.layers.GRUCell(3, reset_after=True, **GATE), k.layers.SimpleRNNCell(2)]
     layers = [k.layers.InputLayer(batch_input_shape=(None, 5, 3)),
               k.layers.RNN(k.layers.LSTMCell(4, **GATE), return_sequences=True), k.layers.RNN(stack)]
@@ -64,14 +65,7 @@ def steps_of_models(k: Any) -> Any:
     return k.models.Sequential(layers), [(5, 3)]
 
 
-def states(k: Any) -> Any:
-    first, second = k.layers.Input(shape=(4, 2)), k.layers.Input(shape=(5, 2))
-    _, h, c = k.layers.LSTM(3, return_state=True, **GATE)(first)
-    x = k.layers.LSTM(3, **GATE)(second, initial_state=[h, c])
-    return k.models.Model([first, second], k.layers.Dense(2)(x)), [(4, 2), (5, 2)]
-
-
-def frozen(k: Any) -> Any:
+def frozen_between(k: Any) -> Any:
     layers = [k.layers.Dense(5, activation="relu", input_shape=(4,), trainable=False), k.layers.Dense(4),
               k.layers.Dense(3, trainable=False), k.layers.Dense(2)]
     return k.models.Sequential(layers), [(4,)]
@@ -94,9 +88,9 @@ def crossing(k: Any) -> Any:
     return k.models.Model([c, a, b], [k.layers.Dense(1, name="side")(short), y]), [(3,), (3,), (3,)]
 
 
-ALL = {f.__name__: f for f in (attention, transformer, cells, deep_bidirectional, nested_often, stack_of_models,
-                               steps_of_models, states, frozen, scaled, crossing)}
-NOT_IN_KERAS2 = ("transformer", "nested_often", "states")
+ALL = {f.__name__: f for f in (attention, transformer, stacked_cells, deep_bidirectional, nested_often,
+                               stack_of_models, steps_of_models, frozen_between, scaled, crossing)}
+NOT_IN_KERAS2 = ("transformer", "nested_often", "two_states", "variational")
 """Those whose calls an archive can't say to Keras 2.15 and Keras 3 at once."""
 
 OPTIMIZERS = {
@@ -117,8 +111,8 @@ AS_NEWER = {"RMSprop": {"epsilon_under_root": True}, "Adagrad": {"epsilon_under_
 """What makes this library's optimizers compute as newer Keras's do."""
 
 
-def compiled_with(k: Any, model: Any, name: str, ours: bool) -> None:
+def compiled_with(k: Any, model: Any, name: str) -> None:
     """Compiles a model with the optimizer of that name."""
     kind, arguments = OPTIMIZERS[name]
-    arguments = {**arguments, **(AS_NEWER.get(kind, {}) if ours else {})}
+    arguments = {**arguments, **(AS_NEWER.get(kind, {}) if k.version == "gpukeras" else {})}
     model.compile(getattr(k.optimizers, kind)(**arguments), loss="mean_squared_error")

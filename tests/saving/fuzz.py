@@ -3,10 +3,9 @@
     python -m tests.saving.fuzz --files 20000 --seed 1 --corpus folder/with/h5/files --keep found
 
 Files are .h5 and .keras: each is inspected, loaded as a model, and its weights into a model. Architectures in JSON and
-YAML are built. Each
-of these may end in a model or in an error that says what is wrong, within 5 s and 1 GiB. It may not run code, open
-another file, start a process, or fail with an error that speaks of anything but the file. A process that the HDF5
-library kills is replaced, and counted. The files of all that is not as it should be are kept.
+YAML are built. Each of these may end in a model or in an error that says what is wrong, within 5 s and 1 GiB. It may
+not run code, open another file, start a process, or fail with an error that speaks of anything but the file. A process
+that the HDF5 library kills is replaced, and counted. The files of all that is not as it should be are kept.
 """
 from __future__ import annotations
 
@@ -40,22 +39,21 @@ def own_files(folder: Path, count: int | None = None) -> list[Path]:
     """Files that this library writes: models of many kinds, weights, architectures."""
     import numpy as np
 
-    import gpukeras
-    from tests.interop import architectures
+    from tests.interop import architectures, libraries
 
-    makers = {name: make for name, make in vars(architectures).items()
-              if callable(make) and getattr(make, "__module__", "") == architectures.__name__}
+    k = libraries.library("gpukeras")
+    makers = {**architectures.ALL, **architectures.KERAS2_ONLY}
     np.random.seed(0)
     files = []
     for i, (name, make) in enumerate(list(makers.items())[:count]):
-        model = make(gpukeras)[0]
+        model = make(k)[0]
         if i % 2 == 0:
             model.compile(("adam", "sgd", "rmsprop", "nadam")[i // 2 % 4], "mse", metrics=["mae"])
             model._make_train_function()
         model.save(folder / f"{name}.h5")
         (folder / f"{name}.json").write_text(model.to_json())
         files += [folder / f"{name}.h5", folder / f"{name}.json"]
-        if i % 4 == 2 and name in architectures.ALL:
+        if i % 2 == 0 and name in architectures.ALL:
             with warnings.catch_warnings():  # of what Keras 3 would make of it
                 warnings.simplefilter("ignore")
                 model.save(folder / f"{name}.keras")
@@ -212,7 +210,7 @@ def fuzz(sources: list[Path], files: int, seed: int, workers: int = 2, keep: Pat
             process.close()
 
     with tempfile.TemporaryDirectory() as place:
-        threads = [threading.Thread(target=work, args=(n, Path(place))) for n in range(workers)]
+        threads = [threading.Thread(target=work, args=(n, Path(place)), daemon=True) for n in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -124,9 +124,10 @@ class Worker:
     def __init__(self, folder: Path) -> None:
         from gpukeras import backend, models, saving
         from gpukeras.engine import budget
-        from tests.saving import mutations
+        from tests.saving import archive_mutations, mutations
 
         self.folder, self.models, self.saving, self.mutations = folder, models, saving, mutations
+        self.mutate_archive = archive_mutations.mutate_archive
         self.clear = backend.clear_session
         # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling
         # them takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little is free.
@@ -146,7 +147,7 @@ class Worker:
         path = self.folder / f"file{Path(source).suffix}"
         shutil.copyfile(source, path)
         draw = random.Random(seed)
-        change = {".h5": self.mutations.mutate, ".keras": self.mutations.mutate_archive}.get(
+        change = {".h5": self.mutations.mutate, ".keras": self.mutate_archive}.get(
             path.suffix, self.mutations.mutate_config)
         return path, change(draw, path)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import random
-import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -382,7 +381,7 @@ def edit_links(draw: random.Random, path: Path) -> str:
 HDF5: tuple[tuple[Mutation, int], ...] = (
     (flip_bytes, 6), (edit_numbers, 6), (cut_off, 2), (overwrite, 4), (shift, 2), (edit_config, 7), (edit_names, 4),
     (edit_versions, 1), (edit_data, 4), (edit_links, 3))
-_RAW = (flip_bytes, edit_numbers, cut_off, overwrite, shift)
+RAW = (flip_bytes, edit_numbers, cut_off, overwrite, shift)
 
 
 def mutate(draw: random.Random, path: Path) -> str:
@@ -390,7 +389,7 @@ def mutate(draw: random.Random, path: Path) -> str:
     kinds, weights = zip(*HDF5)
     chosen = draw.choices(kinds, weights, k=draw.choice((1, 1, 1, 2, 3)))
     told = []
-    for kind in sorted(chosen, key=lambda one: one in _RAW):
+    for kind in sorted(chosen, key=lambda one: one in RAW):
         if not path.stat().st_size:
             break
         try:
@@ -415,42 +414,6 @@ def mutate_config(draw: random.Random, path: Path) -> str:
         text, told = edit_text(draw, text)
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return told
-
-
-def mutate_archive(draw: random.Random, path: Path) -> str:
-    """An archive with its bytes, one of its members, or its list of members damaged."""
-    if draw.random() < 0.35:
-        return draw.choice(_RAW)(draw, path)
-    with zipfile.ZipFile(path) as archive:
-        members = {info.filename: archive.read(info) for info in archive.infolist()}
-    told, name = "", draw.choice(sorted(members))
-    kind = draw.choice(("inside", "inside", "inside", "rename", "add", "remove", "bomb", "link"))
-    if kind == "inside":
-        inner = path.with_suffix(".inner.h5" if name.endswith(".h5") else ".inner.json")
-        inner.write_bytes(members[name])
-        told = (mutate if name.endswith(".h5") else mutate_config)(draw, inner)
-        members[name] = inner.read_bytes()
-        inner.unlink()
-    elif kind == "rename":
-        other = draw.choice(("../x", "/x", "a\\b", "C:x", name.upper(), name + "/", "assets/../../x"))
-        members[other] = members.pop(name)
-    elif kind == "add":
-        members[draw.choice(("evil.py", "assets/x", "assets/../../x", "model.weights.h5/x"))] = b"x" * 1000
-    elif kind == "remove":
-        del members[name]
-    elif kind == "bomb":
-        members[name] = bytes(300 << 20)
-    with zipfile.ZipFile(path, "w", draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
-                         if kind != "bomb" else zipfile.ZIP_DEFLATED) as archive:
-        for member, data in members.items():
-            info = zipfile.ZipInfo(member)
-            info.compress_type = archive.compression
-            if kind == "link" and member == name:
-                info.external_attr, data = 0o120777 << 16, b"/etc/passwd"
-            archive.writestr(info, data)
-    if draw.random() < 0.15:
-        told += "; " + draw.choice(_RAW)(draw, path)
-    return f"{kind} {name}: {told}"
 
 
 def canaries(folder: Path) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import warnings
-import zipfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,40 +13,8 @@ from gpukeras import layers as L
 from gpukeras import optimizers as O
 from gpukeras.callbacks import ModelCheckpoint
 from gpukeras.models import Model, Sequential, load_model, save_model
-from gpukeras.saving import BrokenFileError, inspect
-
-GOLDEN = Path(__file__).parent / "archives"
-
-
-def members(path):
-    with zipfile.ZipFile(path) as file:
-        return {name: file.read(name) for name in file.namelist()}
-
-
-def described(path):
-    return json.loads(members(path)["config.json"])
-
-
-def stored(path):
-    """Paths and shapes of all arrays in an archive, or a file of weights."""
-    found = {}
-    source = path if path.suffix == ".h5" else io.BytesIO(members(path)["model.weights.h5"])
-    with h5py.File(source) as file:
-        file.visititems(lambda name, o: found.update({name: o.shape}) if isinstance(o, h5py.Dataset) else None)
-    return found
-
-
-def small(optimizer="adam", **kwargs):
-    model = Sequential([L.Dense(3, activation="tanh", input_shape=(4,)), L.BatchNormalization(), L.Dense(2)])
-    model.compile(optimizer, "mse", **kwargs)
-    return model
-
-
-X, Y = np.random.RandomState(0).rand(6, 4), np.random.RandomState(1).rand(6, 2)
-
-
-def loss(model, x=X, y=Y):
-    return np.ravel(model.train_on_batch(x, y))[0]
+from gpukeras.saving import inspect
+from tests.saving.archived import Scale, X, Y, described, loss, members, small, stored
 
 
 def same_weights(a, b):
@@ -170,24 +134,6 @@ def test_a_layer_in_several_networks_becomes_several(tmp_path):
     model.set_weights([w * 0 for w in model.get_weights()])
     model.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_array_equal(model.predict(x), before)
-
-
-class Scale(L.Layer):
-    """A layer of the user's."""
-
-    def __init__(self, start=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.start = start
-
-    def build(self, input_shape):
-        self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
-        super().build(input_shape)
-
-    def call(self, inputs):
-        return inputs * self.factor + self.start
-
-    def get_config(self):
-        return {**super().get_config(), "start": self.start}
 
 
 def own_loss(y_true, y_pred):
@@ -382,125 +328,3 @@ def test_inspect(tmp_path):
     assert "keras_version: 3" in str(found) and "(4, 3)  float32" in str(found)
     model.save_weights(tmp_path / "m.weights.h5")
     assert inspect(tmp_path / "m.weights.h5").parameters == model.count_params()
-
-
-# ----------------------------------------------------------------------------------------- files of Keras's
-
-
-@pytest.mark.parametrize("name", ["keras3_normalized", "keras3_lstm", "keras2_shared", "keras213_dense"])
-def test_archives_of_keras(name):
-    """They predict as their writers, and training goes on with the same losses."""
-    data = np.load(GOLDEN / f"{name}.npz")
-    xs = [data[n] for n in sorted(data.files) if n.startswith("x")]
-    x = xs[0] if len(xs) == 1 else xs
-    model = load_model(GOLDEN / f"{name}.keras")
-    np.testing.assert_allclose(model.predict(x), data["y"], atol=1e-6)
-    losses = [loss(model, x, data["t"]) for _ in range(3)]
-    np.testing.assert_allclose(losses, data["losses"], rtol=1e-5)
-    assert model.metrics_names == ["loss", "mean_absolute_error"]
-
-
-def edited(path, change, name="config.json"):
-    """The archive with another text in one of its members."""
-    found = members(path)
-    content = json.loads(found[name])
-    found[name] = json.dumps(change(content) or content).encode()
-    with zipfile.ZipFile(path, "w") as file:
-        for member, data in found.items():
-            file.writestr(member, data)
-    return path
-
-
-def of_keras(path, **told):
-    """An archive that Keras could have written: without this library's own notes."""
-    edited(path, lambda metadata: {"keras_version": "3.9.2"}, "metadata.json")
-    return edited(path, lambda config: config["compile_config"].update(told))
-
-
-def test_an_optimizer_by_its_name_has_newer_keras_defaults(tmp_path):
-    model = small()
-    for name in ("adam", "adadelta", "nadam", "adamax"):
-        model.compile("sgd", "mse")
-        model.save(tmp_path / "m.keras")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the state is that of another optimizer
-            optimizer = load_model(of_keras(tmp_path / "m.keras", optimizer=name)).optimizer
-        assert optimizer.epsilon == 1e-7
-        assert optimizer.get_config()["lr"] == pytest.approx(0.001)
-
-
-def test_newer_optimizers_are_read_as_what_they_compute(tmp_path):
-    small("rmsprop").save(tmp_path / "m.keras")
-    of_keras(tmp_path / "m.keras")
-    assert load_model(tmp_path / "m.keras").optimizer.epsilon_under_root
-    small("nadam").save(tmp_path / "m.keras")
-    of_keras(tmp_path / "m.keras")
-    assert load_model(tmp_path / "m.keras").optimizer.schedule_decay == 1.0
-    small("adam").save(tmp_path / "m.keras")
-    entry = described(tmp_path / "m.keras")["compile_config"]["optimizer"]
-    entry["config"]["weight_decay"] = 0.1
-    assert isinstance(load_model(of_keras(tmp_path / "m.keras", optimizer=entry)).optimizer, O.AdamW)
-
-
-def test_what_is_not_known_here_leaves_the_model_uncompiled(tmp_path):
-    for told in ({"optimizer": {"class_name": "Lion", "config": {}}}, {"loss": "ctc"}, {"metrics": ["auc"]},
-                 {"optimizer": {"class_name": "Adam", "config": {"use_ema": True}}}):
-        small().save(tmp_path / "m.keras")
-        with pytest.warns(UserWarning, match="loaded but not compiled, because"):
-            model = load_model(of_keras(tmp_path / "m.keras", **told))
-        assert not hasattr(model, "train_function")
-
-
-def test_losses_and_metrics_as_objects(tmp_path):
-    small().save(tmp_path / "m.keras")
-    loss_entry = {"module": "keras.losses", "class_name": "MeanAbsoluteError", "registered_name": None,
-                  "config": {"name": "mean_absolute_error", "reduction": "sum_over_batch_size", "dtype": {
-                      "module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}}}
-    metric = {"module": "keras.metrics", "class_name": "MeanSquaredError", "registered_name": None,
-              "config": {"name": "mse", "dtype": "float32"}}
-    model = load_model(of_keras(tmp_path / "m.keras", loss=loss_entry, metrics=[metric]))
-    assert model.loss.__name__ == "mean_absolute_error"
-    assert model.metrics_names == ["loss", "mean_squared_error"]
-
-
-def test_operations_between_tensors(tmp_path):
-    """Keras 3 writes ``a + b`` as an operation, which has a class of that name but is no layer."""
-    a, b = L.Input((3,), name="a"), L.Input((3,), name="b")
-    model = Model([a, b], L.Dense(2)(L.add([a, b], name="sum")))
-    model.save(tmp_path / "m.keras")
-
-    def as_operation(*arguments):
-        def change(config):
-            entry = next(e for e in config["config"]["layers"] if e["name"] == "sum")
-            entry.update(module="keras.src.ops.numpy", config={"name": "sum"})
-            entry["inbound_nodes"] = [{"args": list(arguments), "kwargs": {}}]
-        return change
-
-    one, other = ({"class_name": "__keras_tensor__", "config": {"shape": [None, 3], "dtype": "float32",
-                                                                "keras_history": [name, 0, 0]}} for name in "ab")
-    again = load_model(edited(tmp_path / "m.keras", as_operation(one, other)), compile=False)
-    x = [np.random.rand(2, 3), np.random.rand(2, 3)]
-    np.testing.assert_array_equal(model.predict(x), again.predict(x))
-    with pytest.raises(BrokenFileError, match="the operation 'sum' of class Add on tensors"):
-        load_model(edited(tmp_path / "m.keras", as_operation(one, 2.0)))
-
-
-def test_registered_names(tmp_path):
-    Sequential([Scale(input_shape=(4,))]).save(tmp_path / "m.keras")
-
-    def register(config):
-        config["config"]["layers"][-1].update(module="elsewhere", registered_name="pack>Scale")
-
-    edited(tmp_path / "m.keras", register)
-    for name in ("pack>Scale", "Scale"):
-        assert load_model(tmp_path / "m.keras", custom_objects={name: Scale}, compile=False).layers[0].built
-
-
-def test_names_of_classes_in_early_keras_3(tmp_path):
-    Sequential([L.SimpleRNN(2, input_shape=(3, 4))]).save(tmp_path / "m.keras")
-
-    def rename(config):
-        config["config"]["layers"][-1]["config"]["recurrent_initializer"]["class_name"] = "OrthogonalInitializer"
-
-    model = load_model(edited(tmp_path / "m.keras", rename), compile=False)
-    assert type(model.layers[0].recurrent_initializer).__name__ == "Orthogonal"

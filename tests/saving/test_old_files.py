@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import h5py
 import numpy as np
@@ -297,3 +298,28 @@ def test_the_format_may_be_named(name, tmp_path):
     load_model(tmp_path / "m")
     with pytest.raises(ValueError, match="save_format='tf': expected 'h5'"):
         trained().save(tmp_path / "m", save_format="tf")
+
+
+def test_networks_in_networks_as_keras3_says_it(tmp_path):
+    """It counts the calls of a network inside of another from 0: in HDF5 files and JSON too, not in archives only."""
+    tower = Sequential([Dense(4, activation="tanh", input_shape=(5,)), Dense(3)], name="tower")
+    middle = Input((3,))
+    inner = Model(middle, Dense(3)(middle), name="inner")
+    a, b = Input((5,), name="a"), Input((5,), name="b")
+    model = Model([a, b], [Dense(2)(inner(inner(tower(a)))), tower(b)])
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    with zipfile.ZipFile(tmp_path / "m.keras") as file:
+        config = json.loads(file.read("config.json"))
+    calls = {one["name"]: one["inbound_nodes"] for one in config["config"]["layers"]}
+    assert calls["tower"][0]["args"][0]["config"]["keras_history"] == ["a", 0, 0]
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"] = "3.5.0"
+    x = [np.random.RandomState(i).rand(4, 5) for i in range(2)]
+    read = model_from_json(json.dumps(config))
+    read.set_weights(model.get_weights())
+    for other in (load_model(tmp_path / "m.h5", compile=False), read):
+        for expected, found in zip(model.predict(x), other.predict(x)):
+            np.testing.assert_array_equal(found, expected)

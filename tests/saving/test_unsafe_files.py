@@ -262,7 +262,7 @@ def test_a_pickle_is_no_model(tmp_path):
             return os.mkdir, (str(tmp_path / "harm"),)
 
     (tmp_path / "m.h5").write_bytes(pickle.dumps(Harm()))
-    with pytest.raises(BrokenFileError, match="is not an HDF5 file: it begins with"):
+    with pytest.raises(BrokenFileError, match="is not an HDF5 file: it is a pickle"):
         load_model(tmp_path / "m.h5")
     assert not (tmp_path / "harm").exists()
 

@@ -8,7 +8,6 @@ keras213_dense: Keras 2.13.1 with TensorFlow 2.15.1. Beside ``NAME.keras`` stand
 import sys
 
 import numpy as np
-from keras import layers, models, optimizers
 
 
 def normalized():
@@ -33,17 +32,20 @@ def shared():
     return models.Model([a, b], layers.Dense(1)(x)), optimizers.SGD(0.05, momentum=0.9)
 
 
-for name in sys.argv[1:]:
-    model, optimizer = globals()[name.partition("_")[2]]()
-    random = np.random.RandomState(5)
-    xs = [random.randn(4, *shape[1:]).astype("float32") for shape in
-          (model.input_shape if isinstance(model.input_shape, list) else [model.input_shape])]
-    x = xs[0] if len(xs) == 1 else xs
-    t = random.rand(4, model.output_shape[-1]).astype("float32")
-    model.compile(optimizer, loss="mse", metrics=["mae"])
-    losses = [float(np.ravel(model.train_on_batch(x, t))[0]) for _ in range(3)]
-    model.save(f"{name}.keras")
-    y = model.predict(x, verbose=0)
-    losses = [float(np.ravel(model.train_on_batch(x, t, **({} if "keras3" in name else {"reset_metrics": True})))[0])
-              for _ in range(3)]
-    np.savez_compressed(f"{name}.npz", t=t, y=y, losses=losses, **{f"x{i}": a for i, a in enumerate(xs)})
+if __name__ == "__main__":
+    from keras import layers, models, optimizers
+
+    for name in sys.argv[1:]:
+        model, optimizer = globals()[name.partition("_")[2]]()
+        random = np.random.RandomState(5)
+        xs = [random.randn(4, *shape[1:]).astype("float32") for shape in
+              (model.input_shape if isinstance(model.input_shape, list) else [model.input_shape])]
+        x = xs[0] if len(xs) == 1 else xs
+        t = random.rand(4, model.output_shape[-1]).astype("float32")
+        model.compile(optimizer, loss="mse", metrics=["mae"])
+        losses = [float(np.ravel(model.train_on_batch(x, t))[0]) for _ in range(3)]
+        model.save(f"{name}.keras")
+        y = model.predict(x, verbose=0)
+        anew = {} if "keras3" in name else {"reset_metrics": True}
+        losses = [float(np.ravel(model.train_on_batch(x, t, **anew))[0]) for _ in range(3)]
+        np.savez_compressed(f"{name}.npz", t=t, y=y, losses=losses, **{f"x{i}": a for i, a in enumerate(xs)})

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..engine.data import warn
 from ..utils.extras import need
+from . import kinds
 from .atomic import write_file
-from .conversion import warn
 from .errors import BrokenFileError
+from .guarded import parsed
 from .weights import KERAS_VERSION, weight_names
 
 MAX_HEADER = 100_000_000
@@ -80,8 +82,8 @@ def load_safetensors(model: Any, filepath: Any, skip_mismatch: bool = False) -> 
     safetensors = need("safetensors", "safetensors", "load_safetensors")
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known.")
-    path = os.fspath(filepath)
-    _check_header(path)
+    path = os.fsdecode(filepath)
+    check_header(path)
     weights = tensor_names(model)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -99,15 +101,37 @@ def load_safetensors(model: Any, filepath: Any, skip_mismatch: bool = False) -> 
     return texts
 
 
-def _check_header(path: str) -> None:
-    """FileNotFoundError, or BrokenFileError for a length of the header that can't be."""
-    size = os.stat(path).st_size
-    if os.path.isdir(path):
-        raise BrokenFileError(f"'{path}' is a folder, not a safetensors file")
+def is_safetensors(path: Any) -> bool:
+    """Whether it is a path, and the file there begins as safetensors do. FileNotFoundError, BrokenFileError."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return False
+    with kinds.open_file(path) as file:
+        return file.read(9)[8:] == b"{"
+
+
+def claims_of(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The texts that the header holds, and what it says of the tensors, by name. BrokenFileError."""
+    length = check_header(path)
     with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
+        data = file.read(8 + length)[8:]
+    found = parsed(data.decode("utf-8", "replace"), f"'{path}', its header")
+    texts = found.pop("__metadata__", {}) if isinstance(found, dict) else None
+    if not isinstance(texts, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise BrokenFileError(f"'{path}': its header is no list of tensors")
+    return texts, found
+
+
+def check_header(path: Any) -> int:
+    """The length of the header; BrokenFileError for one that can't be, and for folders. FileNotFoundError."""
+    with kinds.open_file(path) as file:
+        head, size = file.read(512), os.fstat(file.fileno()).st_size
+    length = int.from_bytes(head[:8], "little")
     if not 2 <= length <= min(MAX_HEADER, size - 8):
-        raise BrokenFileError(f"'{path}' is no safetensors file: it claims a header of {length} bytes, and has {size}")
+        what = "it is an HDF5 file or an archive, for load_model or load_weights" \
+            if head.startswith((b"\x89HDF", b"PK\3\4")) else kinds.of_bytes(head)
+        raise BrokenFileError(f"'{path}' is no safetensors file: {what} (it claims a header of {length} bytes, and has "
+                              f"{size})")
+    return length
 
 
 def _claim(part: Any) -> tuple[tuple[int, ...], str]:
