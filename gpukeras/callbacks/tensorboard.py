@@ -23,7 +23,9 @@ class TensorBoard(Callback):
     too, with `write_images` the weights as images. `write_graph` adds the graph of layers, and the model's summary.
     Every `embeddings_freq` epochs the weights of embedding layers (all, or `embeddings_layer_names`) are written for
     the projector; `embeddings_metadata` names files with their labels: one, or a dict by layer name. `update_freq`, of
-    newer Keras, is 'epoch', 'batch' or a number of batches after which batch_loss and the like are written.
+    newer Keras, is 'epoch', 'batch' or a number of batches after which batch_loss and the like are written. With
+    `embeddings_data`, inputs of the model, the projector gets the named layers' outputs for it in place of weights.
+    `profile_batch` has no effect: there is no profile to write.
 
     Nothing needs to be installed for it but what reads the files. Raises ValueError for `write_grads` without
     validation arrays.
@@ -32,7 +34,8 @@ class TensorBoard(Callback):
     def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0, batch_size: int = 32,
                  write_graph: bool = True, write_grads: bool = False, write_images: bool = False,
                  embeddings_freq: int = 0, embeddings_layer_names: Sequence[str] | None = None,
-                 embeddings_metadata: Any = None, update_freq: str | int = "epoch") -> None:
+                 embeddings_metadata: Any = None, update_freq: str | int = "epoch", embeddings_data: Any = None,
+                 profile_batch: Any = 0) -> None:
         super().__init__()
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f"update_freq must be 'epoch', 'batch' or a number of batches, got {update_freq!r}")
@@ -40,6 +43,7 @@ class TensorBoard(Callback):
         self.histogram_freq, self.embeddings_freq, self.update_freq = histogram_freq, embeddings_freq, update_freq
         self.write_graph, self.write_grads, self.write_images = write_graph, write_grads, write_images
         self.embeddings_layer_names, self.embeddings_metadata = embeddings_layer_names, embeddings_metadata or {}
+        self.embeddings_data = embeddings_data
         self.writer: EventFile | None = None
         self._batches = 0
         if update_freq != "epoch":
@@ -57,6 +61,7 @@ class TensorBoard(Callback):
         self.writer = EventFile(self.log_dir)
         self._batches = 0
         self._functions: dict[str, Any] = {}
+        self._outputs: dict[str, Any] = {}
         if self.write_graph:
             self._add_graph()
         if self.embeddings_freq:
@@ -168,7 +173,8 @@ class TensorBoard(Callback):
         names = self.embeddings_layer_names
         if not names:
             return [layer for layer in self.model.layers if type(layer).__name__ == "Embedding"]
-        return [layer for layer in self.model.layers if layer.name in names and layer.weights]
+        return [layer for layer in self.model.layers if layer.name in names
+                and (layer.weights or self.embeddings_data is not None)]
 
     def _name_embeddings(self) -> None:
         """The file that tells the projector where vectors and labels are."""
@@ -181,7 +187,8 @@ class TensorBoard(Callback):
         for layer in found:
             labels = self.embeddings_metadata
             labels = labels if isinstance(labels, (str, os.PathLike)) else labels.get(layer.name)
-            lines = [f"tensor_name: {json.dumps(layer.weights[0].name)}",
+            name = layer.weights[0].name if self.embeddings_data is None else layer.name
+            lines = [f"tensor_name: {json.dumps(name)}",
                      f"tensor_path: {json.dumps(_vectors(layer))}"]
             lines += [f"metadata_path: {json.dumps(os.fspath(labels))}"] if labels else []
             blocks.append("embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n")
@@ -192,9 +199,20 @@ class TensorBoard(Callback):
         from gpukeras.saving.atomic import write_file
 
         for layer in self._embeddings():
-            rows = layer.get_weights()[0].reshape(layer.weights[0].shape[0], -1).tolist()
+            found = layer.get_weights()[0] if self.embeddings_data is None else self._outputs_of(layer)
+            rows = found.reshape(len(found), -1).tolist()
             text = "".join("\t".join(map(repr, row)) + "\n" for row in rows)
             write_file(os.path.join(self.log_dir, _vectors(layer)), [text.encode()])
+
+
+    def _outputs_of(self, layer: Any) -> np.ndarray:
+        """A layer's output for `embeddings_data`."""
+        data = self.embeddings_data if isinstance(self.embeddings_data, (list, tuple)) else [self.embeddings_data]
+        values = self._outputs.get(layer.name)
+        if values is None:
+            values = self._outputs[layer.name] = K.function(self.model.inputs, [layer.get_output_at(0)])
+        return np.concatenate([values([np.asarray(a[start:start + self.batch_size]) for a in data])[0]
+                               for start in range(0, len(data[0]), self.batch_size)])
 
 
 def _vectors(layer: Any) -> str:

@@ -13,7 +13,7 @@ from . import keras1
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
-from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of
+from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of, unique
 
 _Run = tuple[list[Any], list[Any], list[Any]]  # outputs, masks, shapes
 
@@ -125,6 +125,9 @@ class Network(Layer):
                 return layer
         raise unknown_name("layer", name, [layer.name for layer in self.layers])
 
+    def _held(self) -> list[Any]:
+        return []  # the layers inside are said otherwise
+
     def _calls(self) -> Iterable[tuple[Layer, Node]]:
         """Every call within this network, layer by layer."""
         for layer in self._graph.layers:
@@ -147,7 +150,7 @@ class Network(Layer):
         own = self.get_losses_for(None) + self.get_losses_for(self.inputs)
         calls = [x for layer, node in self._calls() for x in layer.get_losses_for(node.input_tensors)]
         weights = [x for layer in self._graph.layers for x in layer.get_losses_for(None)]
-        return _unique(calls + weights + own)
+        return unique(calls + weights + own)
 
     @property
     def updates(self) -> list[Any]:
@@ -155,7 +158,7 @@ class Network(Layer):
         own = self.get_updates_for(None) + self.get_updates_for(self.inputs)
         calls = [x for layer, node in self._calls() for x in layer.get_updates_for(node.input_tensors)]
         always = [x for layer in self._graph.layers for x in layer.get_updates_for(None)]
-        return _unique(calls + always + own)
+        return unique(calls + always + own)
 
     @property
     def stateful(self) -> bool:  # type: ignore[override]
@@ -165,7 +168,7 @@ class Network(Layer):
     @property
     def state_updates(self) -> list[Any]:
         """Updates of stateful layers, which prediction makes too."""
-        return _unique(x for layer in self._graph.layers if layer.stateful
+        return unique(x for layer in self._graph.layers if layer.stateful
                        for x in getattr(layer, "state_updates", layer.updates))
 
     def reset_states(self) -> None:
@@ -185,13 +188,13 @@ class Network(Layer):
     @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
-        return _unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
+        return unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
         rest = [w for layer in self._members() for w in layer.non_trainable_weights]
-        return _unique(rest if self.trainable
+        return unique(rest if self.trainable
                        else [w for layer in self._members() for w in layer.trainable_weights] + rest)
 
     def _weights_by_layer(self) -> list[Any]:
@@ -336,6 +339,12 @@ class Network(Layer):
 
         save_model(self, filepath, overwrite, include_optimizer, **kwargs)
 
+    def __reduce__(self) -> Any:
+        """Pickled, and copied by `copy.deepcopy`, a model is what `save` writes of it, as in newer Keras."""
+        from ..saving.pickled import from_bytes, to_bytes
+
+        return from_bytes, to_bytes(self)
+
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """The weights of all layers as an HDF5 file, written beside `filepath` and then put in its place."""
         from ..saving.files import save_weights
@@ -388,11 +397,6 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
 
 
-def _unique(items: Iterable[Any]) -> list[Any]:
-    """The items in order, each object once."""
-    return list({id(x): x for x in items}.values())
-
-
 def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
     from .layer import _file
 
@@ -421,4 +425,4 @@ def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int |
         for giver, index in reversed(list(zip(node.inbound_layers, node.node_indices))):
             if giver is not None and index is not None:
                 stack.append(giver.inbound_nodes[index])
-    return _unique(found)
+    return unique(found)
