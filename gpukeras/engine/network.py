@@ -30,7 +30,12 @@ class Network(Layer):
     _first_node_is_own = True
 
     @keras1.network
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None,
+                 trainable: bool = True) -> None:
+        if inputs is None and outputs is None and type(self).call is not Network.call:
+            raise NotImplementedError(f"{type(self).__name__}: models as subclasses of Model, with a `call` of their "
+                                      "own, are not there yet. Derive the class from Layer, which finds the layers in "
+                                      "its attributes, and train Sequential([it]) or Model(x, it(x))")
         super().__init__(name=name, trainable=trainable)
         self._connect(to_list(inputs), to_list(outputs))
         self.layers: list[Layer] = self._graph.layers
