@@ -70,11 +70,13 @@ class Around(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name, "Only Keras is here, by gpukeras.")
         self.__path__: list[str] = []
-        self.__version__ = "2 (Keras only, by gpukeras)"
+        self.__version__ = "2.0.0"  # of the Keras API that is here; programs compare numbers
 
     def __getattr__(self, name: str) -> Any:
         if name == "keras":
             return import_module("gpukeras")
+        if name == "newaxis":
+            return None
         if name.startswith("__"):
             raise AttributeError(name)
         from .tensorflow_names import named, refusal

@@ -10,7 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from gpukeras import activations
 from gpukeras import backend as K
+from gpukeras import tensorflow_functions as functions
+from gpukeras.graph.spec import StaticShape
 
 
 class Inert:
@@ -31,20 +34,6 @@ class Inert:
 
     def __exit__(self, *exc_info: object) -> None:
         return None
-
-
-class Session(Inert):
-    """A session that configures nothing. It can be given to `K.set_session`, but runs nothing."""
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuses, except for what initializes variables, which all have their values already."""
-        if args and args[0] is None:
-            return None
-        raise NotImplementedError("Session.run: gpukeras has no TensorFlow session. Read values with K.get_value or "
-                                  "K.eval, and run tensors with K.function(inputs, outputs)([arrays]).")
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _axes(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,8 +172,8 @@ def _table() -> dict[str, Any]:
         "one_hot": lambda indices, depth, **kwargs: K.one_hot(K.cast(_tensor(indices), "int32"), depth),
         "zeros_like": lambda input, dtype=None, name=None: K.zeros_like(input, dtype),
         "ones_like": lambda input, dtype=None, name=None: K.ones_like(input, dtype),
-        "zeros": lambda shape, dtype=None, name=None: K.constant(0.0, dtype, tuple(shape)),
-        "ones": lambda shape, dtype=None, name=None: K.constant(1.0, dtype, tuple(shape)),
+        "zeros": lambda shape, dtype=None, name=None: K.constant(0.0, dtype, list(shape)),
+        "ones": lambda shape, dtype=None, name=None: K.constant(1.0, dtype, list(shape)),
         "eye": lambda num_rows, dtype=None, name=None: K.eye(num_rows, dtype),
         "range": lambda start, limit=None, delta=1, dtype="int32", name=None: K.arange(start, limit, delta, dtype),
         "argmax": lambda input, axis=0, name=None, output_type=None: K.argmax(input, axis),
@@ -201,15 +190,47 @@ def _table() -> dict[str, Any]:
         "nn.leaky_relu": lambda features, alpha=0.2, name=None: K.relu(features, alpha=alpha),
         "nn.elu": lambda features, name=None: K.elu(features), "nn.sigmoid": _elementwise(K.sigmoid),
         "nn.tanh": _elementwise(K.tanh), "nn.softplus": _elementwise(K.softplus),
-        "nn.softmax": lambda logits, axis=-1, name=None: K.softmax(logits, axis),
+        "nn.softmax": lambda logits, axis=-1, name=None, dim=None: K.softmax(logits, axis if dim is None else dim),
         "nn.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
         "nn.sigmoid_cross_entropy_with_logits": _sigmoid_crossentropy,
         "nn.softmax_cross_entropy_with_logits": _softmax_crossentropy,
         "nn.softmax_cross_entropy_with_logits_v2": _softmax_crossentropy,
         "nn.sparse_softmax_cross_entropy_with_logits": _sparse_crossentropy,
+        "size": lambda input, name=None, out_type=None: K.prod(K.shape(_tensor(input))),
+        "rank": lambda input, name=None: K.constant(K.ndim(_tensor(input)), "int32"),
+        "TensorShape": lambda dims: StaticShape(dims), "is_tensor": K.is_tensor, "pad": functions.pad,
+        "split": functions.split, "norm": functions.norm, "linalg.norm": functions.norm, "cond": functions.cond,
+        "reverse": lambda tensor, axis, name=None: K.reverse(tensor, axis), "tensordot": functions.tensordot,
+        "cumsum": lambda x, axis=0, name=None: K.cumsum(x, axis), "depth_to_space": functions.depth_to_space,
+        "nn.depth_to_space": functions.depth_to_space, "space_to_depth": functions.space_to_depth,
+        "nn.space_to_depth": functions.space_to_depth, "image.psnr": functions.psnr, "map_fn": K.map_fn,
+        "nn.conv2d": functions.conv2d, "nn.max_pool": functions.pool("max"), "nn.max_pool2d": functions.pool("max"),
+        "nn.avg_pool": functions.pool("avg"), "nn.avg_pool2d": functions.pool("avg"), "nn.dropout": functions.dropout,
+        "nn.bias_add": lambda value, bias, name=None: K.bias_add(value, bias), "nn.moments": functions.moments,
+        "nn.l2_loss": lambda t, name=None: K.sum(K.square(t)) / 2.0, "nn.selu": _elementwise(activations.selu),
+        "nn.relu6": lambda features, name=None: K.relu(features, max_value=6.0),
+        "nn.swish": _elementwise(activations.swish), "nn.silu": _elementwise(activations.swish),
+        "nn.softsign": _elementwise(K.softsign), "nn.gelu": lambda features, approximate=False, name=None:
+        activations.gelu(features, approximate), "nn.log_softmax": lambda logits, axis=-1, name=None:
+        logits - K.logsumexp(logits, axis, keepdims=True),
+        "nn.embedding_lookup": lambda params, ids, name=None: K.gather(params, ids),
+        "to_float": lambda x, name=None: _cast(x, "float32"), "to_int32": lambda x, name=None: _cast(x, "int32"),
+        "div": found["divide"], "mul": found["multiply"], "sub": found["subtract"], "neg": found["negative"],
+        "mod": _elementwise(lambda a, b: a % b), "floordiv": _elementwise(lambda a, b: a // b),
+        "math.floormod": _elementwise(lambda a, b: a % b),
+        "placeholder": lambda dtype=None, shape=None, name=None: K.placeholder(shape, dtype=dtype, name=name),
+        "linalg.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
+        "train.AdamOptimizer": functions.optimizer("Adam", {
+            "learning_rate": "lr", "beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"}),
+        "train.RMSPropOptimizer": functions.optimizer("RMSprop", {
+            "learning_rate": "lr", "decay": "rho", "epsilon": "epsilon"},
+            [("epsilon", 1e-10), ("epsilon_under_root", True)]),
+        "train.GradientDescentOptimizer": functions.optimizer("SGD", {"learning_rate": "lr"}),
+        "train.MomentumOptimizer": functions.optimizer("SGD", {
+            "learning_rate": "lr", "momentum": "momentum", "use_nesterov": "nesterov"}),
         # switches
         "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
-        "Session": Session, "InteractiveSession": Session, "ConfigProto": Inert, "GPUOptions": Inert,
+        "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
         "local_variables_initializer": _nothing, "executing_eagerly": lambda: False,
         "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
@@ -222,12 +243,18 @@ def _table() -> dict[str, Any]:
         "config.list_physical_devices": _devices, "config.experimental.list_physical_devices": _devices,
         "config.list_logical_devices": _devices, "config.experimental.list_logical_devices": _devices,
         "config.experimental.set_memory_growth": _nothing, "config.set_visible_devices": _nothing,
-        "config.run_functions_eagerly": _nothing, "config.threading.set_intra_op_parallelism_threads": _nothing,
+        "config.run_functions_eagerly": _nothing,
+        "config.experimental_run_functions_eagerly": _nothing,
+        "config.threading.set_intra_op_parallelism_threads": _nothing,
         "config.threading.set_inter_op_parallelism_threads": _nothing,
         "logging.set_verbosity": _nothing, "logging.ERROR": 40, "logging.WARN": 30, "logging.INFO": 20,
         "logging.DEBUG": 10, "logging.FATAL": 50, "get_logger": lambda: logging.getLogger("tensorflow"),
         "autograph.set_verbosity": _nothing,
     }
+    for name in ("l2_normalize", "softplus", "sigmoid", "softmax", "tanh"):
+        found.setdefault(f"math.{name}", found[f"nn.{name}"])
+    for name in ("argmax", "argmin", "cumsum"):
+        found.setdefault(f"math.{name}", found[name])
     for name in ("normal", "uniform"):
         found[f"random.{name}"] = found[f"random_{name}"]
     found["random.truncated_normal"] = found["truncated_normal"]

@@ -10,7 +10,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.layers import Input, Lambda, UpSampling2D
 from gpukeras.models import Model
-from gpukeras.tensorflow_names import Session, named
+from gpukeras.tensorflow_names import named
 
 A = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
 B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")
@@ -35,6 +35,30 @@ B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")
      np.log1p(np.exp(-A))),
     ("compat.v1.transpose", lambda f: f(K.constant(A), perm=[1, 0]), A.T),
     ("random.normal", lambda f: f((3, 4), stddev=0.0), np.zeros((3, 4))),
+    ("pad", lambda f: f(K.constant(A), [[1, 0], [0, 2]], constant_values=5), np.pad(A, [[1, 0], [0, 2]],
+                                                                                  constant_values=5)),
+    ("pad", lambda f: f(K.constant(A), [[1, 1], [1, 0]], "REFLECT"), np.pad(A, [[1, 1], [1, 0]], "reflect")),
+    ("pad", lambda f: f(K.constant(A), [[2, 0], [0, 1]], "symmetric"), np.pad(A, [[2, 0], [0, 1]], "symmetric")),
+    ("split", lambda f: K.concatenate(f(K.constant(A), [1, 1], axis=1)[::-1]), A[:, ::-1]),
+    ("split", lambda f: f(K.constant(A), 2)[1], A[1:]),
+    ("tensordot", lambda f: f(K.constant(A), [2.0, 1.0], axes=1), A @ [2.0, 1.0]),
+    ("tensordot", lambda f: f(A, B, [[0], [1]]), np.tensordot(A, B, [[0], [1]])),
+    ("tensordot", lambda f: f(A, np.stack([A, B]), (1, 0)), np.tensordot(A, np.stack([A, B]), (1, 0))),
+    ("linalg.norm", lambda f: f(K.constant(A), axis=1), np.linalg.norm(A, axis=1)),
+    ("norm", lambda f: f(K.constant(A), ord=np.inf), np.abs(A).max()),
+    ("nn.moments", lambda f: f(K.constant(A), [0])[1], A.var(0)),
+    ("space_to_depth", lambda f: named("depth_to_space")(f(np.arange(32.0).reshape(1, 4, 4, 2), 2), 2),
+     np.arange(32.0).reshape(1, 4, 4, 2)),
+    ("nn.conv2d", lambda f: f(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), [1, 1, 1, 1], "VALID"),
+     np.full((1, 2, 2, 1), 4.0)),
+    ("nn.max_pool", lambda f: f(A[None, :, :, None], [1, 2, 2, 1], [1, 2, 2, 1], "SAME"), [[[[3.0]]]]),
+    ("nn.avg_pool2d", lambda f: f(input=A[None, :, :, None], ksize=2, strides=1), [[[[A.mean()]]]]),
+    ("image.psnr", lambda f: f(np.zeros((1, 2, 2, 1)), np.ones((1, 2, 2, 1)), max_val=10), [20.0]),
+    ("nn.dropout", lambda f: f(K.constant(A), rate=0.0), A),
+    ("nn.log_softmax", lambda f: f(K.constant(A)), A - np.log(np.exp(A).sum(1, keepdims=True))),
+    ("size", lambda f: f(K.constant(A)), 4), ("rank", lambda f: f(K.constant(A)), 2),
+    ("nn.relu6", lambda f: f(K.constant(A) * 9), np.clip(A * 9, 0, 6)), ("floordiv", lambda f: f(A, B), A // B),
+    ("cond", lambda f: f(K.constant(1) > 0, lambda: K.constant(A), lambda: K.constant(B)), A),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_functions(name, call, expected):
     np.testing.assert_allclose(K.eval(call(named(name))), expected, rtol=1e-5)
@@ -44,11 +68,10 @@ def test_switches_and_refusals():
     session = named("Session")(config=named("ConfigProto")(gpu_options=named("GPUOptions")(allow_growth=True)))
     K.set_session(session)
     assert session.run(named("global_variables_initializer")()) is None
-    with pytest.raises(NotImplementedError, match="no TensorFlow session"):
-        session.run(K.constant(1.0))
-    with pytest.raises(NotImplementedError, match="no TensorFlow session"):
+    assert session.run(K.constant(1.0)) == 1.0
+    with pytest.raises(TypeError, match="takes a session"):
         K.set_session(object())
-    assert isinstance(session, Session) and named("GradientTape") is None and named("data") is None
+    assert isinstance(session, K.Session) and named("GradientTape") is None and named("data") is None
     with pytest.raises(AttributeError, match="tensorflow.nn.conv9d"):
         _ = named("nn").conv9d
     with pytest.raises(NotImplementedError, match="give both"):
@@ -98,3 +121,23 @@ def test_bilinear_upsampling(size, known):
     y = Input(shape=(2, 3, 4))
     moved = Model(y, first(y)).predict(np.moveaxis(images, -1, 1))
     np.testing.assert_allclose(np.moveaxis(moved, 1, -1), expected, rtol=1e-5)
+
+
+def test_refusals_of_functions():
+    with pytest.raises(ValueError, match="mode must be"):
+        named("pad")(A, [[0, 0], [0, 0]], "WRAP")
+    with pytest.raises(ValueError, match="no 3 equal parts"):
+        named("split")(A, 3)
+    for call in (lambda: named("tensordot")(A, B, 2), lambda: named("norm")(A, ord=3),
+                 lambda: named("nn.max_pool")(A, data_format="NCHW")):
+        with pytest.raises(NotImplementedError, match="here"):
+            call()
+
+
+def test_optimizers_of_tensorflow_1():
+    adam = named("train.AdamOptimizer")(0.01, beta1=0.5)
+    assert adam.get_config()["beta_1"] == 0.5 and adam.get_config()["epsilon"] == 1e-8
+    assert named("train.RMSPropOptimizer")(0.1, decay=0.8).epsilon_under_root
+    assert named("train.MomentumOptimizer")(0.1, 0.5, use_nesterov=True).nesterov
+    with pytest.raises(TypeError, match="takes learning_rate"):
+        named("train.GradientDescentOptimizer")(0.1, momentum=0.9)

@@ -8,6 +8,7 @@
 
 from builtins import all as py_all  # Keras has Python's own here, under names that no function of K hides
 from builtins import sum as py_sum
+from typing import Any
 
 from ..compiler import Function, debugging
 from ..graph import Tensor, Variable
@@ -22,6 +23,8 @@ from .math import *  # noqa: F403 - the module lists its names
 from .math import __all__ as _math
 from .nn import *  # noqa: F403
 from .nn import __all__ as _nn
+from .session import Session as Session
+from .session import get_session, set_session
 from .settings import (
     _BACKEND,
     backend,
@@ -29,7 +32,6 @@ from .settings import (
     clear_session,
     epsilon,
     floatx,
-    get_session,
     get_uid,
     image_data_format,
     image_dim_ordering,
@@ -45,7 +47,6 @@ from .settings import (
     set_image_dim_ordering,
     set_learning_phase,
     set_matmul_precision,
-    set_session,
 )
 from .shapes import *  # noqa: F403
 from .shapes import __all__ as _shapes
@@ -102,3 +103,12 @@ __all__ = [
     "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub", "variable",
     "zeros", "zeros_like",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`tensorflow_backend`, imported when it is asked for."""
+    from importlib import import_module
+
+    if name in ("tensorflow_backend", "common"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,11 +9,13 @@ from ..compiler import Function
 from ..graph import Tensor, Variable
 from ..graph import gradients as graph_gradients
 from ..ops import control, convert
+from .math import sum as sum_of
 
 
-def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence[Any] | None = None,
-             name: str | None = None, **kwargs: Any) -> Function:
-    """A callable that takes a list of arrays for `inputs` and returns a list of arrays for `outputs`.
+def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
+             name: str | None = None, **kwargs: Any) -> Any:
+    """A callable that takes a list of arrays for `inputs` and returns a list of arrays for `outputs`; for a tensor that
+    is not in a list an array, as in TensorFlow 2.
 
     `updates` are what `K.update` and its kin return, or pairs (variable, new value). The learning phase may be among
     the inputs; it is 0 otherwise. `name` changes nothing. Raises TypeError where a list is needed and another thing is
@@ -24,6 +26,10 @@ def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence
     >>> K.function([x], [x * 2, K.sum(x)])([[1., 2.]])
     [array([2., 4.], dtype=float32), array(3., dtype=float32)]
     """
+    if isinstance(inputs, Tensor) or isinstance(outputs, Tensor):
+        one_in, one_out = isinstance(inputs, Tensor), isinstance(outputs, Tensor)
+        return _Bare(function([inputs] if one_in else inputs, [outputs] if one_out else outputs, updates, name,
+                              **kwargs), one_out)
     if kwargs:
         raise ValueError(f"function got unexpected arguments: {', '.join(sorted(kwargs))}")
     for what, given in (("inputs", inputs), ("outputs", outputs), ("updates", [] if updates is None else updates)):
@@ -40,8 +46,20 @@ def function(inputs: Sequence[Tensor], outputs: Sequence[Any], updates: Sequence
     return Function(inputs, [convert.as_tensor(t) for t in outputs], pairs)
 
 
-def gradients(loss: Tensor, variables: Any) -> list[Tensor | None]:
-    """The derivatives of the loss (its sum, if it is no scalar), as tensors; None for what it does not depend on.
+class _Bare:
+    """A function of which the inputs, or the outputs, are one tensor and no list."""
+
+    def __init__(self, function: Function, one_out: bool) -> None:
+        self._function, self._one_out = function, one_out
+
+    def __call__(self, inputs: Any) -> Any:
+        found = self._function(inputs if isinstance(inputs, (list, tuple)) else [inputs])
+        return found[0] if self._one_out else found
+
+
+def gradients(loss: Any, variables: Any) -> list[Tensor | None]:
+    """The derivatives of the loss (its sum, if it is no scalar; of several in a list, their sum), as tensors; None for
+    what it does not depend on.
 
     >>> from gpukeras import backend as K
     >>> x = K.variable(3.)
@@ -50,6 +68,11 @@ def gradients(loss: Tensor, variables: Any) -> list[Tensor | None]:
     >>> float(K.eval(first)), float(K.eval(second))
     (27.0, 18.0)
     """
+    if isinstance(loss, (list, tuple)):
+        first, *others = [sum_of(t) for t in loss]
+        for other in others:
+            first = first + other
+        loss = first
     return graph_gradients(loss, list(variables) if isinstance(variables, (list, tuple)) else [variables])
 
 

@@ -82,23 +82,6 @@ def normalize_data_format(value: str | None) -> str:
     return layout
 
 
-def get_session() -> Any:
-    """Refuses: there is no TensorFlow here, so no session. Always raises NotImplementedError."""
-    raise NotImplementedError("get_session: gpukeras has no TensorFlow session. Read values with K.get_value(variable) "
-                              "or K.eval(tensor), run tensors with K.function(inputs, outputs)([arrays]), and start "
-                              "afresh with K.clear_session().")
-
-
-def set_session(session: Any) -> None:
-    """Takes the session of a program run by ``python -m gpukeras``, which has no effect: memory on the GPU is taken as
-    it is needed. Refuses any other, as `get_session` does."""
-    if type(session).__module__ == "gpukeras.tensorflow_names":
-        return
-    raise NotImplementedError("set_session: gpukeras has no TensorFlow session; take the call out. Memory on the GPU "
-                              "is taken as it is needed, and CUDA_VISIBLE_DEVICES or GPUKERAS_BACKEND chooses the "
-                              "device.")
-
-
 def image_dim_ordering() -> str:
     """Keras 1's name for the image layout: 'tf' or 'th'."""
     return "tf" if _image_data_format == "channels_last" else "th"

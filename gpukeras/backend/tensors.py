@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import as_host, new_array
-from ..graph import Placeholder, Tensor, Variable
+from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
@@ -36,7 +36,9 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
 
 def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None = None,
              name: str | None = None) -> Tensor:
-    """A tensor that never changes; a single number fills `shape`."""
+    """A tensor that never changes; a single number fills `shape`, of which some sizes may be tensors."""
+    if shape is not None and any(isinstance(n, Tensor) for n in shape):
+        return _filled(value, dtype or floatx(), list(shape))
     array = np.asarray(as_host(value), dtype or floatx())
     if shape is not None:
         array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
@@ -44,6 +46,18 @@ def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None =
     if name:
         t.name = name
     return t
+
+
+def _filled(value: Any, dtype: str, shape: list[Any]) -> Tensor:
+    """A number everywhere, in a shape that is known when the program runs."""
+    axes = [1] * len(shape)
+    whole = constant(value, dtype, [1 if isinstance(n, Tensor) else n for n in shape])
+    for axis, size in enumerate(shape):
+        if isinstance(size, Tensor):
+            ends = (convert.as_tensor(n, "int32") for n in (0, size, 1))
+            steps = shapes.reshape(apply(shapes.Range(), *ends), [*axes[:axis], -1, *axes[axis + 1:]])
+            whole = whole + convert.cast(broadcasting.zeros_like(steps), dtype)
+    return whole
 
 
 def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = None, dtype: str | None = None,
@@ -137,8 +151,13 @@ def eval(x: Any) -> np.ndarray:
         return x.read()
     if not isinstance(x, Tensor):
         return np.asarray(x)
+    if x.value is not None:
+        return np.array(x.value)
     from ..compiler import Function
     return Function([], [x], name="eval")([])[0]
+
+
+OPERATORS.update(evaluate=eval)
 
 
 def get_value(x: Any, on_device: bool = False) -> Any:
@@ -164,13 +183,17 @@ def batch_set_value(tuples: Sequence[tuple[Variable, Any]]) -> None:
         x.write(value)
 
 
-def zeros(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
-    """A variable full of zeros."""
+def zeros(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Any:
+    """A variable full of zeros; a tensor, where sizes in `shape` are tensors."""
+    if any(isinstance(n, Tensor) for n in shape):
+        return constant(0.0, dtype, shape)
     return variable(np.zeros(tuple(shape)), dtype, name)
 
 
-def ones(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
-    """A variable full of ones."""
+def ones(shape: Sequence[int], dtype: str | None = None, name: str | None = None) -> Any:
+    """A variable full of ones; a tensor, where sizes in `shape` are tensors."""
+    if any(isinstance(n, Tensor) for n in shape):
+        return constant(1.0, dtype, shape)
     return variable(np.ones(tuple(shape)), dtype, name)
 
 

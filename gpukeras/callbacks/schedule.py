@@ -55,6 +55,11 @@ class LearningRateScheduler(Callback):
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1:05d}: LearningRateScheduler setting learning rate to {rate}.")
 
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Log the rate as 'lr', as newer Keras does."""
+        if logs is not None:
+            logs["lr"] = float(K.get_value(_learning_rate(self.model)))
+
 
 def _required_arguments(function: Callable[..., Any]) -> int:
     """How many positional arguments a function cannot do without."""

@@ -23,8 +23,9 @@ class TensorBoard(Callback):
     too, with `write_images` the weights as images. `write_graph` adds the graph of layers, and the model's summary.
     Every `embeddings_freq` epochs the weights of embedding layers (all, or `embeddings_layer_names`) are written for
     the projector; `embeddings_metadata` names files with their labels: one, or a dict by layer name. Newer Keras has
-    two more: with `embeddings_data`, inputs of the model, what the layers put out for them is written instead, and
+    more: with `embeddings_data`, inputs of the model, what the layers put out for them is written instead, and
     `update_freq` is 'epoch', 'batch' or a number of batches after which batch_loss and the like are written.
+    `profile_batch` has no effect: there is no profile to write.
 
     Nothing needs to be installed for it but what reads the files. Raises ValueError for `write_grads` without
     validation arrays.
@@ -33,8 +34,8 @@ class TensorBoard(Callback):
     def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0, batch_size: int = 32,
                  write_graph: bool = True, write_grads: bool = False, write_images: bool = False,
                  embeddings_freq: int = 0, embeddings_layer_names: Sequence[str] | None = None,
-                 embeddings_metadata: Any = None, embeddings_data: Any = None,
-                 update_freq: str | int = "epoch") -> None:
+                 embeddings_metadata: Any = None, embeddings_data: Any = None, update_freq: str | int = "epoch",
+                 profile_batch: Any = 0) -> None:
         super().__init__()
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f"update_freq must be 'epoch', 'batch' or a number of batches, got {update_freq!r}")
@@ -60,6 +61,7 @@ class TensorBoard(Callback):
         self.writer = EventFile(self.log_dir)
         self._batches = 0
         self._functions: dict[str, Any] = {}
+        self._outputs: dict[str, Any] = {}
         if self.write_graph:
             self._add_graph()
         if self.embeddings_freq:

@@ -65,7 +65,7 @@ class Called:
             kwargs = {**kwargs, "mask": masks}
         before, self._inputs_at_work = self._inputs_at_work, to_list(inputs)
         try:
-            outputs = self._checked_outputs(self.call(inputs, **kwargs))
+            outputs = self._checked_outputs(self._call_and_adopt(inputs, kwargs))
         finally:
             self._inputs_at_work = before
         shapes = self._merged_shapes(one_or_list(shapes_of(to_list(inputs))), outputs)

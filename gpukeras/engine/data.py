@@ -44,6 +44,7 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
         data = _one_or_list(data, shapes[0] if shapes is not None else None)
     arrays = [_as_array(x, name, what) for x, name in zip(_by_name(data, names, what), names)]
     if shapes is not None:
+        arrays = [_with_last_axis(x, shape, exception_prefix == "target") for x, shape in zip(arrays, shapes)]
         for i, (x, name, shape) in enumerate(zip(arrays, names, shapes)):
             wrong = _complaint(x, name, shape, check_batch_axis)
             if wrong:
@@ -51,6 +52,19 @@ def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | No
                 raise ValueError(f"Error when checking {exception_prefix or 'data'}: {wrong}{'.' if ending else ''}"
                                  f"{ending}")
     return arrays
+
+
+def _with_last_axis(x: Any, shape: Any, is_target: bool) -> Any:
+    """Targets for each step or pixel, labels say, that lack the last axis of length 1: with it, as in newer Keras. One
+    number for each sample: as a vector, where one is expected."""
+    if x is None or shape is None or isinstance(x, SparseRows):
+        return x
+    if len(shape) == 1 and len(x.shape) == 2 and x.shape[1] == 1:
+        return x[:, 0]
+    if not is_target or shape[-1] != 1 or len(x.shape) != len(shape) - 1:
+        return x
+    same = all(want in (None, have) for have, want in zip(x.shape[1:], shape[1:-1]))
+    return x[..., None] if same else x
 
 
 def _one_or_list(data: Any, shape: Any) -> Any:
@@ -193,6 +207,18 @@ def check_all_given(xs: Sequence[Any], ys: Sequence[Any], inputs: Sequence[str],
         hint = "; compile gives a loss to the outputs that are to have targets" if len(outputs) > 1 else ""
         raise ValueError(f"Data is missing: None was given for {', '.join(missing)}. The model needs inputs "
                          f"{list(inputs)} and targets {list(outputs)}{hint}")
+
+
+def cut_to_first(inputs: list[Any]) -> list[Any]:
+    """Inputs for a prediction, which Keras 2 makes for as many samples as the first one has, with a warning where
+    another has more."""
+    if not inputs or any(x is None for x in inputs):
+        return inputs
+    rows = inputs[0].shape[0]
+    if all(x.shape[0] <= rows for x in inputs):
+        return inputs
+    warn(f"predict got {[x.shape[0] for x in inputs]} samples for its inputs: the first {rows} of each are used")
+    return [x[:rows] for x in inputs]
 
 
 def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any] | None = ()) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 
 from .. import backend as K
 from ..graph import origin
+from ..graph.spec import StaticShape
 from ..utils.generic_utils import has_arg
-from . import keras1
+from . import at_once, keras1
 from .budget import charge
 from .calls import Called
 from .connections import Connected
+from .held import Holding
 from .input_spec import InputSpec, check_inputs
-from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case
+from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
 
 
-class Layer(Called, Connected):
+class Layer(Called, Connected, Holding):
     """Base class of all layers.
 
     A layer of your own writes some of these methods:
@@ -217,8 +219,10 @@ class Layer(Called, Connected):
 
     @property
     def trainable_weights(self) -> list[Any]:
-        """Variables that training changes; none if the layer is frozen."""
-        return self._trainable_weights if self.trainable else []
+        """Variables that training changes, the layer's own and those of layers it keeps; none if it is frozen."""
+        held = self._of_held("trainable_weights") if self.trainable else []
+        own = self._trainable_weights if self.trainable else []
+        return unique([*own, *held]) if held else own
 
     @trainable_weights.setter
     def trainable_weights(self, weights: list[Any]) -> None:
@@ -227,7 +231,9 @@ class Layer(Called, Connected):
     @property
     def non_trainable_weights(self) -> list[Any]:
         """Variables that training leaves alone; all of them if the layer is frozen."""
-        return [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
+        own = [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
+        held = self._of_held("non_trainable_weights" if self.trainable else "weights")
+        return unique([*own, *held]) if held else own
 
     @non_trainable_weights.setter
     def non_trainable_weights(self, weights: list[Any]) -> None:
@@ -237,6 +243,21 @@ class Layer(Called, Connected):
     def weights(self) -> list[Any]:
         """All variables, trainable ones first."""
         return self.trainable_weights + self.non_trainable_weights
+
+    @property
+    def variables(self) -> list[Any]:
+        """`weights`, by its other name in newer Keras."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """`trainable_weights`, by its other name in newer Keras."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """`non_trainable_weights`, by its other name in newer Keras."""
+        return self.non_trainable_weights
 
     def get_weights(self) -> list[Any]:
         """The values of `weights` as NumPy arrays (copies)."""
@@ -294,11 +315,13 @@ class Layer(Called, Connected):
 
     def get_losses_for(self, inputs: Any) -> list[Any]:
         """Losses of the call on `inputs`; with None, those of no call."""
-        return self._per_input_losses.get(_key(inputs), [])
+        own = self._per_input_losses.get(_key(inputs), [])
+        return own if inputs is not None else [*own, *self._of_held("get_losses_for", None)]
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
         """Updates of the call on `inputs`; with None, those of no call."""
-        return self._per_input_updates.get(_key(inputs), [])
+        own = self._per_input_updates.get(_key(inputs), [])
+        return own if inputs is not None else [*own, *self._of_held("get_updates_for", None)]
 
     @property
     def losses(self) -> list[Any]:
@@ -331,7 +354,7 @@ class Layer(Called, Connected):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            self.build(one_or_list([K.int_shape(x) for x in to_list(inputs)]))
+            self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
             self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
@@ -342,7 +365,7 @@ class Layer(Called, Connected):
         silent = type(self).compute_output_shape is Layer.compute_output_shape
         if silent and not hasattr(self, "get_output_shape_for"):
             return None
-        return as_shape_list(self.compute_output_shape(input_shape))
+        return as_shape_list(self.compute_output_shape(_static(input_shape)))
 
     @staticmethod
     def _node_key(layer: Layer, node_index: int) -> str:
@@ -352,14 +375,20 @@ class Layer(Called, Connected):
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Applies the layer to a tensor or a list of tensors and returns its output(s).
 
-        Builds the layer first if need be. Keywords (and further positional arguments) go to `call`.
+        Builds the layer first if need be. Keywords (and further positional arguments) go to `call`. Called on arrays
+        it computes at once, as in TensorFlow 2, and returns constants: `numpy()` of one is its array.
         """
         if not hasattr(self, "_per_input_losses"):
             raise RuntimeError(f"{type(self).__name__} did not call super().__init__() in its constructor.")
+        if at_once.has_values(inputs):
+            return at_once.run(self, inputs, self._named(args, kwargs))
         inputs = self._unpacked(list(inputs) if isinstance(inputs, (list, tuple)) else inputs)
+        kwargs = self._named(args, kwargs)
         with origin(self.name):
             self._build_for(inputs)
-            return self._record_call(inputs, self._named(args, kwargs))
+            if "states" in kwargs:  # a cell makes one step: an output and states, and no node
+                return self.call(inputs, **kwargs)
+            return self._record_call(inputs, kwargs)
 
 
 def _file(shelf: dict[str | None, list[Any]], items: Any, inputs: Any) -> list[Any]:
@@ -375,6 +404,11 @@ def _file(shelf: dict[str | None, list[Any]], items: Any, inputs: Any) -> list[A
 def _key(inputs: Any) -> str | None:
     """The key of a call: which tensors went in."""
     return None if inputs is None or (isinstance(inputs, list) and not inputs) else object_list_uid(inputs)
+
+
+def _static(shape: Any) -> Any:
+    """A shape, or a list of shapes, with the method `as_list` that TensorFlow's have."""
+    return [StaticShape(s) for s in shape] if isinstance(shape, list) else StaticShape(shape)
 
 
 def _names_initializer(name: str) -> bool:

@@ -13,7 +13,7 @@ from . import keras1
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
-from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of
+from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of, unique
 
 _Run = tuple[list[Any], list[Any], list[Any]]  # outputs, masks, shapes
 
@@ -30,7 +30,12 @@ class Network(Layer):
     _first_node_is_own = True
 
     @keras1.network
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None,
+                 trainable: bool = True) -> None:
+        if inputs is None and outputs is None and type(self).call is not Network.call:
+            raise NotImplementedError(f"{type(self).__name__}: models as subclasses of Model, with a `call` of their "
+                                      "own, are not there yet. Derive the class from Layer, which finds the layers in "
+                                      "its attributes, and train Sequential([it]) or Model(x, it(x))")
         super().__init__(name=name, trainable=trainable)
         self._connect(to_list(inputs), to_list(outputs))
         self.layers: list[Layer] = self._graph.layers
@@ -137,6 +142,9 @@ class Network(Layer):
                 return layer
         raise unknown_name("layer", name, [layer.name for layer in self.layers])
 
+    def _held(self) -> list[Any]:
+        return []  # the layers inside are said otherwise
+
     def _calls(self) -> Iterable[tuple[Layer, Node]]:
         """Every call within this network, layer by layer."""
         for layer in self._graph.layers:
@@ -159,7 +167,7 @@ class Network(Layer):
         own = self.get_losses_for(None) + self.get_losses_for(self.inputs)
         calls = [x for layer, node in self._calls() for x in layer.get_losses_for(node.input_tensors)]
         weights = [x for layer in self._graph.layers for x in layer.get_losses_for(None)]
-        return _unique(calls + weights + own)
+        return unique(calls + weights + own)
 
     @property
     def updates(self) -> list[Any]:
@@ -167,7 +175,7 @@ class Network(Layer):
         own = self.get_updates_for(None) + self.get_updates_for(self.inputs)
         calls = [x for layer, node in self._calls() for x in layer.get_updates_for(node.input_tensors)]
         always = [x for layer in self._graph.layers for x in layer.get_updates_for(None)]
-        return _unique(calls + always + own)
+        return unique(calls + always + own)
 
     @property
     def stateful(self) -> bool:  # type: ignore[override]
@@ -177,7 +185,7 @@ class Network(Layer):
     @property
     def state_updates(self) -> list[Any]:
         """Updates of stateful layers, which prediction makes too."""
-        return _unique(x for layer in self._graph.layers if layer.stateful
+        return unique(x for layer in self._graph.layers if layer.stateful
                        for x in getattr(layer, "state_updates", layer.updates))
 
     def reset_states(self) -> None:
@@ -197,13 +205,13 @@ class Network(Layer):
     @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
-        return _unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
+        return unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
         rest = [w for layer in self._members() for w in layer.non_trainable_weights]
-        return _unique(rest if self.trainable
+        return unique(rest if self.trainable
                        else [w for layer in self._members() for w in layer.trainable_weights] + rest)
 
     def _weights_by_layer(self) -> list[Any]:
@@ -354,6 +362,12 @@ class Network(Layer):
 
         save_model(self, filepath, overwrite, include_optimizer, **kwargs)
 
+    def __reduce__(self) -> Any:
+        """Pickled, and copied by `copy.deepcopy`, a model is what `save` writes of it, as in newer Keras."""
+        from ..saving.pickled import from_bytes, to_bytes
+
+        return from_bytes, to_bytes(self)
+
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """The weights of all layers as an HDF5 file, written beside `filepath` and then put in its place."""
         from ..saving.files import save_weights
@@ -406,11 +420,6 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
 
 
-def _unique(items: Iterable[Any]) -> list[Any]:
-    """The items in order, each tensor once; equal numbers may be one object, and all count."""
-    return list({id(x) if K.is_tensor(x) or isinstance(x, tuple) else (i,): x for i, x in enumerate(items)}.values())
-
-
 def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
     from .layer import _file
 
@@ -439,4 +448,4 @@ def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int |
         for giver, index in reversed(list(zip(node.inbound_layers, node.node_indices))):
             if giver is not None and index is not None:
                 stack.append(giver.inbound_nodes[index])
-    return _unique(found)
+    return unique(found)

@@ -107,6 +107,11 @@ def as_shape_list(shape: Any) -> list[tuple[int | None, ...]]:
     return [tuple(None if d is None else int(d) for d in s) for s in (shape if several else [shape])]
 
 
+def unique(items: Iterable[Any]) -> list[Any]:
+    """The items in order, each tensor and object once; equal numbers may be one object, and all count."""
+    return list({(i,) if isinstance(x, (int, float)) else id(x): x for i, x in enumerate(items)}.values())
+
+
 def one_or_list(items: list[Any]) -> Any:
     """The only item, or the list."""
     return items[0] if len(items) == 1 else items

@@ -186,5 +186,6 @@ class Head:
         if plain(self.loss) is losses.sparse_categorical_crossentropy:
             return (*self.shape[:-1], 1)
         if getattr(losses, getattr(plain(self.loss), "__name__", ""), None) is None:
-            return None  # a loss of the user's own may take other shapes
+            # a loss of the user's own may take other shapes, but of as many axes
+            return self.shape if len(self.shape) == 1 else None
         return self.shape

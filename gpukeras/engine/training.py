@@ -14,6 +14,7 @@ from .data import (
     check_all_given,
     check_batches,
     check_lengths,
+    cut_to_first,
     fed_part,
     make_batches,
     spread,
@@ -366,7 +367,7 @@ class Model(Network, GeneratorTraining):
         if x is None and steps is None:
             raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
         batch_size = _batch_size(batch_size, steps)
-        xs = self._standardize_inputs(x)
+        xs = cut_to_first(self._standardize_inputs(x))
         check_lengths(xs, [])
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "

@@ -49,7 +49,7 @@ def _length(e: Exporter, operand: Tensor) -> str:
 
 def lengths(e: Exporter, t: Tensor) -> str:
     """The shape of a tensor as a vector of int64."""
-    return e.ints(t.shape) if None not in t.shape else e.add("Shape", e.name(t))  # type: ignore[arg-type]
+    return e.ints(t.shape) if None not in t.shape else e.add("Shape", e.name(t))
 
 
 @translates(s.ShapeOf)

@@ -57,7 +57,7 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __init__(self, spec: Spec, producer: Apply | None = None, index: int = 0, name: str | None = None):
-        self.shape = spec.shape
+        self.shape = StaticShape(spec.shape)
         self.dtype = spec.dtype
         self.value = spec.value
         self.producer = producer
@@ -104,6 +104,39 @@ class Tensor:
         if not self.shape or self.shape[0] is None:
             raise TypeError(f"{self!r} has no length: its first axis is unknown")
         return self.shape[0]
+
+    def numpy(self) -> Any:
+        """The value, of a tensor that depends on nothing that is fed: TensorFlow 2's name for `K.eval`."""
+        return OPERATORS["evaluate"](self)
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """The value, with arrays fed for the tensors that are keys of `feed_dict`: TensorFlow 1's way."""
+        return OPERATORS["evaluate_fed"](self, feed_dict) if feed_dict else self.numpy()
+
+    @property
+    def __array__(self) -> Callable[..., np.ndarray]:
+        """The value for NumPy. AttributeError, which NumPy takes for "no array", where something must be fed first."""
+        if not self.is_known():
+            raise AttributeError(f"{self!r} has no value yet: something must be fed first")
+        return lambda dtype=None, copy=None: np.asarray(self.numpy(), dtype)
+
+    def is_known(self) -> bool:
+        """Whether the tensor has a value already: whether it depends on nothing that must be fed."""
+        pending, seen = [self], {self}
+        while pending:
+            t = pending.pop()
+            if isinstance(t, Placeholder) and t.default is None:
+                return False
+            new = set(t.producer.inputs) - seen if t.producer is not None and t.value is None else set()
+            seen |= new
+            pending += new
+        return True
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __int__(self) -> int:
+        return int(self.numpy())
 
     def __getitem__(self, index: Any) -> Tensor:
         return OPERATORS["getitem"](self, index)
@@ -227,6 +260,19 @@ class Variable(Tensor):
         self.array[...] = device.asarray(new.astype(self.dtype, copy=False))
         if self.is_zero is not None:
             self._know_zero(not self.updated and not new.any())
+
+    def assign(self, value: Any) -> Variable:
+        """Sets the value at once, as TensorFlow 2 does outside of its functions."""
+        self.write(value.numpy() if isinstance(value, Tensor) else value)
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds to the value at once."""
+        return self.assign(self.read() + np.asarray(value, self.dtype))
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts from the value at once."""
+        return self.assign(self.read() - np.asarray(value, self.dtype))
 
     def will_be_updated(self) -> None:
         """Notes that a program gives the variable its values."""

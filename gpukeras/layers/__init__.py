@@ -154,3 +154,12 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
 # naming.)
 _registry = Registry(globals(), [name for name in __all__ if isinstance(globals()[name], type)
                                  and issubclass(globals()[name], Layer)])
+
+
+def __getattr__(name: str) -> Any:
+    """`experimental`, imported when it is asked for."""
+    from importlib import import_module
+
+    if name in ("experimental",):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

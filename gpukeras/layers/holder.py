@@ -15,6 +15,9 @@ class Holder(Layer):
     def _inside(self) -> list[Layer]:
         raise NotImplementedError(f"{type(self).__name__} does not say what is inside: define _inside(self).")
 
+    def _held(self) -> list[Any]:
+        return []  # the layers inside are said otherwise
+
     def _call_inside(self, layer: Any, inputs: Any, **kwargs: Any) -> Any:
         """The result of an inner layer's `call`; what it adds belongs to this layer's inputs."""
         if not isinstance(layer, Layer):

@@ -49,3 +49,13 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
         return identifier
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")
+
+
+def __getattr__(name: str) -> Any:
+    """`legacy`, and the modules of Keras 2.5 to 2.8 that programs took classes from: `adam_v2.Adam`."""
+    from importlib import import_module
+
+    if name in ("legacy", "adadelta_v2", "adagrad_v2", "adam_v2", "adamax_v2", "gradient_descent_v2", "nadam_v2",
+                "rmsprop_v2", "optimizer_v2"):
+        return import_module(f"{__name__}.legacy")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,14 @@ _FROM = {"BrokenFileError": "errors", "UnsafeFileError": "errors", "inspect": "i
 __all__ = sorted(_FROM)
 
 
+_CUSTOM = ("CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects",
+           "register_keras_serializable", "serialize_keras_object")
+"""Names of `utils` that newer Keras has here too."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _CUSTOM:
+        return getattr(import_module("gpukeras.utils"), name)
     if name in _FROM:
         return getattr(import_module(f"gpukeras.saving.{_FROM[name]}"), name)
     raise AttributeError(f"module 'gpukeras.saving' has no attribute {name!r}")

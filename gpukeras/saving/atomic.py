@@ -22,11 +22,19 @@ def write_file(path: Any, parts: Iterable[Any]) -> None:
     old one in one step. A link is followed: the file that it names is replaced. What processes that were killed while
     they wrote to `path` have left is deleted. Raises OSError, for example for a full disk; nothing of the new file is
     left then.
+
+    An empty file that this process itself has open, a `NamedTemporaryFile` say, is filled where it is: whoever holds it
+    is to read what is written.
     """
     if os.fsdecode(path).endswith(os.sep):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
     path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)
+    if _is_held_empty(path):
+        with open(path, "r+b") as file:
+            for data in parts:
+                file.write(memoryview(data).cast("B"))
+        return
     delete_parts(path)
     try:
         handle, part = _new_part(folder, name, _mode(path))
@@ -48,6 +56,22 @@ def write_file(path: Any, parts: Iterable[Any]) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
     _sync_folder(folder)
+
+
+def _is_held_empty(path: str) -> bool:
+    """Whether `path` is an empty file that this process has open. Told by Linux only."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size:
+            return False
+        held = os.listdir("/proc/self/fd")
+    except OSError:
+        return False
+    for handle in held:
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(int(handle)), status):
+                return True
+    return False
 
 
 def delete_parts(path: str) -> None:

@@ -143,8 +143,8 @@ def test_function_refuses_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="unexpected arguments: optimizer"):
         K.function([], [], optimizer=1)
     x = K.placeholder((2,))
-    for what, arguments in (("inputs", (x, [x])), ("outputs", ([x], x)), ("updates", ([x], [x], x))):
-        with pytest.raises(TypeError, match=f"{what} must be a list or a tuple, got <Placeholder"):
+    for what, arguments in (("inputs", ("x", [x])), ("outputs", ([x], {x})), ("updates", ([x], [x], x))):
+        with pytest.raises(TypeError, match=f"{what} must be a list or a tuple, got"):
             K.function(*arguments)
     assert K.function((x,), (x * 2,), name="twice")([[1.0, 2.0]])[0].tolist() == [2, 4]
 

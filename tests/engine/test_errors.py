@@ -7,7 +7,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import layers
-from gpukeras.layers import Dense, Flatten, Input, InputLayer, Lambda, Layer, Reshape
+from gpukeras.layers import Add, Dense, Flatten, Input, InputLayer, Lambda, Layer, Reshape
 from gpukeras.models import Model, Sequential, model_from_config, model_from_json
 
 
@@ -85,8 +85,8 @@ TABLE = [
      ["layer 'rep'", "expected ndim=2, found ndim=4", "from layer 'images'"]),
     ("last axis", lambda: (d := Dense(2, name="fc"), d(vectors()), d(vectors("longer", 5))), ValueError,
      ["layer 'fc'", "axis -1", "size 3, found 5", "from layer 'longer'"]),
-    ("array for a tensor", lambda: Dense(2, name="fc")(np.zeros((2, 3))), ValueError,
-     ["'fc'", "ndarray", "model.predict"]),
+    ("array beside a tensor", lambda: Add()([vectors(), np.zeros((2, 3))]), ValueError,
+     ["'add", "ndarray", "model.predict"]),
     ("number of inputs", lambda: Dense(2, name="fc")([vectors(), vectors("b")]), ValueError,
      ["'fc' expects 1 inputs, but it received 2", "from layer 'b'"]),
     ("inputs of a network", lambda: one_input([vectors(), vectors("b")]), ValueError, ["'one' has 1 inputs"]),

@@ -91,10 +91,3 @@ def test_the_backend_functions():
     np.testing.assert_allclose(K.eval(K.dot(v, K.transpose(v))), (x @ x.T).toarray(), rtol=1e-6)
     np.testing.assert_array_equal(K.function([p], [K.to_dense(p)])([x])[0], x.toarray())
     assert K.to_dense(5) == 5
-
-
-def test_no_session():
-    with pytest.raises(NotImplementedError, match=r"K.get_value\(variable\).*K.function"):
-        K.get_session()
-    with pytest.raises(NotImplementedError, match="take the call out"):
-        K.set_session(object())

@@ -1,0 +1,79 @@
+"""TensorFlow 1's session, as far as programs for Keras use it: values of tensors, with arrays fed for others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..compiler import Function
+from ..graph import OPERATORS, Tensor, Variable
+
+
+class Session:
+    """Runs tensors. What it is configured with has no effect: memory on a GPU is taken as it is needed.
+
+    >>> from gpukeras import backend as K
+    >>> x = K.placeholder((2,))
+    >>> Session().run([x * 2, K.sum(x)], feed_dict={x: [1., 2.]})
+    [array([2., 4.], dtype=float32), array(3., dtype=float32)]
+    """
+
+    graph: Any = None
+
+    def __init__(self, target: str = "", graph: Any = None, config: Any = None) -> None:
+        self.config = config
+
+    def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None,
+            run_metadata: Any = None) -> Any:
+        """The value of a tensor, or those of a list, a tuple or a dict of tensors. None, which initializers of
+        variables are here, gives None: variables have their values already. TypeError for anything else."""
+        if isinstance(fetches, (list, tuple)):
+            return type(fetches)(self._values(list(fetches), feed_dict))
+        if isinstance(fetches, Mapping):
+            return dict(zip(fetches, self._values(list(fetches.values()), feed_dict)))
+        return self._values([fetches], feed_dict)[0]
+
+    @staticmethod
+    def _values(fetches: list[Any], feed_dict: Mapping[Any, Any] | None) -> list[Any]:
+        for item in fetches:
+            if item is not None and not isinstance(item, Tensor):
+                raise TypeError(f"Session.run runs tensors, got {item!r:.200}. Training steps of TensorFlow's "
+                                "optimizers are not here: compile a model, or use an optimizer's get_updates")
+        fed = {k: v for k, v in (feed_dict or {}).items() if isinstance(k, Tensor)}  # a fixed phase is a number
+        wanted = [item for item in fetches if item is not None]
+        found = iter(Function(list(fed), wanted, name="Session.run")(list(fed.values())) if wanted else [])
+        return [None if item is None else next(found) for item in fetches]
+
+    def as_default(self) -> Session:
+        """The session itself, for `with`."""
+        return self
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+_session = Session()
+
+
+def get_session(op_input_list: Any = ()) -> Session:
+    """A session that gives the values of tensors and variables."""
+    return _session
+
+
+def set_session(session: Any) -> None:
+    """Takes a session, of which there is need for none: it has no effect. TypeError for anything else."""
+    if not isinstance(session, Session):
+        raise TypeError(f"set_session takes a session as tf.Session() makes it, got {session!r:.200}")
+
+
+def _evaluate_fed(x: Tensor, feed_dict: Mapping[Any, Any]) -> Any:
+    return x.read() if isinstance(x, Variable) else _session.run(x, feed_dict)
+
+
+OPERATORS.update(evaluate_fed=_evaluate_fed)

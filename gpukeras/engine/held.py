@@ -1,0 +1,62 @@
+"""Layers that a program's own layer keeps in its attributes: their weights, losses and updates are part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .node import depends_on
+
+_OWN_PACKAGE = __name__.partition(".")[0]
+
+
+class Holding:
+    """What `Layer` knows of layers in its attributes, as in newer Keras. A class of this package says by itself what
+    is inside of it, so this is for classes of programs: a layer (or a list, tuple or dict with layers) set as an
+    attribute is found."""
+
+    _listing = False
+
+    def _held(self: Any) -> list[Any]:
+        """The layers in the attributes, each once, in the order in which they were set."""
+        if self._listing or type(self).__module__.partition(".")[0] == _OWN_PACKAGE:
+            return []  # listing: a layer inside of this one keeps it in turn
+        found: dict[int, Any] = {}
+        for name, value in vars(self).items():
+            if not name.endswith("bound_nodes"):
+                found.update((id(layer), layer) for layer in _layers_in(value) if layer is not self)
+        return list(found.values())
+
+    def _of_held(self: Any, what: str, *args: Any) -> list[Any]:
+        """The items of `what`, an attribute or (with arguments) a method, of all layers held."""
+        held = self._held()
+        if not held:
+            return []
+        self._listing = True
+        try:
+            lists = [getattr(layer, what)(*args) if args else getattr(layer, what) for layer in held]
+        finally:
+            self._listing = False
+        return [item for items in lists for item in items]
+
+    def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
+        before = {id(item) for what in ("losses", "updates") for item in self._of_held(what)}
+        result = self.call(inputs, **kwargs)
+        for what, add in (("losses", self.add_loss), ("updates", self.add_update)):
+            new = [item for item in self._of_held(what) if id(item) not in before
+                   and depends_on(item, self._inputs_at_work)]
+            if new:
+                add(new)
+        return result
+
+
+def _layers_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, Holding):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _layers_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _layers_in(item)
