@@ -217,7 +217,6 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
         layers = model._stored_layers()
         pairs = by_name(layers, stored) if by_name_only else by_order(layers, stored, root.path)
         if by_name_only and stored and not pairs:
-            warn(f"Nothing was loaded from '{root.path}': it has weights of '{stored[0].name}' and {len(stored) - 1} "
-                 "other layers, and the model none of these names. Leave by_name out, or give the layers their names: "
-                 f"name='{stored[0].name}'")
+            warn(f"'{root.path}': none of its layers has the name of one of the model's, so nothing was loaded. Leave "
+                 f"by_name out, or give the layers their names, as in name='{stored[0].name}'")
         assign(pairs, origin_of(group), skip_mismatch)
