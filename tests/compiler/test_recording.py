@@ -12,6 +12,7 @@ from gpukeras import device
 from gpukeras.compiler import program as programs
 from gpukeras.layers import BatchNormalization, Conv2D, Dense, Dropout, Embedding, Flatten, GaussianNoise, MaxPooling2D
 from gpukeras.models import Sequential
+from gpukeras.optimizers import SGD
 
 pytestmark = pytest.mark.skipif(device.NAME != "cupy", reason="CUDA graphs")
 RNG = np.random.RandomState(2)
@@ -137,7 +138,7 @@ def limit() -> Any:
 
 def test_out_of_memory_names_the_batch_and_a_smaller_one_works(limit: Any) -> None:
     model = Sequential([Dense(64, input_shape=(64,)), Dense(64), Dense(1)])
-    model.compile("sgd", "mse")
+    model.compile(SGD(1e-5), "mse")
     x, y = np.ones((4096, 64), "float32"), np.ones((4096, 1), "float32")
     model.fit(x[:8], y[:8], batch_size=8, verbose=0)
     limit(3_000_000)
