@@ -394,7 +394,7 @@ def mutate(draw: random.Random, path: Path) -> str:
             break
         try:
             told.append(kind(draw, path))
-        except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:  # some exclude each other
+        except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:  # some exclude others
             told.append(f"{kind.__name__} {error!s:.60}")
     return "; ".join(told)
 
