@@ -104,8 +104,9 @@ def library() -> Any:
 
 
 @cache
-def _number(key: tuple[str, tuple[str, ...]]) -> int | None:
-    return {k: i for i, k in enumerate(bodies())}.get(key)
+def _numbers() -> dict[tuple[str, tuple[str, ...]], int]:
+    """The place of each function in the C array."""
+    return {key: i for i, key in enumerate(bodies())}
 
 
 def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> list[Call] | None:
@@ -138,7 +139,7 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> list[Call] |
     steps: list[int] = []
     for k, member in enumerate(fused.members):
         name = f"cast_to_{member.op.dtype}" if isinstance(member.op, Cast) else member.op.name
-        number = _number((name, tuple(types[a] for a in member.args)))
+        number = _numbers().get((name, tuple(types[a] for a in member.args)))
         if number is None or not isinstance(member.op, (Cast, Elementwise)):
             return None
         if k in fused.exported:
