@@ -2,7 +2,7 @@
 // passes between the operations stays in the first-level cache.
 //
 // The operations themselves, one function for each and each element type, are made from the table of ops (the
-// expressions are those of the CUDA kernels) and stand where this file includes "bodies.h", with the array `bodies`.
+// expressions are those of the CUDA kernels) and stand where this file includes <bodies.h>, with the array `bodies`.
 //
 // A chain is given as words. First the number of its preparations and of its steps, and the elements of a tile; then
 //   preparations, made once for each call:    register, array, bytes of an element:    a single element, repeated
@@ -10,16 +10,11 @@
 // A function below zero is a way to spread an array over the tile: -1 for a row that is repeated, -2 for a column whose
 // elements are repeated; its operands are the array, the period in elements and the bytes of an element.
 // A result or operand is 16 * array + bytes of an element for an array that is walked; below zero it is the register
-// that begins -(1 + x) bytes into `registers`.
+// that begins -(1 + x) bytes into the thread's room.
 
-#include <math.h>
-#include <string.h>
+#include "tasks.h"
 
-typedef long long Word;
 typedef void (*Body)(char* out, const char* a, const char* b, const char* c, long n);
-typedef unsigned char Bool;
-
-#define ALONE _Pragma("GCC ivdep")  // element i of the result needs elements i of the operands, and no others
 
 // Functions of float, without branches, so that loops over them become vector code. Within 4 units in the last place of
 // what NumPy makes; where nothing else is said, the polynomials are those of Cephes (Moshier, single precision).
@@ -96,7 +91,7 @@ static inline float tanh_float(float x) {
     return size < 0.625f || x != x ? p : large;
 }
 
-#include "bodies.h"
+#include <bodies.h>
 
 static void repeat(char* to, const char* element, Word size, Word n) {
     if (size == 4) {
@@ -133,11 +128,15 @@ static void spread_column(char* to, const char* column, Word period, Word size, 
     }
 }
 
-// The chain on elements first ... last-1. `registers` is nobody else's meanwhile.
-void gpukeras_elementwise(const Word* code, char* const* arrays, char* registers, Word first, Word last) {
+// Words: the chain, the elements of a unit, and the arrays.
+TASK Word elementwise(const Word* w, Word first, Word last, char* room) {
+    const Word* code = (const Word*)w[0];
+    char* const* arrays = (char* const*)(w + 2);
     Word preparations = code[0], steps = code[1], tile = code[2];
     const Word* word = code + 3;
-    for (Word i = 0; i < preparations; ++i, word += 3) repeat(registers + word[0], arrays[word[1]], word[2], tile);
+    first *= w[1];
+    last *= w[1];
+    for (Word i = 0; i < preparations; ++i, word += 3) repeat(room + word[0], arrays[word[1]], word[2], tile);
     for (Word at = first; at < last; at += tile) {
         Word n = last - at < tile ? last - at : tile;
         const Word* step = word;
@@ -145,7 +144,7 @@ void gpukeras_elementwise(const Word* code, char* const* arrays, char* registers
             char* places[4];
             for (int k = 0; k < 4; ++k) {
                 Word place = step[1 + k];
-                places[k] = place < 0 ? registers - (place + 1) : arrays[place >> 4] + at * (place & 15);
+                places[k] = place < 0 ? room - (place + 1) : arrays[place >> 4] + at * (place & 15);
                 if (step[0] < 0) break;  // the operands of these are numbers
             }
             if (step[0] == -1)
@@ -156,4 +155,5 @@ void gpukeras_elementwise(const Word* code, char* const* arrays, char* registers
                 bodies[step[0]](places[0], places[1], places[2], places[3], n);
         }
     }
+    return 0;
 }

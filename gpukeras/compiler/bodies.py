@@ -1,19 +1,31 @@
-"""Which body of an op a program uses: the kernels on a GPU, if the op has them for its inputs, else the array
-module's. The one place where this is decided."""
+"""Which body of an op a program uses: the kernels on a GPU or the compiled tasks on a CPU, if the op has them for its
+inputs, else the array module's. The one place where this is decided."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import device
+from ..device.tasks import ready
 from ..graph import Call, Spec, ViewOp
-from .ir import Step
+from .ir import Step, contiguous
 
 
 def uses_kernel(step: Step) -> bool:
     """Whether the step runs as launches of its op's kernels."""
     return device.NAME == "cupy" and step.op.takes_kernel([v.spec for v in step.ins])
+
+
+def uses_tasks(step: Step) -> bool:
+    """Whether the step runs as compiled tasks."""
+    op = step.op
+    if device.NAME != "numpy" or op.c_family is None:
+        return False
+    packed = range(len(step.ins)) if op.gapless is None else op.gapless
+    if any(not contiguous(step.ins[i]) for i in packed if not step.ins[i].shape_only):
+        return False
+    return op.takes_tasks([v.spec for v in step.ins], [v.spec for v in step.outs]) and ready(op.c_family)
 
 
 def without_gaps(step: Step) -> tuple[int, ...]:
@@ -28,22 +40,21 @@ def without_gaps(step: Step) -> tuple[int, ...]:
 
 def rooms(step: Step) -> list[Spec]:
     """The buffers that the body needs while it runs."""
-    ins, outs = [v.spec for v in step.ins], [v.spec for v in step.outs]
-    made = step.op.workspace(ins, outs) if uses_kernel(step) else step.op.scratch(ins, outs)
-    return [Spec(s.shape, s.dtype) for s in made]
+    return _asked(step, step.op.tasks_room if uses_tasks(step) else step.op.scratch)
 
 
 def bind(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-    """The body's calls on these arrays."""
+    """The calls of the body on these arrays; not for a step that runs as tasks."""
     return (step.op.launches if uses_kernel(step) else step.op.calls)(ins, outs, room)
 
 
 def run(step: Step, ins: Sequence[Any]) -> list[Any]:
-    """Runs one step by itself, with fresh memory. Inputs of which only the shape is read may be None."""
+    """Runs one step by itself, with fresh memory, by kernels or the array module. Inputs of which only the shape is
+    read may be None."""
     if isinstance(step.op, ViewOp):
         return [device.xp.array(step.op.view(ins[0]))]
     outs = [device.xp.empty(v.shape, v.dtype) for v in step.outs]
-    room = [device.xp.empty(s.shape, s.dtype) for s in rooms(step)]
+    room = [device.xp.empty(s.shape, s.dtype) for s in _asked(step, step.op.scratch)]
     ready = [device.xp.ascontiguousarray(a) if i in without_gaps(step) and a is not None else a
              for i, a in enumerate(ins)]
     for function, args in bind(step, ready, outs, room):
@@ -52,3 +63,8 @@ def run(step: Step, ins: Sequence[Any]) -> list[Any]:
         for function, args in step.op.finish():
             function(*args)
     return outs
+
+
+def _asked(step: Step, otherwise: Callable[..., list[Spec]]) -> list[Spec]:
+    asks = step.op.workspace if uses_kernel(step) else otherwise
+    return [Spec(s.shape, s.dtype) for s in asks([v.spec for v in step.ins], [v.spec for v in step.outs])]

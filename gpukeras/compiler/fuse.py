@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import device
+from ..device import tasks
+from ..device.tasks import Task
 from ..graph import Call, Op, Spec, is_float, size_of
 from ..ops.elementwise import Elementwise
 from . import native
@@ -37,6 +39,7 @@ class Fused(Op):
 
     name = "fused"
     elementwise = True
+    c_family = "elementwise"
 
     def __init__(self, members: Sequence[Member], inputs: int, exported: Sequence[int]):
         self.members = tuple(members)
@@ -113,12 +116,9 @@ class Fused(Op):
         return max(TILE // row, 1) * row
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """The members' bodies, tile by tile; compiled, one call; on the GPU one kernel."""
+        """The members' bodies, tile by tile; on the GPU one kernel."""
         if device.NAME == "cupy":
             return [(fused_kernel(self, ins, outs), (*ins, *self._states(), *outs))]
-        compiled = native.chain(self, ins, outs)
-        if compiled is not None:
-            return compiled
         shape = outs[0].shape
         if len(shape) > 1 and all(_flat(x, shape) for x in (*ins, *outs)):
             ins = [x.reshape(-1) if x.ndim == len(shape) and x.size != 1 else x.reshape(()) for x in ins]
@@ -132,6 +132,14 @@ class Fused(Op):
             cut = [x[part] if x.ndim == len(shape) and shape and x.shape[0] == shape[0] else x for x in ins]
             calls += self._tile_calls(cut, [x[part] if shape else x for x in outs], scratch, tile)
         return calls
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Where every member has a C function."""
+        return native.takes(self, ins, outs)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One chain."""
+        return [native.chain(self, ins, outs)]
 
     def _tile_calls(self, ins: list[Any], outs: list[Any], scratch: Sequence[Any], shape: Any) -> list[Call]:
         values = list(ins)
@@ -165,7 +173,7 @@ def fuse(roots: Sequence[Value]) -> list[Value]:
             users.setdefault(v, []).append(step)
     new: dict[Value, Value] = {}
     for members in groups.values():
-        if len(members) > 1 or device.NAME == "cupy" or native.library():  # even one op is best run as its expression
+        if len(members) > 1 or device.NAME == "cupy" or tasks.ready("elementwise"):  # even one op is best run as its expression
             inside = set(members)
             exported = [s for s in members if s.outs[0] in roots or any(u not in inside
                                                                        for u in users.get(s.outs[0], []))]

@@ -1,4 +1,4 @@
-"""Fused steps as chains for `kernels/elementwise.c`: one call for a whole chain, tile by tile in the first-level cache.
+"""Fused steps as chains for `kernels/elementwise.c`: one task for a whole chain, tile by tile in the first-level cache.
 
 The C functions are made from the same table of ops as the CUDA kernels. A chain that has something without such a
 function (other types, functions of double, arrays spread in two directions) is left to the NumPy bodies.
@@ -6,7 +6,6 @@ function (other types, functions of double, arrays spread in two directions) is 
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import device
-from ..device.native import load
-from ..graph import Call, size_of
+from ..device import tasks
+from ..device.tasks import Task
+from ..graph import Spec, size_of
 from ..ops.elementwise import TABLE, Cast, Elementwise
 
 if TYPE_CHECKING:
-    from .fuse import Fused
+    from .fuse import Fused, Member
 
 TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
+LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
 COST = 0.08  # nanoseconds that one operation takes for one element
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
@@ -84,23 +85,16 @@ def _in_c(expression: str, dtype: str) -> str:
     return re.sub(r"\b([a-z]\w*)\(", lambda match: functions.get(match[1], match[1]) + "(", expression)
 
 
-@cache
 def source() -> str:
     """The C program."""
     functions = list(bodies().values())
     listed = ",\n    ".join(body.name for body in functions)
     made = "\n".join(body.text() for body in functions) + f"\nstatic const Body bodies[] = {{\n    {listed}}};\n"
-    text = (device.kernel_folder() / "elementwise.c").read_text(encoding="utf-8")
-    return text.replace('#include "bodies.h"\n', made)
+    head, _, rest = device.kernel_source("elementwise.c").partition("#include <bodies.h>")
+    return head + made + rest
 
 
-@cache
-def library() -> Any:
-    """The compiled program, or None."""
-    found = load(source())
-    if found is not None:
-        found.gpukeras_elementwise.restype = None
-    return found
+tasks.sources["elementwise"] = source
 
 
 @cache
@@ -109,22 +103,36 @@ def _numbers() -> dict[tuple[str, tuple[str, ...]], int]:
     return {key: i for i, key in enumerate(bodies())}
 
 
-def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> list[Call] | None:
-    """The calls that compute a fused step; None if it can't be done so."""
-    shape = outs[0].shape
-    size = size_of(shape)
-    if not size or any(not x.flags.c_contiguous for x in outs) or library() is None:
+def _number(member: Member, types: Sequence[str]) -> int | None:
+    """The place of a member's function, given the dtypes of all that came before it."""
+    if not isinstance(member.op, (Cast, Elementwise)):
         return None
-    arrays = [*ins, *outs]
+    name = f"cast_to_{member.op.dtype}" if isinstance(member.op, Cast) else member.op.name
+    return _numbers().get((name, tuple(types[a] for a in member.args)))
+
+
+def takes(fused: Fused, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+    """Whether `chain` can be made."""
+    shape = outs[0].shape
+    types = [x.dtype for x in ins]
+    for member in fused.members:
+        if _number(member, types) is None:
+            return False
+        types.append(member.dtype)
+    return size_of(shape) > 0 and all(_way(x.shape, shape) is not None for x in ins)
+
+
+def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
+    """The task that computes a fused step."""
+    shape = outs[0].shape
     registers = fused._slot_count
     preparations: list[int] = []
     spread: list[int] = []
     operands: list[int] = []
     count = 0
     for i, x in enumerate(ins):
-        way = _way(x, shape)
-        if way is None:
-            return None
+        way = _way(x.shape, shape)
+        assert way is not None
         if way == (0, 0):
             operands.append(16 * i + x.itemsize)
             continue
@@ -138,10 +146,8 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> list[Call] |
     types = [x.dtype.name for x in ins]
     steps: list[int] = []
     for k, member in enumerate(fused.members):
-        name = f"cast_to_{member.op.dtype}" if isinstance(member.op, Cast) else member.op.name
-        number = _numbers().get((name, tuple(types[a] for a in member.args)))
-        if number is None or not isinstance(member.op, (Cast, Elementwise)):
-            return None
+        number = _number(member, types)
+        assert number is not None
         if k in fused.exported:
             out = outs[fused.exported.index(k)]
             target = 16 * (len(ins) + fused.exported.index(k)) + out.itemsize
@@ -153,33 +159,26 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> list[Call] |
         types.append(member.dtype)
     code = np.array([len(preparations) // 3, (len(spread) + len(steps)) // 5, TILE, *preparations, *spread, *steps],
                     np.int64)
-    addresses = np.array([x.ctypes.data for x in arrays], np.uint64)
-    parts = device.threads.deal(size, COST * size * len(fused.members))
-    return device.threads.together([[_call(code, addresses, arrays, registers + count, part)] for part in parts])
+    size = size_of(shape)
+    by_rows = bool(shape) and shape[0] >= LEAST_ROWS
+    units = shape[0] if by_rows else size
+    return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
+                COST * size * len(fused.members), max(registers + count, 1) * TILE * 8, samples=by_rows)
 
 
 def _way(x: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """How an input is spread over the full shape: (0, 0) not at all, (0, 1) one number, (-1, period) a row,
+    """How an input of shape x is spread over the full shape: (0, 0) not at all, (0, 1) one number, (-1, period) a row,
     (-2, period) a column; None in another way."""
-    if x.size == 1:
+    if size_of(x) == 1:
         return 0, 1 if size_of(shape) > 1 else 0
-    if not x.flags.c_contiguous:
-        return None
-    if x.shape == shape:
+    if x == shape:
         return 0, 0
-    full = (1,) * (len(shape) - x.ndim) + x.shape
+    full = (1,) * (len(shape) - len(x)) + x
     varying = [a for a, n in enumerate(full) if n > 1]
     first, last = varying[0], varying[-1]
     if full[first:last + 1] != shape[first:last + 1]:
         return None
     after, before = size_of(shape[last + 1:]), size_of(shape[:first])
     if after == 1:
-        return -1, x.size
+        return -1, size_of(x)
     return (-2, after) if before == 1 else None
-
-
-def _call(code: Any, addresses: Any, arrays: Sequence[Any], registers: int, part: slice) -> Call:
-    room = np.empty(max(registers, 1) * TILE * 8, np.uint8)
-    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (code, addresses, room)]
-    pointers[0].keep = (code, addresses, room, list(arrays))  # type: ignore[attr-defined]
-    return library().gpukeras_elementwise, (*pointers, ctypes.c_longlong(part.start), ctypes.c_longlong(part.stop))

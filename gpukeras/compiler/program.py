@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..device.tasks import Run, Task, TaskFailed
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
-from .bodies import bind, rooms
+from .bodies import bind, rooms, run, uses_tasks
 from .fuse import Fused, fuse
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
@@ -39,9 +40,11 @@ class Program:
         self._memory = memory.at_least(self.plan.size)
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
+        self._waiting: list[tuple[Step, Task]] = []
+        self._runs: dict[Run, list[Step]] = {}  # the steps that its tasks belong to
         for step in self.plan.steps:
-            self._starts.append(len(self.calls))
             self._bind(step)
+        self._gather()
         for variable, value in self.plan.copies:
             self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
         if device.NAME == "cupy":
@@ -71,6 +74,16 @@ class Program:
             self._make_calls()
         except IndexError as e:  # labels or indices out of range: say of which layer
             raise IndexError(_in_layer(self._failed(), e)) from None
+        except TaskFailed as e:
+            self._explain(self._runs[e.run][e.number])
+
+    def _explain(self, step: Step) -> None:
+        """Raises what the step's body for NumPy has to say of indices that a task refused."""
+        try:
+            run(step, [self._array(v) for v in step.ins])
+        except IndexError as e:
+            raise IndexError(_in_layer(step, e)) from None
+        raise AssertionError(f"{describe(step)}: the compiled body refuses what the other takes")
 
     def _make_calls(self) -> None:
         self._pending = iter(self.calls)
@@ -122,11 +135,26 @@ class Program:
 
     def _bind(self, step: Step) -> None:
         if isinstance(step.op, ViewOp):
+            self._starts.append(len(self.calls))
             return  # made when somebody asks for it
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
-        self.calls += bind(step, ins, outs, room)
+        if uses_tasks(step):
+            self._starts.append(len(self.calls))
+            self._waiting += [(step, task) for task in step.op.tasks(ins, outs, room)]
+        else:
+            self._gather()
+            self._starts.append(len(self.calls))
+            self.calls += bind(step, ins, outs, room)
+
+    def _gather(self) -> None:
+        """Makes one call of the tasks that wait."""
+        if self._waiting:
+            made = Run([task for _, task in self._waiting])
+            self._runs[made] = [step for step, _ in self._waiting]
+            self.calls.append((made, ()))
+            self._waiting = []
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:

@@ -42,7 +42,7 @@ def kernel_families() -> list[str]:
 
 @cache
 def kernel_source(family: str) -> str:
-    """Text of `kernels/<family>.cu`, or of a header that is named in full, with its `#include "..."` files put in
+    """Text of `kernels/<family>.cu`, or of a file that is named in full, with its `#include "..."` files put in
     their place, each once.
 
     The compiler then needs no folder to look in, which is what makes a zip file work. ValueError for an
@@ -51,7 +51,7 @@ def kernel_source(family: str) -> str:
     >>> "softmax" in kernel_source("softmax_crossentropy")
     True
     """
-    if family.endswith(".cuh"):
+    if "." in family:
         return _with_includes(family, set())
     if family not in kernel_families():
         raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..device.tasks import Task
 from .spec import Spec
 from .tensor import Apply, Tensor
 
@@ -38,6 +39,13 @@ class Op:
     packed: tuple[int, ...] | None = None
     """Inputs that the CUDA body takes without gaps only; None: all of them."""
 
+    c_family: str | None = None
+    """The file `kernels/<c_family>.c` that has tasks for this op."""
+    c_types: tuple[str, ...] = ("float32",)
+    """Dtypes of the first input for which there are tasks."""
+    gapless: tuple[int, ...] | None = None
+    """Inputs that the tasks take without gaps only; None: all of them. With gaps, `calls` serves."""
+
     def infer(self, *ins: Spec) -> Spec | tuple[Spec, ...]:
         """Shape and dtype of the outputs; raises ValueError on inputs that do not fit."""
         raise NotImplementedError(f"op {self.name} declares no shape rule")
@@ -66,6 +74,18 @@ class Op:
     def finish(self) -> list[Call]:
         """Calls at the end of every program in which the op occurs, once for each op: state that moves on."""
         return []
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Whether there are tasks for these inputs and outputs; `calls` serves where there are none."""
+        return bool(ins) and ins[0].dtype in self.c_types
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """What `scratch` is to `calls`, for the tasks: memory that they share. (A thread's own is asked for by a Task.)"""
+        return []
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The compiled body for a CPU: tasks that, one after the other, write `outs`."""
+        raise NotImplementedError(f"op {self.name} declares no tasks")
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The derivative with respect to each input, as graph; None where there is none."""

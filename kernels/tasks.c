@@ -1,0 +1,217 @@
+// Runs the tasks of a program one group after the other. The units of a group are dealt in chunks to whoever is free:
+// the caller and threads that wait here. What a chunk holds follows from the program alone, so the bits do not depend
+// on who does it. A thread that comes late finds the work done; nobody waits for one that has taken nothing.
+//
+// A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken.
+
+#include "tasks.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct {
+    Word (*function)(const Word* words, Word first, Word last, char* room);
+    const Word* words;
+    Word count;           // of the words
+    const Word* moves;    // for arrays that a thread keeps for itself: word, place in its memory, bytes of a unit
+    Word moved;           // how many of these
+} Task;
+
+typedef struct {
+    Word first, tasks;  // the tasks: from which on, and how many
+    Word units, chunk;  // how many units, and how many of them make a chunk
+} Group;
+
+#define SPIN 400         // looks before a thread goes to sleep: some 20 microseconds
+#define MOST_WORDS 256  // of a task with arrays that a thread keeps for itself
+#define MOST_THREADS 256
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    int workers;
+    atomic_int busy, sleepers;
+    atomic_llong state;  // the number of the job, which is odd while there is one, and below it the next chunk
+    atomic_llong done;   // chunks
+    atomic_llong failed; // the first task that met an index out of range, counted from 1
+    const Group* group;
+    const Task* tasks;
+    Word room, local, chunks;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+#define NUMBER(state) ((state) >> 32)
+#define NEXT(state) ((state) & 0xffffffff)
+
+static pthread_key_t room_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void after_fork(void) {  // in the child there are no workers
+    pthread_mutex_init(&pool.lock, 0);
+    pthread_cond_init(&pool.wake, 0);
+    pool.workers = 0;
+    atomic_store(&pool.busy, 0);
+    atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.state, 0);
+}
+
+static void prepare(void) {
+    pthread_key_create(&room_key, free);
+    pthread_atfork(0, 0, after_fork);
+}
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// The calling thread's memory, with its size in front.
+static char* own_room(Word size) {
+    char* block = pthread_getspecific(room_key);
+    if (!block || *(Word*)block < size) {
+        free(block);
+        block = 0;
+        if (posix_memalign((void**)&block, 4096, (size_t)size + 4096)) block = 0;
+        pthread_setspecific(room_key, block);
+        if (!block) return 0;
+        *(Word*)block = size;
+    }
+    return block + 4096;
+}
+
+// All tasks of a group on one chunk; the first that failed, counted from 1, or 0.
+static Word run_chunk(const Group* group, const Task* tasks, Word chunk, char* room, Word local) {
+    Word first = chunk * group->chunk, last = MIN(first + group->chunk, group->units);
+    Word words[MOST_WORDS];
+    for (Word i = group->first; i < group->first + group->tasks; ++i) {
+        const Task* task = tasks + i;
+        const Word* taken = task->words;
+        if (task->moved) {
+            memcpy(words, taken, (size_t)task->count * sizeof(Word));
+            for (Word k = 0; k < task->moved; ++k) {
+                const Word* move = task->moves + 3 * k;
+                words[move[0]] = (Word)(room + local + move[1] - first * move[2]);
+            }
+            taken = words;
+        }
+        if (task->function(taken, first, last, room)) return i + 1;
+    }
+    return 0;
+}
+
+static void note_failure(Word task) {
+    Word before = atomic_load(&pool.failed);
+    while ((!before || before > task) && !atomic_compare_exchange_weak(&pool.failed, &before, task)) {}
+}
+
+// Takes chunks of the job of this number until there are none. The job may be over at any moment, and another begun:
+// what is read of it counts only if its state is still the same when a chunk is taken.
+static void help(Word number, char* room) {
+    for (;;) {
+        Word state = atomic_load(&pool.state);
+        if (NUMBER(state) != number) return;
+        const Group* group = pool.group;
+        const Task* tasks = pool.tasks;
+        Word size = pool.room, local = pool.local, chunks = pool.chunks;
+        if (atomic_load(&pool.state) != state) continue;
+        if (NEXT(state) >= chunks) return;
+        if (!room && !(room = own_room(size))) return;  // the others do without this thread
+        if (!atomic_compare_exchange_strong(&pool.state, &state, state + 1)) continue;
+        Word failed = run_chunk(group, tasks, NEXT(state), room, local);
+        if (failed) note_failure(failed);
+        atomic_fetch_add(&pool.done, 1);
+    }
+}
+
+static void* work(void* unused) {
+    (void)unused;
+    Word seen = 0;
+    for (;;) {
+        int looks = 0;
+        Word number;
+        while ((number = NUMBER(atomic_load(&pool.state))) == seen || !(number & 1)) {
+            if (++looks < SPIN) {
+                pause_briefly();
+                continue;
+            }
+            pthread_mutex_lock(&pool.lock);
+            atomic_fetch_add(&pool.sleepers, 1);
+            while ((number = NUMBER(atomic_load(&pool.state))) == seen || !(number & 1))
+                pthread_cond_wait(&pool.wake, &pool.lock);
+            atomic_fetch_sub(&pool.sleepers, 1);
+            pthread_mutex_unlock(&pool.lock);
+        }
+        seen = number;
+        help(number, 0);
+    }
+    return 0;
+}
+
+static void need_workers(Word count) {
+    sigset_t all, before;
+    sigfillset(&all);
+    while (pool.workers < count) {
+        pthread_t thread;
+        pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the caller's business
+        int refused = pthread_create(&thread, 0, work, 0);
+        pthread_sigmask(SIG_SETMASK, &before, 0);
+        if (refused) return;
+        pthread_detach(thread);
+        pool.workers++;
+    }
+}
+
+// One group with the help of the workers.
+static void run_shared(const Group* group, const Task* tasks, Word room_size, Word local, char* room) {
+    pool.group = group;
+    pool.tasks = tasks;
+    pool.room = room_size;
+    pool.local = local;
+    pool.chunks = (group->units + group->chunk - 1) / group->chunk;
+    atomic_store(&pool.done, 0);
+    Word number = NUMBER(atomic_load(&pool.state)) + 1;
+    atomic_store(&pool.state, number << 32);
+    if (atomic_load(&pool.sleepers)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    help(number, room);
+    for (int looks = 0; atomic_load(&pool.done) < pool.chunks; ++looks) {
+        if (looks < SPIN) pause_briefly();
+        else sched_yield();
+    }
+    atomic_store(&pool.state, ((number + 1) & 0x3fffffff) << 32);
+}
+
+// All groups. `room` bytes of its own are what a thread needs for a task, and `local` bytes into that memory begins what
+// it keeps from one task of a group to the next. 0, or the first task that failed, counted from 1; -1 without memory.
+TASK Word gpukeras_run(const Group* groups, Word count, const Task* tasks, Word room, Word local, Word threads) {
+    pthread_once(&once, prepare);
+    char* own = own_room(room);
+    if (!own) return -1;
+    int nobody = 0;  // the workers serve one caller at a time
+    int shared = threads > 1 && atomic_compare_exchange_strong(&pool.busy, &nobody, 1);
+    if (shared) {
+        need_workers(MIN(threads, MOST_THREADS) - 1);
+        atomic_store(&pool.failed, 0);
+    }
+    Word failed = 0;
+    for (Word g = 0; g < count && !failed; ++g) {
+        const Group* group = groups + g;
+        if (shared && group->chunk < group->units) {
+            run_shared(group, tasks, room, local, own);
+            failed = atomic_load(&pool.failed);
+        } else {
+            for (Word chunk = 0; chunk * group->chunk < group->units && !failed; ++chunk)
+                failed = run_chunk(group, tasks, chunk, own, local);
+        }
+    }
+    if (shared) atomic_store(&pool.busy, 0);
+    return failed;
+}

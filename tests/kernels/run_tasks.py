@@ -1,0 +1,98 @@
+"""Runs an op's compiled tasks on NumPy arrays, whole, in parts and in any order, for comparison with its NumPy body."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from gpukeras import device
+from gpukeras.device import tasks
+from gpukeras.device.native import why_not
+
+compiled = pytest.mark.skipif(device.NAME != "numpy" or tasks.library("tasks") is None,
+                              reason=f"no compiled code: {why_not()}")
+GUARD = 64  # bytes around an array that may not change
+
+
+def run_tasks(op, *ins):
+    """The op's outputs by its tasks. Done whole; again unit by unit from the last to the first; and as a program does
+    it, by three threads: the bits must be the same, and nothing outside of the outputs may change."""
+    specs = [device_spec(x) for x in ins]
+    made = op.infer(*specs)
+    made = [made] if not isinstance(made, tuple) else list(made)
+    assert op.takes_tasks(specs, made)
+    results = [_run(op, ins, specs, made, way) for way in (_whole, _backwards, _as_a_program)]
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            np.testing.assert_array_equal(a.view("uint8") if a.ndim else a, b.view("uint8") if b.ndim else b)
+    return results[0]
+
+
+def run_numpy(op, *ins):
+    """The op's outputs by its NumPy body."""
+    specs = [device_spec(x) for x in ins]
+    made = op.infer(*specs)
+    made = [made] if not isinstance(made, tuple) else list(made)
+    outs = [np.empty(s.shape, s.dtype) for s in made]
+    ready = [np.ascontiguousarray(x) if i in op.contiguous else x for i, x in enumerate(ins)]
+    with np.errstate(all="ignore"):
+        for function, arguments in op.calls(ready, outs, [np.empty(s.shape, s.dtype) for s in op.scratch(specs, made)]):
+            function(*arguments)
+    return outs
+
+
+def device_spec(x):
+    from gpukeras.graph import Spec
+    return Spec(x.shape, x.dtype.name)
+
+
+def _guarded(shape, dtype):
+    size = int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize
+    block = np.full(size + 2 * GUARD, 0xA5, "uint8")
+    return block, block[GUARD:GUARD + size].view(dtype).reshape(shape)
+
+
+def _run(op, ins, specs, made, way):
+    blocks = [_guarded(s.shape, s.dtype) for s in (*made, *op.tasks_room(specs, made))]
+    arrays = [array for _, array in blocks]
+    before = [x.copy() for x in ins]
+    way(op.tasks(list(ins), arrays[:len(made)], arrays[len(made):]))
+    for block, _ in blocks:
+        assert (block[:GUARD] == 0xA5).all() and (block[-GUARD:] == 0xA5).all(), "a task wrote outside of its arrays"
+    for a, b in zip(ins, before):
+        np.testing.assert_array_equal(a, b, "a task changed an input")
+    return [array.copy() for array in arrays[:len(made)]]
+
+
+def _call(task, first, last, room):
+    function = getattr(tasks.library(task.family), task.name)
+    function.restype = ctypes.c_longlong
+    words = np.array([*map(tasks._word, task.words)], np.int64)
+    at = (room.ctypes.data + 63) // 64 * 64
+    assert function(ctypes.c_void_p(words.ctypes.data), ctypes.c_longlong(first), ctypes.c_longlong(last),
+                    ctypes.c_void_p(at)) == 0, "an index out of range"
+    assert (room[at - room.ctypes.data + task.room:] == 0x5A).all(), "a task wrote behind the room it asked for"
+
+
+def _room(task):
+    return np.full(task.room + 192, 0x5A, "uint8")
+
+
+def _whole(made):
+    for task in made:
+        _call(task, 0, task.units, _room(task))
+
+
+def _backwards(made):
+    for task in made:
+        room = _room(task)
+        for unit in reversed(range(task.units)):
+            _call(task, unit, unit + 1, room)
+
+
+def _as_a_program(made):
+    run = tasks.Run([task._replace(nanoseconds=1e6) for task in made])  # worth dealing
+    run._arguments = (*run._arguments[:-1], ctypes.c_longlong(3))
+    run()
