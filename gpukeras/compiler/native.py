@@ -166,7 +166,7 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
                 COST * size * len(fused.members), max(registers + count, 1) * TILE * 8, samples=by_rows)
 
 
-def _way(x: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+def _way(x: Any, shape: Any) -> tuple[int, int] | None:
     """How an input of shape x is spread over the full shape: (0, 0) not at all, (0, 1) one number, (-1, period) a row,
     (-2, period) a column; None in another way."""
     if size_of(x) == 1:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..device.tasks import Run, Task, TaskFailed
+from ..device.tasks import Explained, Run, merged
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
-from .bodies import bind, rooms, run, uses_tasks
+from .bodies import bind, in_layer, rooms, uses_tasks
 from .fuse import Fused, fuse
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
@@ -40,11 +40,19 @@ class Program:
         self._memory = memory.at_least(self.plan.size)
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
-        self._waiting: list[tuple[Step, Task]] = []
-        self._runs: dict[Run, list[Step]] = {}  # the steps that its tasks belong to
+        waiting: list[Explained | Call] = []
         for step in self.plan.steps:
-            self._bind(step)
-        self._gather()
+            if uses_tasks(step):
+                self._starts.append(len(self.calls))
+                waiting += self._bind(step)
+                continue
+            if not isinstance(step.op, ViewOp):  # those are made when somebody asks for them
+                self.calls += merged(waiting)
+                waiting = []
+            self._starts.append(len(self.calls))
+            if not isinstance(step.op, ViewOp):
+                self.calls += merged(self._bind(step))
+        self.calls += merged(waiting)
         for variable, value in self.plan.copies:
             self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
         if device.NAME == "cupy":
@@ -73,17 +81,9 @@ class Program:
         try:
             self._make_calls()
         except IndexError as e:  # labels or indices out of range: say of which layer
-            raise IndexError(_in_layer(self._failed(), e)) from None
-        except TaskFailed as e:
-            self._explain(self._runs[e.run][e.number])
-
-    def _explain(self, step: Step) -> None:
-        """Raises what the step's body for NumPy has to say of indices that a task refused."""
-        try:
-            run(step, [self._array(v) for v in step.ins])
-        except IndexError as e:
-            raise IndexError(_in_layer(step, e)) from None
-        raise AssertionError(f"{describe(step)}: the compiled body refuses what the other takes")
+            if isinstance(self.calls[self._failed_call()][0], Run):
+                raise  # it has said so
+            raise IndexError(in_layer(self._failed(), e)) from None
 
     def _make_calls(self) -> None:
         self._pending = iter(self.calls)
@@ -93,7 +93,10 @@ class Program:
 
     def _failed(self) -> Step:
         """The step whose call has just raised."""
-        return self._step(len(self.calls) - length_hint(self._pending) - 1)
+        return self._step(self._failed_call())
+
+    def _failed_call(self) -> int:
+        return len(self.calls) - length_hint(self._pending) - 1
 
     def _record(self) -> None:
         self._runs += 1
@@ -116,7 +119,7 @@ class Program:
             try:
                 complaint.check()
             except IndexError as e:
-                raise IndexError(_in_layer(step, e)) from None
+                raise IndexError(in_layer(step, e)) from None
 
     def _step(self, call: int) -> Step:
         """The step that a call belongs to."""
@@ -133,28 +136,11 @@ class Program:
         """The steps, one a line, for people."""
         return "\n".join(describe(s) for s in self.plan.steps)
 
-    def _bind(self, step: Step) -> None:
-        if isinstance(step.op, ViewOp):
-            self._starts.append(len(self.calls))
-            return  # made when somebody asks for it
+    def _bind(self, step: Step) -> list[Explained | Call]:
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
-        if uses_tasks(step):
-            self._starts.append(len(self.calls))
-            self._waiting += [(step, task) for task in step.op.tasks(ins, outs, room)]
-        else:
-            self._gather()
-            self._starts.append(len(self.calls))
-            self.calls += bind(step, ins, outs, room)
-
-    def _gather(self) -> None:
-        """Makes one call of the tasks that wait."""
-        if self._waiting:
-            made = Run([task for _, task in self._waiting])
-            self._runs[made] = [step for step, _ in self._waiting]
-            self.calls.append((made, ()))
-            self._waiting = []
+        return bind(step, ins, outs, room)
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:
@@ -182,10 +168,6 @@ class Program:
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
         size = size_of(tuple(shape)) * np.dtype(dtype).itemsize
         return self._memory[offset:offset + size].view(dtype).reshape(shape)
-
-
-def _in_layer(step: Step, error: Exception) -> str:
-    return f"layer '{step.origin}': {error}" if step.origin else str(error)
 
 
 class Memory:

@@ -21,6 +21,9 @@ CHUNK = 5_000  # nanoseconds that a chunk takes at least: taking one costs a hun
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
 
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
 class Task(NamedTuple):
     """A bound C function `name` of `kernels/<family>.c`. It does units of its work: with `samples`, unit i is row i of
     its outputs, and of all inputs that vary with the samples, so that tasks that follow each other can be done a few
@@ -33,14 +36,6 @@ class Task(NamedTuple):
     nanoseconds: float  # that all units take on one thread
     room: int = 0  # bytes that a thread needs meanwhile
     samples: bool = False
-
-
-class TaskFailed(Exception):
-    """A task, the one of this number in its run, met an index out of range."""
-
-    def __init__(self, run: Run, number: int):
-        super().__init__(f"task {number} met an index out of range")
-        self.run, self.number = run, number
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -76,9 +71,11 @@ def _word(value: Any) -> int:
 
 
 class Run:
-    """Tasks in order, as one call. TaskFailed if one meets an index out of range: what came after it is not done."""
+    """Tasks in order, as one call. Where one meets an index out of range, what comes after it is not done, and its part
+    of `explain` has to raise the IndexError."""
 
-    def __init__(self, tasks: Sequence[Task]):
+    def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]] = ()):
+        self._explain = explain
         self._words = [np.array([*map(_word, task.words)], np.int64) for task in tasks]
         self._kept = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
         self._groups = np.array([[i, 1, task.units, _chunk(task.units, task.nanoseconds)]
@@ -98,7 +95,28 @@ class Run:
         if failed:
             if failed < 0:
                 raise MemoryError("there is no memory for a thread's own room")
-            raise TaskFailed(self, failed - 1)
+            if self._explain:
+                self._explain[failed - 1]()
+            raise IndexError("an index is out of range")
+
+
+Explained = tuple[Task, Callable[[], Any]]
+
+
+def merged(body: Sequence[Explained | Call]) -> list[Call]:
+    """The calls of a body whose tasks, each with what explains its failure, stand among calls."""
+    made: list[Call] = []
+    waiting: list[Explained] = []
+    for item in [*body, None]:
+        if item is not None and isinstance(item[0], Task):
+            waiting.append(item)  # type: ignore[arg-type]
+            continue
+        if waiting:
+            made.append((Run([task for task, _ in waiting], [explain for _, explain in waiting]), ()))
+            waiting = []
+        if item is not None:
+            made.append(item)  # type: ignore[arg-type]
+    return made
 
 
 def _chunk(units: int, nanoseconds: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import ctypes
 import stat
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from gpukeras import backend as K
 from gpukeras import device
 from gpukeras.compiler import native
 from gpukeras.compiler.fuse import Fused, Member
+from gpukeras.device import tasks
 from gpukeras.device.native import load, why_not
+from gpukeras.graph import Spec
 from gpukeras.ops.elementwise import Cast, Elementwise
 from tests.device.machine import output
 
 pytestmark = pytest.mark.skipif(device.NAME != "numpy", reason="compiled for the CPU")
-compiled = pytest.mark.skipif(native.library() is None, reason=f"no compiled code: {why_not()}")
+compiled = pytest.mark.skipif(not tasks.ready("elementwise"), reason=f"no compiled code: {why_not()}")
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-45, 88.7, 88.8, -87.4, -103.0, -104.5, 3e38,
            -3e38, 1e-30, 0.5, 0.625, -0.999999, 4e-4]
 ROUGH = {"sigmoid_crossentropy", "sigmoid_gradient", "softplus"}  # sums of what nearly cancels
@@ -44,9 +46,11 @@ def numpy_result(op, ins, dtype):
     return out
 
 
-def run(calls):
-    for function, arguments in calls:
-        function(*arguments)
+def run(task, parts=1):
+    """The task by so many threads, its units in as many chunks."""
+    whole = tasks.Run([task._replace(nanoseconds=0 if parts == 1 else tasks.CHUNK * (parts + 0.5) + tasks.WORTH)])
+    whole._arguments = (*whole._arguments[:-1], ctypes.c_longlong(parts))
+    whole()
 
 
 def units_apart(a, b):
@@ -104,30 +108,26 @@ def test_chains_with_inputs_that_are_spread(data, shape, parts, in_place):
                Member(Elementwise("greater"), (5, 3), "bool"), Member(Elementwise("mask"), (6, 4), "float32")]
     product, above = x * y, x * y + z > w
     outs = [x if in_place else np.empty(shape, "float32"), np.empty(shape, "bool")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device.threads, "deal", lambda n, ns: [slice(n * i // parts, n * (i + 1) // parts)
-                                                             for i in range(parts)])
-        calls = native.chain(Fused(members, 4, [3, 2]), [x, y, z, w], outs)
-    run(calls)
+    run(native.chain(Fused(members, 4, [3, 2]), [x, y, z, w], outs), parts)
     np.testing.assert_array_equal(outs[0], np.where(above, product, 0))
     np.testing.assert_array_equal(outs[1], above)
 
 
 @compiled
 def test_what_has_no_function_is_left_to_numpy():
-    def chain(op, dtype, *shapes, out=(4, 6)):
-        ins = [np.ones(s, dtype) for s in shapes]
-        fused = Fused([Member(op, tuple(range(len(ins))), dtype)], len(ins), [0])
-        return native.chain(fused, ins, [np.empty(out, dtype)])
+    def takes(op, dtype, *shapes, out=(4, 6)):
+        fused = Fused([Member(op, tuple(range(len(shapes))), dtype)], len(shapes), [0])
+        return fused.takes_tasks([Spec(s, dtype) for s in shapes], [Spec(out, dtype)])
     add = Elementwise("add")
-    assert chain(add, "float32", (4, 6), (4, 6)) is not None
-    assert chain(Elementwise("sin"), "float32", (4, 6)) is None
-    assert chain(Elementwise("exp"), "float64", (4, 6)) is None
-    assert chain(add, "float16", (4, 6), (4, 6)) is None
-    assert chain(add, "float32", (4, 6, 2), (4, 1, 2), out=(4, 6, 2)) is None  # spread between two axes
-    assert chain(add, "float32", (0, 6), (0, 6), out=(0, 6)) is None
-    gaps = np.ones((4, 12), "float32")[:, ::2]
-    assert native.chain(Fused([Member(add, (0, 0), "float32")], 1, [0]), [gaps], [np.empty((4, 6), "float32")]) is None
+    assert takes(add, "float32", (4, 6), (4, 6))
+    assert not takes(Elementwise("sin"), "float32", (4, 6))
+    assert not takes(Elementwise("exp"), "float64", (4, 6))
+    assert not takes(add, "float16", (4, 6), (4, 6))
+    assert not takes(add, "float32", (4, 6, 2), (4, 1, 2), out=(4, 6, 2))  # spread between two axes
+    assert not takes(add, "float32", (0, 6), (0, 6), out=(0, 6))
+    x = K.placeholder((4, 12))
+    f = K.function([x], [x[:, ::2] + x[:, ::2]])  # with gaps
+    assert not any(isinstance(call, tasks.Run) for call, _ in f.program([(4, 12)]).calls)
 
 
 PROGRAM = """
@@ -154,14 +154,15 @@ def test_without_a_compiler_numpy_computes_the_same(setting, reason, tmp_path):
 @compiled
 def test_code_that_others_could_have_put_there_is_not_loaded(tmp_path):
     assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
-    (library,) = (tmp_path / "gpukeras").glob("*.so")
-    assert stat.S_IMODE(library.stat().st_mode) == 0o700 and stat.S_IMODE(library.parent.stat().st_mode) == 0o700
-    for path in (library, library.parent):
+    folder = tmp_path / "gpukeras"
+    libraries = sorted(folder.glob("*.so"))
+    assert libraries and all(stat.S_IMODE(path.stat().st_mode) == 0o700 for path in (folder, *libraries))
+    for path in (*libraries, folder):
         path.chmod(0o777)
         assert "others may write to it" in output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path))
         path.chmod(0o700)
     assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
-    assert os.listdir(library.parent) == [library.name]
+    assert sorted(folder.iterdir()) == libraries
 
 
 def test_an_unknown_setting_is_refused(monkeypatch):
@@ -175,5 +176,5 @@ def test_a_fused_step_is_one_call():
     x = K.placeholder((None, 40))
     f = K.function([x], [K.relu(x * 2 - 1) + K.exp(x)])
     program = f.program([(30, 40)])
-    assert len(program.calls) == 1 and "gpukeras_elementwise" in program.calls[0][0].__name__
+    assert len(program.calls) == 1 and isinstance(program.calls[0][0], tasks.Run)
     assert Path(device.kernel_folder() / "elementwise.c").is_file()
