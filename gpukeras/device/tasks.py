@@ -1,5 +1,5 @@
-"""Tasks: functions of the C sources in `kernels/`, bound to arrays. A run of them is one call (`kernels/tasks.c`), which
-deals what is worth it to threads that wait in C."""
+"""Tasks: functions of the C sources in `kernels/`, bound to arrays. A run of them is one call (`kernels/tasks.c`),
+which deals what is worth it to threads that wait in C."""
 
 from __future__ import annotations
 
@@ -109,13 +109,13 @@ def merged(body: Sequence[Explained | Call]) -> list[Call]:
     waiting: list[Explained] = []
     for item in [*body, None]:
         if item is not None and isinstance(item[0], Task):
-            waiting.append(item)  # type: ignore[arg-type]
+            waiting.append(item)
             continue
         if waiting:
             made.append((Run([task for task, _ in waiting], [explain for _, explain in waiting]), ()))
             waiting = []
         if item is not None:
-            made.append(item)  # type: ignore[arg-type]
+            made.append(item)
     return made
 
 
