@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from .. import device
 from ..device import tasks
 from ..graph import Call, Spec, ViewOp
-from .ir import Step, contiguous, describe
+from .ir import Step, Value, contiguous, describe
 
 
 def uses_kernel(step: Step) -> bool:
@@ -44,11 +46,25 @@ def rooms(step: Step) -> list[Spec]:
     return _asked(step, step.op.tasks_room if uses_tasks(step) else step.op.scratch)
 
 
-def bind(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[tasks.Explained | Call]:
-    """The body on these arrays: tasks, each with what to call when it fails, or calls."""
+def bind(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[tasks.Chain | Call]:
+    """The body on these arrays: tasks, each a chain by itself, or calls."""
     if uses_tasks(step):
-        return [(task, partial(explain, step, ins)) for task in step.op.tasks(ins, outs, room)]
+        return [tasks.Chain([task], [partial(explain, step, ins)]) for task in step.op.tasks(ins, outs, room)]
     return list(_calls(step, ins, outs, room))
+
+
+def probe(step: Step) -> list[tasks.Task]:
+    """The step's tasks on arrays that nobody may touch: what they are like does not depend on where the arrays are."""
+    made: dict[Value, Any] = {}
+
+    def array(v: Value) -> Any:
+        if v not in made:
+            view = v.step.op.view(array(v.step.ins[0])) if v.step and isinstance(v.step.op, ViewOp) else None
+            made[v] = np.empty(v.shape, v.dtype) if view is None else view
+        return made[v]
+
+    return step.op.tasks([None if v.shape_only else array(v) for v in step.ins], [array(v) for v in step.outs],
+                         [np.empty(s.shape, s.dtype) for s in rooms(step)])
 
 
 def _calls(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..device.tasks import Explained, Run, merged
+from ..device.tasks import Chain, Private, Run, merged
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from .bodies import bind, in_layer, rooms, uses_tasks
 from .fuse import Fused, fuse
+from .groups import Group
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
 from .plan import Plan
@@ -38,9 +39,11 @@ class Program:
         self.layout = Variable.layout
         self._arrays: dict[Value, Any] = {}
         self._memory = memory.at_least(self.plan.size)
+        self._private = {group: Private(group.room) for group in self.plan.groups.values()}
+        self._members: dict[Group, list[Chain]] = {}
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
-        waiting: list[Explained | Call] = []
+        waiting: list[Chain | Call] = []
         for step in self.plan.steps:
             if uses_tasks(step):
                 self._starts.append(len(self.calls))
@@ -136,11 +139,22 @@ class Program:
         """The steps, one a line, for people."""
         return "\n".join(describe(s) for s in self.plan.steps)
 
-    def _bind(self, step: Step) -> list[Explained | Call]:
+    def _bind(self, step: Step) -> list[Chain | Call]:
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
-        return bind(step, ins, outs, room)
+        made = bind(step, ins, outs, room)
+        group = self.plan.groups.get(step)
+        if group is None:
+            return made
+        chains = [chain for chain in made if isinstance(chain, Chain)]
+        members = self._members.setdefault(group, [])
+        members += [chain for chain in chains if chain.tasks[0].samples]
+        before: list[Chain | Call] = [chain for chain in chains if not chain.tasks[0].samples]
+        if step is not group.steps[-1]:
+            return before
+        return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
+                               group.chunk, self._private[group])]
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:
@@ -163,6 +177,9 @@ class Program:
             whole, i = self.plan.parts[v]
             assert whole.step is not None
             return whole.step.op.part(self._array(whole), whole.step.ins, i).reshape(v.shape)  # type: ignore[attr-defined]
+        group = self.plan.groups.get(v.step) if v.step else None
+        if group is not None and v in group.places:
+            return self._private[group].array(group.places[v], v.shape, v.dtype)
         return self._cut(self.plan.offsets[v], v.shape, v.dtype)
 
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:

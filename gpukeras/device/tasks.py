@@ -4,7 +4,10 @@ which deals what is worth it to threads that wait in C."""
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import struct
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -36,6 +39,7 @@ class Task(NamedTuple):
     nanoseconds: float  # that all units take on one thread
     room: int = 0  # bytes that a thread needs meanwhile
     samples: bool = False
+    grain: int = 1  # a chunk has a multiple of so many units
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -70,58 +74,106 @@ def _word(value: Any) -> int:
     return int(value)
 
 
-class Run:
-    """Tasks in order, as one call. Where one meets an index out of range, what comes after it is not done, and its part
-    of `explain` has to raise the IndexError."""
+class Chain:
+    """Tasks over the same units that are done one after the other, `chunk` units at a time; what a `Private` array
+    holds between them stays with the thread. `explain` has for each task what raises the IndexError if it fails."""
 
-    def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]] = ()):
-        self._explain = explain
-        self._words = [np.array([*map(_word, task.words)], np.int64) for task in tasks]
-        self._kept = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
-        self._groups = np.array([[i, 1, task.units, _chunk(task.units, task.nanoseconds)]
-                                 for i, task in enumerate(tasks)], np.int64)
-        self._tasks = np.array([[_address(task.family, task.name), words.ctypes.data, len(words), 0, 0]
-                                for task, words in zip(tasks, self._words)], np.int64)
-        room = max((task.room for task in tasks), default=0)
-        shared = any(chunk < units for _, _, units, chunk in self._groups.tolist())
+    def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
+                 private: Private | None = None):
+        self.tasks, self.explain, self.private = list(tasks), list(explain), private
+        self.units = tasks[0].units
+        self.chunk = chunk or _chunk(self.units, sum(task.nanoseconds for task in tasks), tasks[0].grain)
+
+
+class Private:
+    """Arrays of which every thread has only the rows that it works on. They are known by their addresses: in a block of
+    memory that is never touched, and so takes none."""
+
+    def __init__(self, room: int):
+        self.room = room  # bytes that a thread needs for them
+        self._ends: list[int] = []
+        self._moves: list[tuple[int, int, int]] = []  # first address, place with the thread, bytes of a row
+        self._kept: list[Any] = []
+
+    def array(self, place: int, shape: tuple[int, ...], dtype: str) -> Any:
+        """A stand-in for an array whose rows lie from `place` on in a thread's memory."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        made = np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, math.prod(shape)).reshape(shape)
+        start = int(made.ctypes.data)
+        at = bisect(self._ends, start)
+        self._ends.insert(at, start + size)
+        self._moves.insert(at, (start, place, size // shape[0]))
+        self._kept.append(made)
+        return made
+
+    def move(self, address: int) -> tuple[int, int] | None:
+        """Of an address within one of the arrays: the place with the thread, and the bytes of a row."""
+        at = bisect(self._ends, address)
+        if at == len(self._ends) or address < self._moves[at][0]:
+            return None
+        start, place, row = self._moves[at]
+        return place + address - start, row
+
+
+class Run:
+    """Chains of tasks in order, as one call. Where a task meets an index out of range, what comes after it is not
+    done, and the IndexError of its explanation is raised."""
+
+    def __init__(self, chains: Sequence[Chain]):
+        tasks = [task for chain in chains for task in chain.tasks]
+        self._explain = [explain for chain in chains for explain in chain.explain]
+        self._kept: list[Any] = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
+        self._kept += [chain.private for chain in chains]
+        rows: list[list[int]] = []
+        groups: list[list[int]] = []
+        for chain in chains:
+            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
+            rows += [self._row(task, chain.private) for task in chain.tasks]
+        self._groups, self._tasks = np.array(groups, np.int64), np.array(rows, np.int64)
+        room = -(-max(task.room for task in tasks) // 64) * 64
+        private = max((chain.private.room for chain in chains if chain.private), default=0)
+        shared = any(chain.chunk < chain.units for chain in chains)
         word, pointer = ctypes.c_longlong, ctypes.c_void_p
         self._function = library("tasks").gpukeras_run
         self._function.restype = ctypes.c_longlong
-        self._arguments = (pointer(self._groups.ctypes.data), word(len(tasks)), pointer(self._tasks.ctypes.data),
-                           word(room), word(room), word(threads.count() if shared else 1))
+        self._arguments = (pointer(self._groups.ctypes.data), word(len(groups)), pointer(self._tasks.ctypes.data),
+                           word(room + private), word(room), word(threads.count() if shared else 1))
+
+    def _row(self, task: Task, private: Private | None) -> list[int]:
+        words = np.array([*map(_word, task.words)], np.int64)
+        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
+                 if private is not None and isinstance(x, np.ndarray)]
+        moves = np.array([(i, *move) for i, move in found if move], np.int64)
+        self._kept += [words, moves]
+        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
     def __call__(self) -> None:
         failed = self._function(*self._arguments)
         if failed:
             if failed < 0:
-                raise MemoryError("there is no memory for a thread's own room")
-            if self._explain:
-                self._explain[failed - 1]()
-            raise IndexError("an index is out of range")
+                raise MemoryError("there is no memory for what a thread keeps for itself")
+            self._explain[failed - 1]()
 
 
-Explained = tuple[Task, Callable[[], Any]]
-
-
-def merged(body: Sequence[Explained | Call]) -> list[Call]:
-    """The calls of a body whose tasks, each with what explains its failure, stand among calls."""
+def merged(body: Sequence[Chain | Call]) -> list[Call]:
+    """The calls of a body in which chains of tasks stand among calls: a run for those that follow each other."""
     made: list[Call] = []
-    waiting: list[Explained] = []
+    waiting: list[Chain] = []
     for item in [*body, None]:
-        if item is not None and isinstance(item[0], Task):
+        if isinstance(item, Chain):
             waiting.append(item)
             continue
         if waiting:
-            made.append((Run([task for task, _ in waiting], [explain for _, explain in waiting]), ()))
+            made.append((Run(waiting), ()))
             waiting = []
         if item is not None:
             made.append(item)
     return made
 
 
-def _chunk(units: int, nanoseconds: float) -> int:
+def _chunk(units: int, nanoseconds: float, grain: int) -> int:
     """How many units make a chunk: all of them where sharing does not pay."""
     if nanoseconds < WORTH or units < 2:
         return max(units, 1)
     chunks = min(CHUNKS, int(nanoseconds // CHUNK), units)
-    return -(-units // chunks)
+    return -(-units // (chunks * grain)) * grain

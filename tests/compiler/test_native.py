@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import stat
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from gpukeras.device.native import load, why_not
 from gpukeras.graph import Spec
 from gpukeras.ops.elementwise import Cast, Elementwise
 from tests.device.machine import output
+from tests.kernels.run_tasks import run_by
 
 pytestmark = pytest.mark.skipif(device.NAME != "numpy", reason="compiled for the CPU")
 compiled = pytest.mark.skipif(not tasks.ready("elementwise"), reason=f"no compiled code: {why_not()}")
@@ -48,9 +48,7 @@ def numpy_result(op, ins, dtype):
 
 def run(task, parts=1):
     """The task by so many threads, its units in as many chunks."""
-    whole = tasks.Run([task._replace(nanoseconds=0 if parts == 1 else tasks.CHUNK * (parts + 0.5) + tasks.WORTH)])
-    whole._arguments = (*whole._arguments[:-1], ctypes.c_longlong(parts))
-    whole()
+    run_by(parts, [task._replace(nanoseconds=0 if parts == 1 else tasks.CHUNK * (parts + 0.5) + tasks.WORTH)])
 
 
 def units_apart(a, b):

@@ -93,6 +93,15 @@ def _backwards(made):
 
 
 def _as_a_program(made):
-    run = tasks.Run([task._replace(nanoseconds=1e6) for task in made])  # worth dealing
-    run._arguments = (*run._arguments[:-1], ctypes.c_longlong(3))
+    run_by(3, [task._replace(nanoseconds=1e6) for task in made])  # worth dealing
+
+
+def run_by(threads, made):
+    """Tasks by so many threads, as a program runs them."""
+    run = tasks.Run([tasks.Chain([task], [_refused]) for task in made])
+    run._arguments = (*run._arguments[:-1], ctypes.c_longlong(threads))
     run()
+
+
+def _refused():
+    raise IndexError("an index out of range")
