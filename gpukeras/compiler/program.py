@@ -69,6 +69,12 @@ class Program:
         self._runs = 0
         self._recording: device.Recording | None = None
 
+    @property
+    def whole(self) -> Run | None:
+        """The program as one run of compiled tasks; None if there is more to it."""
+        only = self.calls[0][0] if len(self.calls) == 1 else None
+        return only if isinstance(only, Run) else None
+
     def run(self) -> None:
         """Makes every call, in order. On a GPU the first run compiles the kernels, the second records them as a graph,
         which it and all later runs launch."""

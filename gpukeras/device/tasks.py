@@ -121,7 +121,7 @@ class Run:
 
     def __init__(self, chains: Sequence[Chain]):
         tasks = [task for chain in chains for task in chain.tasks]
-        self._explain = [explain for chain in chains for explain in chain.explain]
+        self.explain = [explain for chain in chains for explain in chain.explain]
         self._kept: list[Any] = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
         self._kept += [chain.private for chain in chains]
         rows: list[list[int]] = []
@@ -133,11 +133,10 @@ class Run:
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
         shared = any(chain.chunk < chain.units for chain in chains)
-        word, pointer = ctypes.c_longlong, ctypes.c_void_p
-        self._function = library("tasks").gpukeras_run
-        self._function.restype = ctypes.c_longlong
-        self._arguments = (pointer(self._groups.ctypes.data), word(len(groups)), pointer(self._tasks.ctypes.data),
-                           word(room + private), word(room), word(threads.count() if shared else 1))
+        self.words = [self._groups.ctypes.data, len(groups), self._tasks.ctypes.data, len(rows), room + private, room,
+                      threads.count() if shared else 1]
+        self._call, self._kept_too = _bound([self.words], np.zeros(1, np.int64), 0)
+        self._once = ctypes.c_longlong(1)
 
     def _row(self, task: Task, private: Private | None) -> list[int]:
         words = np.array([*map(_word, task.words)], np.int64)
@@ -148,11 +147,37 @@ class Run:
         return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
     def __call__(self) -> None:
-        failed = self._function(*self._arguments)
-        if failed:
-            if failed < 0:
-                raise MemoryError("there is no memory for what a thread keeps for itself")
-            self._explain[failed - 1]()
+        _check(self._call(self._once), self.explain)
+
+
+class Loop:
+    """Runs one after the other, again and again, without Python between. `place` is a number that they may read: it
+    grows by `step` each time."""
+
+    def __init__(self, runs: Sequence[Run], place: Any, step: int):
+        self._runs = list(runs)
+        self._call, self._kept = _bound([run.words for run in runs], place, step)
+
+    def __call__(self, times: int) -> None:
+        _check(self._call(ctypes.c_longlong(times)), [explain for run in self._runs for explain in run.explain])
+
+
+def _bound(runs: list[list[int]], place: Any, step: int) -> tuple[Callable[[Any], int], Any]:
+    """A function of the number of times, and what has to be kept for it."""
+    words = np.array(runs, np.int64)
+    function = library("tasks").gpukeras_run
+    function.restype = ctypes.c_longlong
+    pointer = ctypes.c_void_p
+    first, count = pointer(words.ctypes.data), ctypes.c_longlong(len(runs))
+    at, by = pointer(place.ctypes.data), ctypes.c_longlong(step)
+    return lambda times: function(first, count, times, at, by), (words, place)
+
+
+def _check(failed: int, explain: Sequence[Callable[[], Any]]) -> None:
+    if failed:
+        if failed < 0:
+            raise MemoryError("there is no memory for what a thread keeps for itself")
+        explain[failed - 1]()
 
 
 def merged(body: Sequence[Chain | Call]) -> list[Call]:

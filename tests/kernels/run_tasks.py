@@ -99,8 +99,8 @@ def _as_a_program(made):
 def run_by(threads, made):
     """Tasks by so many threads, as a program runs them."""
     run = tasks.Run([tasks.Chain([task], [_refused]) for task in made])
-    run._arguments = (*run._arguments[:-1], ctypes.c_longlong(threads))
-    run()
+    run.words[-1] = threads
+    tasks.Loop([run], np.zeros(1, np.int64), 0)(1)
 
 
 def _refused():
