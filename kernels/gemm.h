@@ -155,11 +155,14 @@ INLINE void transpose_square(const float* from, Word from_row, float* to, Word t
     UNROLL for (int i = 0; i < LANES; ++i) *(Vector*)(to + i * to_row) = x[i];
 }
 
-// k rows of a few columns, filled up with zeros to `full`; the packed rows are `width` apart.
-static inline void pack_narrow(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word full,
-                               Word width) {
+// One vector's width of a panel, whose rows are `width` apart: k rows of `columns` columns, filled up with zeros.
+static inline void pack_vector(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word width) {
     Word p = 0;
-    if (b_column == 1 && b_row > 0 && full == LANES && columns) {  // as vectors, where they end inside of b
+    if (columns == LANES && b_column == 1) {
+        for (; p < k; ++p) *(Vector*)(packed + p * width) = load(b + p * b_row);
+    } else if (columns == LANES && b_row == 1) {
+        for (; p + LANES <= k; p += LANES) transpose_square(b + p, b_column, packed + p * width, width);
+    } else if (b_column == 1 && b_row > 0) {  // what follows a row is cut off; the last rows must not be read so far
         Lanes keep;
         for (int j = 0; j < LANES; ++j) keep[j] = j < columns ? -1 : 0;
         for (; (p - k + 1) * b_row + LANES <= columns; ++p)
@@ -167,26 +170,14 @@ static inline void pack_narrow(const float* b, Word b_row, Word b_column, Word k
     }
     for (; p < k; ++p) {
         for (Word j = 0; j < columns; ++j) packed[p * width + j] = b[p * b_row + j * b_column];
-        for (Word j = columns; j < full; ++j) packed[p * width + j] = 0;
+        for (Word j = columns; j < LANES; ++j) packed[p * width + j] = 0;
     }
 }
 
 // A panel: `columns` columns of b, filled up to `width`, which is LANES or twice that.
 static inline void pack_panel(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word width) {
-    if (columns == width && b_column == 1) {
-        for (Word p = 0; p < k; ++p, b += b_row)
-            for (Word v = 0; v < width; v += LANES, packed += LANES) *(Vector*)packed = load(b + v);
-    } else if (b_row == 1) {
-        Word square = k / LANES * LANES, full = columns / LANES * LANES;
-        for (Word v = 0; v < full; v += LANES)
-            for (Word p = 0; p < square; p += LANES)
-                transpose_square(b + v * b_column + p, b_column, packed + p * width + v, width);
-        if (full < width)
-            pack_narrow(b + full * b_column, 1, b_column, square, columns - full, packed + full, width - full, width);
-        pack_narrow(b + square, 1, b_column, k - square, columns, packed + square * width, width, width);
-    } else {
-        pack_narrow(b, b_row, b_column, k, columns, packed, width, width);
-    }
+    for (Word v = 0; v < width; v += LANES)
+        pack_vector(b + v * b_column, b_row, b_column, k, MIN(columns - v, LANES), packed + v, width);
 }
 
 // The width of the panel for this many columns.
@@ -249,9 +240,9 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
             Word deep = MIN(k - p, depth), columns;
             const float *left = a + i * a_row + p * a_column, *right = b + p * b_row;
             for (Word j = 0; j < n; j += columns) {
-                int wide = direct ? wide_for(m) : 1;
+                int wide = wide_for(m);
                 while (wide && (LANES << wide) > n - j) --wide;
-                if (direct && (LANES << wide) <= n - j) {
+                if (direct && (wide || n - j == LANES)) {
                     columns = LANES << wide;
                     strip(rows, wide, deep, left, a_row, a_column, right + j, b_row, c + i * c_row + j, c_row, columns,
                           add || p);
