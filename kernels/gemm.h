@@ -144,7 +144,7 @@ typedef int Lanes __attribute__((vector_size(4 * LANES)));
 // A square of LANES rows, columns made rows. Each round deals the vectors like two halves of a pack of cards.
 INLINE void transpose_square(const float* from, Word from_row, float* to, Word to_row) {
     Vector x[LANES], y[LANES];
-    UNROLL for (int i = 0; i < LANES; ++i) x[i] = load(from + i * from_row);
+    UNROLL for (int i = 0; i < LANES; ++i, from += from_row) x[i] = *(const volatile Vector*)from;  // each loaded once
     UNROLL for (int round = 1; round < LANES; round *= 2) {
         UNROLL for (int i = 0; i < LANES / 2; ++i) {
             y[2 * i] = ZIP_FIRST(x[i], x[i + LANES / 2]);
@@ -152,7 +152,7 @@ INLINE void transpose_square(const float* from, Word from_row, float* to, Word t
         }
         UNROLL for (int i = 0; i < LANES; ++i) x[i] = y[i];
     }
-    UNROLL for (int i = 0; i < LANES; ++i) *(Vector*)(to + i * to_row) = x[i];
+    UNROLL for (int i = 0; i < LANES; ++i, to += to_row) *(Vector*)to = x[i];
 }
 
 // One vector's width of a panel, whose rows are `width` apart: k rows of `columns` columns, filled up with zeros.
