@@ -30,12 +30,12 @@
 #define NEAR_ROWS 1024
 
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 24")
 
 INLINE Vector load(const float* x) { return *(const Vector*)x; }
 
 // A tile that is not stored in full: the first `columns` columns.
-static void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row, Word columns, int add) {
+static __attribute__((noinline)) void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row, Word columns, int add) {
     for (int i = 0; i < rows; ++i, c += c_row) {
         const float* sum = (const float*)(sums + i * vectors);
         for (Word j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
@@ -51,7 +51,8 @@ typedef void (*Tile)(Word k, const float* a, Word a_row, Word a_column, const fl
 // of rows and vectors, known to the compiler: all loops over them are unrolled, and the sums are registers.
 INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word a_row, Word a_column, const float* b,
                  Word b_row, float* c, Word c_row, Word columns, int add) {
-    Vector sums[SUMS] = {0};
+    Vector sums[SUMS];
+    UNROLL for (int i = 0; i < rows * vectors; ++i) sums[i] = (Vector){0};
     const float* quads[(TILE_ROWS + 3) / 4];  // every fourth row: the others lie at simple distances from these
     UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] = a + i * a_row;
     const Word third = 3 * a_row;
