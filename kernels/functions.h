@@ -1,6 +1,9 @@
 #pragma once
 // Functions of float, without branches, so that loops over them become vector code. Within 4 units in the last place of
 // what NumPy makes; where nothing else is said, the polynomials are those of Cephes (Moshier, single precision).
+
+#include "tasks.h"
+
 static inline float power_of_two(int n) {
     union { int i; float f; } bits = {(n + 127) << 23};
     return bits.f;

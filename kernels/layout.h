@@ -15,6 +15,17 @@ typedef Word __attribute__((may_alias)) Bits8;
 
 #define STRIDED(Bits) ALONE for (Word i = 0; i < n; ++i) *(Bits*)(to + i * to_stride) = *(const Bits*)(from + i * stride)
 
+// Where element i of a layout is taken, in bytes from the first one.
+static inline Word place(const Word* layout, Word i) {
+    const Word* axes = layout + 1;
+    Word at = 0;
+    for (Word a = layout[0] - 1; a > 0; --a) {
+        at += i % axes[3 * a] * axes[3 * a + 2];
+        i /= axes[3 * a];
+    }
+    return at + i * axes[2];
+}
+
 // One line of elements.
 static inline void copy_line(char* to, Word to_stride, const char* from, Word stride, Word size, Word n) {
     if (to_stride == size && stride == size) {

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..device.tasks import Run, Task, TaskFailed
+from ..device.tasks import Run, Task, TaskFailed, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
+from ..ops import copies
 from .bodies import bind, rooms, run, uses_tasks
 from .fuse import Fused, fuse
 from .ir import Step, Value, describe, is_view
@@ -40,13 +41,13 @@ class Program:
         self._memory = memory.at_least(self.plan.size)
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
-        self._waiting: list[tuple[Step, Task]] = []
-        self._runs: dict[Run, list[Step]] = {}  # the steps that its tasks belong to
+        self._waiting: list[tuple[Step | None, Task]] = []
+        self._made: dict[Run, list[Step | None]] = {}  # the steps that its tasks belong to
         for step in self.plan.steps:
             self._bind(step)
-        self._gather()
         for variable, value in self.plan.copies:
-            self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
+            self._copy(variable.array, self._array(value))
+        self._gather()
         if device.NAME == "cupy":
             self.calls += [call for op in self._ops() for call in op.finish()]
         self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
@@ -75,10 +76,11 @@ class Program:
         except IndexError as e:  # labels or indices out of range: say of which layer
             raise IndexError(_in_layer(self._failed(), e)) from None
         except TaskFailed as e:
-            self._explain(self._runs[e.run][e.number])
+            self._explain(self._made[e.run][e.number])
 
-    def _explain(self, step: Step) -> None:
+    def _explain(self, step: Step | None) -> None:
         """Raises what the step's body for NumPy has to say of indices that a task refused."""
+        assert step is not None, "a copy has no indices"
         try:
             run(step, [self._array(v) for v in step.ins])
         except IndexError as e:
@@ -152,9 +154,17 @@ class Program:
         """Makes one call of the tasks that wait."""
         if self._waiting:
             made = Run([task for _, task in self._waiting])
-            self._runs[made] = [step for step, _ in self._waiting]
+            self._made[made] = [step for step, _ in self._waiting]
             self.calls.append((made, ()))
             self._waiting = []
+
+    def _copy(self, target: Any, source: Any) -> None:
+        """A value's way into a variable in whose memory it could not be made."""
+        if ready(copies.FAMILY) and target.dtype == source.dtype and copies.takes_copy(target, source):
+            self._waiting += [(None, task) for task in copies.copy(target, source)]
+        else:
+            self._gather()
+            self.calls.append((device.xp.copyto, (target, source)))
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:
