@@ -40,6 +40,7 @@ class Fused(Op):
     name = "fused"
     elementwise = True
     c_family = "elementwise"
+    gapless = ()
 
     def __init__(self, members: Sequence[Member], inputs: int, exported: Sequence[int]):
         self.members = tuple(members)

@@ -1,7 +1,7 @@
 """Fused steps as chains for `kernels/elementwise.c`: one task for a whole chain, tile by tile in the first-level cache.
 
 The C functions are made from the same table of ops as the CUDA kernels. A chain that has something without such a
-function (other types, functions of double, arrays spread in two directions) is left to the NumPy bodies.
+function (other types, remainders) is left to the NumPy bodies.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import device
 from ..device import tasks
+from ..device.layouts import MOST_AXES, dense, merged, words
 from ..device.tasks import Task
 from ..graph import Spec, size_of
 from ..ops.elementwise import TABLE, Cast, Elementwise
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
 LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
-COST = 0.08  # nanoseconds that one operation takes for one element
+COSTS = {"plain": 0.08, "curved": 0.6, "called": 10.0}  # nanoseconds that an operation takes for one element
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _WHOLE = ("add", "subtract", "multiply", "maximum", "minimum", "negative", "square", "mask", "where")
@@ -32,11 +34,13 @@ _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_
 _PLAIN = (*_WHOLE, *_COMPARISONS, "divide", "absolute", "sign", "sqrt", "positive_sqrt", "sigmoid_gradient", "softsign",
           "relu", "floor", "ceil", "round", "is_nan", "is_inf")
 _CURVED = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "sigmoid_crossentropy")
+_CALLED = ("power", "sin", "cos", "tan", "sinh", "cosh")  # the functions of C's library, number by number
 _LOGICAL = ("logical_and", "logical_or", "logical_not")
 _FUNCTIONS = {
     "float32": {"abs": "fabsf", "sqrt": "sqrtf", "floor": "floorf", "ceil": "ceilf", "rint": "rintf",
-                **{name: f"{name}_float" for name in ("exp", "expm1", "log", "log1p", "tanh")}},
-    "float64": {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"},
+                **{name: f"{name}_float" for name in ("exp", "expm1", "log", "log1p", "tanh")},
+                **{name: f"{name}f" for name in ("pow", "sin", "cos", "tan", "sinh", "cosh")}},
+    "float64": {"abs": "fabs"},
 }
 
 
@@ -65,7 +69,7 @@ def bodies() -> dict[tuple[str, tuple[str, ...]], Body]:
     def declare(name: str, takes: tuple[str, ...], makes: str, expression: str) -> None:
         made[name, takes] = Body(f"{name}_{'_'.join(takes)}", takes, makes, expression)
 
-    for dtype, names in (("float32", _PLAIN + _CURVED), ("float64", _PLAIN), ("int32", _WHOLE + _COMPARISONS),
+    for dtype, names in (("float32", _PLAIN + _CURVED + _CALLED), ("float64", _PLAIN + _CURVED + _CALLED), ("int32", _WHOLE + _COMPARISONS),
                          ("int64", _WHOLE + _COMPARISONS), ("bool", _LOGICAL)):
         for name in names:
             row = TABLE[name]
@@ -119,30 +123,33 @@ def takes(fused: Fused, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         if _number(member, types) is None:
             return False
         types.append(member.dtype)
-    return size_of(shape) > 0 and all(_way(x.shape, shape) is not None for x in ins)
+    return size_of(shape) > 0 and len(shape) <= MOST_AXES
+
+
+class _Spread(NamedTuple):
+    """An input that is written out before it is read: its number, the axes of its layout, and the elements after which
+    it repeats itself (0: it does not)."""
+
+    number: int
+    axes: list[tuple[int, ...]]
+    period: int
 
 
 def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     """The task that computes a fused step."""
     shape = outs[0].shape
-    registers = fused._slot_count
-    preparations: list[int] = []
-    spread: list[int] = []
-    operands: list[int] = []
-    count = 0
-    for i, x in enumerate(ins):
-        way = _way(x.shape, shape)
-        assert way is not None
-        if way == (0, 0):
-            operands.append(16 * i + x.itemsize)
-            continue
-        place = (registers + count) * TILE * 8
-        count += 1
-        operands.append(-1 - place)
-        if way[0] == 0:
-            preparations += [place, i, x.itemsize]
-        else:
-            spread += [way[0], -1 - place, i, way[1], x.itemsize]
+    size = size_of(shape)
+    spread = [made for made in (_spread(i, x, shape) for i, x in enumerate(ins)) if made is not None]
+    once: list[_Spread] = []
+    period = 1
+    for made in sorted((s for s in spread if s.period), key=lambda s: s.period):
+        if lcm(period, made.period) <= TILE:
+            period = lcm(period, made.period)
+            once.append(made)
+    tile = min(TILE // period, -(-size // period)) * period
+    register = -(-tile // 8) * 64  # bytes, for elements of 8
+    places = {made.number: (fused._slot_count + k) * register for k, made in enumerate(spread)}
+    operands = [-1 - places[i] if i in places else 16 * i + x.itemsize for i, x in enumerate(ins)]
     types = [x.dtype.name for x in ins]
     steps: list[int] = []
     for k, member in enumerate(fused.members):
@@ -152,33 +159,42 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
             out = outs[fused.exported.index(k)]
             target = 16 * (len(ins) + fused.exported.index(k)) + out.itemsize
         else:
-            target = -1 - fused._slots[k] * TILE * 8
+            target = -1 - fused._slots[k] * register
         inputs = [operands[a] for a in member.args]
         steps += [number, target, *inputs, *[-1] * (3 - len(inputs))]
         operands.append(target)
         types.append(member.dtype)
-    code = np.array([len(preparations) // 3, (len(spread) + len(steps)) // 5, TILE, *preparations, *spread, *steps],
-                    np.int64)
-    size = size_of(shape)
+    code = _code(tile, once, [made for made in spread if made not in once], steps, places, ins)
     by_rows = bool(shape) and shape[0] >= LEAST_ROWS
     units = shape[0] if by_rows else size
     return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
-                COST * size * len(fused.members), max(registers + count, 1) * TILE * 8, samples=by_rows)
+                size * sum(_cost(member) for member in fused.members),
+                max(fused._slot_count + len(spread), 1) * register, samples=by_rows)
 
 
-def _way(x: Any, shape: Any) -> tuple[int, int] | None:
-    """How an input of shape x is spread over the full shape: (0, 0) not at all, (0, 1) one number, (-1, period) a row,
-    (-2, period) a column; None in another way."""
-    if size_of(x) == 1:
-        return 0, 1 if size_of(shape) > 1 else 0
-    if x == shape:
-        return 0, 0
-    full = (1,) * (len(shape) - len(x)) + x
-    varying = [a for a, n in enumerate(full) if n > 1]
-    first, last = varying[0], varying[-1]
-    if full[first:last + 1] != shape[first:last + 1]:
+def _spread(number: int, x: Any, shape: tuple[int, ...]) -> _Spread | None:
+    """How an input is spread over the full shape; None for one that is walked."""
+    strides = np.broadcast_to(x, shape).strides
+    full = dense(shape, x.itemsize)
+    axes = merged(shape, full, strides)
+    if all(to == source for _, to, source in axes):
         return None
-    after, before = size_of(shape[last + 1:]), size_of(shape[:first])
-    if after == 1:
-        return -1, size_of(x)
-    return (-2, after) if before == 1 else None
+    period = size_of(tuple(length for length, _, _ in axes[1:]))
+    return _Spread(number, axes, period if axes[0][2] == 0 else 0)
+
+
+def _code(tile: int, once: Sequence[_Spread], always: Sequence[_Spread], steps: Sequence[int], places: dict[int, int],
+          ins: Sequence[Any]) -> np.ndarray:
+    """The words of a chain: see `kernels/elementwise.c`."""
+    at = 4 + 4 * (len(once) + len(always)) + len(steps)
+    spread: list[int] = []
+    layouts: list[int] = []
+    for made in (*once, *always):
+        spread += [places[made.number], made.number, at + len(layouts), ins[made.number].itemsize]
+        layouts += words(made.axes).tolist()
+    return np.array([tile, len(once), len(always), len(steps) // 5, *spread, *steps, *layouts], np.int64)
+
+
+def _cost(member: Member) -> float:
+    name = member.op.name
+    return COSTS["curved" if name in _CURVED else "called" if name in _CALLED else "plain"]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..device.tasks import Chain, Private, Run, merged
+from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
+from ..ops import copies
 from .bodies import bind, in_layer, rooms, uses_tasks
 from .fuse import Fused, fuse
 from .groups import Group
@@ -55,9 +56,9 @@ class Program:
             self._starts.append(len(self.calls))
             if not isinstance(step.op, ViewOp):
                 self.calls += merged(self._bind(step))
-        self.calls += merged(waiting)
         for variable, value in self.plan.copies:
-            self.calls.append((device.xp.copyto, (variable.array, self._array(value))))
+            waiting += _copy(variable.array, self._array(value))
+        self.calls += merged(waiting)
         if device.NAME == "cupy":
             self.calls += [call for op in self._ops() for call in op.finish()]
         self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
@@ -191,6 +192,17 @@ class Program:
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
         size = size_of(tuple(shape)) * np.dtype(dtype).itemsize
         return self._memory[offset:offset + size].view(dtype).reshape(shape)
+
+
+def _copy(target: Any, source: Any) -> list[Chain | Call]:
+    """A value's way into a variable in whose memory it could not be made."""
+    if ready(copies.FAMILY) and target.dtype == source.dtype and copies.takes_copy(target, source):
+        return [Chain([task], [_no_indices]) for task in copies.copy(target, source)]
+    return [(device.xp.copyto, (target, source))]
+
+
+def _no_indices() -> None:
+    raise AssertionError("a copy has no indices")
 
 
 class Memory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,35 @@ def random_generator(seed: int) -> Any:
     """A generator with its own stream; `.random(None, dtype, out)` and `.standard_normal(None, dtype, out)` fill.
     NumPy only: on a GPU kernels/philox.cuh does it."""
     return np.random.Generator(np.random.SFC64(seed))
+
+
+def raw_bits(generator: Any, pieces: int, size: int) -> np.ndarray:
+    """So many next pieces of `size` bytes of one of these streams; it goes on with a new 64-bit word."""
+    each = 8 // size
+    return generator.bit_generator.random_raw(-(-pieces // each)).view(f"uint{8 * size}")[:pieces]
+
+
+def generator_state(generator: Any) -> np.ndarray:
+    """The four words of the generator's state, in its own memory, which lives as long as the generator."""
+    address = generator.bit_generator.ctypes.state_address
+    return np.frombuffer((ctypes.c_uint64 * 4).from_address(address), np.uint64)
+
+
+@cache
+def fill_address(kind: str, dtype: str) -> int | None:
+    """The address of NumPy's function that fills an array with 'uniform' or 'normal' numbers: the functions that it
+    documents for programs in C. None where it has none."""
+    from numpy.random import _generator
+    name = f"random_standard_{kind}_fill" + ("_f" if dtype == "float32" else "")
+    try:
+        return ctypes.cast(getattr(ctypes.CDLL(_generator.__file__), name), ctypes.c_void_p).value
+    except (AttributeError, OSError):
+        return None
+
+
+def generator_address(generator: Any) -> int:
+    """What those functions know the generator by."""
+    return int(generator.bit_generator.ctypes.bit_generator.value)
 
 
 def generator_words(generator: Any) -> np.ndarray:

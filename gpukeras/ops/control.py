@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..device import to_host, xp
+from ..device.tasks import Task
 from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply
+from . import copies
 from .broadcasting import zeros_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
@@ -114,6 +116,8 @@ class Identity(Op):
 
     name = "identity"
     in_place = (0,)
+    c_family = copies.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The input's."""
@@ -122,6 +126,14 @@ class Identity(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One copy."""
         return [(xp.copyto, (outs[0], ins[0]))]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Always, but for very many axes."""
+        return copies.takes_copy(*ins)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One copy."""
+        return copies.copy(outs[0], ins[0], samples=True)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Passed on."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, REDUCTIONS, Complaint, take, xp
+from ..device.layouts import MOST_AXES, merged, words
+from ..device.tasks import Task
 from ..graph import Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differentiate
 from .broadcasting import sum_like
 from .convert import cast
@@ -19,7 +21,7 @@ from .elementwise import greater_equal, less_equal, log, logical_and, mask, maxi
 from .indexing import check_range, one_hot, out_of_range
 from .reduce import reduce
 from .shape import expand_dims
-from .softmax import Softmax, by_rows, column_of, log_softmax, log_sum, row_or_mix
+from .softmax import Softmax, by_rows, column_of, log_softmax, log_sum, row_or_mix, task_by_rows
 
 
 # On probabilities ----------------------------------------------------------------------------------------------
@@ -146,7 +148,15 @@ class _OnRows(Op):
     """What these ops share: input number `matrix` has a row for each crossentropy."""
 
     kernel_types = FLOATS
+    c_family = "softmax_crossentropy"
     matrix = 0
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32, where there are elements, one target or label for each, and labels that are whole numbers."""
+        x, target = ins[self.matrix], ins[-1]
+        whole = target.dtype in ("int32", "int64")
+        return (x.dtype == ins[0].dtype == "float32" and x.size > 0 and len(x.shape) <= MOST_AXES
+                and (target.dtype == "float32" or whole) and target.shape == x.shape[:len(x.shape) - whole])
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise."""
@@ -157,6 +167,7 @@ class _GradientOnRows(_OnRows):
     """The derivatives for the logits: of (g, p, ...), with the shape of p."""
 
     matrix = 1
+    gapless = (1, 2)
 
     def infer(self, *ins: Spec) -> Spec:
         """The logits' shape."""
@@ -168,6 +179,10 @@ class SoftmaxCrossentropy(_OnRows):
     """(logits, target) -> sum(target (log sum exp(logits) - logits)) over the last axis."""
 
     name = "softmax_crossentropy"
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        return task_by_rows("dense", ins[0], *ins, outs[0])
 
     def infer(self, *ins: Spec) -> Spec:
         """One number a row."""
@@ -206,6 +221,11 @@ class SoftmaxCrossentropyGradient(_GradientOnRows):
     name = "softmax_crossentropy_gradient"
     in_place = (1,)
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        g, p, target = ins
+        return task_by_rows("dense_gradient", p, g, _lines(g), p, target, outs[0])
+
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """One number a row."""
         return [column_of(ins[1])]
@@ -227,6 +247,11 @@ class SparseSoftmaxCrossentropy(_OnRows):
     """(logits, labels) -> log sum exp(logits) - logits[label]."""
 
     name = "sparse_softmax_crossentropy"
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        logits, labels = ins
+        return task_by_rows("sparse", logits, logits, labels, labels.itemsize, outs[0])
 
     def infer(self, *ins: Spec) -> Spec:
         """One number a row."""
@@ -262,6 +287,11 @@ class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
     name = "sparse_softmax_crossentropy_gradient"
     in_place = (1,)
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        g, p, labels = ins
+        return task_by_rows("sparse_gradient", p, g, _lines(g), p, labels, labels.itemsize, outs[0])
+
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """One index and one number a row."""
         return [Spec(ins[2].shape, "int64"), Spec(ins[2].shape, ins[1].dtype)]
@@ -284,6 +314,11 @@ class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
 def _same_classes(ins: Sequence[Spec]) -> None:
     if None not in (ins[0].shape[-1], ins[1].shape[-1]) and ins[0].shape[-1] != ins[1].shape[-1]:
         raise ValueError(f"predictions {ins[0].shape} and targets {ins[1].shape} differ in their last axis")
+
+
+def _lines(g: Any) -> Any:
+    """How a number for each row lies, for tasks."""
+    return words((n, step, step) for n, step in merged(g.shape, g.strides))
 
 
 def _labels(op: Op) -> str:

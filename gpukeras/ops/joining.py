@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import same_memory, xp
+from ..device.tasks import Task
 from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply
+from . import copies
 from .broadcasting import zeros_like
 from .convert import unify
 from .shape import expand_dims
@@ -20,6 +22,8 @@ class Concatenate(Op):
 
     axis: int
     name = "concatenate"
+    c_family = copies.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The common shape, added up along the axis."""
@@ -46,6 +50,15 @@ class Concatenate(Op):
         """A copy of each part that is not in its place already."""
         parts = [(self.part(outs[0], ins, i), x) for i, x in enumerate(ins)]
         return [(xp.copyto, (part, x)) for part, x in parts if not same_memory(part, x)]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Always, but for very many axes."""
+        return copies.takes_copy(*ins)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """A copy of each part that is not in its place already."""
+        return [task for i, x in enumerate(ins)
+                for task in copies.copy(self.part(outs[0], ins, i), x, samples=self.axis > 0)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Each part's own."""

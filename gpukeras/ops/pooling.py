@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..device import FLOATS, blocks, launch, xp
+from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .windows import Window, element_strides
+
+COST = 0.15  # nanoseconds for a cell that a window sees, compiled for a CPU
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class _Pooling(Op):
         return [launch("pooling", kernel, image.dtype, blocks(threads), *arrays, image.shape[0], image.shape[-1],
                        *element_strides(strided), *self.window.geometry(image.shape[1:-1]), **unrolled)]
 
+    def _task(self, image: Any, *words: Any) -> list[Task]:
+        """The task of the op's name, its windows standing on `image`; a unit is a sample."""
+        space = image.shape[1:-1]
+        cells = prod(self.window.size) * prod(self.window.output_space(space))  # type: ignore[arg-type]
+        return [Task("pooling", self.name, (*words, *self.window.geometry(space)), image.shape[0],
+                     COST * image.shape[0] * image.shape[-1] * cells, 16 * prod(self.window.size), samples=True)]
+
+    def _tiled(self, space: Sequence[int]) -> int:
+        """1 if every cell is seen by just one window."""
+        fits = self._side_by_side() and all(n % size == 0 for n, size in zip(space, self.window.size))
+        return int(fits and self.window.covers(space))
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32 with at most three spatial axes, where there are elements."""
+        return super().takes_tasks(ins, outs) and len(outs[0].shape) <= 5 and outs[0].size > 0
+
     def _side_by_side(self) -> bool:
         """Whether windows neither overlap nor leave gaps."""
         return self.window.strides == self.window.size and set(self.window.dilation) == {1}
@@ -52,6 +71,12 @@ class MaxPool(_Pooling):
 
     name = "max_pool"
     packed = ()
+    c_family = "pooling"
+    gapless = ()
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        return self._task(ins[0], ins[0], *element_strides(ins[0]), ins[0].shape[-1], outs[0])
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""
@@ -99,6 +124,12 @@ class MaxPoolGradient(_AtMaximum):
     """(g, x, y) -> g put to the first largest cell of each window."""
 
     name = "max_pool_gradient"
+    c_family = "pooling"
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        x = ins[1]
+        return self._task(x, *ins, outs[0], x.shape[-1], self._tiled(x.shape[1:-1]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -168,6 +199,12 @@ class AveragePool(_Pooling):
 
     name = "average_pool"
     packed = ()
+    c_family = "pooling"
+    gapless = ()
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        return self._task(ins[0], ins[0], *element_strides(ins[0]), ins[0].shape[-1], outs[0])
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""
@@ -198,6 +235,12 @@ class AveragePoolGradient(_Pooling):
     name = "average_pool_gradient"
     shape_only = (1,)
     packed = ()
+    c_family = "pooling"
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        dx = outs[0]
+        return self._task(dx, ins[0], dx, dx.shape[-1], self._tiled(dx.shape[1:-1]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""

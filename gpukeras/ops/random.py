@@ -18,19 +18,25 @@ from ..device import (
     Launch,
     asarray,
     blocks,
+    fill_address,
+    generator_address,
+    generator_state,
     generator_words,
     launch,
     random_generator,
+    raw_bits,
     set_generator_words,
     to_host,
     upload,
     xp,
 )
+from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
 
 TILE = 16384  # elements
+COSTS = {"keep": 0.16, "uniform": 1.4, "normal": 7.0}  # nanoseconds a number, compiled for a CPU
 
 
 class Random(Op):
@@ -40,6 +46,8 @@ class Random(Op):
 
     stateful = True
     generates = True
+    c_family = "random"
+    gapless = ()
 
     def __init__(self, kind: str, dims: tuple[int | None, ...], dtype: str, seed: int, level: float = 0.0):
         self.kind, self.dims, self.dtype, self.seed, self.level = kind, dims, dtype, seed, level
@@ -72,12 +80,8 @@ class Random(Op):
         """The asked shape."""
         return Spec(fill_dims(self.dims, ins), self.dtype)
 
-    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """Numbers to compare with the level."""
-        return [Spec((min(outs[0].size, TILE),), "float32")] if self.kind == "keep" else []
-
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """One fill; truth values a tile at a time."""
+        """One fill."""
         out = outs[0]
         if self.kind == "uniform":
             return [(self.generator.random, (None, out.dtype, out))]
@@ -85,13 +89,31 @@ class Random(Op):
             return [(self.generator.standard_normal, (None, out.dtype, out))]
         if self.kind == "truncated":
             return [(_fill_truncated, (self.generator, out))]
-        calls: list[Call] = []
-        flat = out.reshape(-1)
-        for start in range(0, flat.size, TILE):
-            part = flat[start:start + TILE]
-            room = scratch[0][:part.size]
-            calls += [(self.generator.random, (None, room.dtype, room)), (xp.greater_equal, (room, self.level, part))]
-        return calls
+        most, size = self._threshold
+        return [(_fill_keep, (self.generator, most, size, out.reshape(-1)))] if most >= 0 else [(out.fill, (True,))]
+
+    @property
+    def _threshold(self) -> tuple[int, int]:
+        """What random bits must be above to keep an element, and in how many bytes: two, where a 65536th is fine
+        enough, or four. Below 0: all are kept."""
+        size = 2 if 0.01 <= self.level <= 0.99 else 4
+        return round(self.level * 256 ** size) - 1, size
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Truth values; others where NumPy has a function for programs in C."""
+        if self.kind == "keep":
+            return self._threshold[0] >= 0
+        return self.kind != "truncated" and fill_address(self.kind, outs[0].dtype) is not None
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One unit: numbers come one after the other, the same as without compiled code."""
+        out = outs[0]
+        if self.kind == "keep":
+            name, words = "keep", (generator_state(self.generator), out, out.size, *self._threshold)
+        else:
+            name = "fill"
+            words = (fill_address(self.kind, out.dtype.name), generator_address(self.generator), out, out.size)
+        return [Task("random", name, words, 1, COSTS[self.kind] * out.size)]
 
     @property
     def cuda(self) -> str:
@@ -126,6 +148,12 @@ class Random(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise: every number is independent."""
         return ROW
+
+
+def _fill_keep(generator: Any, most: int, size: int, out: Any) -> None:
+    for start in range(0, out.size, TILE):
+        part = out[start:start + TILE]
+        xp.greater(raw_bits(generator, part.size, size), most, part)
 
 
 def _fill_truncated(generator: Any, out: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..device import C_NAMES, REDUCTIONS, SCANS, asarray, blocks, launch
 from ..device.launch import BLOCK
+from ..device.tasks import Task
 from ..graph import (
     MIX,
     REDUCE,
@@ -23,6 +24,7 @@ from ..graph import (
     apply,
     canonical_axes,
 )
+from . import reduce_tasks
 from .broadcasting import broadcast_like
 from .convert import as_float, as_tensor, cast
 from .elementwise import divide, equal, exp, log, mask, sqrt, square
@@ -43,6 +45,8 @@ class Reduce(Op):
     axes: tuple[int, ...]
     keepdims: bool
     packed = ()
+    c_family = reduce_tasks.FAMILY
+    gapless = ()
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -66,6 +70,18 @@ class Reduce(Op):
     def _check(self, x: Any) -> None:
         if x.size == 0 and self.kind in ("max", "min"):
             raise ValueError(f"{self.kind} over no elements: the input has shape {x.shape}")
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Where there are elements, of a type that has this kind."""
+        return reduce_tasks.takes(self.kind, ins[0])
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Results of the parts of a long reduction."""
+        return reduce_tasks.room(self.kind, ins[0], self.axes)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One, and for long reductions another that joins the parts."""
+        return reduce_tasks.tasks(self.kind, ins[0], self.axes, outs[0], room)
 
     def takes_kernel(self, ins: Sequence[Spec]) -> bool:
         """`any` and `all` of truth values, the others of everything."""
@@ -196,6 +212,8 @@ class ArgExtreme(Op):
 
     kind: str
     axis: int
+    c_family = reduce_tasks.FAMILY
+    gapless = ()
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -210,6 +228,14 @@ class ArgExtreme(Op):
         """One search."""
         find = ins[0].argmax if self.kind == "max" else ins[0].argmin
         return [(find, (self.axis, outs[0]))]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Floats and integers, where there are elements."""
+        return reduce_tasks.takes(self.kind, ins[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One; a unit is all results of a sample where there are samples."""
+        return reduce_tasks.arg_tasks(self.kind, ins[0], self.axis, outs[0])
 
     def takes_kernel(self, ins: Sequence[Spec]) -> bool:
         """Every dtype."""

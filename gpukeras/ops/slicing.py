@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..device import xp
+from ..device.tasks import Task
 from ..graph import MIX, OPERATORS, ROW, Apply, Call, Op, Spec, Tensor, ViewOp, apply
+from . import copies
 from .convert import as_tensor
 
 Index = tuple[Any, ...]
@@ -66,6 +68,8 @@ class PlaceSlice(Op):
     index: Index
     name = "place_slice"
     shape_only = (1,)
+    c_family = copies.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The second shape."""
@@ -75,6 +79,16 @@ class PlaceSlice(Op):
         """Zeros, then the part."""
         part = outs[0][(*Slice(self.index).python_index(), ...)]
         return [(outs[0].fill, (0,)), (xp.copyto, (part, ins[0]))]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Always, but for very many axes."""
+        return copies.takes_copy(ins[0], *outs)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """Zeros, then the part."""
+        index = Slice(self.index)
+        samples = index.batch((True,), ins) == ROW
+        return [*copies.fill(outs[0], 0, samples), *copies.copy(outs[0][(*index.python_index(), ...)], ins[0], samples)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The part."""

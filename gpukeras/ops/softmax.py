@@ -7,17 +7,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import C_NAMES, FLOATS, REDUCTIONS, blocks, launch, xp
+from ..device.tasks import Task
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, differentiate
 from .convert import as_float
 from .elementwise import exp
 from .reduce import reduce
 from .shape import transpose
 
+COST = 0.6  # nanoseconds an element, compiled for a CPU
+
 
 class _AlongRows(Op):
     """What these ops share: the output has the shape of the last input, and every row of it is made by itself."""
 
     kernel_types = FLOATS
+    c_family = "softmax_crossentropy"
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32, where there are elements."""
+        return super().takes_tasks(ins, outs) and ins[-1].size > 0
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One, named as the op."""
+        return task_by_rows(self.name, outs[0], *ins, outs[0])
 
     def infer(self, *ins: Spec) -> Spec:
         """The same shape."""
@@ -135,6 +147,14 @@ def by_rows(name: str, matrix: Any, *arguments: Any, labels: str = "int64") -> l
     lanes = 1 << (columns - 1).bit_length() if columns <= 32 else 32 if columns <= 1024 else 256
     return [launch("softmax_crossentropy", name, matrix.dtype, blocks(rows * lanes), *arguments, rows, columns,
                    lanes, LABEL=C_NAMES[labels])]
+
+
+def task_by_rows(name: str, matrix: Any, *words: Any) -> list[Task]:
+    """A task that works on the rows of `matrix`."""
+    rows = matrix.size // matrix.shape[-1]
+    units = matrix.shape[0] if matrix.ndim > 1 else 1
+    return [Task("softmax_crossentropy", name, (*words, matrix.shape[-1], rows // units), units,
+                 COST * matrix.size + 20 * rows, samples=matrix.ndim > 1)]
 
 
 def row_or_mix(x: Spec) -> str:

@@ -1,0 +1,197 @@
+// The largest and the mean of the cells that a window sees, and their gradients; a unit is a sample. Tensors are
+// (samples, *space, channels) without gaps; only the x of a forward pass may have any strides.
+//
+// The gradient of a maximum goes to the first cell, in row-major order, that equals it. A window with a NaN has the
+// maximum NaN, which equals no cell, and gives nothing.
+
+#include "tasks.h"
+
+#define CHANNELS 64  // that are looked at together
+
+// As Window.geometry() in gpukeras/ops/windows.py gives it, for three axes; where there are fewer, the first ones have
+// length 1.
+typedef struct {
+    Word space[3];      // cells of the input along each axis
+    Word positions[3];  // places where the window stands: the cells of the output
+    Word size[3];       // cells of the window
+    Word strides[3];    // input cells from one position to the next
+    Word dilation[3];   // input cells from one cell of the window to the next
+    Word before[3];     // cells of padding in front of the input
+} Window;
+
+// What a task goes through: the windows of a sample, one after the other.
+typedef struct {
+    const Window* window;
+    Word step[3];      // elements from one cell of the input to the next, along each axis
+    Word position[3];
+    Word count;        // of the cells that the present window sees
+    Word* seen;        // where they are, in elements from the sample's first one
+    Word* inside;      // the same for a window that stands at the first cell and sees no padding
+} Walk;
+
+static inline Word volume(const Word* extent) { return extent[0] * extent[1] * extent[2]; }
+
+static void start(Walk* walk, const Window* window, const Word* step, char* room) {
+    walk->window = window;
+    walk->inside = (Word*)room;
+    walk->seen = walk->inside + volume(window->size);
+    memcpy(walk->step, step, sizeof walk->step);
+    Word* to = walk->inside;
+    for (Word i = 0; i < window->size[0]; ++i)
+        for (Word j = 0; j < window->size[1]; ++j)
+            for (Word k = 0; k < window->size[2]; ++k)
+                *to++ = i * window->dilation[0] * step[0] + j * window->dilation[1] * step[1] +
+                        k * window->dilation[2] * step[2];
+}
+
+// Finds the cells that the window sees at the walk's position; 1.
+static int look(Walk* walk) {
+    const Window* window = walk->window;
+    Word corner[3], base = 0, full = 1, *to = walk->seen;
+    for (int a = 0; a < 3; ++a) {
+        corner[a] = walk->position[a] * window->strides[a] - window->before[a];
+        full &= corner[a] >= 0 && corner[a] + (window->size[a] - 1) * window->dilation[a] < window->space[a];
+        base += corner[a] * walk->step[a];
+    }
+    const Word *place = walk->inside, *space = window->space, *dilation = window->dilation;
+    for (Word i = 0; i < window->size[0]; ++i) {
+        Word cell0 = corner[0] + i * dilation[0], out0 = cell0 < 0 || cell0 >= space[0];
+        for (Word j = 0; j < window->size[1]; ++j) {
+            Word cell1 = corner[1] + j * dilation[1], out1 = out0 || cell1 < 0 || cell1 >= space[1];
+            for (Word k = 0; k < window->size[2]; ++k, ++place) {
+                Word cell2 = corner[2] + k * dilation[2];
+                if (full || !(out1 || cell2 < 0 || cell2 >= space[2])) *to++ = base + *place;
+            }
+        }
+    }
+    walk->count = to - walk->seen;
+    return 1;
+}
+
+// All positions of a sample in row-major order.
+#define EACH_WINDOW(walk)                                                                                         \
+    for (walk.position[0] = 0; walk.position[0] < walk.window->positions[0]; ++walk.position[0])                  \
+        for (walk.position[1] = 0; walk.position[1] < walk.window->positions[1]; ++walk.position[1])              \
+            for (walk.position[2] = 0; walk.position[2] < walk.window->positions[2] && look(&walk); ++walk.position[2])
+
+#define EACH_BLOCK(channels, n) \
+    for (Word c = 0, n = MIN(channels, CHANNELS); c < (channels); c += n, n = MIN((channels) - c, CHANNELS))
+
+static inline void join_largest(float* best, const float* x, Word step, Word n) {
+    if (step == 1) {
+        ALONE for (Word j = 0; j < n; ++j) best[j] = x[j] > best[j] || x[j] != x[j] ? x[j] : best[j];
+    } else {
+        for (Word j = 0; j < n; ++j) best[j] = x[j * step] > best[j] || x[j * step] != x[j * step] ? x[j * step] : best[j];
+    }
+}
+
+static inline void join_sum(float* sum, const float* x, Word step, Word n) {
+    if (step == 1) {
+        ALONE for (Word j = 0; j < n; ++j) sum[j] += x[j];
+    } else {
+        for (Word j = 0; j < n; ++j) sum[j] += x[j * step];
+    }
+}
+
+// Words: x, its strides in elements (samples, three axes, channels), channels, result, the window.
+static inline void pool(const Word* w, Word first, Word last, char* room, int mean) {
+    Walk walk;
+    start(&walk, (const Window*)(w + 8), w + 2, room);
+    Word channels = w[6], step = w[5];
+    float* y = FLOATS(w[7]) + first * volume(walk.window->positions) * channels;
+    for (Word sample = first; sample < last; ++sample) {
+        const float* x = FLOATS(w[0]) + sample * w[1];
+        EACH_WINDOW(walk) {
+            float cells = (float)walk.count;
+            EACH_BLOCK(channels, n) {
+                float made[CHANNELS];
+                for (Word j = 0; j < n; ++j) made[j] = mean ? 0 : -INFINITY;
+                for (Word t = 0; t < walk.count; ++t) {
+                    const float* cell = x + walk.seen[t] + c * step;
+                    if (mean) join_sum(made, cell, step, n);
+                    else join_largest(made, cell, step, n);
+                }
+                for (Word j = 0; j < n; ++j) y[c + j] = mean ? made[j] / cells : made[j];
+            }
+            y += channels;
+        }
+    }
+}
+
+TASK Word max_pool(const Word* w, Word first, Word last, char* room) {
+    pool(w, first, last, room, 0);
+    return 0;
+}
+
+TASK Word average_pool(const Word* w, Word first, Word last, char* room) {
+    pool(w, first, last, room, 1);
+    return 0;
+}
+
+// Words: g, x, y, result, channels, whether windows leave no cell out and never meet, the window.
+TASK Word max_pool_gradient(const Word* w, Word first, Word last, char* room) {
+    const Window* window = (const Window*)(w + 6);
+    Word channels = w[4], size = volume(window->space) * channels, results = volume(window->positions) * channels;
+    Word step[3] = {window->space[1] * window->space[2] * channels, window->space[2] * channels, channels};
+    Walk walk;
+    start(&walk, window, step, room);
+    for (Word sample = first; sample < last; ++sample) {
+        const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * size;
+        const float* y = FLOATS(w[2]) + sample * results;
+        float* dx = FLOATS(w[3]) + sample * size;
+        if (!w[5]) memset(dx, 0, (size_t)size * sizeof *dx);
+        EACH_WINDOW(walk) {
+            EACH_BLOCK(channels, n) {
+                int open[CHANNELS];  // whether no cell was the largest yet
+                for (Word j = 0; j < n; ++j) open[j] = 1;
+                for (Word t = 0; t < walk.count; ++t) {
+                    const float *cell = x + walk.seen[t] + c, *top = y + c, *gives = g + c;
+                    float* to = dx + walk.seen[t] + c;
+                    if (w[5]) {
+                        ALONE for (Word j = 0; j < n; ++j) {
+                            int hit = open[j] & (cell[j] == top[j]);
+                            to[j] = hit ? gives[j] : 0.0f;
+                            open[j] &= !hit;
+                        }
+                    } else {
+                        ALONE for (Word j = 0; j < n; ++j) {
+                            int hit = open[j] & (cell[j] == top[j]);
+                            to[j] += hit ? gives[j] : 0.0f;
+                            open[j] &= !hit;
+                        }
+                    }
+                }
+            }
+            g += channels;
+            y += channels;
+        }
+    }
+    return 0;
+}
+
+// Words: g, result, channels, whether windows leave no cell out and never meet, the window.
+TASK Word average_pool_gradient(const Word* w, Word first, Word last, char* room) {
+    const Window* window = (const Window*)(w + 4);
+    Word channels = w[2], size = volume(window->space) * channels, results = volume(window->positions) * channels;
+    Word step[3] = {window->space[1] * window->space[2] * channels, window->space[2] * channels, channels};
+    Walk walk;
+    start(&walk, window, step, room);
+    for (Word sample = first; sample < last; ++sample) {
+        const float* g = FLOATS(w[0]) + sample * results;
+        float* dx = FLOATS(w[1]) + sample * size;
+        if (!w[3]) memset(dx, 0, (size_t)size * sizeof *dx);
+        EACH_WINDOW(walk) {
+            EACH_BLOCK(channels, n) {
+                float share[CHANNELS], cells = (float)walk.count;
+                ALONE for (Word j = 0; j < n; ++j) share[j] = g[c + j] / cells;
+                for (Word t = 0; t < walk.count; ++t) {
+                    float* to = dx + walk.seen[t] + c;
+                    if (w[3]) memcpy(to, share, (size_t)n * sizeof *to);
+                    else join_sum(to, share, 1, n);
+                }
+            }
+            g += channels;
+        }
+    }
+    return 0;
+}
