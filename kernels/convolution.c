@@ -1,0 +1,288 @@
+// Convolution on the CPU as products of matrices whose left rows are windows, read where they lie in the image (tile.h).
+//
+// One function serves the convolution and the gradient for its input: that is, for each place of the stride, a
+// convolution with stride 1 of the padded gradient, with every so manieth cell of the kernel. What is to be done stands
+// in a plan, an array of whole numbers that is made when the program is (gpukeras/ops/convolution_tasks.py).
+
+#include "tile.h"
+
+#define NARROW_PANEL LANES
+#define PANEL (VECTORS * LANES)
+
+// An image as a plan has it, all in elements: axes are samples, three of space, channels.
+typedef struct {
+    Word copied;     // whether it is copied to padded memory of the thread's own
+    Word space[3], channels;
+    Word steps[5];   // of the image as it is
+    Word before[3];  // cells of padding
+    Word padded[3];  // cells with all padding
+    Word sample;     // elements from one sample to the next, as it is read
+} Image;
+
+// A sample with its padding.
+static void copy_padded(const Image* image, const float* from, float* to) {
+    Word channels = image->channels, row = image->padded[2] * channels;
+    Word left = image->before[2] * channels, inside = image->space[2] * channels;
+    const Word* steps = image->steps;
+    for (Word z = 0; z < image->padded[0]; ++z) {
+        for (Word y = 0; y < image->padded[1]; ++y, to += row) {
+            Word from_z = z - image->before[0], from_y = y - image->before[1];
+            if (from_z < 0 || from_z >= image->space[0] || from_y < 0 || from_y >= image->space[1]) {
+                memset(to, 0, (size_t)row * sizeof(float));
+                continue;
+            }
+            const float* line = from + from_z * steps[1] + from_y * steps[2];
+            memset(to, 0, (size_t)left * sizeof(float));
+            memset(to + left + inside, 0, (size_t)(row - left - inside) * sizeof(float));
+            if (steps[4] == 1 && steps[3] == channels)
+                memcpy(to + left, line, (size_t)inside * sizeof(float));
+            else
+                for (Word x = 0; x < image->space[2]; ++x)
+                    for (Word c = 0; c < channels; ++c) to[left + x * channels + c] = line[x * steps[3] + c * steps[4]];
+        }
+    }
+}
+
+// Some samples as they are read: where they lie, or copied to `room`.
+static const float* samples_of(const Image* image, const float* x, Word first, Word count, float* room) {
+    if (!image->copied) return x + first * image->steps[0];
+    for (Word i = 0; i < count; ++i)
+        copy_padded(image, x + (first + i) * image->steps[0], room + i * image->sample);
+    return room;
+}
+
+// Places in a box of cells (samples and three axes), one after the other.
+typedef struct {
+    Word at[4], size[4], step[4], place;
+} Walk;
+
+static Walk walk(const Word* size, const Word* step, Word first) {
+    Walk w;
+    w.place = 0;
+    for (int i = 3; i >= 0; --i) {
+        w.size[i] = size[i];
+        w.step[i] = step[i];
+        w.at[i] = i ? first % size[i] : first;
+        w.place += w.at[i] * step[i];
+        first /= size[i];
+    }
+    return w;
+}
+
+static inline void next(Walk* w) {
+    w->place += w->step[3];
+    for (int i = 3; i > 0 && ++w->at[i] == w->size[i]; --i) {
+        w->at[i] = 0;
+        w->place += w->step[i - 1] - w->size[i] * w->step[i];
+    }
+}
+
+// One tile whose rows are set; `columns` is what is left of a panel of so many vectors.
+static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
+    if (columns >= vectors * LANES) {
+        tiles[vectors - 1][rows - 1](t);
+        return;
+    }
+    float spare[ROWS * PANEL], *sums[ROWS];
+    int add = t->add;
+    t->add = 0;
+    for (int r = 0; r < rows; ++r) {
+        sums[r] = t->sums[r];
+        t->sums[r] = spare + r * PANEL;
+    }
+    tiles[vectors - 1][rows - 1](t);
+    for (int r = 0; r < rows; ++r)
+        for (Word i = 0; i < columns; ++i) sums[r][i] = add ? sums[r][i] + spare[r * PANEL + i] : spare[r * PANEL + i];
+    t->add = add;
+}
+
+static inline int vectors_of(Word columns) { return columns > LANES ? VECTORS : 1; }
+
+static inline Word most_rows(int vectors) { return vectors == 1 ? ROWS : WIDE_ROWS; }
+
+// The kernel as panels. Words: kernel, packed, the rows of a cell, from one of these to the next, columns, from one of
+// these to the next, and for each cell its place in the kernel, the rows before its part and in its part of the packed
+// kernel, and its row there. A unit is a row of a cell.
+TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word rows = w[2], row_step = w[3], columns = w[4], step = w[5];
+    Word width = (columns + LANES - 1) / LANES * LANES;
+    for (Word unit = first; unit < last; ++unit) {
+        const Word* cell = (const Word*)w[6] + 4 * (unit / rows);
+        const float* from = FLOATS(w[0]) + cell[0] + unit % rows * row_step;
+        float* part = FLOATS(w[1]) + cell[1] * width;
+        Word row = cell[3] + unit % rows;
+        for (Word column = 0; column < columns; column += PANEL) {
+            Word panel = vectors_of(columns - column) * LANES, filled = MIN(panel, columns - column);
+            float* to = part + column * cell[2] + row * panel;
+            for (Word i = 0; i < filled; ++i) to[i] = from[(column + i) * step];
+            for (Word i = filled; i < panel; ++i) to[i] = 0.0f;
+        }
+    }
+    return 0;
+}
+
+// What a part of a convolution makes: the places of the outputs, and what they are the sums of.
+typedef struct {
+    Word size[3], from, from_steps[3], to, to_steps[3];  // positions, and where their windows and their outputs lie
+    Word before, rows;                                   // rows of the packed kernel before this part's, and in it
+    Word blocks;  // of rows of the kernel, each small enough for the first-level cache; then for each of them
+                  // the number of its pieces, and for each piece its place in the window and its length
+} Part;
+
+// All positions from `first` to `last` of one part, panel by panel.
+static void convolve_part(const Part* part, const Word* code, const float* x, const float* packed, float* y,
+                          const Word* size, const Word* from_steps, const Word* to_steps, Word columns, Word first,
+                          Word last) {
+    Word width = (columns + LANES - 1) / LANES * LANES;
+    for (Word column = 0; column < columns; column += PANEL) {
+        int vectors = vectors_of(columns - column);
+        const Word* block = code;
+        Tile t = {.left_step = 1, .right_step = vectors * LANES,
+                  .right = packed + part->before * width + column * part->rows};
+        Word most = most_rows(vectors), tiles_here = (last - first + most - 1) / most;
+        for (Word b = 0; b < part->blocks; ++b) {
+            t.count = block[0];
+            t.parts = block + 1;
+            t.add = b > 0;
+            Walk from = walk(size, from_steps, first), to = walk(size, to_steps, first);
+            for (Word i = 0; i < tiles_here; ++i) {
+                int rows = (int)((i + 1) * (last - first) / tiles_here - i * (last - first) / tiles_here);
+                for (int r = 0; r < rows; ++r, next(&from), next(&to)) {
+                    t.left[r] = x + from.place;
+                    t.sums[r] = y + to.place + column;
+                }
+                run_tile(&t, rows, vectors, columns - column);
+            }
+            for (Word i = 0; i < t.count; ++i) t.right += t.parts[2 * i + 1] * t.right_step;
+            block += 1 + 2 * t.count;
+        }
+    }
+}
+
+// Words: image, packed kernel, output, plan. The plan: elements of an output sample, columns, samples that are done
+// together, positions that are done together, the image, the number of parts, and the parts, each with its length.
+TASK Word convolution(const Word* w, Word first, Word last, char* room) {
+    const Word* plan = (const Word*)w[3];
+    Word sample = plan[0], columns = plan[1], together = plan[2], chunk = plan[3];
+    const Image* image = (const Image*)(plan + 4);
+    const Word* parts = plan + 4 + sizeof(Image) / sizeof(Word);
+    for (Word start = first; start < last; start += together) {
+        Word count = MIN(together, last - start);
+        const float* x = samples_of(image, FLOATS(w[0]), start, count, (float*)room);
+        float* y = FLOATS(w[2]) + start * sample;
+        const Word* code = parts + 1;
+        for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
+            const Part* part = (const Part*)(code + 1);
+            Word size[4] = {count}, from_steps[4] = {image->sample}, to_steps[4] = {sample};
+            memcpy(size + 1, part->size, sizeof part->size);
+            memcpy(from_steps + 1, part->from_steps, sizeof part->from_steps);
+            memcpy(to_steps + 1, part->to_steps, sizeof part->to_steps);
+            Word positions = count * size[1] * size[2] * size[3];
+            for (Word p = 0; p < positions; p += chunk)
+                convolve_part(part, (const Word*)(part + 1), x + part->from, FLOATS(w[1]), y + part->to, size, from_steps,
+                              to_steps, columns, p, MIN(p + chunk, positions));
+        }
+    }
+    return 0;
+}
+
+// The lines of windows that make positions `first` to `last`, as places and lengths; how many there are.
+static Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
+    Word count = 0;
+    while (first < last) {
+        Word here = MIN(size[3] - first % size[3], last - first);
+        lines[2 * count] = walk(size, steps, first).place;
+        lines[2 * count + 1] = here;
+        first += here;
+        ++count;
+    }
+    return count;
+}
+
+// Rows `first` to `last` of the sum over some positions of windows (turned) times gradients.
+static void add_products(Tile* t, const float* x, const Word* cells, Word channels, Word columns, int vectors, Word first,
+                         Word last, float* sums, Word sums_step) {
+    Word most = most_rows(vectors), count = (last - first + most - 1) / most;
+    Word cell = first / channels, channel = first % channels;
+    float* to = sums;
+    for (Word i = 0; i < count; ++i) {
+        int rows = (int)((i + 1) * (last - first) / count - i * (last - first) / count);
+        for (int r = 0; r < rows; ++r, to += sums_step) {
+            t->left[r] = x + cells[cell] + channel;
+            t->sums[r] = to;
+            if (++channel == channels) {
+                channel = 0;
+                ++cell;
+            }
+        }
+        run_tile(t, rows, vectors, columns);
+    }
+}
+
+// A panel of the gradients of some positions without gaps.
+static void pack_panel(const float* g, Word columns, Word filled, Word panel, Word positions, float* to) {
+    for (Word p = 0; p < positions; ++p, g += columns, to += panel) {
+        for (Word i = 0; i < filled; ++i) to[i] = g[i];
+        for (Word i = filled; i < panel; ++i) to[i] = 0.0f;
+    }
+}
+
+// Sums over blocks of samples, each for a part of the kernel's rows: that is a unit. Words: image, gradient, sums, plan,
+// samples. The plan: blocks of samples, parts of the rows, filters, samples that are done together, positions that are
+// done together, their number along each axis of a sample (three), the steps from one to the next in the image (three),
+// the image, the number of cells of the kernel, and their places in a window.
+TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
+    const Word* plan = (const Word*)w[3];
+    Word blocks = plan[0], parts = plan[1], columns = plan[2], together = plan[3], chunk = plan[4], samples = w[4];
+    const Image* image = (const Image*)(plan + 11);
+    const Word* cells = plan + 11 + sizeof(Image) / sizeof(Word);
+    Word channels = image->channels, rows = cells[0] * channels;
+    Word* lines = (Word*)room;
+    float* packed = (float*)(room + 16 * chunk);
+    float* padded = packed + chunk * PANEL;
+    Word positions = plan[5] * plan[6] * plan[7];
+    Word steps[4] = {image->sample, plan[8], plan[9], plan[10]};
+    for (Word unit = first; unit < last; ++unit) {
+        Word block = unit / parts, part = unit % parts;
+        Word row = rows * part / parts, end = rows * (part + 1) / parts;
+        Word sample = samples * block / blocks, last_sample = samples * (block + 1) / blocks;
+        float* sums = FLOATS(w[2]) + block * rows * columns + row * columns;
+        Tile t = {.parts = lines, .left_step = plan[10], .add = 0};
+        for (; sample < last_sample; sample += together) {
+            Word count = MIN(together, last_sample - sample);
+            Word size[4] = {count, plan[5], plan[6], plan[7]};
+            const float* x = samples_of(image, FLOATS(w[0]), sample, count, padded);
+            const float* g = FLOATS(w[1]) + sample * positions * columns;
+            for (Word p = 0; p < count * positions; p += chunk, t.add = 1) {
+                Word here = MIN(chunk, count * positions - p);
+                t.count = lines_of(size, steps, p, p + here, lines);
+                for (Word column = 0; column < columns; column += PANEL) {
+                    int vectors = vectors_of(columns - column);
+                    Word panel = vectors * LANES, filled = MIN(panel, columns - column);
+                    t.right = g + p * columns + column;
+                    t.right_step = columns;
+                    if (filled < panel) {
+                        pack_panel(t.right, columns, filled, panel, here, packed);
+                        t.right = packed;
+                        t.right_step = panel;
+                    }
+                    add_products(&t, x, cells + 1, channels, filled, vectors, row, end, sums + column, columns);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+// The blocks' sums added, in order. Words: sums, blocks, elements of each, result. A unit is an element.
+TASK Word add_blocks(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    float* to = FLOATS(w[3]);
+    memcpy(to + first, FLOATS(w[0]) + first, (size_t)(last - first) * sizeof(float));
+    for (Word b = 1; b < w[1]; ++b) {
+        const float* from = FLOATS(w[0]) + b * w[2];
+        ALONE for (Word i = first; i < last; ++i) to[i] += from[i];
+    }
+    return 0;
+}
