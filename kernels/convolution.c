@@ -6,8 +6,8 @@
 
 #include "tile.h"
 
-#define NARROW_PANEL LANES
 #define PANEL (VECTORS * LANES)
+#define ALL_PANELS(columns) (((columns) + LANES - 1) / LANES * LANES)
 
 // An image as a plan has it, all in elements: axes are samples, three of space, channels.
 typedef struct {
@@ -100,18 +100,23 @@ static inline int vectors_of(Word columns) { return columns > LANES ? VECTORS : 
 
 static inline Word most_rows(int vectors) { return vectors == 1 ? ROWS : WIDE_ROWS; }
 
-// The kernel as panels. Words: kernel, packed, the rows of a cell, from one of these to the next, columns, from one of
-// these to the next, and for each cell its place in the kernel, the rows before its part and in its part of the packed
-// kernel, and its row there. A unit is a row of a cell.
+// The kernel as panels, or where it is given as `turned` as its columns, one after the other. Words: kernel, packed, the
+// rows of a cell, from one of these to the next, columns, from one of these to the next, turned, and for each cell its
+// place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is a row
+// of a cell.
 TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
     (void)room;
-    Word rows = w[2], row_step = w[3], columns = w[4], step = w[5];
-    Word width = (columns + LANES - 1) / LANES * LANES;
+    Word rows = w[2], row_step = w[3], columns = w[4], step = w[5], turned = w[6];
+    Word width = turned ? columns : ALL_PANELS(columns);
     for (Word unit = first; unit < last; ++unit) {
-        const Word* cell = (const Word*)w[6] + 4 * (unit / rows);
+        const Word* cell = (const Word*)w[7] + 4 * (unit / rows);
         const float* from = FLOATS(w[0]) + cell[0] + unit % rows * row_step;
         float* part = FLOATS(w[1]) + cell[1] * width;
         Word row = cell[3] + unit % rows;
+        if (turned) {
+            for (Word i = 0; i < columns; ++i) part[i * cell[2] + row] = from[i * step];
+            continue;
+        }
         for (Word column = 0; column < columns; column += PANEL) {
             Word panel = vectors_of(columns - column) * LANES, filled = MIN(panel, columns - column);
             float* to = part + column * cell[2] + row * panel;
@@ -125,43 +130,68 @@ TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
 // What a part of a convolution makes: the places of the outputs, and what they are the sums of.
 typedef struct {
     Word size[3], from, from_steps[3], to, to_steps[3];  // positions, and where their windows and their outputs lie
-    Word before, rows;                                   // rows of the packed kernel before this part's, and in it
-    Word blocks;  // of rows of the kernel, each small enough for the first-level cache; then for each of them
-                  // the number of its pieces, and for each piece its place in the window and its length
+    Word before, rows;  // rows of the packed kernel before the panels of this part, and in them
+    Word blocks;        // of rows of the kernel, each small enough for the first-level cache; then for each of them
+                        // the number of its pieces, and the pieces (see Tile)
 } Part;
 
-// All positions from `first` to `last` of one part, panel by panel.
-static void convolve_part(const Part* part, const Word* code, const float* x, const float* packed, float* y,
-                          const Word* size, const Word* from_steps, const Word* to_steps, Word columns, Word first,
-                          Word last) {
-    Word width = (columns + LANES - 1) / LANES * LANES;
+// A box of positions of some samples: where their windows and their outputs lie.
+typedef struct {
+    Word size[4], from_steps[4], to_steps[4];
+} Box;
+
+// Sets the next rows of a tile; the rest of the sizes of a tile in balance.
+static inline int next_rows(Tile* t, Walk* from, Walk* to, const float* x, float* y, Word i, Word count, Word rows) {
+    int here = (int)((i + 1) * rows / count - i * rows / count);
+    for (int r = 0; r < here; ++r, next(from), next(to)) {
+        t->left[r] = x + from->place;
+        t->sums[r] = y + to->place;
+    }
+    return here;
+}
+
+// Positions `first` to `last` of one part, panel by panel.
+static void convolve(const Part* part, const float* x, const float* packed, float* y, const Box* box, Word columns,
+                     Word first, Word last) {
     for (Word column = 0; column < columns; column += PANEL) {
         int vectors = vectors_of(columns - column);
-        const Word* block = code;
-        Tile t = {.left_step = 1, .right_step = vectors * LANES,
-                  .right = packed + part->before * width + column * part->rows};
-        Word most = most_rows(vectors), tiles_here = (last - first + most - 1) / most;
-        for (Word b = 0; b < part->blocks; ++b) {
+        Tile t = {.left_step = 1, .right_step = vectors * LANES, .place_step = vectors * LANES,
+                  .right = packed + part->before * ALL_PANELS(columns) + column * part->rows};
+        Word most = most_rows(vectors), count = (last - first + most - 1) / most;
+        const Word* block = (const Word*)(part + 1);
+        for (Word b = 0; b < part->blocks; ++b, block += 1 + 3 * block[0]) {
             t.count = block[0];
-            t.parts = block + 1;
+            t.pieces = block + 1;
             t.add = b > 0;
-            Walk from = walk(size, from_steps, first), to = walk(size, to_steps, first);
-            for (Word i = 0; i < tiles_here; ++i) {
-                int rows = (int)((i + 1) * (last - first) / tiles_here - i * (last - first) / tiles_here);
-                for (int r = 0; r < rows; ++r, next(&from), next(&to)) {
-                    t.left[r] = x + from.place;
-                    t.sums[r] = y + to.place + column;
-                }
+            Walk from = walk(box->size, box->from_steps, first), to = walk(box->size, box->to_steps, first);
+            for (Word i = 0; i < count; ++i) {
+                int rows = next_rows(&t, &from, &to, x, y + column, i, count, last - first);
                 run_tile(&t, rows, vectors, columns - column);
             }
-            for (Word i = 0; i < t.count; ++i) t.right += t.parts[2 * i + 1] * t.right_step;
-            block += 1 + 2 * t.count;
         }
     }
 }
 
-// Words: image, packed kernel, output, plan. The plan: elements of an output sample, columns, samples that are done
-// together, positions that are done together, the image, the number of parts, and the parts, each with its length.
+// The same for few columns, with the kernel turned.
+static void convolve_few(const Part* part, const float* x, const float* packed, float* y, const Box* box, Word columns,
+                         Word first, Word last) {
+    Tile t = {.right_step = part->rows, .right = packed + part->before * columns};
+    Word count = (last - first + DOT_ROWS(columns) - 1) / DOT_ROWS(columns);
+    const Word* block = (const Word*)(part + 1);
+    for (Word b = 0; b < part->blocks; ++b, block += 1 + 3 * block[0]) {
+        t.count = block[0];
+        t.pieces = block + 1;
+        t.add = b > 0;
+        Walk from = walk(box->size, box->from_steps, first), to = walk(box->size, box->to_steps, first);
+        for (Word i = 0; i < count; ++i) {
+            int rows = next_rows(&t, &from, &to, x, y, i, count, last - first);
+            dot_tiles[columns - 1](&t, rows);
+        }
+    }
+}
+
+// Words: image, packed kernel, output, plan, turned. The plan: elements of an output sample, columns, samples that are
+// done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
     const Word* plan = (const Word*)w[3];
     Word sample = plan[0], columns = plan[1], together = plan[2], chunk = plan[3];
@@ -174,27 +204,28 @@ TASK Word convolution(const Word* w, Word first, Word last, char* room) {
         const Word* code = parts + 1;
         for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
             const Part* part = (const Part*)(code + 1);
-            Word size[4] = {count}, from_steps[4] = {image->sample}, to_steps[4] = {sample};
-            memcpy(size + 1, part->size, sizeof part->size);
-            memcpy(from_steps + 1, part->from_steps, sizeof part->from_steps);
-            memcpy(to_steps + 1, part->to_steps, sizeof part->to_steps);
-            Word positions = count * size[1] * size[2] * size[3];
+            Box box = {{count}, {image->sample}, {sample}};
+            memcpy(box.size + 1, part->size, sizeof part->size);
+            memcpy(box.from_steps + 1, part->from_steps, sizeof part->from_steps);
+            memcpy(box.to_steps + 1, part->to_steps, sizeof part->to_steps);
+            Word positions = count * part->size[0] * part->size[1] * part->size[2];
             for (Word p = 0; p < positions; p += chunk)
-                convolve_part(part, (const Word*)(part + 1), x + part->from, FLOATS(w[1]), y + part->to, size, from_steps,
-                              to_steps, columns, p, MIN(p + chunk, positions));
+                (w[4] ? convolve_few : convolve)(part, x + part->from, FLOATS(w[1]), y + part->to, &box, columns, p,
+                                                 MIN(p + chunk, positions));
         }
     }
     return 0;
 }
 
-// The lines of windows that make positions `first` to `last`, as places and lengths; how many there are.
+// The lines of windows that make positions `first` to `last`, as pieces: the place of the windows, their number, and that
+// of the first; how many lines there are.
 static Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
     Word count = 0;
-    while (first < last) {
-        Word here = MIN(size[3] - first % size[3], last - first);
-        lines[2 * count] = walk(size, steps, first).place;
-        lines[2 * count + 1] = here;
-        first += here;
+    for (Word at = first; at < last; at += lines[-2]) {
+        lines[0] = walk(size, steps, at).place;
+        lines[1] = MIN(size[3] - at % size[3], last - at);
+        lines[2] = at - first;
+        lines += 3;
         ++count;
     }
     return count;
@@ -239,7 +270,7 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
     const Word* cells = plan + 11 + sizeof(Image) / sizeof(Word);
     Word channels = image->channels, rows = cells[0] * channels;
     Word* lines = (Word*)room;
-    float* packed = (float*)(room + 16 * chunk);
+    float* packed = (float*)(room + 32 * chunk);
     float* padded = packed + chunk * PANEL;
     Word positions = plan[5] * plan[6] * plan[7];
     Word steps[4] = {image->sample, plan[8], plan[9], plan[10]};
@@ -248,7 +279,7 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
         Word row = rows * part / parts, end = rows * (part + 1) / parts;
         Word sample = samples * block / blocks, last_sample = samples * (block + 1) / blocks;
         float* sums = FLOATS(w[2]) + block * rows * columns + row * columns;
-        Tile t = {.parts = lines, .left_step = plan[10], .add = 0};
+        Tile t = {.pieces = lines, .left_step = plan[10], .add = 0};
         for (; sample < last_sample; sample += together) {
             Word count = MIN(together, last_sample - sample);
             Word size[4] = {count, plan[5], plan[6], plan[7]};
@@ -262,11 +293,12 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
                     Word panel = vectors * LANES, filled = MIN(panel, columns - column);
                     t.right = g + p * columns + column;
                     t.right_step = columns;
-                    if (filled < panel) {
+                    if (filled < panel || columns > panel) {
                         pack_panel(t.right, columns, filled, panel, here, packed);
                         t.right = packed;
                         t.right_step = panel;
                     }
+                    t.place_step = t.right_step;
                     add_products(&t, x, cells + 1, channels, filled, vectors, row, end, sums + column, columns);
                 }
             }
@@ -283,6 +315,62 @@ TASK Word add_blocks(const Word* w, Word first, Word last, char* room) {
     for (Word b = 1; b < w[1]; ++b) {
         const float* from = FLOATS(w[0]) + b * w[2];
         ALONE for (Word i = first; i < last; ++i) to[i] += from[i];
+    }
+    return 0;
+}
+
+// The same for few filters, as the product of gradients (turned) times windows. The sums are turned too: filters, rows.
+// Words and plan are as for `kernel_gradient`, but at the end of the plan are not cells, but pieces of the rows: their
+// number, and for each its place in a window and its length, which is of whole vectors.
+TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) {
+    const Word* plan = (const Word*)w[3];
+    Word blocks = plan[0], filters = plan[2], together = plan[3], chunk = plan[4], samples = w[4];
+    const Image* image = (const Image*)(plan + 11);
+    const Word* pieces = plan + 11 + sizeof(Image) / sizeof(Word);
+    Word* lines = (Word*)room;
+    float* padded = (float*)(room + 32 * chunk);
+    Word positions = plan[5] * plan[6] * plan[7], rows = 0;
+    Word steps[4] = {image->sample, plan[8], plan[9], plan[10]};
+    for (Word i = 0; i < pieces[0]; ++i) rows += pieces[2 + 2 * i];
+    for (Word block = first; block < last; ++block) {
+        Word sample = samples * block / blocks, end = samples * (block + 1) / blocks;
+        Tile t = {.pieces = lines, .left_step = filters, .right_step = plan[10], .place_step = 1, .add = 0};
+        for (; sample < end; sample += together) {
+            Word count = MIN(together, end - sample), size[4] = {count, plan[5], plan[6], plan[7]};
+            const float* x = samples_of(image, FLOATS(w[0]), sample, count, padded);
+            for (Word p = 0; p < count * positions; p += chunk, t.add = 1) {
+                t.count = lines_of(size, steps, p, MIN(p + chunk, count * positions), lines);
+                for (Word i = 0; i < t.count; ++i) {  // here the windows are on the right
+                    Word place = lines[3 * i];
+                    lines[3 * i] = lines[3 * i + 2] * filters;
+                    lines[3 * i + 2] = place;
+                }
+                for (Word f = 0; f < filters; ++f) t.left[f] = FLOATS(w[1]) + (sample * positions + p) * filters + f;
+                Word row = 0;
+                for (const Word* piece = pieces + 1; row < rows; row += piece[1], piece += 2) {
+                    for (Word at = 0; at < piece[1]; at += PANEL) {
+                        t.right = x + piece[0] + at;
+                        for (Word f = 0; f < filters; ++f)
+                            t.sums[f] = FLOATS(w[2]) + (block * filters + f) * rows + row + at;
+                        run_tile(&t, (int)filters, vectors_of(piece[1] - at), piece[1] - at);
+                    }
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+// The blocks' turned sums added, in order, and turned back. Words: sums, blocks, rows, filters, result. A unit is a row.
+TASK Word add_turned(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word blocks = w[1], rows = w[2], filters = w[3];
+    for (Word row = first; row < last; ++row) {
+        for (Word f = 0; f < filters; ++f) {
+            float sum = 0.0f;
+            for (Word b = 0; b < blocks; ++b) sum += FLOATS(w[0])[(b * filters + f) * rows + row];
+            FLOATS(w[4])[row * filters + f] = sum;
+        }
     }
     return 0;
 }

@@ -15,11 +15,12 @@
 
 typedef struct {
     const float* left[ROWS];  // where each row begins
-    const Word* parts;        // place in every row and length, for each part of the rows
-    Word count;               // of the parts
+    const Word* pieces;       // of the rows, each three words: place in every row, length, and place in the right matrix
+    Word count;               // of the pieces
     Word left_step;           // from one element of a row to the next
     const float* right;       // panel: VECTORS vectors for each element of a row, or one if the panel is narrow
-    Word right_step;
+    Word right_step;          // from one element's vectors to the next
+    Word place_step;          // the unit of places in the right matrix
     float* sums[ROWS];        // where the sums of each row go
     int add;                  // to what is there
 } Tile;
@@ -33,12 +34,12 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
     }
-    const float* right = t->right;
     Word left_step = t->left_step, right_step = t->right_step;
-    const Word* part = t->parts;
-    for (const Word* end = part + 2 * t->count; part < end; part += 2) {
-        Word at = part[0];
-        for (Word i = part[1]; i > 0; --i, at += left_step, right += right_step) {
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        Word at = piece[0];
+        const float* right = t->right + piece[2] * t->place_step;
+        for (Word i = piece[1]; i > 0; --i, at += left_step, right += right_step) {
             Vector column[VECTORS];
 #pragma GCC unroll 16
             for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
@@ -80,3 +81,64 @@ static void (*const tiles[VECTORS][ROWS])(const Tile*) = {
 #endif
     },
 };
+
+// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a row,
+// each column's elements `right_step` apart. The pieces are whole vectors.
+#define DOTS 4
+#if WIDE_ROWS == ROWS
+#define DOT_ROWS(columns) ((columns) == 1 ? 12 : (columns) == 4 ? 6 : 8)
+#else
+#define DOT_ROWS(columns) ((columns) == 1 ? 8 : (columns) == 2 ? 4 : (columns) == 3 ? 3 : 2)
+#endif
+
+static inline float sum_lanes(Vector v) {
+    float lanes[LANES];
+    memcpy(lanes, &v, sizeof lanes);
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) lanes[i] += lanes[half + i];
+    return lanes[0];
+}
+
+static inline __attribute__((always_inline)) void dots(const Tile* t, int filled, const int columns) {
+    const int rows = DOT_ROWS(columns);
+    Vector sums[ROWS][DOTS];
+    const float* left[ROWS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+        left[r] = t->left[r < filled ? r : 0];
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
+    }
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        const float* right = t->right + piece[2];
+        Word at = piece[0];
+        for (Word i = 0; i < piece[1]; i += LANES, at += LANES, right += LANES) {
+            Vector column[DOTS];
+#pragma GCC unroll 16
+            for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; ++r) {
+                Vector elements = *(const Vector*)(left[r] + at);
+#pragma GCC unroll 16
+                for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+        if (r == filled) break;
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; ++c) {
+            float sum = sum_lanes(sums[r][c]);
+            t->sums[r][c] = t->add ? t->sums[r][c] + sum : sum;
+        }
+    }
+}
+
+static void dots_1(const Tile* t, int rows) { dots(t, rows, 1); }
+static void dots_2(const Tile* t, int rows) { dots(t, rows, 2); }
+static void dots_3(const Tile* t, int rows) { dots(t, rows, 3); }
+static void dots_4(const Tile* t, int rows) { dots(t, rows, 4); }
+static void (*const dot_tiles[DOTS])(const Tile*, int) = {dots_1, dots_2, dots_3, dots_4};

@@ -27,6 +27,8 @@ ADDED = 192  # positions whose products are added up in registers, for the kerne
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
 BLOCKS = 16  # of samples, for it
 TILE = 12  # rows: chunks are of whole tiles
+FEW_COLUMNS, FEW_FILTERS = 4, 8  # for which vectors of columns would be too empty
+PARTS = 64  # that a convolution is cut into at most, so that no window sees padding
 
 Triple = tuple[int, ...]
 
@@ -45,8 +47,20 @@ class Axis(NamedTuple):
 
     def sees(self) -> tuple[int, int]:
         """The first and the last cell of the image that any window has."""
-        places = [self.start + place for _, place in self.cells] or [self.start]
+        if not self.cells:
+            return 0, 0
+        places = [self.start + place for _, place in self.cells]
         return min(places), max(places) + (self.positions - 1) * self.stride
+
+    def trimmed(self, length: int) -> list[Axis]:
+        """Parts in each of which all windows see the same cells of an image of this length, and nothing else."""
+        seen = [(max(-((self.start + place) // self.stride), 0),
+                 min((length - 1 - self.start - place) // self.stride + 1, self.positions)) for _, place in self.cells]
+        seen = [(first, max(first, last)) for first, last in seen]
+        cuts = sorted({0, self.positions, *(cut for ends in seen for cut in ends if cut < self.positions)})
+        return [Axis(end - cut, self.start + cut * self.stride, self.stride, self.to + cut * self.to_step, self.to_step,
+                     tuple(cell for cell, (first, last) in zip(self.cells, seen) if first <= cut < last))
+                for cut, end in zip(cuts, cuts[1:])]
 
 
 def _geometry(window: Window, space: Sequence[int]) -> list[Triple]:
@@ -105,30 +119,33 @@ def _places(axes: Sequence[Axis], steps: Triple) -> Iterator[tuple[tuple[int, ..
         yield tuple(k for k, _ in cells), sum(place * step for (_, place), step in zip(cells, steps))
 
 
-def _pieces(places: Sequence[int], channels: int) -> list[int]:
-    """The places of cells as blocks of pieces without gaps: the number of blocks; then for each block the number of its
-    pieces, and place and length of each."""
+def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
+    """Cells, each with its place in the window and its row in the kernel, as pieces without gaps: place, length, row."""
     runs: list[list[int]] = []
-    for place in places:
-        if runs and runs[-1][0] + runs[-1][1] == place:
+    for place, row in places:
+        if runs and runs[-1][0] + runs[-1][1] == place and runs[-1][2] + runs[-1][1] == row:
             runs[-1][1] += channels
         else:
-            runs.append([place, channels])
-    rows = len(places) * channels
+            runs.append([place, channels, row])
+    return runs
+
+
+def _blocks(runs: Sequence[list[int]]) -> list[int]:
+    """Pieces as blocks: the number of blocks; then for each block the number of its pieces, and the pieces."""
+    rows = sum(length for _, length, _ in runs)
     blocks = max(-(-rows // BLOCK), 1)
-    made: list[int] = [blocks]
-    for i in range(blocks):
-        left = rows * (i + 1) // blocks - rows * i // blocks
-        block: list[int] = []
-        while left:
-            taken = min(left, runs[0][1])
-            block += [runs[0][0], taken]
-            runs[0] = [runs[0][0] + taken, runs[0][1] - taken]
-            left -= taken
-            if not runs[0][1]:
-                runs.pop(0)
-        made += [len(block) // 2, *block]
-    return made
+    cuts = [rows * i // blocks // LANES * LANES for i in range(1, blocks)]
+    made: list[list[list[int]]] = [[]]
+    done = 0
+    for place, length, row in runs:
+        while length:
+            room = cuts[len(made) - 1] - done if len(made) <= len(cuts) else length
+            taken = min(length, room)
+            made[-1].append([place, taken, row])
+            place, length, row, done = place + taken, length - taken, row + taken, done + taken
+            if taken == room and len(made) <= len(cuts):
+                made.append([])
+    return [len(made), *(word for block in made for word in (len(block), *itertools.chain(*block)))]
 
 
 def _array(numbers: Sequence[int]) -> np.ndarray:
@@ -163,52 +180,66 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) ->
 
 
 def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any, backward: bool) -> list[Task]:
-    source = Source.of(x, axes)
+    length = (*(1,) * (5 - x.ndim), *x.shape[1:-1])
+    trimmed = [[axis.trimmed(n) for axis in places] for places, n in zip(axes, length)]
+    if prod(sum(map(len, places)) for places in trimmed) > PARTS:
+        trimmed = [[[axis] for axis in places] for places in axes]
+    source = Source.of(x, [[*itertools.chain(*places)] for places in trimmed])
     channels, columns = x.shape[-1], y.shape[-1]
-    to_steps = element_strides(y)[1:4]
     size = (*(1,) * (5 - kernel.ndim), *kernel.shape[:-2])
-    inner = kernel.shape[-2] * kernel.shape[-1]
+    few = columns <= FEW_COLUMNS and channels % LANES == 0
     parts: list[list[int]] = []
     cells: list[int] = []
-    work = most = before = 0
-    for part in itertools.product(*axes):
-        positions = [axis.positions for axis in part]
-        places = [*_places(part, source.steps)]
-        rows = len(places) * channels
-        for i, (cell, _) in enumerate(places):
-            cells += [((cell[0] * size[1] + cell[1]) * size[2] + cell[2]) * inner, before, rows, i * channels]
-        start = sum(axis.start * step for axis, step in zip(part, source.steps))
-        parts.append([*positions, source.origin + start, *(axis.stride * s for axis, s in zip(part, source.steps)),
-                      sum(axis.to * step for axis, step in zip(part, to_steps)),
-                      *(axis.to_step * s for axis, s in zip(part, to_steps)), before, rows,
-                      *_pieces([place for _, place in places], channels)])
-        before += rows
-        most = max(most, prod(positions))
-        work += prod(positions) * max(rows, 1)
-    samples, width = x.shape[0], _width(columns)
-    together = min(samples, -(-TOGETHER // most))
-    chunk = -(-max(HELD // (channels + columns), 4 * TILE) // TILE) * TILE
-    plan = _array([prod(y.shape[1:]), columns, together, chunk, *source.words, len(parts),
+    work = before = 0
+    for whole, cut in zip(itertools.product(*axes), itertools.product(*trimmed)):
+        rows = {cell: i * channels for i, (cell, _) in enumerate(_places(whole, source.steps))}
+        for cell, row in rows.items():
+            place = (cell[0] * size[1] + cell[1]) * size[2] + cell[2]
+            cells += [place * kernel.shape[-2] * kernel.shape[-1], before, len(rows) * channels, row]
+        for part in itertools.product(*cut):
+            runs = _runs([(place, rows[cell]) for cell, place in _places(part, source.steps)], channels)
+            parts.append([*_box(part, source, element_strides(y)[1:4]), before, len(rows) * channels, *_blocks(runs)])
+            work += prod(axis.positions for axis in part) * max(sum(run[1] for run in runs), 1)
+        before += len(rows) * channels
+    samples, width = x.shape[0], columns if few else _width(columns)
+    held, output = HELD // (channels + columns), prod(y.shape[1:])
+    together = min(samples, max(-(-TOGETHER * len(parts) // (output // columns)), 1))
+    chunk = -(-max(held, 4 * TILE) // TILE) * TILE
+    plan = _array([output, columns, together, chunk, *source.words, len(parts),
                    *(word for part in parts for word in (len(part) + 1, *part))])
     row_step, column_step = (1, channels) if backward else (columns, 1)
-    pack = Task("convolution", "pack_kernel", (kernel, packed, channels, row_step, columns, column_step, _array(cells)),
+    pack = Task("convolution", "pack_kernel", (kernel, packed, channels, row_step, columns, column_step, few, _array(cells)),
                 before, MOVE * before * width)
-    return [pack, Task("convolution", "convolution", (x, packed, y, plan), samples,
+    return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples,
                        samples * (PRODUCT * work * width + MOVE * source.room), 4 * together * source.room, samples=True)]
 
 
-def _split(samples: int, kernel: Sequence[int]) -> tuple[int, int]:
+def _box(part: Sequence[Axis], source: Source, to_steps: Triple) -> list[int]:
+    """The positions of a part: their number along each axis, and the places of their windows and of their outputs."""
+    start = sum(axis.start * step for axis, step in zip(part, source.steps))
+    return [*(axis.positions for axis in part),
+            source.origin + start, *(axis.stride * step for axis, step in zip(part, source.steps)),
+            sum(axis.to * step for axis, step in zip(part, to_steps)),
+            *(axis.to_step * step for axis, step in zip(part, to_steps))]
+
+
+def _turned(kernel: Sequence[int]) -> bool:
+    """Whether a kernel's gradient is made for few filters."""
+    return kernel[-1] <= FEW_FILTERS and kernel[-2] % LANES == 0
+
+
+def _split(samples: int, kernel: Sequence[int], turned: bool) -> tuple[int, int]:
     """How a kernel's gradient is cut: into blocks of samples, and parts of the kernel's rows."""
     blocks = max(1, min(samples, BLOCKS, SUMS // prod(kernel)))
-    return blocks, max(1, min(BLOCKS // blocks, prod(kernel[:-1]) // (4 * TILE)))
+    return blocks, 1 if turned else max(1, min(BLOCKS // blocks, prod(kernel[:-1]) // (4 * TILE)))
 
 
 def kernel_gradient_room(x: Spec, dk: Spec) -> list[Spec]:
     """The sums of blocks of samples, if there are several."""
-    samples, kernel = x.shape[0], dk.shape
-    assert samples is not None
-    blocks = _split(samples, kernel)[0]  # type: ignore[arg-type]
-    return [Spec((blocks, *kernel), dk.dtype)] if blocks > 1 else []
+    kernel: Any = dk.shape
+    turned = _turned(kernel)
+    blocks = _split(x.shape[0] or 0, kernel, turned)[0]
+    return [Spec((blocks, *kernel), dk.dtype)] if blocks > 1 or turned else []
 
 
 def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]) -> list[Task]:
@@ -216,19 +247,27 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]
     axes = _forward_axes(window, x.shape[1:-1])
     source = Source.of(x, axes)
     only = [places[0] for places in axes]
+    turned = _turned(dk.shape)
     samples, columns, positions = x.shape[0], g.shape[-1], [axis.positions for axis in only]
-    blocks, parts = _split(samples, dk.shape)
+    blocks, parts = _split(samples, dk.shape, turned)
     together = min(-(-samples // blocks), -(-ADDED // prod(positions)))
     count = together * prod(positions)
     chunk = -(-count // -(-count // ADDED) // 4) * 4
-    start = source.origin + sum(axis.start * step for axis, step in zip(only, source.steps))
-    places = [start + place for _, place in _places(only, source.steps)]
-    plan = _array([blocks, parts, columns, together, chunk, *positions,
-                   *(axis.stride * step for axis, step in zip(only, source.steps)), *source.words, len(places), *places])
-    target = room[0] if blocks > 1 else dk
-    work = PRODUCT * prod(positions) * (dk.size // columns) * _width(columns)
-    tasks = [Task("convolution", "kernel_gradient", (x, g, target, plan, samples), blocks * parts,
-                  samples * (work + MOVE * parts * source.room), chunk * (16 + 4 * 2 * LANES) + 4 * together * source.room)]
-    if blocks > 1:
+    box = _box(only, source, (0, 0, 0))
+    places = [box[3] + place for _, place in _places(only, source.steps)]
+    if turned:
+        runs = _runs([(place, i * x.shape[-1]) for i, place in enumerate(places)], x.shape[-1])
+        cells = [len(runs), *(word for run in runs for word in run[:2])]
+    else:
+        cells = [len(places), *places]
+    plan = _array([blocks, parts, columns, together, chunk, *positions, *box[4:7], *source.words, *cells])
+    target = room[0] if room else dk
+    rows, width = dk.size // columns, max(columns, 4) if turned else _width(columns)
+    tasks = [Task("convolution", "kernel_gradient_few" if turned else "kernel_gradient", (x, g, target, plan, samples),
+                  blocks * parts, samples * (PRODUCT * prod(positions) * rows * width + MOVE * parts * source.room),
+                  chunk * (32 + 4 * 2 * LANES) + 4 * together * source.room)]
+    if turned:
+        tasks.append(Task("convolution", "add_turned", (target, blocks, rows, columns, dk), rows, 2.0 * blocks * dk.size))
+    elif blocks > 1:
         tasks.append(Task("convolution", "add_blocks", (target, blocks, dk.size, dk), dk.size, 0.1 * blocks * dk.size))
     return tasks
