@@ -5,77 +5,10 @@
 // in a plan, an array of whole numbers that is made when the program is (gpukeras/ops/convolution_tasks.py).
 
 #include "tile.h"
+#include "blocks.h"
 
 #define PANEL (VECTORS * LANES)
 #define ALL_PANELS(columns) (((columns) + LANES - 1) / LANES * LANES)
-
-// An image as a plan has it, all in elements: axes are samples, three of space, channels.
-typedef struct {
-    Word copied;     // whether it is copied to padded memory of the thread's own
-    Word space[3], channels;
-    Word steps[5];   // of the image as it is
-    Word before[3];  // cells of padding
-    Word padded[3];  // cells with all padding
-    Word sample;     // elements from one sample to the next, as it is read
-} Image;
-
-// A sample with its padding.
-static void copy_padded(const Image* image, const float* from, float* to) {
-    Word channels = image->channels, row = image->padded[2] * channels;
-    Word left = image->before[2] * channels, inside = image->space[2] * channels;
-    const Word* steps = image->steps;
-    for (Word z = 0; z < image->padded[0]; ++z) {
-        for (Word y = 0; y < image->padded[1]; ++y, to += row) {
-            Word from_z = z - image->before[0], from_y = y - image->before[1];
-            if (from_z < 0 || from_z >= image->space[0] || from_y < 0 || from_y >= image->space[1]) {
-                memset(to, 0, (size_t)row * sizeof(float));
-                continue;
-            }
-            const float* line = from + from_z * steps[1] + from_y * steps[2];
-            memset(to, 0, (size_t)left * sizeof(float));
-            memset(to + left + inside, 0, (size_t)(row - left - inside) * sizeof(float));
-            if (steps[4] == 1 && steps[3] == channels)
-                memcpy(to + left, line, (size_t)inside * sizeof(float));
-            else
-                for (Word x = 0; x < image->space[2]; ++x)
-                    for (Word c = 0; c < channels; ++c) to[left + x * channels + c] = line[x * steps[3] + c * steps[4]];
-        }
-    }
-}
-
-// Some samples as they are read: where they lie, or copied to `room`.
-static const float* samples_of(const Image* image, const float* x, Word first, Word count, float* room) {
-    if (!image->copied) return x + first * image->steps[0];
-    for (Word i = 0; i < count; ++i)
-        copy_padded(image, x + (first + i) * image->steps[0], room + i * image->sample);
-    return room;
-}
-
-// Places in a box of cells (samples and three axes), one after the other.
-typedef struct {
-    Word at[4], size[4], step[4], place;
-} Walk;
-
-static Walk walk(const Word* size, const Word* step, Word first) {
-    Walk w;
-    w.place = 0;
-    for (int i = 3; i >= 0; --i) {
-        w.size[i] = size[i];
-        w.step[i] = step[i];
-        w.at[i] = i ? first % size[i] : first;
-        w.place += w.at[i] * step[i];
-        first /= size[i];
-    }
-    return w;
-}
-
-static inline void next(Walk* w) {
-    w->place += w->step[3];
-    for (int i = 3; i > 0 && ++w->at[i] == w->size[i]; --i) {
-        w->at[i] = 0;
-        w->place += w->step[i - 1] - w->size[i] * w->step[i];
-    }
-}
 
 // One tile whose rows are set; `columns` is what is left of a panel of so many vectors.
 static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
@@ -129,26 +62,11 @@ TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
 
 // What a part of a convolution makes: the places of the outputs, and what they are the sums of.
 typedef struct {
-    Word size[3], from, from_steps[3], to, to_steps[3];  // positions, and where their windows and their outputs lie
+    Places places;
     Word before, rows;  // rows of the packed kernel before the panels of this part, and in them
     Word blocks;        // of rows of the kernel, each small enough for the first-level cache; then for each of them
                         // the number of its pieces, and the pieces (see Tile)
 } Part;
-
-// A box of positions of some samples: where their windows and their outputs lie.
-typedef struct {
-    Word size[4], from_steps[4], to_steps[4];
-} Box;
-
-// Sets the next rows of a tile; the rest of the sizes of a tile in balance.
-static inline int next_rows(Tile* t, Walk* from, Walk* to, const float* x, float* y, Word i, Word count, Word rows) {
-    int here = (int)((i + 1) * rows / count - i * rows / count);
-    for (int r = 0; r < here; ++r, next(from), next(to)) {
-        t->left[r] = x + from->place;
-        t->sums[r] = y + to->place;
-    }
-    return here;
-}
 
 // Positions `first` to `last` of one part, panel by panel.
 static void convolve(const Part* part, const float* x, const float* packed, float* y, const Box* box, Word columns,
@@ -204,31 +122,14 @@ TASK Word convolution(const Word* w, Word first, Word last, char* room) {
         const Word* code = parts + 1;
         for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
             const Part* part = (const Part*)(code + 1);
-            Box box = {{count}, {image->sample}, {sample}};
-            memcpy(box.size + 1, part->size, sizeof part->size);
-            memcpy(box.from_steps + 1, part->from_steps, sizeof part->from_steps);
-            memcpy(box.to_steps + 1, part->to_steps, sizeof part->to_steps);
-            Word positions = count * part->size[0] * part->size[1] * part->size[2];
-            for (Word p = 0; p < positions; p += chunk)
-                (w[4] ? convolve_few : convolve)(part, x + part->from, FLOATS(w[1]), y + part->to, &box, columns, p,
-                                                 MIN(p + chunk, positions));
+            Box box = box_of(&part->places, count, image->sample, sample);
+            const float* from = x + part->places.from;
+            float* to = y + part->places.to;
+            for (Word p = 0, positions = volume(box.size); p < positions; p += chunk)
+                (w[4] ? convolve_few : convolve)(part, from, FLOATS(w[1]), to, &box, columns, p, MIN(p + chunk, positions));
         }
     }
     return 0;
-}
-
-// The lines of windows that make positions `first` to `last`, as pieces: the place of the windows, their number, and that
-// of the first; how many lines there are.
-static Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
-    Word count = 0;
-    for (Word at = first; at < last; at += lines[-2]) {
-        lines[0] = walk(size, steps, at).place;
-        lines[1] = MIN(size[3] - at % size[3], last - at);
-        lines[2] = at - first;
-        lines += 3;
-        ++count;
-    }
-    return count;
 }
 
 // Rows `first` to `last` of the sum over some positions of windows (turned) times gradients.
@@ -303,18 +204,6 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
                 }
             }
         }
-    }
-    return 0;
-}
-
-// The blocks' sums added, in order. Words: sums, blocks, elements of each, result. A unit is an element.
-TASK Word add_blocks(const Word* w, Word first, Word last, char* room) {
-    (void)room;
-    float* to = FLOATS(w[3]);
-    memcpy(to + first, FLOATS(w[0]) + first, (size_t)(last - first) * sizeof(float));
-    for (Word b = 1; b < w[1]; ++b) {
-        const float* from = FLOATS(w[0]) + b * w[2];
-        ALONE for (Word i = first; i < last; ++i) to[i] += from[i];
     }
     return 0;
 }

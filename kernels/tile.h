@@ -3,27 +3,14 @@
 // sums of a tile stay in registers over all the parts that its rows have, so that nothing passes through memory between
 // one row of a window and the next. gemm.h, whose left rows lie one step apart and in one piece, can't do that.
 
-#include "tasks.h"
+#include "windows.h"
 
-#define VECTORS 2  // of columns in a panel of the right matrix
-#define ROWS 12    // of a tile: with two vectors 24 sums, which hide the time that an addition takes
+#define VECTORS 2  // of columns in a panel of the right matrix: with 12 rows 24 sums, which hide how long one takes
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define WIDE_ROWS ROWS
 #else
-#define WIDE_ROWS 6 // with two vectors, where there are 16 registers
+#define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
 #endif
-
-typedef struct {
-    const float* left[ROWS];  // where each row begins
-    const Word* pieces;       // of the rows, each three words: place in every row, length, and place in the right matrix
-    Word count;               // of the pieces
-    Word left_step;           // from one element of a row to the next
-    const float* right;       // panel: VECTORS vectors for each element of a row, or one if the panel is narrow
-    Word right_step;          // from one element's vectors to the next
-    Word place_step;          // the unit of places in the right matrix
-    float* sums[ROWS];        // where the sums of each row go
-    int add;                  // to what is there
-} Tile;
 
 static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors) {
     Vector sums[ROWS][VECTORS];

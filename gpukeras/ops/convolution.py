@@ -16,7 +16,7 @@ from ..device import FLOATS, blas, gemm, threads, xp
 from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
 from . import convolution_kernels as kernels
-from . import convolution_tasks
+from . import convolution_tasks, window_tasks
 from .linalg import dot
 from .shape import reshape
 from .windows import Window
@@ -35,8 +35,8 @@ class _Windowed(Op):
     gapless = (1,)
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
-        """See convolution_tasks.py."""
-        return convolution_tasks.takes(self.window, ins[0], ins[1], outs[0])
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
 
     def takes_kernel(self, ins: Sequence[Spec]) -> bool:
         """Values of one type; windows with one to three axes."""
