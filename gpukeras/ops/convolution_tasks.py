@@ -1,5 +1,5 @@
-"""The convolutions as compiled tasks (kernels/convolution.c): products of windows, read where they lie in the image, with
-the kernel in panels. What is to be done stands in plans, arrays of whole numbers."""
+"""The convolutions as compiled tasks (kernels/convolution.c): products of windows, read where they lie in the image,
+with the kernel in panels. What is to be done stands in plans, arrays of whole numbers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,21 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec
-from .window_tasks import (BLOCKS, LANES, MOVE, TILE, Axis, Source, array, backward_axes, box, cells_of, forward_axes,
-                           merged, trimmed)
+from .window_tasks import (
+    BLOCKS,
+    LANES,
+    MOVE,
+    TILE,
+    Axis,
+    Source,
+    array,
+    backward_axes,
+    box,
+    cells_of,
+    forward_axes,
+    merged,
+    trimmed,
+)
 from .windows import Window, element_strides
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
@@ -23,7 +36,7 @@ SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
 FEW_COLUMNS, FEW_FILTERS = 4, 8  # for which vectors of columns would be too empty
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
-    """Cells, each with its place in the window and its row in the kernel, as pieces without gaps: place, length, row."""
+    """Cells (place in the window, row in the kernel) as pieces without gaps: place, length, row."""
     runs: list[list[int]] = []
     for place, row in places:
         if runs and runs[-1][0] + runs[-1][1] == place and runs[-1][2] + runs[-1][1] == row:
@@ -53,7 +66,8 @@ def _blocks(runs: Sequence[list[int]]) -> list[int]:
 
 def room(kernel: Spec, backward: bool) -> list[Spec]:
     """The kernel in panels."""
-    *size, channels, filters = kernel.shape
+    shape: Any = kernel.shape
+    *size, channels, filters = shape
     rows, columns = (filters, channels) if backward else (channels, filters)
     return [Spec((prod(size) * rows * _width(columns),), kernel.dtype)]
 
@@ -73,7 +87,8 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) ->
     return _convolution(backward_axes(window, dx.shape[1:-1]), g, kernel, dx, packed, backward=True)
 
 
-def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any, backward: bool) -> list[Task]:
+def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any,
+                 backward: bool) -> list[Task]:
     inside = trimmed(axes, x)
     source = Source.of(x, merged(inside))
     channels, columns = x.shape[-1], y.shape[-1]
@@ -97,12 +112,14 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
     together = min(samples, max(-(-TOGETHER * len(parts) // (output // columns)), 1))
     chunk = -(-max(held, 4 * TILE) // TILE) * TILE
     plan = array([output, columns, together, chunk, *source.words, len(parts),
-                   *(word for part in parts for word in (len(part) + 1, *part))])
+                  *(word for part in parts for word in (len(part) + 1, *part))])
     row_step, column_step = (1, channels) if backward else (columns, 1)
-    pack = Task("convolution", "pack_kernel", (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
+    pack = Task("convolution", "pack_kernel",
+                (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
                 before, MOVE * before * width)
-    return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples,
-                       samples * (PRODUCT * work * width + MOVE * source.room), 4 * together * source.room, samples=True)]
+    time = samples * (PRODUCT * work * width + MOVE * source.room)
+    return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
+                       4 * together * source.room, samples=True)]
 
 
 def _turned(kernel: Sequence[int]) -> bool:
@@ -149,7 +166,7 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]
                   blocks * parts, samples * (PRODUCT * prod(positions) * rows * width + MOVE * parts * source.room),
                   chunk * (32 + 4 * 2 * LANES) + 4 * together * source.room)]
     if turned:
-        tasks.append(Task("convolution", "add_turned", (target, blocks, rows, columns, dk), rows, 2.0 * blocks * dk.size))
+        tasks.append(Task("convolution", "add_turned", (target, blocks, rows, columns, dk), rows, 2.0 * target.size))
     elif blocks > 1:
-        tasks.append(Task("convolution", "add_blocks", (target, blocks, dk.size, dk), dk.size, 0.1 * blocks * dk.size))
+        tasks.append(Task("convolution", "add_blocks", (target, blocks, dk.size, dk), dk.size, 0.1 * target.size))
     return tasks

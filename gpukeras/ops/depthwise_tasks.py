@@ -1,5 +1,5 @@
-"""The depthwise convolutions as compiled tasks (kernels/depthwise.c). A filter is called a column: a pair of channel and
-multiplier, numbered as they lie in memory."""
+"""The depthwise convolutions as compiled tasks (kernels/depthwise.c). A filter, which is a pair of channel and
+multiplier, is called a column: they are numbered as they lie in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec
-from .window_tasks import BLOCKS, LANES, MOVE, TILE, Axis, Source, array, backward_axes, box, cells_of, forward_axes, merged, trimmed
+from .window_tasks import (
+    BLOCKS,
+    LANES,
+    MOVE,
+    TILE,
+    Axis,
+    Source,
+    array,
+    backward_axes,
+    box,
+    cells_of,
+    forward_axes,
+    merged,
+    trimmed,
+)
 from .windows import Window, element_strides
 
 PRODUCT = 0.05  # nanoseconds that a multiplication takes on one thread
@@ -72,8 +86,9 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]
     first = box(only, source, (0, 0, 0))
     cells = [first[3] + place for _, place in cells_of(only, source.steps)]
     plan = array([blocks, columns, together, chunk, *first[:3], *first[4:7], *source.words, len(cells), *cells])
-    tasks = [Task("depthwise", "depthwise_kernel_gradient", (x, g, target, plan, samples), blocks,
-                  samples * (_cost(columns) * positions * dk.size + MOVE * source.room), 32 * chunk + 4 * together * source.room)]
+    time = samples * (_cost(columns) * positions * dk.size + MOVE * source.room)
+    tasks = [Task("depthwise", "depthwise_kernel_gradient", (x, g, target, plan, samples), blocks, time,
+                  32 * chunk + 4 * together * source.room)]
     if room:
-        tasks.append(Task("depthwise", "add_blocks", (target, blocks, dk.size, dk), dk.size, 0.1 * blocks * dk.size))
+        tasks.append(Task("depthwise", "add_blocks", (target, blocks, dk.size, dk), dk.size, 0.1 * target.size))
     return tasks

@@ -26,9 +26,9 @@ Triple = tuple[int, ...]
 
 
 class Axis(NamedTuple):
-    """An axis of space in one part of a convolution: the positions, the first one's window and the step to the next, the
-    place of the first result and the step to the next; and the cells of the kernel (their number, their place in the
-    window) in the order of their places."""
+    """An axis of space in one part of a convolution: the positions, the first one's window and the step to the next,
+    the place of the first result and the step to the next; and the cells of the kernel (their number, their place in
+    the window) in the order of their places."""
 
     positions: int
     start: int
@@ -74,9 +74,9 @@ def backward_axes(window: Window, space: Sequence[int]) -> list[list[Axis]]:
         places = []
         for place in range(min(stride, cells)):
             phase = (place + before) % stride
-            seen = sorted(((phase - k * dilation) // stride, k) for k in range(size) if (phase - k * dilation) % stride == 0)
+            seen = [(k, (phase - k * dilation) // stride) for k in range(size) if (phase - k * dilation) % stride == 0]
             places.append(Axis(-(-(cells - place) // stride), (place + before) // stride, 1, place, stride,
-                               tuple((k, at) for at, k in seen)))
+                               tuple(reversed(seen))))
         axes.append(places)
     return axes
 

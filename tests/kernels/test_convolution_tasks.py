@@ -68,8 +68,9 @@ def test_views():
     window = Window((3, 3), (1, 1), "same", (1, 1))
     for x in (whole[::2, 1:-1, 2:, :5], whole[:, ::2, ::-1, 5:], whole[:1, :, :, ::2], whole[:3, 2:3, :, :5]):
         check(Convolution(window), x, kernel)
-        check(ConvolutionInputGradient(window), x, kernel.swapaxes(2, 3).copy(), np.zeros((*x.shape[:-1], 6), np.float32))
-        check(ConvolutionKernelGradient(window), x, np.ones((*x.shape[:-1], 6), np.float32), kernel)
+        y = np.ones((*x.shape[:-1], 6), np.float32)
+        check(ConvolutionInputGradient(window), x, kernel.swapaxes(2, 3).copy(), y)
+        check(ConvolutionKernelGradient(window), x, y, kernel)
 
 
 @pytest.mark.parametrize("channels, filters", [(2, 5), (16, 3), (32, 40)])
