@@ -229,19 +229,25 @@ TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) 
             const float* x = samples_of(image, FLOATS(w[0]), sample, count, padded);
             for (Word p = 0; p < count * positions; p += chunk, t.add = 1) {
                 t.count = lines_of(size, steps, p, MIN(p + chunk, count * positions), lines);
+                const float* g = FLOATS(w[1]) + (sample * positions + p) * filters;
                 for (Word i = 0; i < t.count; ++i) {  // here the windows are on the right
                     Word place = lines[3 * i];
                     lines[3 * i] = lines[3 * i + 2] * filters;
                     lines[3 * i + 2] = place;
                 }
-                for (Word f = 0; f < filters; ++f) t.left[f] = FLOATS(w[1]) + (sample * positions + p) * filters + f;
                 Word row = 0;
                 for (const Word* piece = pieces + 1; row < rows; row += piece[1], piece += 2) {
                     for (Word at = 0; at < piece[1]; at += PANEL) {
+                        Word left = piece[1] - at, most = most_rows(vectors_of(left));
                         t.right = x + piece[0] + at;
-                        for (Word f = 0; f < filters; ++f)
-                            t.sums[f] = FLOATS(w[2]) + (block * filters + f) * rows + row + at;
-                        run_tile(&t, (int)filters, vectors_of(piece[1] - at), piece[1] - at);
+                        for (Word f = 0; f < filters; f += most) {
+                            int here = (int)MIN(most, filters - f);
+                            for (int r = 0; r < here; ++r) {
+                                t.left[r] = g + f + r;
+                                t.sums[r] = FLOATS(w[2]) + (block * filters + f + r) * rows + row + at;
+                            }
+                            run_tile(&t, here, vectors_of(left), left);
+                        }
                     }
                 }
             }
