@@ -1,0 +1,131 @@
+#pragma once
+// Tiles of a matrix product whose left rows may lie anywhere: the windows of a convolution, in the image itself. The
+// sums of a tile stay in registers over all the parts that its rows have, so that nothing passes through memory between
+// one row of a window and the next. gemm.h, whose left rows lie one step apart and in one piece, can't do that.
+
+#include "windows.h"
+
+#define VECTORS 2  // of columns in a panel of the right matrix: with 12 rows 24 sums, which hide how long one takes
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define WIDE_ROWS ROWS
+#else
+#define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
+#endif
+
+static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors) {
+    Vector sums[ROWS][VECTORS];
+    const float* left[ROWS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+        left[r] = t->left[r];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
+    }
+    Word left_step = t->left_step, right_step = t->right_step;
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        Word at = piece[0];
+        const float* right = t->right + piece[2] * t->place_step;
+        for (Word i = piece[1]; i > 0; --i, at += left_step, right += right_step) {
+            Vector column[VECTORS];
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; ++r) {
+                float element = left[r][at];
+#pragma GCC unroll 16
+                for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v) {
+            Vector* to = (Vector*)(t->sums[r] + v * LANES);
+            if (t->add) sums[r][v] += *to;
+            *to = sums[r][v];
+        }
+    }
+}
+
+#define NARROW(rows) \
+    static void narrow_##rows(const Tile* t) { tile(t, rows, 1); }
+#define WIDE(rows) \
+    static void wide_##rows(const Tile* t) { tile(t, rows, 2); }
+NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6) NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
+WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
+#if WIDE_ROWS == ROWS
+WIDE(7) WIDE(8) WIDE(9) WIDE(10) WIDE(11) WIDE(12)
+#endif
+
+static void (*const tiles[VECTORS][ROWS])(const Tile*) = {
+    {narrow_1, narrow_2, narrow_3, narrow_4, narrow_5, narrow_6, narrow_7, narrow_8, narrow_9, narrow_10, narrow_11,
+     narrow_12},
+    {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6,
+#if WIDE_ROWS == ROWS
+     wide_7, wide_8, wide_9, wide_10, wide_11, wide_12,
+#endif
+    },
+};
+
+// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a row,
+// each column's elements `right_step` apart. The pieces are whole vectors.
+#define DOTS 4
+#if WIDE_ROWS == ROWS
+#define DOT_ROWS(columns) ((columns) == 1 ? 12 : (columns) == 4 ? 6 : 8)
+#else
+#define DOT_ROWS(columns) ((columns) == 1 ? 8 : (columns) == 2 ? 4 : (columns) == 3 ? 3 : 2)
+#endif
+
+static inline float sum_lanes(Vector v) {
+    float lanes[LANES];
+    memcpy(lanes, &v, sizeof lanes);
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) lanes[i] += lanes[half + i];
+    return lanes[0];
+}
+
+static inline __attribute__((always_inline)) void dots(const Tile* t, int filled, const int columns) {
+    const int rows = DOT_ROWS(columns);
+    Vector sums[ROWS][DOTS];
+    const float* left[ROWS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+        left[r] = t->left[r < filled ? r : 0];
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
+    }
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        const float* right = t->right + piece[2];
+        Word at = piece[0];
+        for (Word i = 0; i < piece[1]; i += LANES, at += LANES, right += LANES) {
+            Vector column[DOTS];
+#pragma GCC unroll 16
+            for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; ++r) {
+                Vector elements = *(const Vector*)(left[r] + at);
+#pragma GCC unroll 16
+                for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r) {
+        if (r == filled) break;
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; ++c) {
+            float sum = sum_lanes(sums[r][c]);
+            t->sums[r][c] = t->add ? t->sums[r][c] + sum : sum;
+        }
+    }
+}
+
+static void dots_1(const Tile* t, int rows) { dots(t, rows, 1); }
+static void dots_2(const Tile* t, int rows) { dots(t, rows, 2); }
+static void dots_3(const Tile* t, int rows) { dots(t, rows, 3); }
+static void dots_4(const Tile* t, int rows) { dots(t, rows, 4); }
+static void (*const dot_tiles[DOTS])(const Tile*, int) = {dots_1, dots_2, dots_3, dots_4};

@@ -1,0 +1,139 @@
+#pragma once
+// Windows that slide over an image (samples, *space, channels), for the tasks of convolutions. All places and steps are
+// counted in elements.
+
+#include "tasks.h"
+
+#define ROWS 12  // of a tile
+
+// An image as a plan has it, all in elements: axes are samples, three of space, channels.
+typedef struct {
+    Word copied;     // whether it is copied to padded memory of the thread's own
+    Word space[3], channels;
+    Word repeat;     // how often each channel stands in the copy
+    Word steps[5];   // of the image as it is
+    Word before[3];  // cells of padding
+    Word padded[3];  // cells with all padding
+    Word sample;     // elements from one sample to the next, as it is read
+} Image;
+
+// The cells of a line, with each channel repeated.
+static inline void copy_line(const Image* image, const float* from, float* to) {
+    Word channels = image->channels, step = image->steps[3], channel_step = image->steps[4], repeat = image->repeat;
+    if (channel_step == 1 && step == channels && repeat == 1) {
+        memcpy(to, from, (size_t)(image->space[2] * channels) * sizeof(float));
+        return;
+    }
+    for (Word x = 0; x < image->space[2]; ++x)
+        for (Word c = 0; c < channels; ++c)
+            for (Word i = 0; i < repeat; ++i) *to++ = from[x * step + c * channel_step];
+}
+
+// A sample with its padding.
+static inline void copy_padded(const Image* image, const float* from, float* to) {
+    Word cell = image->channels * image->repeat, row = image->padded[2] * cell;
+    Word left = image->before[2] * cell, inside = image->space[2] * cell;
+    for (Word z = 0; z < image->padded[0]; ++z) {
+        for (Word y = 0; y < image->padded[1]; ++y, to += row) {
+            Word from_z = z - image->before[0], from_y = y - image->before[1];
+            if (from_z < 0 || from_z >= image->space[0] || from_y < 0 || from_y >= image->space[1]) {
+                memset(to, 0, (size_t)row * sizeof(float));
+                continue;
+            }
+            memset(to, 0, (size_t)left * sizeof(float));
+            copy_line(image, from + from_z * image->steps[1] + from_y * image->steps[2], to + left);
+            memset(to + left + inside, 0, (size_t)(row - left - inside) * sizeof(float));
+        }
+    }
+}
+
+// Some samples as they are read: where they lie, or copied to `room`.
+static inline const float* samples_of(const Image* image, const float* x, Word first, Word count, float* room) {
+    if (!image->copied) return x + first * image->steps[0];
+    for (Word i = 0; i < count; ++i)
+        copy_padded(image, x + (first + i) * image->steps[0], room + i * image->sample);
+    return room;
+}
+
+// Positions of windows in an image, and where what they see and what they make lies.
+typedef struct {
+    Word size[3], from, from_steps[3], to, to_steps[3];
+} Places;
+
+// The same for some samples.
+typedef struct {
+    Word size[4], from_steps[4], to_steps[4];
+} Box;
+
+static inline Box box_of(const Places* places, Word samples, Word from_sample, Word to_sample) {
+    Box box = {{samples}, {from_sample}, {to_sample}};
+    memcpy(box.size + 1, places->size, sizeof places->size);
+    memcpy(box.from_steps + 1, places->from_steps, sizeof places->from_steps);
+    memcpy(box.to_steps + 1, places->to_steps, sizeof places->to_steps);
+    return box;
+}
+
+static inline Word volume(const Word* size) { return size[0] * size[1] * size[2] * size[3]; }
+
+// Places in a box of cells (samples and three axes), one after the other.
+typedef struct {
+    Word at[4], size[4], step[4], place;
+} Walk;
+
+static inline Walk walk(const Word* size, const Word* step, Word first) {
+    Walk w;
+    w.place = 0;
+    for (int i = 3; i >= 0; --i) {
+        w.size[i] = size[i];
+        w.step[i] = step[i];
+        w.at[i] = i ? first % size[i] : first;
+        w.place += w.at[i] * step[i];
+        first /= size[i];
+    }
+    return w;
+}
+
+static inline void next(Walk* w) {
+    w->place += w->step[3];
+    for (int i = 3; i > 0 && ++w->at[i] == w->size[i]; --i) {
+        w->at[i] = 0;
+        w->place += w->step[i - 1] - w->size[i] * w->step[i];
+    }
+}
+
+// Rows of numbers that meet the same right side: each makes its own sums.
+typedef struct {
+    const float* left[ROWS];  // where each row begins
+    const Word* pieces;       // of the rows, each three words: place in every row, length, and place in the right matrix
+    Word count;               // of the pieces
+    Word left_step;           // from one element of a row to the next
+    const float* right;       // panel: VECTORS vectors for each element of a row, or one if the panel is narrow
+    Word right_step;          // from one element's vectors to the next
+    Word place_step;          // the unit of places in the right matrix
+    float* sums[ROWS];        // where the sums of each row go
+    int add;                  // to what is there
+} Tile;
+
+// Sets the next rows of a tile; the rest of the sizes of a tile in balance.
+static inline int next_rows(Tile* t, Walk* from, Walk* to, const float* x, float* y, Word i, Word count, Word rows) {
+    int here = (int)((i + 1) * rows / count - i * rows / count);
+    for (int r = 0; r < here; ++r, next(from), next(to)) {
+        t->left[r] = x + from->place;
+        t->sums[r] = y + to->place;
+    }
+    return here;
+}
+
+// The lines of windows that make positions `first` to `last`, as pieces: the place of the windows, their number, and that
+// of the first; how many lines there are.
+static inline Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
+    Word count = 0;
+    for (Word at = first; at < last; at += lines[-2]) {
+        lines[0] = walk(size, steps, at).place;
+        lines[1] = MIN(size[3] - at % size[3], last - at);
+        lines[2] = at - first;
+        lines += 3;
+        ++count;
+    }
+    return count;
+}
