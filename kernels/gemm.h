@@ -25,7 +25,9 @@
 #define TILE_COLUMNS (2 * LANES)
 #define DEPTH 320        // rows of a packed piece at most
 #define BLOCK_ROWS 512   // of a, which with DEPTH columns stay in the second-level cache
-#define FEW_ROWS 24      // of a for which b is read where it lies: each of its numbers is used too seldom for a copy
+#define FEW_ROWS 36      // of a for which b is read where it lies: each of its numbers is used too seldom for a copy,
+#define MORE_ROWS 192    // and up to so many where the rows of b are so near
+#define NEAR_ROWS 1024
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -120,11 +122,12 @@ static inline void strip(Word m, int wide, Word k, const float* a, Word a_row, W
 
 // ----------------------------------------------------------------------------------------------- packing
 
+typedef int Lanes __attribute__((vector_size(4 * LANES)));
+
 // The first and the second halves of two vectors, lane by lane in turn.
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-typedef int Lanes __attribute__((vector_size(4 * LANES)));
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (Lanes){__VA_ARGS__})
 #endif
 #if LANES == 16
@@ -155,9 +158,16 @@ INLINE void transpose_square(const float* from, Word from_row, float* to, Word t
 // k rows of a few columns, filled up with zeros to `full`; the packed rows are `width` apart.
 static inline void pack_narrow(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word full,
                                Word width) {
-    for (Word p = 0; p < k; ++p, b += b_row, packed += width) {
-        for (Word j = 0; j < columns; ++j) packed[j] = b[j * b_column];
-        for (Word j = columns; j < full; ++j) packed[j] = 0;
+    Word p = 0;
+    if (b_column == 1 && b_row > 0 && full == LANES && columns) {  // as vectors, where they end inside of b
+        Lanes keep;
+        for (int j = 0; j < LANES; ++j) keep[j] = j < columns ? -1 : 0;
+        for (; (p - k + 1) * b_row + LANES <= columns; ++p)
+            *(Vector*)(packed + p * width) = (Vector)((Lanes)load(b + p * b_row) & keep);
+    }
+    for (; p < k; ++p) {
+        for (Word j = 0; j < columns; ++j) packed[p * width + j] = b[p * b_row + j * b_column];
+        for (Word j = columns; j < full; ++j) packed[p * width + j] = 0;
     }
 }
 
@@ -232,7 +242,7 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
                         Word b_column, float* c, Word c_row, int add, char* room) {
     if (k < 1 && !add) clear(m, n, c, c_row);
     Word depth = piece_depth(k);
-    int direct = b_column == 1 && m <= FEW_ROWS;
+    int direct = b_column == 1 && (m <= FEW_ROWS || (m <= MORE_ROWS && b_row <= NEAR_ROWS));
     for (Word i = 0; i < m; i += BLOCK_ROWS) {
         Word rows = MIN(m - i, BLOCK_ROWS);
         for (Word p = 0; p < k; p += depth) {
