@@ -6,6 +6,7 @@
 
 #include "functions.h"
 #include "gemm.h"
+#include "rows.h"
 
 // An array (time, samples, features) or (samples, features), anywhere: elements from one to the next along each axis.
 typedef struct {
@@ -43,29 +44,6 @@ static inline int live(const Recurrence* r, Word place, Word sample) {
 
 
 // ------------------------------------------------------------------------------------------- rows of features
-
-static inline void copy_row(float* to, const float* from, Word column, Word n) {
-    if (column == 1)
-        memcpy(to, from, (size_t)n * 4);
-    else
-        for (Word j = 0; j < n; ++j) to[j] = from[j * column];
-}
-
-static inline void add_row(float* to, const float* from, Word column, Word n) {
-    if (column == 1) {
-        ALONE for (Word j = 0; j < n; ++j) to[j] += from[j];
-    } else {
-        for (Word j = 0; j < n; ++j) to[j] += from[j * column];
-    }
-}
-
-static inline void sum_rows(float* to, const float* a, const float* b, Word n) {
-    ALONE for (Word j = 0; j < n; ++j) to[j] = a[j] + b[j];
-}
-
-static inline void multiply_rows(float* to, const float* a, const float* b, Word n) {
-    ALONE for (Word j = 0; j < n; ++j) to[j] = a[j] * b[j];
-}
 
 // A row times its dropout factors for a gate.
 static inline void drop_row(const Recurrence* r, float* to, const float* from, Word gate, Word sample) {

@@ -13,7 +13,7 @@ from gpukeras.ops.recurrent_gru import GRUSequence, GRUSequenceGradient
 from gpukeras.ops.recurrent_gru_after import GRUSequenceResetAfter, GRUSequenceResetAfterGradient
 from gpukeras.ops.recurrent_lstm import LSTMSequence, LSTMSequenceGradient
 from gpukeras.ops.recurrent_simple import SimpleRNNSequence, SimpleRNNSequenceGradient
-from tests.kernels.run_tasks import compiled, run_numpy, run_tasks
+from tests.kernels.run_tasks import compiled, run_by, run_numpy, run_tasks
 
 OPS = {
     "lstm": (LSTMSequence, LSTMSequenceGradient),
@@ -113,9 +113,8 @@ def test_gates_may_take_the_place_of_z(kind):
     op = forward("tanh")
     outs = [z, *(np.empty_like(a) for a in want[1:])]
     room = [np.empty(s.shape, s.dtype) for s in op.tasks_room([Spec(x.shape, "float32") for x in ins], [])]
-    from gpukeras.device.tasks import Run
     ins[3:] = [x.copy() for x in ins[3:]]
-    Run(op.tasks(ins, outs, room))()
+    run_by(1, op.tasks(ins, outs, room))
     for a, b in zip(outs, want, strict=True):
         np.testing.assert_allclose(a, b, 1e-5, 1e-5)
 
