@@ -75,14 +75,15 @@ def _word(value: Any) -> int:
 
 
 class Chain:
-    """Tasks over the same units that are done one after the other, `chunk` units at a time; what a `Private` array
+    """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private` array
     holds between them stays with the thread. `explain` has for each task what raises the IndexError if it fails."""
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
         self.units = tasks[0].units
-        self.chunk = chunk or _chunk(self.units, sum(task.nanoseconds for task in tasks), tasks[0].grain)
+        shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
+        self.chunk = min(chunk or shared, shared)
 
 
 class Private:
