@@ -201,5 +201,5 @@ def _chunk(units: int, nanoseconds: float, grain: int) -> int:
     """How many units make a chunk: all of them where sharing does not pay."""
     if nanoseconds < WORTH or units < 2:
         return max(units, 1)
-    chunks = min(CHUNKS, int(nanoseconds // CHUNK), units)
+    chunks = max(min(CHUNKS, int(nanoseconds // CHUNK), units), 1)
     return -(-units // (chunks * grain)) * grain
