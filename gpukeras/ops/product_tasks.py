@@ -18,7 +18,7 @@ LANES = 16  # columns that are computed at a time
 BANDWIDTH = 50.0  # bytes read or written in a nanosecond
 START = 30.0  # nanoseconds that any product takes
 PANEL = 32  # columns of a packed panel, or a multiple of that, for all kinds of vectors
-DEEP = 336  # rows of a panel at most that are packed at a time
+DEEP = 320  # rows of a panel at most that are packed at a time
 MANY_ROWS = 512  # of a result whose rows are dealt: a share has 32 at least
 SMALL = 4096  # numbers of a right matrix that may be read for any few rows, from the first-level cache
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
@@ -56,6 +56,8 @@ def contraction(a: Any, b: Any, out: Any) -> list[Task]:
 def products(a: Any, b: Any, out: Any) -> list[Task]:
     """out = a b for the last two axes; the others are broadcast."""
     lead = out.shape[:-2]
+    if size_of(lead) == 1:
+        return [_blocks(*(x[(0,) * (x.ndim - 2)] for x in (a, b, out)))]
     steps = [_lead_steps(x, lead) for x in (a, b)]
     axes = [word for row in list(zip(lead, *steps))[1:] for word in row]
     cost = _cost(a, b, out) + START * size_of(lead)
