@@ -9,7 +9,7 @@
 //
 // Each number loaded serves many multiplications, so the arithmetic is what takes the time, not the memory. A panel of b,
 // as wide as a tile, is first copied to where its rows follow each other (`pack`), in pieces of at most DEPTH rows that
-// stay in the first-level cache while all rows of a pass by. For few rows of a the copy would not pay: b is then read
+// stay in the nearest caches while all rows of a pass by. For few rows of a the copy would not pay: b is then read
 // where it lies, as a always is.
 //
 // Each element of c is summed in one order, which depends on k only: the products of a piece one after the other, then
@@ -24,7 +24,7 @@
 #endif
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
-#define DEPTH 320       // rows of a packed piece at most
+#define DEPTH 512       // rows of a packed piece at most
 #define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
 #define FEW_ROWS 36     // of a, for which b is read where it lies,
 #define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR
