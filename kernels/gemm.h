@@ -24,7 +24,7 @@
 #endif
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
-#define DEPTH 512       // rows of a packed piece at most
+#define DEPTH 320       // rows of a packed piece at most
 #define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
 #define FEW_ROWS 36     // of a, for which b is read where it lies,
 #define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR

@@ -18,7 +18,8 @@ LANES = 16  # columns that are computed at a time
 BANDWIDTH = 50.0  # bytes read or written in a nanosecond
 START = 30.0  # nanoseconds that any product takes
 PANEL = 32  # columns of a packed panel, or a multiple of that, for all kinds of vectors
-DEEP = 512  # rows of a panel at most that are packed at a time
+DEEP = 320  # rows of a panel at most that are packed at a time (DEPTH of kernels/gemm.h)
+ROOM = 4 * DEEP * PANEL  # bytes that `gemm` of kernels/gemm.h needs at most
 MANY_ROWS = 512  # of a result whose rows are dealt: a share has 32 at least
 SMALL = 4096  # numbers of a right matrix that may be read for any few rows, from the first-level cache
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
@@ -109,4 +110,4 @@ def _lead_steps(x: Any, lead: Sequence[int]) -> list[int]:
 
 def _room(k: int) -> int:
     """Bytes that a thread needs to pack a panel."""
-    return min(k, DEEP) * PANEL * 4
+    return min(4 * k * PANEL, ROOM)

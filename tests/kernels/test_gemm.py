@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpukeras.device.kernels import kernel_source
 from gpukeras.device.native import load
+from gpukeras.ops import product_tasks
 from tests.kernels.run_tasks import compiled
 from tests.kernels.test_product_tasks import DEPTHS, LAYOUTS, LENGTHS, check, matrix
 
@@ -86,3 +87,8 @@ def test_a_part_has_the_bits_of_the_whole(m, n, k, right, data):
     part = np.empty((last - first, right - left), "float32")
     call("plain", a[first:last], b[:, left:right], part, False)
     np.testing.assert_array_equal(part, c[first:last, left:right])
+
+
+def test_room_is_what_python_asks_for():
+    for k in (0, 1, 100, 319, 320, 321, 511, 512, 513, 10**6):
+        assert library().room_of(ctypes.c_longlong(k)) <= product_tasks._room(k) <= product_tasks.ROOM

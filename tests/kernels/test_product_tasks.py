@@ -16,7 +16,7 @@ from tests.kernels.run_tasks import compiled, run_tasks
 pytestmark = compiled
 
 LENGTHS = st.one_of(st.integers(1, 20), st.sampled_from([31, 32, 33, 48, 63, 65, 100, 130]))
-DEPTHS = st.one_of(st.integers(0, 40), st.sampled_from([511, 512, 513, 528, 529, 1100]))
+DEPTHS = st.one_of(st.integers(0, 40), st.sampled_from([319, 320, 321, 512, 513, 1100]))
 LAYOUTS = ("rows", "columns", "part", "part of columns", "spread", "backwards", "windows", "windows of columns",
            "repeated")
 
