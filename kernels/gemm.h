@@ -8,11 +8,12 @@
 //                                        [a a a a] [+ + + +|+ + + +]
 //
 // Each number loaded serves many multiplications, so the arithmetic is what takes the time, not the memory. A panel of b,
-// as wide as a tile, is first copied to where its rows follow each other (`pack`), cut into pieces of at most DEPTH rows
-// that stay in the first-level cache while all rows of a pass by. a is read where it lies.
+// as wide as a tile, is first copied to where its rows follow each other (`pack`), in pieces of at most DEPTH rows that
+// stay in the nearest caches while all rows of a pass by. For few rows of a the copy would not pay: b is then read
+// where it lies, as a always is.
 //
-// Each element of c is summed in one order, which depends on k only: products of DEPTH rows one after the other, then
-// these sums. So its bits do not depend on how many rows or columns are asked for at once.
+// Each element of c is summed in one order, which depends on k only: the products of a piece one after the other, then
+// the sums of the pieces. So its bits do not depend on how many rows or columns are asked for at once.
 
 #include "tasks.h"
 
@@ -23,32 +24,33 @@
 #endif
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
-#define DEPTH 320        // rows of a packed piece at most
-#define BLOCK_ROWS 512   // of a, which with DEPTH columns stay in the second-level cache
-#define FEW_ROWS 36      // of a for which b is read where it lies: each of its numbers is used too seldom for a copy,
-#define MORE_ROWS 192    // and up to so many where the rows of b are so near
-#define NEAR_ROWS 1024
+#define DEPTH 320       // rows of a packed piece at most
+#define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
+#define FEW_ROWS 36     // of a, for which b is read where it lies,
+#define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR
+#define NEAR 1024
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 24")
 
 INLINE Vector load(const float* x) { return *(const Vector*)x; }
 
-// A tile that is not stored in full: the first `columns` columns.
-static __attribute__((noinline)) void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row, Word columns, int add) {
+// ------------------------------------------------------------------------------------------------- tiles
+
+typedef void (*Tile)(Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row, float* c, Word c_row,
+                     Word columns, int add);
+
+// What `tile` stores where c ends within it: the first `columns` columns.
+static __attribute__((noinline)) void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row,
+                                                 Word columns, int add) {
     for (int i = 0; i < rows; ++i, c += c_row) {
         const float* sum = (const float*)(sums + i * vectors);
         for (Word j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
     }
 }
 
-// ------------------------------------------------------------------------------------------------- tiles
-
-typedef void (*Tile)(Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row, float* c, Word c_row,
-                     Word columns, int add);
-
-// A tile of `rows` rows and `vectors` vectors, of which only `columns` columns are stored. Every call has other numbers
-// of rows and vectors, known to the compiler: all loops over them are unrolled, and the sums are registers.
+// A tile of `rows` rows and `vectors` vectors: c = or += a b, of which the first `columns` columns are stored. It is made
+// for each number of rows and vectors by itself: then all loops over them are unrolled, and the sums are registers.
 INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word a_row, Word a_column, const float* b,
                  Word b_row, float* c, Word c_row, Word columns, int add) {
     Vector sums[SUMS];
@@ -66,7 +68,7 @@ INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word
         UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] += a_column;
     }
     if (columns < vectors * LANES) {
-        Vector kept[SUMS];
+        Vector kept[SUMS];  // in memory, which `sums` must not be
         UNROLL for (int i = 0; i < rows * vectors; ++i) kept[i] = sums[i];
         store_some(kept, rows, vectors, c, c_row, columns, add);
         return;
@@ -184,7 +186,7 @@ static inline void pack_panel(const float* b, Word b_row, Word b_column, Word k,
 // The width of the panel for this many columns.
 static inline Word panel_width(Word columns) { return columns > LANES ? TILE_COLUMNS : LANES; }
 
-// Rows of a piece: k in pieces of equal size, but the last.
+// Rows of a piece: k is cut into as few pieces as can be, all but the last of one size.
 static inline Word piece_depth(Word k) {
     Word pieces = (k + DEPTH - 1) / DEPTH;
     return pieces < 2 ? k : ((k + pieces - 1) / pieces + LANES - 1) / LANES * LANES;
@@ -224,9 +226,9 @@ static inline void gemm_packed(Word m, Word n, Word k, const float* a, Word a_ro
 }
 
 // Bytes of the thread's room that `gemm` needs.
-static inline Word gemm_room(Word k) { return MIN(k, DEPTH + LANES) * TILE_COLUMNS * 4; }
+static inline Word gemm_room(Word k) { return MIN(k, DEPTH) * TILE_COLUMNS * 4; }
 
-// The widest panel for which a tile has rows enough: 2^x vectors. For few rows, b is read in long runs.
+// Vectors of a tile for so many rows, as a power of two. The fewer rows, the wider: b is read in longer runs then.
 static inline int wide_for(Word m) { return m <= SUMS / 8 ? 3 : m <= SUMS / 4 ? 2 : 1; }
 
 // The same with a b that lies anywhere.
@@ -234,7 +236,7 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
                         Word b_column, float* c, Word c_row, int add, char* room) {
     if (k < 1 && !add) clear(m, n, c, c_row);
     Word depth = piece_depth(k);
-    int direct = b_column == 1 && (m <= FEW_ROWS || (m <= MORE_ROWS && b_row <= NEAR_ROWS));
+    int direct = b_column == 1 && (m <= FEW_ROWS || (m <= MORE_ROWS && b_row <= NEAR));
     for (Word i = 0; i < m; i += BLOCK_ROWS) {
         Word rows = MIN(m - i, BLOCK_ROWS);
         for (Word p = 0; p < k; p += depth) {

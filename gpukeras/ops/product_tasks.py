@@ -18,7 +18,8 @@ LANES = 16  # columns that are computed at a time
 BANDWIDTH = 50.0  # bytes read or written in a nanosecond
 START = 30.0  # nanoseconds that any product takes
 PANEL = 32  # columns of a packed panel, or a multiple of that, for all kinds of vectors
-DEEP = 336  # rows of a panel at most that are packed at a time
+DEEP = 320  # rows of a panel at most that are packed at a time (DEPTH of kernels/gemm.h)
+ROOM = 4 * DEEP * PANEL  # bytes that `gemm` of kernels/gemm.h needs at most
 MANY_ROWS = 512  # of a result whose rows are dealt: a share has 32 at least
 SMALL = 4096  # numbers of a right matrix that may be read for any few rows, from the first-level cache
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
@@ -28,25 +29,24 @@ LEAST_ROWS = 48  # of a block: packing takes as long as multiplying two or three
 
 def packed_room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
     """The memory that `product` shares between its tasks, for a packed b."""
-    if len(out.shape) != 2 or _whole(a, b, out) or out.shape[0] < MANY_ROWS:  # type: ignore[operator]
+    (rows, columns), (m, _) = b.shape[-2:], out.shape[-2:]
+    assert rows is not None and columns is not None and m is not None
+    if len(out.shape) > 2 or m < MANY_ROWS or _few_reads(a, b, out):
         return []
-    k, n = b.shape
-    return [Spec((k * -(-n // PANEL) * PANEL,), b.dtype)]  # type: ignore[operator]
+    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
 
 
 def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     """out = a b for matrices of float32 with any strides; `out` without gaps."""
-    m, n, k = *out.shape, a.shape[1]
-    cost, words, bytes_ = _cost(a, b, out), _words(a, b, out), _room(k)
-    rows = Task(FAMILY, "product_rows", (*words, 1), m, cost, bytes_, samples=True)
-    if _whole(a, b, out):
-        return [rows]
-    if m >= MANY_ROWS:
-        if _strides(b)[1] == 1 and n <= NEAR:
-            return [rows]
-        return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
-                Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, 1), m, cost, samples=True)]
-    return [_blocks(a, b, out)]
+    (m, n), k = out.shape, a.shape[1]
+    words, cost = _words(a, b, out), _cost(a, b, out)
+    small = _few_reads(a, b, out)
+    if m < MANY_ROWS and not small:
+        return [_blocks(a, b, out)]
+    if small or (_strides(b)[1] == 1 and n <= NEAR):
+        return [Task(FAMILY, "product_rows", (*words, 1), m, cost, _room(k), samples=True)]
+    return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
+            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, 1), m, cost, samples=True)]
 
 
 def contraction(a: Any, b: Any, out: Any) -> list[Task]:
@@ -56,18 +56,19 @@ def contraction(a: Any, b: Any, out: Any) -> list[Task]:
 
 def products(a: Any, b: Any, out: Any) -> list[Task]:
     """out = a b for the last two axes; the others are broadcast."""
-    *lead, m, n = out.shape
-    k = a.shape[-1]
+    lead = out.shape[:-2]
+    if size_of(lead) == 1:
+        return [_blocks(*(x[(0,) * (x.ndim - 2)] for x in (a, b, out)))]
     steps = [_lead_steps(x, lead) for x in (a, b)]
     axes = [word for row in list(zip(lead, *steps))[1:] for word in row]
-    cost = _cost(a, b, out) + START * size_of(tuple(lead))
-    return [Task(FAMILY, "products", (*_words(a, b, out), steps[0][0], steps[1][0], len(lead) - 1, *axes), lead[0], cost,
-                 _room(k), samples=True)]
+    cost = _cost(a, b, out) + START * size_of(lead)
+    words = (*_words(a, b, out), steps[0][0], steps[1][0], len(lead) - 1, *axes)
+    return [Task(FAMILY, "products", words, lead[0], cost, _room(a.shape[-1]), samples=True)]
 
 
 def _blocks(a: Any, b: Any, out: Any) -> Task:
     """Blocks of the result: some of its columns or, where there are many more of them, of its rows."""
-    m, n, k = *out.shape, a.shape[1]
+    (m, n), k = out.shape, a.shape[1]
     high, broad = m, n
     if _cost(a, b, out) >= WORTH:
         if m > 4 * n:
@@ -81,14 +82,15 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
     return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad), units, _cost(a, b, out), _room(k))
 
 
-def _whole(a: Any, b: Any, out: Any) -> bool:
-    """Whether one thread takes all rows, or may take as few as it likes."""
+def _few_reads(a: Any, b: Any, out: Any) -> bool:
+    """Whether one thread takes all rows, or may read b again for any few of them."""
     return _cost(a, b, out) < WORTH or size_of(b.shape) <= SMALL
 
 
 def _cost(a: Any, b: Any, out: Any) -> float:
     padded = size_of(out.shape[:-1]) * -(-out.shape[-1] // LANES) * LANES
-    return START + max(2.0 * padded * (a.shape[-1] + 4) / SPEED, 4.0 * (size_of(a.shape) + size_of(b.shape) + size_of(out.shape)) / BANDWIDTH)
+    moved = 4.0 * sum(size_of(x.shape) for x in (a, b, out))
+    return START + max(2.0 * padded * (a.shape[-1] + 4) / SPEED, moved / BANDWIDTH)
 
 
 def _words(a: Any, b: Any, out: Any) -> tuple[Any, ...]:
@@ -108,4 +110,4 @@ def _lead_steps(x: Any, lead: Sequence[int]) -> list[int]:
 
 def _room(k: int) -> int:
     """Bytes that a thread needs to pack a panel."""
-    return min(k, DEEP) * PANEL * 4
+    return min(4 * k * PANEL, ROOM)
