@@ -155,8 +155,10 @@ static void add_products(Tile* t, const float* x, const Word* cells, Word channe
 // A panel of the gradients of some positions without gaps.
 static void pack_panel(const float* g, Word columns, Word filled, Word panel, Word positions, float* to) {
     for (Word p = 0; p < positions; ++p, g += columns, to += panel) {
-        for (Word i = 0; i < filled; ++i) to[i] = g[i];
-        for (Word i = filled; i < panel; ++i) to[i] = 0.0f;
+        Word i = 0;
+        for (; i + LANES <= filled; i += LANES) *(Vector*)(to + i) = *(const Vector*)(g + i);
+        for (; i < filled; ++i) to[i] = g[i];
+        for (; i < panel; ++i) to[i] = 0.0f;
     }
 }
 

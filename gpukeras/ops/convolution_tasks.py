@@ -89,11 +89,11 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) ->
 
 def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any,
                  backward: bool) -> list[Task]:
-    inside = trimmed(axes, x)
-    source = Source.of(x, merged(inside))
     channels, columns = x.shape[-1], y.shape[-1]
     size = (*(1,) * (5 - kernel.ndim), *kernel.shape[:-2])
     few = columns <= FEW_COLUMNS and channels % LANES == 0
+    inside = trimmed(axes, x, 1 if few else PARTS)  # the tiles for few columns are best left whole
+    source = Source.of(x, merged(inside))
     parts: list[list[int]] = []
     cells: list[int] = []
     work = before = 0
