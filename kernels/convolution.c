@@ -13,7 +13,7 @@
 // One tile whose rows are set; `columns` is what is left of a panel of so many vectors.
 static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
     if (columns >= vectors * LANES) {
-        tiles[vectors - 1][rows - 1](t);
+        tiles[t->adjacent][vectors - 1][rows - 1](t);
         return;
     }
     float spare[ROWS * PANEL], *sums[ROWS];
@@ -23,7 +23,7 @@ static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
         sums[r] = t->sums[r];
         t->sums[r] = spare + r * PANEL;
     }
-    tiles[vectors - 1][rows - 1](t);
+    tiles[t->adjacent][vectors - 1][rows - 1](t);
     for (int r = 0; r < rows; ++r)
         for (Word i = 0; i < columns; ++i) sums[r][i] = add ? sums[r][i] + spare[r * PANEL + i] : spare[r * PANEL + i];
     t->add = add;
@@ -140,9 +140,11 @@ static void add_products(Tile* t, const float* x, const Word* cells, Word channe
     float* to = sums;
     for (Word i = 0; i < count; ++i) {
         int rows = (int)((i + 1) * (last - first) / count - i * (last - first) / count);
+        t->adjacent = 1;
         for (int r = 0; r < rows; ++r, to += sums_step) {
             t->left[r] = x + cells[cell] + channel;
             t->sums[r] = to;
+            if (t->left[r] != t->left[0] + r) t->adjacent = 0;
             if (++channel == channels) {
                 channel = 0;
                 ++cell;
@@ -182,7 +184,7 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
         Word row = rows * part / parts, end = rows * (part + 1) / parts;
         Word sample = samples * block / blocks, last_sample = samples * (block + 1) / blocks;
         float* sums = FLOATS(w[2]) + block * rows * columns + row * columns;
-        Tile t = {.pieces = lines, .left_step = plan[10], .add = 0};
+        Tile t = {.pieces = lines, .left_step = plan[10]};
         for (; sample < last_sample; sample += together) {
             Word count = MIN(together, last_sample - sample);
             Word size[4] = {count, plan[5], plan[6], plan[7]};
@@ -225,7 +227,7 @@ TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) 
     for (Word i = 0; i < pieces[0]; ++i) rows += pieces[2 + 2 * i];
     for (Word block = first; block < last; ++block) {
         Word sample = samples * block / blocks, end = samples * (block + 1) / blocks;
-        Tile t = {.pieces = lines, .left_step = filters, .right_step = plan[10], .place_step = 1, .add = 0};
+        Tile t = {.pieces = lines, .left_step = filters, .right_step = plan[10], .place_step = 1, .adjacent = 1};
         for (; sample < end; sample += together) {
             Word count = MIN(together, end - sample), size[4] = {count, plan[5], plan[6], plan[7]};
             const float* x = samples_of(image, FLOATS(w[0]), sample, count, padded);
@@ -241,9 +243,11 @@ TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) 
                 for (const Word* piece = pieces + 1; row < rows; row += piece[1], piece += 2) {
                     for (Word at = 0; at < piece[1]; at += PANEL) {
                         Word left = piece[1] - at, most = most_rows(vectors_of(left));
+                        Word tiles_here = (filters + most - 1) / most;
                         t.right = x + piece[0] + at;
-                        for (Word f = 0; f < filters; f += most) {
-                            int here = (int)MIN(most, filters - f);
+                        for (Word k = 0; k < tiles_here; ++k) {
+                            Word f = k * filters / tiles_here;
+                            int here = (int)((k + 1) * filters / tiles_here - f);
                             for (int r = 0; r < here; ++r) {
                                 t.left[r] = g + f + r;
                                 t.sums[r] = FLOATS(w[2]) + (block * filters + f + r) * rows + row + at;

@@ -12,7 +12,8 @@
 #define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
 #endif
 
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors) {
+static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors,
+                                                       const int adjacent) {
     Vector sums[ROWS][VECTORS];
     const float* left[ROWS];
 #pragma GCC unroll 16
@@ -32,7 +33,7 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
             for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; ++r) {
-                float element = left[r][at];
+                float element = adjacent ? left[0][at + r] : left[r][at];
 #pragma GCC unroll 16
                 for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
             }
@@ -49,24 +50,29 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
     }
 }
 
-#define NARROW(rows) \
-    static void narrow_##rows(const Tile* t) { tile(t, rows, 1); }
-#define WIDE(rows) \
-    static void wide_##rows(const Tile* t) { tile(t, rows, 2); }
-NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6) NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
+#define NARROW(rows)                                                   \
+    static void narrow_##rows(const Tile* t) { tile(t, rows, 1, 0); } \
+    static void narrow_adjacent_##rows(const Tile* t) { tile(t, rows, 1, 1); }
+#define WIDE(rows)                                                   \
+    static void wide_##rows(const Tile* t) { tile(t, rows, 2, 0); } \
+    static void wide_adjacent_##rows(const Tile* t) { tile(t, rows, 2, 1); }
+#define NAMES(name) name##1, name##2, name##3, name##4, name##5, name##6
+#define MORE_NAMES(name) name##7, name##8, name##9, name##10, name##11, name##12
+
+NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6)
+NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
 WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
 #if WIDE_ROWS == ROWS
 WIDE(7) WIDE(8) WIDE(9) WIDE(10) WIDE(11) WIDE(12)
+#define WIDE_NAMES(name) NAMES(name), MORE_NAMES(name)
+#else
+#define WIDE_NAMES(name) NAMES(name)
 #endif
 
-static void (*const tiles[VECTORS][ROWS])(const Tile*) = {
-    {narrow_1, narrow_2, narrow_3, narrow_4, narrow_5, narrow_6, narrow_7, narrow_8, narrow_9, narrow_10, narrow_11,
-     narrow_12},
-    {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6,
-#if WIDE_ROWS == ROWS
-     wide_7, wide_8, wide_9, wide_10, wide_11, wide_12,
-#endif
-    },
+// By whether the rows are adjacent, the number of vectors, and the number of rows.
+static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
+    {{NAMES(narrow_), MORE_NAMES(narrow_)}, {WIDE_NAMES(wide_)}},
+    {{NAMES(narrow_adjacent_), MORE_NAMES(narrow_adjacent_)}, {WIDE_NAMES(wide_adjacent_)}},
 };
 
 // The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a row,

@@ -112,6 +112,7 @@ typedef struct {
     Word place_step;          // the unit of places in the right matrix
     float* sums[ROWS];        // where the sums of each row go
     int add;                  // to what is there
+    int adjacent;             // whether the rows begin one element apart
 } Tile;
 
 // Sets the next rows of a tile; the rest of the sizes of a tile in balance.

@@ -33,7 +33,7 @@ TOGETHER = 96  # positions that are done together at least, of several samples i
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
-FEW_COLUMNS, FEW_FILTERS = 4, 8  # for which vectors of columns would be too empty
+FEW_COLUMNS, FEW_FILTERS = 4, 16 # for which vectors of columns would be too empty
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
     """Cells (place in the window, row in the kernel) as pieces without gaps: place, length, row."""
