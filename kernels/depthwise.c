@@ -9,34 +9,39 @@
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-// A tile: sums, column by column, of what the rows have times what the right side has, for the first vector of columns.
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows) {
+// A tile: sums, column by column, of what the rows have times what the right side has; for a vector of columns.
+static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, Word column, float* const* to) {
     Vector sums[ROWS];
     const float* left[ROWS];
     UNROLL for (int r = 0; r < rows; ++r) {
-        left[r] = t->left[r];
+        left[r] = t->left[r] + column;
         sums[r] = (Vector){0};
     }
     const Word* piece = t->pieces;
     for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
         Word at = piece[0];
-        const float* right = t->right + piece[2] * t->place_step;
+        const float* right = t->right + column + piece[2] * t->place_step;
         for (Word i = piece[1]; i > 0; --i, at += t->left_step, right += t->right_step) {
             Vector factors = *(const Vector*)right;
             UNROLL for (int r = 0; r < rows; ++r) sums[r] += *(const Vector*)(left[r] + at) * factors;
         }
     }
+    if (to) {
+        UNROLL for (int r = 0; r < rows; ++r) *(Vector*)to[r] = sums[r];
+        return;
+    }
     UNROLL for (int r = 0; r < rows; ++r) {
-        if (t->add) sums[r] += *(Vector*)t->sums[r];
-        *(Vector*)t->sums[r] = sums[r];
+        Vector* place = (Vector*)(t->sums[r] + column);
+        if (t->add) sums[r] += *place;
+        *place = sums[r];
     }
 }
 
 #define TILE(rows) \
-    static void tile_##rows(const Tile* t) { tile(t, rows); }
+    static void tile_##rows(const Tile* t, Word column, float* const* to) { tile(t, rows, column, to); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
-static void (*const tiles[ROWS])(const Tile*) = {tile_1, tile_2, tile_3, tile_4,  tile_5,  tile_6,
-                                                 tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
+static void (*const tiles[ROWS])(const Tile*, Word, float* const*) = {
+    tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
 
 // The same for fewer columns than a vector has.
 static void tile_of_few(const Tile* t, int rows, Word columns) {
@@ -53,34 +58,22 @@ static void tile_of_few(const Tile* t, int rows, Word columns) {
 }
 
 // A tile for all columns. The last vector begins earlier if need be, and only its new columns are stored.
-static void all_columns(Tile t, int rows, Word columns) {
+static void all_columns(const Tile* t, int rows, Word columns) {
     if (columns < LANES) {
-        tile_of_few(&t, rows, columns);
+        tile_of_few(t, rows, columns);
         return;
     }
-    Word left = columns;
-    for (; left >= LANES; left -= LANES) {
-        tiles[rows - 1](&t);
-        for (int r = 0; r < rows; ++r) {
-            t.left[r] += LANES;
-            t.sums[r] += LANES;
-        }
-        t.right += LANES;
-    }
+    Word column = 0, last = columns - LANES;
+    for (; column <= last; column += LANES) tiles[rows - 1](t, column, 0);
+    Word left = columns - column;
     if (!left) return;
-    float spare[ROWS * LANES], *sums[ROWS];
-    int add = t.add;
-    t.right -= LANES - left;
-    t.add = 0;
+    float spare[ROWS][LANES], *to[ROWS];
+    for (int r = 0; r < rows; ++r) to[r] = spare[r];
+    tiles[rows - 1](t, last, to);
     for (int r = 0; r < rows; ++r) {
-        sums[r] = t.sums[r];
-        t.left[r] -= LANES - left;
-        t.sums[r] = spare + r * LANES;
-    }
-    tiles[rows - 1](&t);
-    for (int r = 0; r < rows; ++r) {
-        const float* made = spare + (r + 1) * LANES - left;
-        for (Word c = 0; c < left; ++c) sums[r][c] = add ? sums[r][c] + made[c] : made[c];
+        float* sums = t->sums[r] + column;
+        const float* made = spare[r] + LANES - left;
+        for (Word c = 0; c < left; ++c) sums[c] = t->add ? sums[c] + made[c] : made[c];
     }
 }
 
@@ -124,7 +117,7 @@ TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
                     results[r] = t.sums[r];
                     t.sums[r] = wide + r * columns;
                 }
-                all_columns(t, rows, columns);
+                all_columns(&t, rows, columns);
                 if (multiplier > 1) fold(wide, results, rows, columns / multiplier, multiplier);
             }
         }
@@ -161,7 +154,7 @@ TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* 
                         t.left[r] = x + cells[1 + cell];
                         t.sums[r] = FLOATS(w[2]) + (block * cells[0] + cell) * columns;
                     }
-                    all_columns(t, rows, columns);
+                    all_columns(&t, rows, columns);
                 }
             }
         }

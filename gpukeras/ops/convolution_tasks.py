@@ -10,21 +10,8 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec
-from .window_tasks import (
-    BLOCKS,
-    LANES,
-    MOVE,
-    TILE,
-    Axis,
-    Source,
-    array,
-    backward_axes,
-    box,
-    cells_of,
-    forward_axes,
-    merged,
-    trimmed,
-)
+from .window_tasks import (BLOCKS, LANES, MOVE, PARTS, TILE, Axis, Source, array, backward_axes, box, cells_of,
+                           forward_axes, merged, trimmed)
 from .windows import Window, element_strides
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
@@ -33,7 +20,7 @@ TOGETHER = 96  # positions that are done together at least, of several samples i
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
-FEW_COLUMNS, FEW_FILTERS = 4, 16 # for which vectors of columns would be too empty
+FEW_COLUMNS, FEW_FILTERS = 4, 16  # for which vectors of columns would be too empty
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
     """Cells (place in the window, row in the kernel) as pieces without gaps: place, length, row."""
