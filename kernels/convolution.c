@@ -81,9 +81,9 @@ static void convolve(const Part* part, const float* x, const float* packed, floa
             t.count = block[0];
             t.pieces = block + 1;
             t.add = b > 0;
-            Walk from = walk(box->size, box->from_steps, first), to = walk(box->size, box->to_steps, first);
+            Walk positions = walk(box, x, y + column, first);
             for (Word i = 0; i < count; ++i) {
-                int rows = next_rows(&t, &from, &to, x, y + column, i, count, last - first);
+                int rows = next_rows(&t, &positions, i, count, last - first);
                 run_tile(&t, rows, vectors, columns - column);
             }
         }
@@ -100,9 +100,9 @@ static void convolve_few(const Part* part, const float* x, const float* packed, 
         t.count = block[0];
         t.pieces = block + 1;
         t.add = b > 0;
-        Walk from = walk(box->size, box->from_steps, first), to = walk(box->size, box->to_steps, first);
+        Walk positions = walk(box, x, y, first);
         for (Word i = 0; i < count; ++i) {
-            int rows = next_rows(&t, &from, &to, x, y, i, count, last - first);
+            int rows = next_rows(&t, &positions, i, count, last - first);
             dot_tiles[columns - 1](&t, rows);
         }
     }

@@ -107,11 +107,10 @@ TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
             const Word* cells = (const Word*)(places + 1);
             Box box = box_of(places, count, image->sample, sample);
             Word positions = volume(box.size), number = (positions + ROWS - 1) / ROWS;
-            Walk from = walk(box.size, box.from_steps, 0), to = walk(box.size, box.to_steps, 0);
+            Walk walked = walk(&box, x + places->from, FLOATS(w[2]) + start * sample + places->to, 0);
             Tile t = {.pieces = cells + 1, .count = cells[0], .right = FLOATS(w[1]), .place_step = columns};
             for (Word k = 0; k < number; ++k) {
-                int rows = next_rows(&t, &from, &to, x + places->from, FLOATS(w[2]) + start * sample + places->to, k, number,
-                                     positions);
+                int rows = next_rows(&t, &walked, k, number, positions);
                 float* results[ROWS];
                 for (int r = 0; r < rows && multiplier > 1; ++r) {
                     results[r] = t.sums[r];

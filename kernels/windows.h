@@ -75,29 +75,38 @@ static inline Box box_of(const Places* places, Word samples, Word from_sample, W
 
 static inline Word volume(const Word* size) { return size[0] * size[1] * size[2] * size[3]; }
 
-// Places in a box of cells (samples and three axes), one after the other.
+// The positions of a box, one after the other.
 typedef struct {
-    Word at[4], size[4], step[4], place;
+    const Box* box;
+    Word at[4];
+    const float* from;
+    float* to;
 } Walk;
 
-static inline Walk walk(const Word* size, const Word* step, Word first) {
-    Walk w;
-    w.place = 0;
+static inline Walk walk(const Box* box, const float* from, float* to, Word first) {
+    Walk w = {.box = box};
     for (int i = 3; i >= 0; --i) {
-        w.size[i] = size[i];
-        w.step[i] = step[i];
-        w.at[i] = i ? first % size[i] : first;
-        w.place += w.at[i] * step[i];
-        first /= size[i];
+        w.at[i] = i ? first % box->size[i] : first;
+        from += w.at[i] * box->from_steps[i];
+        to += w.at[i] * box->to_steps[i];
+        first /= box->size[i];
     }
+    w.from = from;
+    w.to = to;
     return w;
 }
 
-static inline void next(Walk* w) {
-    w->place += w->step[3];
-    for (int i = 3; i > 0 && ++w->at[i] == w->size[i]; --i) {
+// So many positions further, which may be where the line ends.
+static inline void advance(Walk* w, Word count) {
+    const Box* box = w->box;
+    w->from += count * box->from_steps[3];
+    w->to += count * box->to_steps[3];
+    w->at[3] += count;
+    for (int i = 3; i > 0 && w->at[i] == box->size[i]; --i) {
+        w->from += box->from_steps[i - 1] - box->size[i] * box->from_steps[i];
+        w->to += box->to_steps[i - 1] - box->size[i] * box->to_steps[i];
         w->at[i] = 0;
-        w->place += w->step[i - 1] - w->size[i] * w->step[i];
+        ++w->at[i - 1];
     }
 }
 
@@ -115,12 +124,18 @@ typedef struct {
     int adjacent;             // whether the rows begin one element apart
 } Tile;
 
-// Sets the next rows of a tile; the rest of the sizes of a tile in balance.
-static inline int next_rows(Tile* t, Walk* from, Walk* to, const float* x, float* y, Word i, Word count, Word rows) {
+// Sets the rows of tile i of `count`, which share `rows` rows evenly; how many it has.
+static inline int next_rows(Tile* t, Walk* w, Word i, Word count, Word rows) {
     int here = (int)((i + 1) * rows / count - i * rows / count);
-    for (int r = 0; r < here; ++r, next(from), next(to)) {
-        t->left[r] = x + from->place;
-        t->sums[r] = y + to->place;
+    Word from_step = w->box->from_steps[3], to_step = w->box->to_steps[3];
+    for (int row = 0; row < here;) {
+        int along = (int)MIN(here - row, w->box->size[3] - w->at[3]);  // in the same line
+        for (int r = 0; r < along; ++r) {
+            t->left[row + r] = w->from + r * from_step;
+            t->sums[row + r] = w->to + r * to_step;
+        }
+        advance(w, along);
+        row += along;
     }
     return here;
 }
@@ -129,12 +144,12 @@ static inline int next_rows(Tile* t, Walk* from, Walk* to, const float* x, float
 // of the first; how many lines there are.
 static inline Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
     Word count = 0;
-    for (Word at = first; at < last; at += lines[-2]) {
-        lines[0] = walk(size, steps, at).place;
-        lines[1] = MIN(size[3] - at % size[3], last - at);
+    for (Word at = first; at < last; at += lines[-2], ++count) {
+        Word x = at % size[3], line = at / size[3], y = line % size[2], z = line / size[2] % size[1];
+        lines[0] = x * steps[3] + y * steps[2] + z * steps[1] + line / size[2] / size[1] * steps[0];
+        lines[1] = MIN(size[3] - x, last - at);
         lines[2] = at - first;
         lines += 3;
-        ++count;
     }
     return count;
 }

@@ -10,8 +10,22 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec
-from .window_tasks import (BLOCKS, LANES, MOVE, PARTS, TILE, Axis, Source, array, backward_axes, box, cells_of,
-                           forward_axes, merged, trimmed)
+from .window_tasks import (
+    BLOCKS,
+    LANES,
+    MOVE,
+    PARTS,
+    TILE,
+    Axis,
+    Source,
+    array,
+    backward_axes,
+    box,
+    cells_of,
+    forward_axes,
+    merged,
+    trimmed,
+)
 from .windows import Window, element_strides
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
