@@ -124,39 +124,29 @@ TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan, samples. The plan: blocks, columns,
-// samples that are done together, positions that are done together, their number along each axis of a sample (three), the
-// steps from one to the next in the image (three), the image, the number of cells of the kernel, and their places in a
-// window.
-TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* room) {
-    const Word* plan = (const Word*)w[3];
-    Word blocks = plan[0], columns = plan[1], together = plan[2], chunk = plan[3], samples = w[4];
-    const Image* image = (const Image*)(plan + 10);
-    const Word* cells = plan + 10 + sizeof(Image) / sizeof(Word);
-    Word* lines = (Word*)room;
-    float* copy = (float*)(room + 32 * chunk);
-    Word positions = plan[4] * plan[5] * plan[6], tiles_of_cells = (cells[0] + ROWS - 1) / ROWS;
-    Word steps[4] = {image->sample, plan[7], plan[8], plan[9]};
-    for (Word block = first; block < last; ++block) {
-        Word sample = samples * block / blocks, end = samples * (block + 1) / blocks;
-        Tile t = {.pieces = lines, .left_step = plan[9], .right_step = columns, .place_step = columns};
-        for (; sample < end; sample += together) {
-            Word count = MIN(together, end - sample), size[4] = {count, plan[4], plan[5], plan[6]};
-            const float* x = samples_of(image, FLOATS(w[0]), sample, count, copy);
-            for (Word p = 0; p < count * positions; p += chunk, t.add = 1) {
-                t.count = lines_of(size, steps, p, MIN(p + chunk, count * positions), lines);
-                t.right = FLOATS(w[1]) + (sample * positions + p) * columns;
-                Word cell = 0;
-                for (Word i = 0; i < tiles_of_cells; ++i) {
-                    int rows = (int)((i + 1) * cells[0] / tiles_of_cells - i * cells[0] / tiles_of_cells);
-                    for (int r = 0; r < rows; ++r, ++cell) {
-                        t.left[r] = x + cells[1 + cell];
-                        t.sums[r] = FLOATS(w[2]) + (block * cells[0] + cell) * columns;
-                    }
-                    all_columns(&t, rows, columns);
-                }
-            }
+static void add_chunk(Chunk* c) {
+    const Sums* plan = c->plan;
+    const Word* cells = (const Word*)(plan + 1);
+    Word count = (plan->count + ROWS - 1) / ROWS, cell = 0;
+    c->tile.right = c->g;
+    for (Word i = 0; i < count; ++i) {
+        int rows = rows_of(i, count, plan->count);
+        for (int r = 0; r < rows; ++r, ++cell) {
+            c->tile.left[r] = c->x + cells[cell];
+            c->tile.sums[r] = c->sums + cell * plan->columns;
         }
+        all_columns(&c->tile, rows, plan->columns);
+    }
+}
+
+// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan (with the places of the kernel's cells
+// in a window), samples.
+TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* room) {
+    const Sums* plan = (const Sums*)w[3];
+    for (Word block = first; block < last; ++block) {
+        Tile t = {.left_step = plan->steps[2], .right_step = plan->columns, .place_step = plan->columns};
+        Chunk c = {.plan = plan, .tile = t, .sums = FLOATS(w[2]) + block * plan->count * plan->columns};
+        each_chunk(w, block, room, 0, &c, add_chunk);
     }
     return 0;
 }

@@ -124,9 +124,12 @@ typedef struct {
     int adjacent;             // whether the rows begin one element apart
 } Tile;
 
-// Sets the rows of tile i of `count`, which share `rows` rows evenly; how many it has.
-static inline int next_rows(Tile* t, Walk* w, Word i, Word count, Word rows) {
-    int here = (int)((i + 1) * rows / count - i * rows / count);
+// How many of `all` rows tile i has, if `count` tiles share them evenly.
+static inline int rows_of(Word i, Word count, Word all) { return (int)((i + 1) * all / count - i * all / count); }
+
+// Sets the rows of tile i of `count`, which share `all` positions; how many it has.
+static inline int next_rows(Tile* t, Walk* w, Word i, Word count, Word all) {
+    int here = rows_of(i, count, all);
     Word from_step = w->box->from_steps[3], to_step = w->box->to_steps[3];
     for (int row = 0; row < here;) {
         int along = (int)MIN(here - row, w->box->size[3] - w->at[3]);  // in the same line
@@ -152,4 +155,49 @@ static inline Word lines_of(const Word* size, const Word* steps, Word first, Wor
         lines += 3;
     }
     return count;
+}
+
+// How the gradient for a kernel is added up, as plans have it.
+typedef struct {
+    Word blocks, parts;           // of the samples, and of the kernel's rows
+    Word columns;                 // filters
+    Word together, chunk;         // samples and positions that are done together
+    Word positions[3], steps[3];  // of a sample, and from one to the next in the image
+    Image image;
+    Word count;                   // of what follows
+} Sums;
+
+// Some positions of some samples.
+typedef struct {
+    const Sums* plan;
+    const float *x, *g;  // the samples' image, and the gradients of these positions
+    Word positions;
+    Tile tile;           // its pieces are the lines of these positions
+    float* room;         // for `spare` numbers for each position
+    Word first, last;    // rows of the kernel
+    float* sums;         // of the first of them
+} Chunk;
+
+// Calls `add` with all chunks of a block of samples, one after the other. The words of the task begin with image,
+// gradient, sums, plan, samples. The thread's room has the lines of a chunk, the spare numbers, and copies of samples.
+static inline void each_chunk(const Word* w, Word block, char* room, Word spare, Chunk* c, void (*add)(Chunk*)) {
+    const Sums* plan = c->plan;
+    Word end = w[4] * (block + 1) / plan->blocks;
+    Word size[4] = {0, plan->positions[0], plan->positions[1], plan->positions[2]};
+    Word steps[4] = {plan->image.sample, plan->steps[0], plan->steps[1], plan->steps[2]};
+    Word* lines = (Word*)room;
+    c->room = (float*)(room + 32 * plan->chunk);
+    c->tile.pieces = lines;
+    for (Word sample = w[4] * block / plan->blocks; sample < end; sample += size[0]) {
+        size[0] = MIN(plan->together, end - sample);
+        c->x = samples_of(&plan->image, FLOATS(w[0]), sample, size[0], c->room + spare * plan->chunk);
+        c->g = FLOATS(w[1]) + sample * size[1] * size[2] * size[3] * plan->columns;
+        for (Word p = 0, positions = volume(size); p < positions; p += c->positions) {
+            c->positions = MIN(plan->chunk, positions - p);
+            c->tile.count = lines_of(size, steps, p, p + c->positions, lines);
+            add(c);
+            c->tile.add = 1;
+            c->g += c->positions * plan->columns;
+        }
+    }
 }
