@@ -33,28 +33,43 @@ static inline int vectors_of(Word columns) { return columns > LANES ? VECTORS : 
 
 static inline Word most_rows(int vectors) { return vectors == 1 ? ROWS : WIDE_ROWS; }
 
-// The kernel as panels, or where it is given as `turned` as its columns, one after the other. Words: kernel, packed, the
+// Some rows of a matrix without gaps, `width` numbers from one to the next. Reads along whichever way is the nearer.
+static void pack_rows(const float* from, Word row_step, Word rows, Word step, Word columns, Word width, float* to) {
+    if (step == 1) {
+        for (Word r = 0; r < rows; ++r)
+            for (Word i = 0; i < columns; ++i) to[r * width + i] = from[r * row_step + i];
+    } else {
+        for (Word i = 0; i < columns; ++i)
+            for (Word r = 0; r < rows; ++r) to[r * width + i] = from[r * row_step + i * step];
+    }
+    for (Word r = 0; r < rows; ++r)
+        for (Word i = columns; i < width; ++i) to[r * width + i] = 0.0f;
+}
+
+#define PACKED 16  // rows in one go
+
+// The kernel as panels, or where it is wanted as `turned` as its columns, one after the other. Words: kernel, packed, the
 // rows of a cell, from one of these to the next, columns, from one of these to the next, turned, and for each cell its
-// place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is a row
-// of a cell.
+// place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is 16
+// rows of a cell, or what is left of them.
 TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
     (void)room;
-    Word rows = w[2], row_step = w[3], columns = w[4], step = w[5], turned = w[6];
-    Word width = turned ? columns : ALL_PANELS(columns);
+    Word all = w[2], row_step = w[3], columns = w[4], step = w[5], turned = w[6], units = (all + PACKED - 1) / PACKED;
     for (Word unit = first; unit < last; ++unit) {
-        const Word* cell = (const Word*)w[7] + 4 * (unit / rows);
-        const float* from = FLOATS(w[0]) + cell[0] + unit % rows * row_step;
-        float* part = FLOATS(w[1]) + cell[1] * width;
-        Word row = cell[3] + unit % rows;
+        const Word* cell = (const Word*)w[7] + 4 * (unit / units);
+        Word start = unit % units * PACKED, rows = MIN(PACKED, all - start), row = cell[3] + start;
+        const float* from = FLOATS(w[0]) + cell[0] + start * row_step;
         if (turned) {
-            for (Word i = 0; i < columns; ++i) part[i * cell[2] + row] = from[i * step];
+            float* to = FLOATS(w[1]) + cell[1] * columns + row;
+            for (Word i = 0; i < columns; ++i)
+                for (Word r = 0; r < rows; ++r) to[i * cell[2] + r] = from[r * row_step + i * step];
             continue;
         }
+        float* part = FLOATS(w[1]) + cell[1] * ALL_PANELS(columns);
         for (Word column = 0; column < columns; column += PANEL) {
-            Word panel = vectors_of(columns - column) * LANES, filled = MIN(panel, columns - column);
-            float* to = part + column * cell[2] + row * panel;
-            for (Word i = 0; i < filled; ++i) to[i] = from[(column + i) * step];
-            for (Word i = filled; i < panel; ++i) to[i] = 0.0f;
+            Word panel = vectors_of(columns - column) * LANES;
+            pack_rows(from + column * step, row_step, rows, step, MIN(panel, columns - column), panel,
+                      part + column * cell[2] + row * panel);
         }
     }
     return 0;

@@ -34,6 +34,7 @@ TOGETHER = 96  # positions that are done together at least, of several samples i
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
+PACKED = 16  # rows of the kernel that are packed in one go
 FEW_COLUMNS, FEW_FILTERS = 4, 16  # for which vectors of columns would be too empty
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
@@ -117,7 +118,7 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
     row_step, column_step = (1, channels) if backward else (columns, 1)
     pack = Task("convolution", "pack_kernel",
                 (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
-                before, MOVE * before * width)
+                len(cells) // 4 * -(-channels // PACKED), MOVE * before * width)
     time = samples * (PRODUCT * work * width + MOVE * source.room)
     return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
                        4 * together * source.room, samples=True)]
