@@ -1,4 +1,5 @@
-// Convolution on the CPU as products of matrices whose left rows are windows, read where they lie in the image (tile.h).
+// Convolution on the CPU as products of matrices whose left rows are windows, read where they lie in the image
+// (tile.h).
 //
 // One function serves the convolution and the gradient for its input: that is, for each place of the stride, a
 // convolution with stride 1 of the padded gradient, with every so manieth cell of the kernel. What is to be done stands
@@ -48,10 +49,10 @@ static void pack_rows(const float* from, Word row_step, Word rows, Word step, Wo
 
 #define PACKED 16  // rows in one go
 
-// The kernel as panels, or where it is wanted as `turned` as its columns, one after the other. Words: kernel, packed, the
-// rows of a cell, from one of these to the next, columns, from one of these to the next, turned, and for each cell its
-// place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is 16
-// rows of a cell, or what is left of them.
+// The kernel as panels, or where it is wanted as `turned` as its columns, one after the other. Words: kernel, packed,
+// the rows of a cell, from one of these to the next, columns, from one of these to the next, turned, and for each cell
+// its place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is
+// 16 rows of a cell, or what is left of them.
 TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
     (void)room;
     Word all = w[2], row_step = w[3], columns = w[4], step = w[5], turned = w[6], units = (all + PACKED - 1) / PACKED;
@@ -84,8 +85,8 @@ typedef struct {
 } Part;
 
 // Positions `first` to `last` of one part for columns of which there are panels of so many vectors; for few columns 0.
-static void convolve_columns(const Part* part, Tile* t, const float* x, float* y, const Box* box, int vectors, Word columns,
-                             Word first, Word last) {
+static void convolve_columns(const Part* part, Tile* t, const float* x, float* y, const Box* box, int vectors,
+                             Word columns, Word first, Word last) {
     Word most = vectors ? most_rows(vectors) : DOT_ROWS(columns), count = (last - first + most - 1) / most;
     const Word* block = (const Word*)(part + 1);
     for (Word b = 0; b < part->blocks; ++b, block += 1 + 3 * block[0]) {
@@ -213,7 +214,8 @@ TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
 // Gradients (turned) times some columns of the windows, for few filters.
 static void add_turned_panel(Chunk* c, const float* right, Word columns, float* sums) {
     Tile* t = &c->tile;
-    Word filters = c->plan->columns, most = most_rows(vectors_of(columns)), count = (filters + most - 1) / most, filter = 0;
+    Word filters = c->plan->columns, most = most_rows(vectors_of(columns));
+    Word count = (filters + most - 1) / most, filter = 0;
     t->right = right;
     for (Word i = 0; i < count; ++i) {
         int rows = rows_of(i, count, filters);
@@ -239,9 +241,9 @@ static void add_turned_chunk(Chunk* c) {
             add_turned_panel(c, c->x + piece[0] + at, piece[1] - at, c->sums + row + at);
 }
 
-// Sums over blocks of samples for few filters, as the product of gradients (turned) times windows: turned sums (filters,
-// rows). Words are as for `kernel_gradient`, but what the plan ends with are pieces of the rows: for each its place in a
-// window and its length, which is of whole vectors. A unit is a block.
+// Sums over blocks of samples for few filters, as the product of gradients (turned) times windows: turned sums
+// (filters, rows). Words are as for `kernel_gradient`, but what the plan ends with are pieces of the rows: for each
+// its place in a window and its length, which is of whole vectors. A unit is a block.
 TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) {
     const Sums* plan = (const Sums*)w[3];
     Word rows = 0;
@@ -254,7 +256,8 @@ TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) 
     return 0;
 }
 
-// The blocks' turned sums added, in order, and turned back. Words: sums, blocks, rows, filters, result. A unit is a row.
+// The blocks' turned sums added, in order, and turned back. Words: sums, blocks, rows, filters, result. A unit is a
+// row.
 TASK Word add_turned(const Word* w, Word first, Word last, char* room) {
     (void)room;
     Word blocks = w[1], rows = w[2], filters = w[3];

@@ -1,8 +1,8 @@
 // Depthwise convolution on the CPU: every channel has filters of its own, so that vectors are made of channels.
 //
-// As in convolution.c, one function serves the convolution and the gradient for its input, and a plan says what is to be
-// done (gpukeras/ops/depthwise_tasks.py). Where a channel has several filters, the image is copied with each channel as
-// often: then every filter has a channel of its own, called a column here.
+// As in convolution.c, one function serves the convolution and the gradient for its input, and a plan says what is to
+// be done (gpukeras/ops/depthwise_tasks.py). Where a channel has several filters, the image is copied with each
+// channel as often: then every filter has a channel of its own, called a column here.
 
 #include "blocks.h"
 #include "windows.h"
@@ -88,9 +88,9 @@ static void fold(const float* from, float* const* to, int rows, Word channels, W
     }
 }
 
-// Words: image, kernel, output, plan. The plan: elements of an output sample, columns, how many of them are added up to
-// one channel of the output, samples that are done together, the image, the number of parts, and the parts: their length,
-// the places, the number of cells and for each its place in the window, 1, and its place in the kernel.
+// Words: image, kernel, output, plan. The plan: elements of an output sample, columns, how many of them are added up
+// to one channel of the output, samples that are done together, the image, the number of parts, and the parts: their
+// length, the places, the number of cells and for each its place in the window, 1, and its place in the kernel.
 TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
     const Word* plan = (const Word*)w[3];
     Word sample = plan[0], columns = plan[1], multiplier = plan[2], together = plan[3];
@@ -139,8 +139,8 @@ static void add_chunk(Chunk* c) {
     }
 }
 
-// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan (with the places of the kernel's cells
-// in a window), samples.
+// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan (with the places of the kernel's
+// cells in a window), samples.
 TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* room) {
     const Sums* plan = (const Sums*)w[3];
     for (Word block = first; block < last; ++block) {

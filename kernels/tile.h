@@ -75,8 +75,8 @@ static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
     {{NAMES(narrow_adjacent_), MORE_NAMES(narrow_adjacent_)}, {WIDE_NAMES(wide_adjacent_)}},
 };
 
-// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a row,
-// each column's elements `right_step` apart. The pieces are whole vectors.
+// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a
+// row, each column's elements `right_step` apart. The pieces are whole vectors.
 #define DOTS 4
 #if WIDE_ROWS == ROWS
 #define DOT_ROWS(columns) ((columns) == 1 ? 12 : (columns) == 4 ? 6 : 8)

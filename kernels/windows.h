@@ -113,7 +113,7 @@ static inline void advance(Walk* w, Word count) {
 // Rows of numbers that meet the same right side: each makes its own sums.
 typedef struct {
     const float* left[ROWS];  // where each row begins
-    const Word* pieces;       // of the rows, each three words: place in every row, length, and place in the right matrix
+    const Word* pieces;       // of the rows, each three words: place in a row, length, and place in the right matrix
     Word count;               // of the pieces
     Word left_step;           // from one element of a row to the next
     const float* right;       // panel: VECTORS vectors for each element of a row, or one if the panel is narrow
@@ -143,8 +143,8 @@ static inline int next_rows(Tile* t, Walk* w, Word i, Word count, Word all) {
     return here;
 }
 
-// The lines of windows that make positions `first` to `last`, as pieces: the place of the windows, their number, and that
-// of the first; how many lines there are.
+// The lines of windows that make positions `first` to `last`, as pieces: the place of the windows, their number, and
+// that of the first; how many lines there are.
 static inline Word lines_of(const Word* size, const Word* steps, Word first, Word last, Word* lines) {
     Word count = 0;
     for (Word at = first; at < last; at += lines[-2], ++count) {
