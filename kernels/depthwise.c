@@ -7,10 +7,8 @@
 #include "blocks.h"
 #include "windows.h"
 
-#define UNROLL _Pragma("GCC unroll 16")
-
 // A tile: sums, column by column, of what the rows have times what the right side has; for a vector of columns.
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, Word column, float* const* to) {
+INLINE void tile(const Tile* t, const int rows, Word column, float* const* to) {
     Vector sums[ROWS];
     const float* left[ROWS];
     UNROLL for (int r = 0; r < rows; ++r) {

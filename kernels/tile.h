@@ -12,15 +12,13 @@
 #define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
 #endif
 
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors,
-                                                       const int adjacent) {
+// A tile of so many rows and vectors, which the compiler knows: all sums are registers. Adjacent rows need one address.
+INLINE void tile(const Tile* t, const int rows, const int vectors, const int adjacent) {
     Vector sums[ROWS][VECTORS];
     const float* left[ROWS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         left[r] = t->left[r];
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
+        UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
     }
     Word left_step = t->left_step, right_step = t->right_step;
     const Word* piece = t->pieces;
@@ -29,20 +27,15 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
         const float* right = t->right + piece[2] * t->place_step;
         for (Word i = piece[1]; i > 0; --i, at += left_step, right += right_step) {
             Vector column[VECTORS];
-#pragma GCC unroll 16
-            for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
-#pragma GCC unroll 16
-            for (int r = 0; r < rows; ++r) {
+            UNROLL for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
+            UNROLL for (int r = 0; r < rows; ++r) {
                 float element = adjacent ? left[0][at + r] : left[r][at];
-#pragma GCC unroll 16
-                for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
+                UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) {
+    UNROLL for (int r = 0; r < rows; ++r) {
+        UNROLL for (int v = 0; v < vectors; ++v) {
             Vector* to = (Vector*)(t->sums[r] + v * LANES);
             if (t->add) sums[r][v] += *to;
             *to = sums[r][v];
@@ -87,21 +80,18 @@ static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
 static inline float sum_lanes(Vector v) {
     float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-#pragma GCC unroll 4
-    for (int half = LANES / 2; half; half /= 2)
+    UNROLL for (int half = LANES / 2; half; half /= 2)
         for (int i = 0; i < half; ++i) lanes[i] += lanes[half + i];
     return lanes[0];
 }
 
-static inline __attribute__((always_inline)) void dots(const Tile* t, int filled, const int columns) {
+INLINE void dots(const Tile* t, int filled, const int columns) {
     const int rows = DOT_ROWS(columns);
     Vector sums[ROWS][DOTS];
     const float* left[ROWS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         left[r] = t->left[r < filled ? r : 0];
-#pragma GCC unroll 16
-        for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
+        UNROLL for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
     }
     const Word* piece = t->pieces;
     for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
@@ -109,21 +99,16 @@ static inline __attribute__((always_inline)) void dots(const Tile* t, int filled
         Word at = piece[0];
         for (Word i = 0; i < piece[1]; i += LANES, at += LANES, right += LANES) {
             Vector column[DOTS];
-#pragma GCC unroll 16
-            for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
-#pragma GCC unroll 16
-            for (int r = 0; r < rows; ++r) {
+            UNROLL for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
+            UNROLL for (int r = 0; r < rows; ++r) {
                 Vector elements = *(const Vector*)(left[r] + at);
-#pragma GCC unroll 16
-                for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
+                UNROLL for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         if (r == filled) break;
-#pragma GCC unroll 16
-        for (int c = 0; c < columns; ++c) {
+        UNROLL for (int c = 0; c < columns; ++c) {
             float sum = sum_lanes(sums[r][c]);
             t->sums[r][c] = t->add ? t->sums[r][c] + sum : sum;
         }
