@@ -1,42 +1,45 @@
 // Depthwise convolution on the CPU: every channel has filters of its own, so that vectors are made of channels.
 //
-// As in convolution.c, one function serves the convolution and the gradient for its input, and a plan says what is to be
-// done (gpukeras/ops/depthwise_tasks.py). Where a channel has several filters, the image is copied with each channel as
-// often: then every filter has a channel of its own, called a column here.
+// As in convolution.c, one function serves the convolution and the gradient for its input, and a plan says what is to
+// be done (gpukeras/ops/depthwise_tasks.py). Where a channel has several filters, the image is copied with each
+// channel as often: then every filter has a channel of its own, called a column here.
 
 #include "blocks.h"
 #include "windows.h"
 
-#define UNROLL _Pragma("GCC unroll 16")
-
-// A tile: sums, column by column, of what the rows have times what the right side has, for the first vector of columns.
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows) {
+// A tile: sums, column by column, of what the rows have times what the right side has; for a vector of columns.
+INLINE void tile(const Tile* t, const int rows, Word column, float* const* to) {
     Vector sums[ROWS];
     const float* left[ROWS];
     UNROLL for (int r = 0; r < rows; ++r) {
-        left[r] = t->left[r];
+        left[r] = t->left[r] + column;
         sums[r] = (Vector){0};
     }
     const Word* piece = t->pieces;
     for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
         Word at = piece[0];
-        const float* right = t->right + piece[2] * t->place_step;
+        const float* right = t->right + column + piece[2] * t->place_step;
         for (Word i = piece[1]; i > 0; --i, at += t->left_step, right += t->right_step) {
             Vector factors = *(const Vector*)right;
             UNROLL for (int r = 0; r < rows; ++r) sums[r] += *(const Vector*)(left[r] + at) * factors;
         }
     }
+    if (to) {
+        UNROLL for (int r = 0; r < rows; ++r) *(Vector*)to[r] = sums[r];
+        return;
+    }
     UNROLL for (int r = 0; r < rows; ++r) {
-        if (t->add) sums[r] += *(Vector*)t->sums[r];
-        *(Vector*)t->sums[r] = sums[r];
+        Vector* place = (Vector*)(t->sums[r] + column);
+        if (t->add) sums[r] += *place;
+        *place = sums[r];
     }
 }
 
 #define TILE(rows) \
-    static void tile_##rows(const Tile* t) { tile(t, rows); }
+    static void tile_##rows(const Tile* t, Word column, float* const* to) { tile(t, rows, column, to); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
-static void (*const tiles[ROWS])(const Tile*) = {tile_1, tile_2, tile_3, tile_4,  tile_5,  tile_6,
-                                                 tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
+static void (*const tiles[ROWS])(const Tile*, Word, float* const*) = {
+    tile_1, tile_2, tile_3, tile_4, tile_5, tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
 
 // The same for fewer columns than a vector has.
 static void tile_of_few(const Tile* t, int rows, Word columns) {
@@ -53,34 +56,22 @@ static void tile_of_few(const Tile* t, int rows, Word columns) {
 }
 
 // A tile for all columns. The last vector begins earlier if need be, and only its new columns are stored.
-static void all_columns(Tile t, int rows, Word columns) {
+static void all_columns(const Tile* t, int rows, Word columns) {
     if (columns < LANES) {
-        tile_of_few(&t, rows, columns);
+        tile_of_few(t, rows, columns);
         return;
     }
-    Word left = columns;
-    for (; left >= LANES; left -= LANES) {
-        tiles[rows - 1](&t);
-        for (int r = 0; r < rows; ++r) {
-            t.left[r] += LANES;
-            t.sums[r] += LANES;
-        }
-        t.right += LANES;
-    }
+    Word column = 0, last = columns - LANES;
+    for (; column <= last; column += LANES) tiles[rows - 1](t, column, 0);
+    Word left = columns - column;
     if (!left) return;
-    float spare[ROWS * LANES], *sums[ROWS];
-    int add = t.add;
-    t.right -= LANES - left;
-    t.add = 0;
+    float spare[ROWS][LANES], *to[ROWS];
+    for (int r = 0; r < rows; ++r) to[r] = spare[r];
+    tiles[rows - 1](t, last, to);
     for (int r = 0; r < rows; ++r) {
-        sums[r] = t.sums[r];
-        t.left[r] -= LANES - left;
-        t.sums[r] = spare + r * LANES;
-    }
-    tiles[rows - 1](&t);
-    for (int r = 0; r < rows; ++r) {
-        const float* made = spare + (r + 1) * LANES - left;
-        for (Word c = 0; c < left; ++c) sums[r][c] = add ? sums[r][c] + made[c] : made[c];
+        float* sums = t->sums[r] + column;
+        const float* made = spare[r] + LANES - left;
+        for (Word c = 0; c < left; ++c) sums[c] = t->add ? sums[c] + made[c] : made[c];
     }
 }
 
@@ -95,9 +86,9 @@ static void fold(const float* from, float* const* to, int rows, Word channels, W
     }
 }
 
-// Words: image, kernel, output, plan. The plan: elements of an output sample, columns, how many of them are added up to
-// one channel of the output, samples that are done together, the image, the number of parts, and the parts: their length,
-// the places, the number of cells and for each its place in the window, 1, and its place in the kernel.
+// Words: image, kernel, output, plan. The plan: elements of an output sample, columns, how many of them are added up
+// to one channel of the output, samples that are done together, the image, the number of parts, and the parts: their
+// length, the places, the number of cells and for each its place in the window, 1, and its place in the kernel.
 TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
     const Word* plan = (const Word*)w[3];
     Word sample = plan[0], columns = plan[1], multiplier = plan[2], together = plan[3];
@@ -114,17 +105,16 @@ TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
             const Word* cells = (const Word*)(places + 1);
             Box box = box_of(places, count, image->sample, sample);
             Word positions = volume(box.size), number = (positions + ROWS - 1) / ROWS;
-            Walk from = walk(box.size, box.from_steps, 0), to = walk(box.size, box.to_steps, 0);
+            Walk walked = walk(&box, x + places->from, FLOATS(w[2]) + start * sample + places->to, 0);
             Tile t = {.pieces = cells + 1, .count = cells[0], .right = FLOATS(w[1]), .place_step = columns};
             for (Word k = 0; k < number; ++k) {
-                int rows = next_rows(&t, &from, &to, x + places->from, FLOATS(w[2]) + start * sample + places->to, k, number,
-                                     positions);
+                int rows = next_rows(&t, &walked, k, number, positions);
                 float* results[ROWS];
                 for (int r = 0; r < rows && multiplier > 1; ++r) {
                     results[r] = t.sums[r];
                     t.sums[r] = wide + r * columns;
                 }
-                all_columns(t, rows, columns);
+                all_columns(&t, rows, columns);
                 if (multiplier > 1) fold(wide, results, rows, columns / multiplier, multiplier);
             }
         }
@@ -132,39 +122,29 @@ TASK Word depthwise(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan, samples. The plan: blocks, columns,
-// samples that are done together, positions that are done together, their number along each axis of a sample (three), the
-// steps from one to the next in the image (three), the image, the number of cells of the kernel, and their places in a
-// window.
-TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* room) {
-    const Word* plan = (const Word*)w[3];
-    Word blocks = plan[0], columns = plan[1], together = plan[2], chunk = plan[3], samples = w[4];
-    const Image* image = (const Image*)(plan + 10);
-    const Word* cells = plan + 10 + sizeof(Image) / sizeof(Word);
-    Word* lines = (Word*)room;
-    float* copy = (float*)(room + 32 * chunk);
-    Word positions = plan[4] * plan[5] * plan[6], tiles_of_cells = (cells[0] + ROWS - 1) / ROWS;
-    Word steps[4] = {image->sample, plan[7], plan[8], plan[9]};
-    for (Word block = first; block < last; ++block) {
-        Word sample = samples * block / blocks, end = samples * (block + 1) / blocks;
-        Tile t = {.pieces = lines, .left_step = plan[9], .right_step = columns, .place_step = columns};
-        for (; sample < end; sample += together) {
-            Word count = MIN(together, end - sample), size[4] = {count, plan[4], plan[5], plan[6]};
-            const float* x = samples_of(image, FLOATS(w[0]), sample, count, copy);
-            for (Word p = 0; p < count * positions; p += chunk, t.add = 1) {
-                t.count = lines_of(size, steps, p, MIN(p + chunk, count * positions), lines);
-                t.right = FLOATS(w[1]) + (sample * positions + p) * columns;
-                Word cell = 0;
-                for (Word i = 0; i < tiles_of_cells; ++i) {
-                    int rows = (int)((i + 1) * cells[0] / tiles_of_cells - i * cells[0] / tiles_of_cells);
-                    for (int r = 0; r < rows; ++r, ++cell) {
-                        t.left[r] = x + cells[1 + cell];
-                        t.sums[r] = FLOATS(w[2]) + (block * cells[0] + cell) * columns;
-                    }
-                    all_columns(t, rows, columns);
-                }
-            }
+static void add_chunk(Chunk* c) {
+    const Sums* plan = c->plan;
+    const Word* cells = (const Word*)(plan + 1);
+    Word count = (plan->count + ROWS - 1) / ROWS, cell = 0;
+    c->tile.right = c->g;
+    for (Word i = 0; i < count; ++i) {
+        int rows = rows_of(i, count, plan->count);
+        for (int r = 0; r < rows; ++r, ++cell) {
+            c->tile.left[r] = c->x + cells[cell];
+            c->tile.sums[r] = c->sums + cell * plan->columns;
         }
+        all_columns(&c->tile, rows, plan->columns);
+    }
+}
+
+// Sums over blocks of samples: that is a unit. Words: image, gradient, sums, plan (with the places of the kernel's
+// cells in a window), samples.
+TASK Word depthwise_kernel_gradient(const Word* w, Word first, Word last, char* room) {
+    const Sums* plan = (const Sums*)w[3];
+    for (Word block = first; block < last; ++block) {
+        Tile t = {.left_step = plan->steps[2], .right_step = plan->columns, .place_step = plan->columns};
+        Chunk c = {.plan = plan, .tile = t, .sums = FLOATS(w[2]) + block * plan->count * plan->columns};
+        each_chunk(w, block, room, 0, &c, add_chunk);
     }
     return 0;
 }

@@ -12,14 +12,13 @@
 #define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
 #endif
 
-static inline __attribute__((always_inline)) void tile(const Tile* t, const int rows, const int vectors) {
+// A tile of so many rows and vectors, which the compiler knows: all sums are registers. Adjacent rows need one address.
+INLINE void tile(const Tile* t, const int rows, const int vectors, const int adjacent) {
     Vector sums[ROWS][VECTORS];
     const float* left[ROWS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         left[r] = t->left[r];
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
+        UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
     }
     Word left_step = t->left_step, right_step = t->right_step;
     const Word* piece = t->pieces;
@@ -28,20 +27,15 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
         const float* right = t->right + piece[2] * t->place_step;
         for (Word i = piece[1]; i > 0; --i, at += left_step, right += right_step) {
             Vector column[VECTORS];
-#pragma GCC unroll 16
-            for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
-#pragma GCC unroll 16
-            for (int r = 0; r < rows; ++r) {
-                float element = left[r][at];
-#pragma GCC unroll 16
-                for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
+            UNROLL for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
+            UNROLL for (int r = 0; r < rows; ++r) {
+                float element = adjacent ? left[0][at + r] : left[r][at];
+                UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) {
+    UNROLL for (int r = 0; r < rows; ++r) {
+        UNROLL for (int v = 0; v < vectors; ++v) {
             Vector* to = (Vector*)(t->sums[r] + v * LANES);
             if (t->add) sums[r][v] += *to;
             *to = sums[r][v];
@@ -49,28 +43,33 @@ static inline __attribute__((always_inline)) void tile(const Tile* t, const int 
     }
 }
 
-#define NARROW(rows) \
-    static void narrow_##rows(const Tile* t) { tile(t, rows, 1); }
-#define WIDE(rows) \
-    static void wide_##rows(const Tile* t) { tile(t, rows, 2); }
-NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6) NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
+#define NARROW(rows)                                                   \
+    static void narrow_##rows(const Tile* t) { tile(t, rows, 1, 0); } \
+    static void narrow_adjacent_##rows(const Tile* t) { tile(t, rows, 1, 1); }
+#define WIDE(rows)                                                   \
+    static void wide_##rows(const Tile* t) { tile(t, rows, 2, 0); } \
+    static void wide_adjacent_##rows(const Tile* t) { tile(t, rows, 2, 1); }
+#define NAMES(name) name##1, name##2, name##3, name##4, name##5, name##6
+#define MORE_NAMES(name) name##7, name##8, name##9, name##10, name##11, name##12
+
+NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6)
+NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
 WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
 #if WIDE_ROWS == ROWS
 WIDE(7) WIDE(8) WIDE(9) WIDE(10) WIDE(11) WIDE(12)
+#define WIDE_NAMES(name) NAMES(name), MORE_NAMES(name)
+#else
+#define WIDE_NAMES(name) NAMES(name)
 #endif
 
-static void (*const tiles[VECTORS][ROWS])(const Tile*) = {
-    {narrow_1, narrow_2, narrow_3, narrow_4, narrow_5, narrow_6, narrow_7, narrow_8, narrow_9, narrow_10, narrow_11,
-     narrow_12},
-    {wide_1, wide_2, wide_3, wide_4, wide_5, wide_6,
-#if WIDE_ROWS == ROWS
-     wide_7, wide_8, wide_9, wide_10, wide_11, wide_12,
-#endif
-    },
+// By whether the rows are adjacent, the number of vectors, and the number of rows.
+static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
+    {{NAMES(narrow_), MORE_NAMES(narrow_)}, {WIDE_NAMES(wide_)}},
+    {{NAMES(narrow_adjacent_), MORE_NAMES(narrow_adjacent_)}, {WIDE_NAMES(wide_adjacent_)}},
 };
 
-// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a row,
-// each column's elements `right_step` apart. The pieces are whole vectors.
+// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a
+// row, each column's elements `right_step` apart. The pieces are whole vectors.
 #define DOTS 4
 #if WIDE_ROWS == ROWS
 #define DOT_ROWS(columns) ((columns) == 1 ? 12 : (columns) == 4 ? 6 : 8)
@@ -81,21 +80,18 @@ static void (*const tiles[VECTORS][ROWS])(const Tile*) = {
 static inline float sum_lanes(Vector v) {
     float lanes[LANES];
     memcpy(lanes, &v, sizeof lanes);
-#pragma GCC unroll 4
-    for (int half = LANES / 2; half; half /= 2)
+    UNROLL for (int half = LANES / 2; half; half /= 2)
         for (int i = 0; i < half; ++i) lanes[i] += lanes[half + i];
     return lanes[0];
 }
 
-static inline __attribute__((always_inline)) void dots(const Tile* t, int filled, const int columns) {
+INLINE void dots(const Tile* t, int filled, const int columns) {
     const int rows = DOT_ROWS(columns);
     Vector sums[ROWS][DOTS];
     const float* left[ROWS];
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         left[r] = t->left[r < filled ? r : 0];
-#pragma GCC unroll 16
-        for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
+        UNROLL for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
     }
     const Word* piece = t->pieces;
     for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
@@ -103,21 +99,16 @@ static inline __attribute__((always_inline)) void dots(const Tile* t, int filled
         Word at = piece[0];
         for (Word i = 0; i < piece[1]; i += LANES, at += LANES, right += LANES) {
             Vector column[DOTS];
-#pragma GCC unroll 16
-            for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
-#pragma GCC unroll 16
-            for (int r = 0; r < rows; ++r) {
+            UNROLL for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
+            UNROLL for (int r = 0; r < rows; ++r) {
                 Vector elements = *(const Vector*)(left[r] + at);
-#pragma GCC unroll 16
-                for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
+                UNROLL for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; ++r) {
+    UNROLL for (int r = 0; r < rows; ++r) {
         if (r == filled) break;
-#pragma GCC unroll 16
-        for (int c = 0; c < columns; ++c) {
+        UNROLL for (int c = 0; c < columns; ++c) {
             float sum = sum_lanes(sums[r][c]);
             t->sums[r][c] = t->add ? t->sums[r][c] + sum : sum;
         }

@@ -14,6 +14,7 @@ from .window_tasks import (
     BLOCKS,
     LANES,
     MOVE,
+    PARTS,
     TILE,
     Axis,
     Source,
@@ -33,7 +34,8 @@ TOGETHER = 96  # positions that are done together at least, of several samples i
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
-FEW_COLUMNS, FEW_FILTERS = 4, 8  # for which vectors of columns would be too empty
+PACKED = 16  # rows of the kernel that are packed in one go
+FEW_COLUMNS, FEW_FILTERS = 4, 16  # for which vectors of columns would be too empty
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
     """Cells (place in the window, row in the kernel) as pieces without gaps: place, length, row."""
@@ -89,11 +91,11 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) ->
 
 def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any,
                  backward: bool) -> list[Task]:
-    inside = trimmed(axes, x)
-    source = Source.of(x, merged(inside))
     channels, columns = x.shape[-1], y.shape[-1]
     size = (*(1,) * (5 - kernel.ndim), *kernel.shape[:-2])
     few = columns <= FEW_COLUMNS and channels % LANES == 0
+    inside = trimmed(axes, x, 1 if few else PARTS)  # the tiles for few columns are best left whole
+    source = Source.of(x, merged(inside))
     parts: list[list[int]] = []
     cells: list[int] = []
     work = before = 0
@@ -116,7 +118,7 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
     row_step, column_step = (1, channels) if backward else (columns, 1)
     pack = Task("convolution", "pack_kernel",
                 (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
-                before, MOVE * before * width)
+                len(cells) // 4 * -(-channels // PACKED), MOVE * before * width)
     time = samples * (PRODUCT * work * width + MOVE * source.room)
     return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
                        4 * together * source.room, samples=True)]

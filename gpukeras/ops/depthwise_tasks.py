@@ -85,7 +85,7 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]
     chunk = min(-(-together * positions // 2) * 2, max(HELD // (2 * columns), TOGETHER))
     first = box(only, source, (0, 0, 0))
     cells = [first[3] + place for _, place in cells_of(only, source.steps)]
-    plan = array([blocks, columns, together, chunk, *first[:3], *first[4:7], *source.words, len(cells), *cells])
+    plan = array([blocks, 1, columns, together, chunk, *first[:3], *first[4:7], *source.words, len(cells), *cells])
     time = samples * (_cost(columns) * positions * dk.size + MOVE * source.room)
     tasks = [Task("depthwise", "depthwise_kernel_gradient", (x, g, target, plan, samples), blocks, time,
                   32 * chunk + 4 * together * source.room)]

@@ -112,11 +112,11 @@ def cells_of(axes: Sequence[Axis], steps: Triple) -> Iterator[tuple[tuple[int, .
         yield tuple(k for k, _ in cells), sum(place * step for (_, place), step in zip(cells, steps))
 
 
-def trimmed(axes: Sequence[Sequence[Axis]], x: Any) -> list[list[list[Axis]]]:
-    """The parts of each part in which no window sees padding of x; the parts themselves, if these would be too many."""
+def trimmed(axes: Sequence[Sequence[Axis]], x: Any, most: int = PARTS) -> list[list[list[Axis]]]:
+    """The parts of each part in which no window sees padding of x; the parts themselves, if these were too many."""
     length = (*(1,) * (5 - x.ndim), *x.shape[1:-1])
     made = [[axis.trimmed(n) for axis in places] for places, n in zip(axes, length)]
-    if prod(sum(map(len, places)) for places in made) > PARTS:
+    if prod(sum(map(len, places)) for places in made) > most:
         return [[[axis] for axis in places] for places in axes]
     return made
 
