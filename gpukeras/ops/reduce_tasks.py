@@ -15,7 +15,7 @@ from ..graph import Spec
 
 FAMILY = "reduction"
 WIDE = 256  # columns that are reduced together, as in the C source
-COST = 0.1  # nanoseconds an element
+COST = 0.06  # nanoseconds an element
 SHARED = 1 << 17  # elements of a reduction that is cut into parts if it has few results
 PARTS = 16  # at most
 

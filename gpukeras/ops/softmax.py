@@ -152,10 +152,11 @@ def by_rows(name: str, matrix: Any, *arguments: Any, labels: str = "int64") -> l
 
 def task_by_rows(name: str, matrix: Any, *words: Any) -> list[Task]:
     """A task that works on the rows of `matrix`."""
-    rows = matrix.size // matrix.shape[-1]
+    columns = matrix.shape[-1]
+    rows = matrix.size // columns
     units = matrix.shape[0] if matrix.ndim > 1 else 1
-    return [Task("softmax_crossentropy", name, (*words, matrix.shape[-1], rows // units), units,
-                 COST * matrix.size + 20 * rows, samples=matrix.ndim > 1)]
+    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units, COST * matrix.size,
+                 room=128 * (columns + 16), samples=matrix.ndim > 1)]
 
 
 def row_or_mix(x: Spec) -> str:
