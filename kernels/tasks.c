@@ -191,7 +191,7 @@ static void run_shared(const Group* group, const Task* tasks, Word room_size, Wo
 
 // All groups. `room` bytes of its own are what a thread needs for a task, and `local` bytes into that memory begins what
 // it keeps from one task of a group to the next. 0, or the first task that failed, counted from 1; -1 without memory.
-TASK Word gpukeras_run(const Group* groups, Word count, const Task* tasks, Word room, Word local, Word threads) {
+static Word run(const Group* groups, Word count, const Task* tasks, Word room, Word local, Word threads) {
     pthread_once(&once, prepare);
     char* own = own_room(room);
     if (!own) return -1;
@@ -214,4 +214,25 @@ TASK Word gpukeras_run(const Group* groups, Word count, const Task* tasks, Word 
     }
     if (shared) atomic_store(&pool.busy, 0);
     return failed;
+}
+
+// A list of groups and what it needs, as `run` takes it.
+typedef struct {
+    const Group* groups;
+    Word count;
+    const Task* tasks;
+    Word tasks_in_all, room, local, threads;
+} Program;
+
+// The programs one after the other, `times` times; each time `place` goes `step` further. 0, or the first task that
+// failed, counted from 1 through all programs; -1 without memory. `place` is then where it was.
+TASK Word gpukeras_run(const Program* programs, Word count, Word times, Word* place, Word step) {
+    for (Word t = 0; t < times; ++t, *place += step) {
+        for (Word i = 0, before = 0; i < count; before += programs[i++].tasks_in_all) {
+            const Program* p = programs + i;
+            Word failed = run(p->groups, p->count, p->tasks, p->room, p->local, p->threads);
+            if (failed) return failed < 0 ? failed : before + failed;
+        }
+    }
+    return 0;
 }

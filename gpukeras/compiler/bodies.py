@@ -4,12 +4,15 @@ inputs, else the array module's. The one place where this is decided."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
+
 from .. import device
-from ..device.tasks import ready
+from ..device import tasks
 from ..graph import Call, Spec, ViewOp
-from .ir import Step, contiguous
+from .ir import Step, Value, contiguous, describe
 
 
 def uses_kernel(step: Step) -> bool:
@@ -25,7 +28,7 @@ def uses_tasks(step: Step) -> bool:
     packed = range(len(step.ins)) if op.gapless is None else op.gapless
     if any(not contiguous(step.ins[i]) for i in packed if not step.ins[i].shape_only):
         return False
-    return op.takes_tasks([v.spec for v in step.ins], [v.spec for v in step.outs]) and ready(op.c_family)
+    return op.takes_tasks([v.spec for v in step.ins], [v.spec for v in step.outs]) and tasks.ready(op.c_family)
 
 
 def without_gaps(step: Step) -> tuple[int, ...]:
@@ -43,9 +46,43 @@ def rooms(step: Step) -> list[Spec]:
     return _asked(step, step.op.tasks_room if uses_tasks(step) else step.op.scratch)
 
 
-def bind(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-    """The calls of the body on these arrays; not for a step that runs as tasks."""
+def bind(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[tasks.Chain | Call]:
+    """The body on these arrays: tasks, each a chain by itself, or calls."""
+    if uses_tasks(step):
+        return [tasks.Chain([task], [partial(explain, step, ins)]) for task in step.op.tasks(ins, outs, room)]
+    return list(_calls(step, ins, outs, room))
+
+
+def probe(step: Step) -> list[tasks.Task]:
+    """The step's tasks on arrays that nobody may touch: what they are like does not depend on where the arrays are."""
+    made: dict[Value, Any] = {}
+
+    def array(v: Value) -> Any:
+        if v not in made:
+            view = v.step.op.view(array(v.step.ins[0])) if v.step and isinstance(v.step.op, ViewOp) else None
+            made[v] = np.empty(v.shape, v.dtype) if view is None else view
+        return made[v]
+
+    return step.op.tasks([None if v.shape_only else array(v) for v in step.ins], [array(v) for v in step.outs],
+                         [np.empty(s.shape, s.dtype) for s in rooms(step)])
+
+
+def _calls(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
     return (step.op.launches if uses_kernel(step) else step.op.calls)(ins, outs, room)
+
+
+def explain(step: Step, ins: Sequence[Any]) -> None:
+    """Raises what the array module has to say of indices that a task refused."""
+    try:
+        run(step, ins)
+    except IndexError as e:
+        raise IndexError(in_layer(step, e)) from None
+    raise AssertionError(f"{describe(step)}: the compiled body refuses what the other takes")
+
+
+def in_layer(step: Step, error: Exception) -> str:
+    """The message with the layer that the step comes from."""
+    return f"layer '{step.origin}': {error}" if step.origin else str(error)
 
 
 def run(step: Step, ins: Sequence[Any]) -> list[Any]:
@@ -57,7 +94,7 @@ def run(step: Step, ins: Sequence[Any]) -> list[Any]:
     room = [device.xp.empty(s.shape, s.dtype) for s in _asked(step, step.op.scratch)]
     ready = [device.xp.ascontiguousarray(a) if i in without_gaps(step) and a is not None else a
              for i, a in enumerate(ins)]
-    for function, args in bind(step, ready, outs, room):
+    for function, args in _calls(step, ready, outs, room):
         function(*args)
     if device.NAME == "cupy":
         for function, args in step.op.finish():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import device
+from ..device import tasks
 from ..graph import Variable
 from .function import Function, is_debugging
 from .program import Program
 
+TAKEN = 0.1  # nanoseconds that it takes to copy a byte
 Rows = Any  # a slice, or an array of row numbers
 Loader = Callable[[Rows], None]
 
@@ -50,7 +52,7 @@ class Feed:
         self.function = function
         self._data = list(data)
         self._fixed = fixed or {}
-        self._bound: dict[int, tuple[Program, list[Loader]]] = {}
+        self._bound: dict[int, _Bound] = {}
         self._program: Program | None = None
         self._values: list[Any] = []
         self._order = Order()
@@ -60,20 +62,28 @@ class Feed:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""
         self._order.set(index)
 
-    def run(self, rows: Rows, count: int) -> None:
-        """One call on `count` rows: a slice of the order, or an array of row numbers."""
+    def run(self, rows: Rows, count: int, times: int = 1) -> None:
+        """One call on `count` rows: a slice of the order, or an array of row numbers. With `times`, of a slice: as
+        many calls, each on the rows after those of the one before."""
         if is_debugging():
+            for _ in range(times - 1):
+                self.run(rows, count)
+                rows = slice(rows.start + count, rows.stop + count)
             chosen = self._order.rows(rows)
             self._values = self.function([self._fixed.get(i) if a is None else _taken(a, chosen)
                                           for i, a in enumerate(self._data)])
             return
         bound = self._bound.get(count)
-        if bound is None or bound[0].layout != Variable.layout:
+        if bound is None or bound.program.layout != Variable.layout:
             bound = self._bound[count] = self._bind(count)
-        self._program, loads = bound
-        for load in loads:
-            load(rows)
-        self._program.run()
+        self._program = bound.program
+        if bound.loop is not None and isinstance(rows, slice):
+            bound.loop(rows.start, times)
+        else:
+            for i in range(times):
+                for load in bound.loads:
+                    load(slice(rows.start + i * count, rows.stop + i * count) if times > 1 else rows)
+                self._program.run()
         self._values = self._program.outputs
 
     def check(self) -> None:
@@ -90,7 +100,7 @@ class Feed:
         """The outputs of the last run, copied; scalars as NumPy scalars."""
         return [a.copy()[()] for a in self.outputs()]
 
-    def _bind(self, count: int) -> tuple[Program, list[Loader]]:
+    def _bind(self, count: int) -> _Bound:
         shapes: list[Any] = []
         for i, a in enumerate(self._data):
             shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
@@ -98,14 +108,64 @@ class Feed:
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)
         loads: list[Loader] = []
+        pairs: list[tuple[Any, Any]] = []
         for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
             if buffer is None:
                 continue
             if i in self._fixed:
                 device.upload(buffer, self._fixed[i])
             elif a is not None:
+                pairs.append((a, buffer))
                 loads.append(_loader(a if self._resident is None else self._resident[i], buffer, self._order))
-        return program, loads
+        return _Bound(program, loads, _StepLoop.made(program, pairs, count, self._order))
+
+
+class _Bound(NamedTuple):
+    """A program with what brings rows into its inputs, and where it can be had, a loop that does both."""
+
+    program: Program
+    loads: list[Loader]
+    loop: _StepLoop | None
+
+
+class _StepLoop:
+    """Batch after batch in one call of compiled C: rows are gathered, then the program runs."""
+
+    def __init__(self, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order):
+        self._program, self._pairs, self._count, self._order = program, list(pairs), count, order
+        self._place = np.zeros(1, np.int64)
+        self._loop: Any = None
+        self._index: Any = None
+
+    @classmethod
+    def made(cls, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order) -> _StepLoop | None:
+        """The loop; None where part of the program, or of the data, needs Python."""
+        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and a.dtype == buffer.dtype and count
+                    for a, buffer in pairs)
+        if program.whole is None or not plain or not tasks.ready("rows"):
+            return None
+        return cls(program, pairs, count, order)
+
+    def __call__(self, start: int, times: int) -> None:
+        if self._loop is None or self._index is not self._order.index:
+            self._loop = self._bind()
+        self._place[0] = start
+        self._loop(times)
+
+    def _bind(self) -> tasks.Loop:
+        self._index = index = self._order.index
+        if index is not None and not (index.dtype == np.int64 and index.flags.c_contiguous):
+            index, self._index = np.ascontiguousarray(index, np.int64), None  # the copy does not see what becomes of it
+        made = [tasks.Task("rows", "take_rows", (a, 0 if index is None else index, self._place, buffer,
+                                                 buffer.nbytes // self._count), self._count, TAKEN * buffer.nbytes)
+                for a, buffer in self._pairs]
+        assert self._program.whole is not None
+        taking = [tasks.Run([tasks.Chain([task], [_impossible]) for task in made])] if made else []
+        return tasks.Loop([*taking, self._program.whole], self._place, self._count)
+
+
+def _impossible() -> None:
+    raise AssertionError("rows are in range")
 
 
 # The loaders hold no reference to their feed: a fit that ends leaves no circle behind.

@@ -174,7 +174,7 @@ def fuse(roots: Sequence[Value]) -> list[Value]:
             users.setdefault(v, []).append(step)
     new: dict[Value, Value] = {}
     for members in groups.values():
-        if len(members) > 1 or device.NAME == "cupy" or tasks.ready("elementwise"):  # even one op is best run as its expression
+        if len(members) > 1 or device.NAME == "cupy" or tasks.ready("elementwise"):  # even one is best run so
             inside = set(members)
             exported = [s for s in members if s.outs[0] in roots or any(u not in inside
                                                                        for u in users.get(s.outs[0], []))]

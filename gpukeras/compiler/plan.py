@@ -14,6 +14,7 @@ from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from .bodies import rooms, without_gaps
 from .fuse import Fused
+from .groups import Group, find, place
 from .ir import Step, Value, contiguous, is_view, needed, root
 
 ALIGNMENT = 64  # bytes, a cache line
@@ -30,12 +31,17 @@ class Plan:
     """The steps in order, and for every value with memory of its own its place: an offset in the arena, a
     variable, or a part of a concatenation."""
 
+    grouped = True  # whether steps may be done a few samples at a time
+
     def __init__(self, outputs: Sequence[Value], updates: Sequence[tuple[Variable, Value]]):
         outputs, targets = _own_memory(list(outputs), list(updates))
         self.outputs = outputs
         self.steps = needed([*outputs, *targets])
         _straighten(self.steps)
-        self.steps = needed([*outputs, *targets])
+        self.steps, groups = needed([*outputs, *targets]), list[Group]()
+        if self.grouped:
+            self.steps, groups = find(self.steps, self._fixed(targets))
+        self.groups = {step: group for group in groups for step in group.steps}
         self.offsets: dict[Value, int] = {}
         self.scratch: dict[Step, list[int]] = {}
         self.variables: dict[Value, Variable] = {}
@@ -44,7 +50,26 @@ class Plan:
         self._position = {s: i for i, s in enumerate(self.steps)}
         self._place_updates([(v, t) for (v, _), t in zip(updates, targets)])
         self._place_parts()
+        self._place_in_groups(groups)
         self.size = self._allocate()
+
+    # Groups ------------------------------------------------------------------------------------------------
+    def _fixed(self, targets: Sequence[Value]) -> set[Value]:
+        """Values that may get a place in a variable or in a concatenation."""
+        found = set(targets)
+        for step in needed([*self.outputs, *targets]):
+            if isinstance(step.op, (Concatenate, PutRows)):
+                found.update(map(root, step.reads()))
+        return found
+
+    def _place_in_groups(self, groups: Sequence[Group]) -> None:
+        readers: dict[Value, list[Step]] = {}
+        for step in self.steps:
+            for v in step.reads():
+                readers.setdefault(v, []).append(step)
+        kept = {root(v) for v in (*self.outputs, *(v for _, v in self.copies))}
+        for group in groups:
+            place(group, readers, kept)
 
     # Updates -----------------------------------------------------------------------------------------------
     def _place_updates(self, updates: Sequence[tuple[Variable, Value]]) -> None:
@@ -124,31 +149,33 @@ class Plan:
         for v in (*self.outputs, *(t for _, t in self.copies)):
             ends[self._holder(v)] = len(self.steps)
         arena = Arena()
+        given: dict[int, list[tuple[int, int]]] = {}  # after which step what is free
         for i, step in enumerate(self.steps):
+            group = self.groups.get(step)
+            free = given.setdefault(i if group is None else self._position[group.steps[-1]], [])
             dying = [h for h in dict.fromkeys(self._holder(v) for v in step.reads())
                      if h in self.offsets and ends[h] == i]
             for out in step.outs:
                 holder = self._holder(out)
-                if is_view(out) or holder in self.offsets or holder in self.variables:
+                if is_view(out) or holder in self.offsets or holder in self.variables or group and out in group.places:
                     continue
                 heir = next((d for d in dying if self._may_take(step, out, d)), None)
-                if heir is not None:
+                if heir is not None and (group is None or heir in group.carriers):
                     self.offsets[holder] = self.offsets[heir]
                     dying.remove(heir)
                 else:
                     self.offsets[holder] = arena.take(nbytes(holder))
             if not isinstance(step.op, ViewOp):
-                room = rooms(step)
-                taken = [(arena.take(nbytes(s)), nbytes(s)) for s in room]
+                taken = [(arena.take(nbytes(s)), nbytes(s)) for s in rooms(step)]
                 self.scratch[step] = [offset for offset, _ in taken]
-                for offset, size in taken:
-                    arena.give(offset, size)
-            for h in dying:
-                arena.give(self.offsets[h], nbytes(h))
+                free += taken
+            free += [(self.offsets[h], nbytes(h)) for h in dying]
             for out in step.outs:  # results that nobody reads
                 h = self._holder(out)
                 if ends[h] == i and h in self.offsets and not is_view(out) and out not in self.parts:
-                    arena.give(self.offsets[h], nbytes(h))
+                    free.append((self.offsets[h], nbytes(h)))
+            for offset, size in given.pop(i, []):
+                arena.give(offset, size)
         return arena.size
 
     def _may_take(self, step: Step, out: Value, dying: Value) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..device.tasks import Run, Task, TaskFailed, ready
+from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
-from .bodies import bind, rooms, run, uses_tasks
+from .bodies import bind, in_layer, rooms, uses_tasks
 from .fuse import Fused, fuse
+from .groups import Group
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
 from .plan import Plan
@@ -39,15 +40,25 @@ class Program:
         self.layout = Variable.layout
         self._arrays: dict[Value, Any] = {}
         self._memory = memory.at_least(self.plan.size)
+        self._private = {group: Private(group.room) for group in self.plan.groups.values()}
+        self._members: dict[Group, list[Chain]] = {}
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
-        self._waiting: list[tuple[Step | None, Task]] = []
-        self._made: dict[Run, list[Step | None]] = {}  # the steps that its tasks belong to
+        waiting: list[Chain | Call] = []
         for step in self.plan.steps:
-            self._bind(step)
+            if uses_tasks(step):
+                self._starts.append(len(self.calls))
+                waiting += self._bind(step)
+                continue
+            if not isinstance(step.op, ViewOp):  # those are made when somebody asks for them
+                self.calls += merged(waiting)
+                waiting = []
+            self._starts.append(len(self.calls))
+            if not isinstance(step.op, ViewOp):
+                self.calls += merged(self._bind(step))
         for variable, value in self.plan.copies:
-            self._copy(variable.array, self._array(value))
-        self._gather()
+            waiting += _copy(variable.array, self._array(value))
+        self.calls += merged(waiting)
         if device.NAME == "cupy":
             self.calls += [call for op in self._ops() for call in op.finish()]
         self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
@@ -58,6 +69,12 @@ class Program:
         self._hold = device.threads.hold(self.calls)
         self._runs = 0
         self._recording: device.Recording | None = None
+
+    @property
+    def whole(self) -> Run | None:
+        """The program as one run of compiled tasks; None if there is more to it."""
+        only = self.calls[0][0] if len(self.calls) == 1 else None
+        return only if isinstance(only, Run) else None
 
     def run(self) -> None:
         """Makes every call, in order. On a GPU the first run compiles the kernels, the second records them as a graph,
@@ -74,18 +91,9 @@ class Program:
         try:
             self._make_calls()
         except IndexError as e:  # labels or indices out of range: say of which layer
-            raise IndexError(_in_layer(self._failed(), e)) from None
-        except TaskFailed as e:
-            self._explain(self._made[e.run][e.number])
-
-    def _explain(self, step: Step | None) -> None:
-        """Raises what the step's body for NumPy has to say of indices that a task refused."""
-        assert step is not None, "a copy has no indices"
-        try:
-            run(step, [self._array(v) for v in step.ins])
-        except IndexError as e:
-            raise IndexError(_in_layer(step, e)) from None
-        raise AssertionError(f"{describe(step)}: the compiled body refuses what the other takes")
+            if isinstance(self.calls[self._failed_call()][0], Run):
+                raise  # it has said so
+            raise IndexError(in_layer(self._failed(), e)) from None
 
     def _make_calls(self) -> None:
         self._pending = iter(self.calls)
@@ -95,7 +103,10 @@ class Program:
 
     def _failed(self) -> Step:
         """The step whose call has just raised."""
-        return self._step(len(self.calls) - length_hint(self._pending) - 1)
+        return self._step(self._failed_call())
+
+    def _failed_call(self) -> int:
+        return len(self.calls) - length_hint(self._pending) - 1
 
     def _record(self) -> None:
         self._runs += 1
@@ -118,7 +129,7 @@ class Program:
             try:
                 complaint.check()
             except IndexError as e:
-                raise IndexError(_in_layer(step, e)) from None
+                raise IndexError(in_layer(step, e)) from None
 
     def _step(self, call: int) -> Step:
         """The step that a call belongs to."""
@@ -135,36 +146,22 @@ class Program:
         """The steps, one a line, for people."""
         return "\n".join(describe(s) for s in self.plan.steps)
 
-    def _bind(self, step: Step) -> None:
-        if isinstance(step.op, ViewOp):
-            self._starts.append(len(self.calls))
-            return  # made when somebody asks for it
+    def _bind(self, step: Step) -> list[Chain | Call]:
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
-        if uses_tasks(step):
-            self._starts.append(len(self.calls))
-            self._waiting += [(step, task) for task in step.op.tasks(ins, outs, room)]
-        else:
-            self._gather()
-            self._starts.append(len(self.calls))
-            self.calls += bind(step, ins, outs, room)
-
-    def _gather(self) -> None:
-        """Makes one call of the tasks that wait."""
-        if self._waiting:
-            made = Run([task for _, task in self._waiting])
-            self._made[made] = [step for step, _ in self._waiting]
-            self.calls.append((made, ()))
-            self._waiting = []
-
-    def _copy(self, target: Any, source: Any) -> None:
-        """A value's way into a variable in whose memory it could not be made."""
-        if ready(copies.FAMILY) and target.dtype == source.dtype and copies.takes_copy(target, source):
-            self._waiting += [(None, task) for task in copies.copy(target, source)]
-        else:
-            self._gather()
-            self.calls.append((device.xp.copyto, (target, source)))
+        made = bind(step, ins, outs, room)
+        group = self.plan.groups.get(step)
+        if group is None:
+            return made
+        chains = [chain for chain in made if isinstance(chain, Chain)]
+        members = self._members.setdefault(group, [])
+        members += [chain for chain in chains if chain.tasks[0].samples]
+        before: list[Chain | Call] = [chain for chain in chains if not chain.tasks[0].samples]
+        if step is not group.steps[-1]:
+            return before
+        return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
+                               group.chunk, self._private[group])]
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:
@@ -187,6 +184,9 @@ class Program:
             whole, i = self.plan.parts[v]
             assert whole.step is not None
             return whole.step.op.part(self._array(whole), whole.step.ins, i).reshape(v.shape)  # type: ignore[attr-defined]
+        group = self.plan.groups.get(v.step) if v.step else None
+        if group is not None and v in group.places:
+            return self._private[group].array(group.places[v], v.shape, v.dtype)
         return self._cut(self.plan.offsets[v], v.shape, v.dtype)
 
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
@@ -194,8 +194,15 @@ class Program:
         return self._memory[offset:offset + size].view(dtype).reshape(shape)
 
 
-def _in_layer(step: Step, error: Exception) -> str:
-    return f"layer '{step.origin}': {error}" if step.origin else str(error)
+def _copy(target: Any, source: Any) -> list[Chain | Call]:
+    """A value's way into a variable in whose memory it could not be made."""
+    if not ready(copies.FAMILY) or target.dtype != source.dtype or not copies.takes_copy(target, source):
+        return [(device.xp.copyto, (target, source))]
+    return [Chain([task], [_no_indices]) for task in copies.copy(target, source)]
+
+
+def _no_indices() -> None:
+    raise AssertionError("a copy knows no indices that could be out of range")
 
 
 class Memory:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import device
+from ..device.tasks import Chain, merged
 from ..graph import Call, ComposedOp, Op, Spec, Variable, ViewOp, size_of
 from ..ops.broadcasting import BroadcastTo
 from ..ops.scan import Recurrence, steps_of
@@ -114,7 +115,7 @@ class Unrolled(Op):
         """The body's calls for each step."""
         added = self.added
         states = outs[added.stop:]
-        calls: list[Call] = [(device.xp.copyto, (states[x.number][0, ...], a))
+        calls: list[Chain | Call] = [(device.xp.copyto, (states[x.number][0, ...], a))
                              for x, a in zip(self.inputs, ins) if x.kind == "state"]
         calls += [(outs[i].fill, (0,)) for i in added]
         fixed = {x.leaf: a for x, a in zip(self.inputs, ins) if x.kind == "constant"}
@@ -124,11 +125,13 @@ class Unrolled(Op):
             moving |= {x.leaf: states[x.number][t, ...] for x in self.inputs if x.kind == "state"}
             calls += frame.calls(moving, [*(a[t, ...] for a in outs[:added.start]), *outs[added.start:added.stop],
                                           *(s[t + 1, ...] for s in states)])
-        return calls
+        return merged(calls)
 
 
 class BodyPlan(Plan):
     """The plan of a body: a result that is computed is written where it is wanted, if it isn't one that is `added`."""
+
+    grouped = False
 
     def __init__(self, roots: Sequence[Value], added: range):
         self.added = added
@@ -150,7 +153,7 @@ class Frame:
         self._fixed = dict(fixed)
         self._moving: dict[Value, Any] = {}
         self._changing = self._find_changing()
-        self._bound: dict[Step, list[Call]] = {}
+        self._bound: dict[Step, list[Chain | Call]] = {}
 
     def _find_changing(self) -> set[Value]:
         """Values whose array is another one at each step."""
@@ -161,10 +164,10 @@ class Frame:
                 found.update(step.outs)
         return found
 
-    def calls(self, moving: dict[Value, Any], targets: Sequence[Any]) -> list[Call]:
+    def calls(self, moving: dict[Value, Any], targets: Sequence[Any]) -> list[Chain | Call]:
         """The calls of one step; `targets` is where its results go."""
         self._moving = moving | {v: targets[i] for v, i in self.plan.placed.items()}
-        made: list[Call] = []
+        made: list[Chain | Call] = []
         for step in self.plan.steps:
             if not isinstance(step.op, ViewOp):
                 made += self._bind(step)
@@ -175,7 +178,7 @@ class Frame:
                 made.append((device.xp.copyto, (targets[i], self.array(v))))
         return made
 
-    def _bind(self, step: Step) -> list[Call]:
+    def _bind(self, step: Step) -> list[Chain | Call]:
         if step in self._bound:
             return self._bound[step]
         ins = [None if v.shape_only else self.array(v) for v in step.ins]

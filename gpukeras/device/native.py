@@ -21,8 +21,8 @@ from typing import Any
 from gpukeras.device.choice import NAME
 
 VARIABLE = "GPUKERAS_NATIVE"
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread",
-         "-fvisibility=hidden")
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared",
+         "-pthread", "-fvisibility=hidden")
 PATIENCE = 120  # seconds that the compiler may take
 
 _reasons: list[str] = []

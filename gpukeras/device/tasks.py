@@ -1,10 +1,13 @@
-"""Tasks: functions of the C sources in `kernels/`, bound to arrays. A run of them is one call (`kernels/tasks.c`), which
-deals what is worth it to threads that wait in C."""
+"""Tasks: functions of the C sources in `kernels/`, bound to arrays. A run of them is one call (`kernels/tasks.c`),
+which deals what is worth it to threads that wait in C."""
 
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import struct
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -21,6 +24,9 @@ CHUNK = 5_000  # nanoseconds that a chunk takes at least: taking one costs a hun
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
 
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
 class Task(NamedTuple):
     """A bound C function `name` of `kernels/<family>.c`. It does units of its work: with `samples`, unit i is row i of
     its outputs, and of all inputs that vary with the samples, so that tasks that follow each other can be done a few
@@ -33,14 +39,7 @@ class Task(NamedTuple):
     nanoseconds: float  # that all units take on one thread
     room: int = 0  # bytes that a thread needs meanwhile
     samples: bool = False
-
-
-class TaskFailed(Exception):
-    """A task, the one of this number in its run, met an index out of range."""
-
-    def __init__(self, run: Run, number: int):
-        super().__init__(f"task {number} met an index out of range")
-        self.run, self.number = run, number
+    grain: int = 1  # a chunk has a multiple of so many units
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -75,35 +74,131 @@ def _word(value: Any) -> int:
     return int(value)
 
 
-class Run:
-    """Tasks in order, as one call. TaskFailed if one meets an index out of range: what came after it is not done."""
+class Chain:
+    """Tasks over the same units that are done one after the other, `chunk` units at a time; what a `Private` array
+    holds between them stays with the thread. `explain` has for each task what raises the IndexError if it fails."""
 
-    def __init__(self, tasks: Sequence[Task]):
-        self._words = [np.array([*map(_word, task.words)], np.int64) for task in tasks]
-        self._kept = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
-        self._groups = np.array([[i, 1, task.units, _chunk(task.units, task.nanoseconds)]
-                                 for i, task in enumerate(tasks)], np.int64)
-        self._tasks = np.array([[_address(task.family, task.name), words.ctypes.data, len(words), 0, 0]
-                                for task, words in zip(tasks, self._words)], np.int64)
-        room = max((task.room for task in tasks), default=0)
-        shared = any(chunk < units for _, _, units, chunk in self._groups.tolist())
-        word, pointer = ctypes.c_longlong, ctypes.c_void_p
-        self._function = library("tasks").gpukeras_run
-        self._function.restype = ctypes.c_longlong
-        self._arguments = (pointer(self._groups.ctypes.data), word(len(tasks)), pointer(self._tasks.ctypes.data),
-                           word(room), word(room), word(threads.count() if shared else 1))
+    def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
+                 private: Private | None = None):
+        self.tasks, self.explain, self.private = list(tasks), list(explain), private
+        self.units = tasks[0].units
+        self.chunk = chunk or _chunk(self.units, sum(task.nanoseconds for task in tasks), tasks[0].grain)
+
+
+class Private:
+    """Arrays of which every thread has only the rows that it works on. They are known by their addresses: in a block of
+    memory that is never touched, and so takes none."""
+
+    def __init__(self, room: int):
+        self.room = room  # bytes that a thread needs for them
+        self._ends: list[int] = []
+        self._moves: list[tuple[int, int, int]] = []  # first address, place with the thread, bytes of a row
+        self._kept: list[Any] = []
+
+    def array(self, place: int, shape: tuple[int, ...], dtype: str) -> Any:
+        """A stand-in for an array whose rows lie from `place` on in a thread's memory."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        made = np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, math.prod(shape)).reshape(shape)
+        start = int(made.ctypes.data)
+        at = bisect(self._ends, start)
+        self._ends.insert(at, start + size)
+        self._moves.insert(at, (start, place, size // shape[0]))
+        self._kept.append(made)
+        return made
+
+    def move(self, address: int) -> tuple[int, int] | None:
+        """Of an address within one of the arrays: the place with the thread, and the bytes of a row."""
+        at = bisect(self._ends, address)
+        if at == len(self._ends) or address < self._moves[at][0]:
+            return None
+        start, place, row = self._moves[at]
+        return place + address - start, row
+
+
+class Run:
+    """Chains of tasks in order, as one call. Where a task meets an index out of range, what comes after it is not
+    done, and the IndexError of its explanation is raised."""
+
+    def __init__(self, chains: Sequence[Chain]):
+        tasks = [task for chain in chains for task in chain.tasks]
+        self.explain = [explain for chain in chains for explain in chain.explain]
+        self._kept: list[Any] = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
+        self._kept += [chain.private for chain in chains]
+        rows: list[list[int]] = []
+        groups: list[list[int]] = []
+        for chain in chains:
+            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
+            rows += [self._row(task, chain.private) for task in chain.tasks]
+        self._groups, self._tasks = np.array(groups, np.int64), np.array(rows, np.int64)
+        room = -(-max(task.room for task in tasks) // 64) * 64
+        private = max((chain.private.room for chain in chains if chain.private), default=0)
+        shared = any(chain.chunk < chain.units for chain in chains)
+        self.words = [self._groups.ctypes.data, len(groups), self._tasks.ctypes.data, len(rows), room + private, room,
+                      threads.count() if shared else 1]
+        self._call, self._kept_too = _bound([self.words], np.zeros(1, np.int64), 0)
+        self._once = ctypes.c_longlong(1)
+
+    def _row(self, task: Task, private: Private | None) -> list[int]:
+        words = np.array([*map(_word, task.words)], np.int64)
+        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
+                 if private is not None and isinstance(x, np.ndarray)]
+        moves = np.array([(i, *move) for i, move in found if move], np.int64)
+        self._kept += [words, moves]
+        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
     def __call__(self) -> None:
-        failed = self._function(*self._arguments)
-        if failed:
-            if failed < 0:
-                raise MemoryError("there is no memory for a thread's own room")
-            raise TaskFailed(self, failed - 1)
+        _check(self._call(self._once), self.explain)
 
 
-def _chunk(units: int, nanoseconds: float) -> int:
+class Loop:
+    """Runs one after the other, again and again, without Python between. `place` is a number that they may read: it
+    grows by `step` each time."""
+
+    def __init__(self, runs: Sequence[Run], place: Any, step: int):
+        self._runs = list(runs)
+        self._call, self._kept = _bound([run.words for run in runs], place, step)
+
+    def __call__(self, times: int) -> None:
+        _check(self._call(ctypes.c_longlong(times)), [explain for run in self._runs for explain in run.explain])
+
+
+def _bound(runs: list[list[int]], place: Any, step: int) -> tuple[Callable[[Any], int], Any]:
+    """A function of the number of times, and what has to be kept for it."""
+    words = np.array(runs, np.int64)
+    function = library("tasks").gpukeras_run
+    function.restype = ctypes.c_longlong
+    pointer = ctypes.c_void_p
+    first, count = pointer(words.ctypes.data), ctypes.c_longlong(len(runs))
+    at, by = pointer(place.ctypes.data), ctypes.c_longlong(step)
+    return lambda times: function(first, count, times, at, by), (words, place)
+
+
+def _check(failed: int, explain: Sequence[Callable[[], Any]]) -> None:
+    if failed:
+        if failed < 0:
+            raise MemoryError("there is no memory for what a thread keeps for itself")
+        explain[failed - 1]()
+
+
+def merged(body: Sequence[Chain | Call]) -> list[Call]:
+    """The calls of a body in which chains of tasks stand among calls: a run for those that follow each other."""
+    made: list[Call] = []
+    waiting: list[Chain] = []
+    for item in [*body, None]:
+        if isinstance(item, Chain):
+            waiting.append(item)
+            continue
+        if waiting:
+            made.append((Run(waiting), ()))
+            waiting = []
+        if item is not None:
+            made.append(item)
+    return made
+
+
+def _chunk(units: int, nanoseconds: float, grain: int) -> int:
     """How many units make a chunk: all of them where sharing does not pay."""
     if nanoseconds < WORTH or units < 2:
         return max(units, 1)
     chunks = min(CHUNKS, int(nanoseconds // CHUNK), units)
-    return -(-units // chunks)
+    return -(-units // (chunks * grain)) * grain

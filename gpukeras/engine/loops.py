@@ -17,6 +17,7 @@ from ..compiler import Feed, Function
 from .data import make_batches, shuffle_batches, warn
 
 REDRAW = 0.1  # seconds between two looks at the progress display
+STRIDE = 0.02  # seconds that steps take which are made without a look at anything
 
 
 class Totals:
@@ -215,18 +216,20 @@ class Training:
         display, seen = self.callbacks.display, batches[first - 1][1] if first else 0
         watched = self.callbacks.needs_batches
         look = time.perf_counter() + REDRAW if display is not None else float("inf")
+        pace = Pace(batches, alone=watched or keeper is not None)
         with feed.function.lock, np.errstate(all="ignore"):
-            for i, (start, stop) in enumerate(batches[first:], first):
+            for i, times in pace.steps(first):
+                start, stop = batches[i]
                 if watched:
                     begin = self._logs_class(batch=i, size=stop - start)
                     self.callbacks.on_batch_begin(i, begin)
-                feed.run(slice(start, stop), stop - start)
-                seen = stop
+                feed.run(slice(start, stop), stop - start, times)
+                seen = batches[i + times - 1][1]
                 if watched:
                     with totals.kept():  # a callback may train the same model on a batch of its own
                         self.callbacks.on_batch_end(i, self.logs(feed.values(), batch=i, size=stop - start))
                 if self.model.stop_training:
-                    self.finished = i == len(batches) - 1
+                    self.finished = i + times == len(batches)
                     break
                 if keeper is not None:
                     self.place.done = i + 1
@@ -268,6 +271,27 @@ class Training:
         return self.logs(totals.averages(sums, done))
 
 
+class Pace:
+    """How many batches are done at a time: as many of one size as take a moment, one where each is `alone`."""
+
+    def __init__(self, batches: Sequence[tuple[int, int]], alone: bool):
+        sizes = [stop - start for start, stop in (batches[0], batches[-1])] if batches else [0, 0]
+        self._alone, self._all = alone, len(batches)
+        self._alike = self._all - (sizes[0] != sizes[1])  # the last one may be smaller
+
+    def steps(self, first: int) -> Iterator[tuple[int, int]]:
+        """The number of a batch, and how many from it on are to be done."""
+        i, times = first, 1
+        while i < self._all:
+            now = max(min(times, self._alike - i), 1)
+            began = time.perf_counter()
+            yield i, now
+            i += now
+            if not self._alone:
+                took = time.perf_counter() - began
+                times = now * 2 if took < STRIDE / 2 else max(now // 2, 1) if took > STRIDE else now
+
+
 def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
              callbacks: Any = None, feed: Feed | None = None) -> list[float]:
     """Loss and metrics over the data, averaged over samples (or steps). `feed` may already hold the data."""
@@ -294,13 +318,15 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     totals = model._test_totals
     with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
         totals.reset()
-        for i, (start, stop) in enumerate(make_batches(count, batch_size)):
+        batches = make_batches(count, batch_size)
+        for i, times in Pace(batches, alone=bool(heard.batches)).steps(0):
+            start, stop = batches[i]
             heard.batch_begin(i, stop - start)
-            feed.run(slice(start, stop), stop - start)
+            feed.run(slice(start, stop), stop - start, times)
             if heard.batches:
                 with totals.kept():  # a callback may evaluate the same model
                     heard.batch_end(i, stop - start, feed.values())
-            bar.tick(stop)
+            bar.tick(batches[i + times - 1][1])
         feed.check()
         means = totals.means(count)
     return heard.end(means)

@@ -80,7 +80,7 @@ class Op:
         return bool(ins) and ins[0].dtype in self.c_types
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """What `scratch` is to `calls`, for the tasks: memory that they share. (A thread's own is asked for by a Task.)"""
+        """What `scratch` is to `calls`, for the tasks: memory that they share. A Task asks for a thread's own."""
         return []
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:

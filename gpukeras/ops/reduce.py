@@ -62,7 +62,10 @@ class Reduce(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One reduction, in NumPy's fixed order."""
         self._check(ins[0])
-        return [(REDUCTIONS[self.kind], (ins[0], self.axes, None, outs[0], self.keepdims))]
+        backwards = self.kind in ("max", "min") and any(s < 0 for s in ins[0].strides)
+        arguments = ins[0], self.axes, None, outs[0], self.keepdims
+        reduction = REDUCTIONS[self.kind]
+        return [(_reduce_backwards, (reduction, *arguments)) if backwards else (reduction, arguments)]
 
     def _check(self, x: Any) -> None:
         if x.size == 0 and self.kind in ("max", "min"):
@@ -136,6 +139,11 @@ class Reduce(Op):
         if 0 not in self.axes:
             return ROW
         return REDUCE if self.kind == "sum" else MIX
+
+
+def _reduce_backwards(reduce: Any, x: Any, axes: Any, dtype: Any, out: Any, keepdims: bool) -> None:
+    """NumPy 1.25 to 2.1 finds wrong extrema in arrays that are walked backwards, if it is given where to put them."""
+    out[...] = reduce(x, axes, dtype, None, keepdims)
 
 
 @dataclass(frozen=True)

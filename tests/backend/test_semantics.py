@@ -389,3 +389,12 @@ def test_sqrt_of_negative_numbers_is_0_with_derivative_0():
 
 def test_truth_values_are_counted():
     assert float(K.eval(K.sum(K.greater(K.constant([1.0, -1.0, 2.0]), 0)))) == 2
+
+
+@pytest.mark.parametrize("reduce", ["min", "max"])
+@pytest.mark.parametrize("n", [2, 5, 17, 33])
+def test_extrema_of_reversed_rows(reduce, n):
+    """NumPy 1.25 to 2.1 gets these wrong by itself."""
+    x = np.random.RandomState(n).randn(3, n).astype("float32")
+    found = K.eval(getattr(K, reduce)(K.reverse(K.variable(x), 1), axis=1))
+    np.testing.assert_array_equal(found, getattr(x, reduce)(axis=1))

@@ -9,7 +9,8 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import device
-from gpukeras.compiler import debugging, fuse, native
+from gpukeras.compiler import debugging, fuse
+from gpukeras.device import tasks
 from gpukeras.device.native import why_not
 from tests.compiler.random_graphs import Builder, Graph, Shadow
 
@@ -20,8 +21,8 @@ SEEDS = range(60)
 def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Elementwise steps as compiled C, and as calls of the array module."""
     if request.param == "arrays":
-        monkeypatch.setattr(native, "library", lambda: None)
-    elif native.library() is None:
+        monkeypatch.setattr(tasks, "library", lambda family: None)
+    elif not tasks.ready("elementwise"):
         pytest.skip(f"no compiled code: {why_not()}")
     return request.param == "compiled"
 

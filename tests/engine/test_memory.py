@@ -13,6 +13,7 @@ import pytest
 from gpukeras import device, optimizers
 from gpukeras.compiler import Feed
 from gpukeras.compiler.function import MOST_PROGRAMS
+from gpukeras.engine import loops
 from gpukeras.layers import Dense, Dropout
 from gpukeras.models import Sequential
 
@@ -40,9 +41,9 @@ def steps(monkeypatch):
     heights: list[int] = []
     run = Feed.run
 
-    def traced(self, rows, count):
+    def traced(self, rows, count, times=1):
         before = traced.base
-        run(self, rows, count)
+        run(self, rows, count, times)
         now, peak = tracemalloc.get_traced_memory()
         if before is not None:
             heights.append(peak - before)
@@ -51,6 +52,7 @@ def steps(monkeypatch):
 
     traced.base = None
     monkeypatch.setattr(Feed, "run", traced)
+    monkeypatch.setattr(loops, "STRIDE", 0)  # one batch at a time
     size = np.setbufsize(16)  # the buffers inside of NumPy's own iterators are no arrays: make them negligible
     gc.collect()
     gc.disable()

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpukeras.device import tasks
 from gpukeras.graph import Spec
 from gpukeras.ops.random import Random
-from tests.kernels.run_tasks import compiled
+from tests.kernels.run_tasks import compiled, run_by
 
 DTYPES = {"keep": ["bool"], "uniform": ["float32", "float64"], "normal": ["float32", "float64"]}
 
@@ -24,7 +23,7 @@ def numpy_fill(op, out):
 def task_fill(op, out):
     spec = Spec(out.shape, out.dtype.name)
     assert op.takes_tasks([], [spec])
-    tasks.Run(op.tasks([], [out], []))()
+    run_by(1, op.tasks([], [out], []))
     return out
 
 
@@ -46,7 +45,10 @@ def test_the_same_bits_with_and_without_compiled_code(kind, seed, level, double,
 def test_a_stream_goes_on_from_where_it_is_put():
     op = Random("keep", (100, 100), "bool", 7, 0.3)
     out = np.empty((100, 100), bool)
-    run = tasks.Run(op.tasks([], [out], []))
+    bound = op.tasks([], [out], [])
+
+    def run():
+        run_by(1, bound)
     run()
     place = op.position
     run()

@@ -1,0 +1,61 @@
+"""Many steps in one call of compiled code do what single ones do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpukeras import optimizers
+from gpukeras.callbacks import Callback
+from gpukeras.engine import loops
+from gpukeras.engine.loops import Pace, make_batches
+from gpukeras.layers import Dense
+from gpukeras.models import Sequential
+
+X = np.random.RandomState(0).normal(size=(103, 5)).astype("float32")
+Y = X.sum(axis=1, keepdims=True)
+
+
+def trained(shuffle, stride, monkeypatch, callbacks=()):
+    monkeypatch.setattr(loops, "STRIDE", stride)
+    np.random.seed(3)
+    model = Sequential([Dense(7, activation="relu", input_shape=(5,)), Dense(1)])
+    model.compile(optimizers.SGD(0.01), "mse", metrics=["mae"])
+    history = model.fit(X, Y, batch_size=10, epochs=5, shuffle=shuffle, verbose=0, callbacks=list(callbacks))
+    return model.get_weights(), history.history, model.evaluate(X, Y, batch_size=10, verbose=0)
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "batch"])
+def test_the_same_bits_whatever_the_stride(shuffle, monkeypatch):
+    weights, history, score = trained(shuffle, 0.0, monkeypatch)
+    for stride in (1e-4, 10.0):
+        others, other_history, other_score = trained(shuffle, stride, monkeypatch)
+        for a, b in zip(weights, others, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert history == other_history and score == other_score
+
+
+def test_callbacks_see_every_batch(monkeypatch):
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["size"]))
+
+    weights, _, _ = trained(True, 10.0, monkeypatch, [Watch()])
+    assert seen == 5 * [*((i, 10) for i in range(10)), (10, 3)]
+    for a, b in zip(weights, trained(True, 10.0, monkeypatch)[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("size, batch", [(0, 4), (3, 4), (8, 4), (41, 4), (40, 1)])
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_batch_has_its_turn(size, batch, alone, monkeypatch):
+    monkeypatch.setattr(loops, "STRIDE", 10.0)
+    batches = make_batches(size, batch)
+    done = []
+    for i, times in Pace(batches, alone).steps(0):
+        assert len({stop - start for start, stop in batches[i:i + times]}) == 1
+        assert times == 1 or not alone
+        done += range(i, i + times)
+    assert done == list(range(len(batches)))
