@@ -9,11 +9,16 @@ static inline float power_of_two(int n) {
     return bits.f;
 }
 
-// 2^n p(r) / q(r) with r = x - n ln 2, the approximation that NumPy has for this type: programs compare with its results.
-static inline float exp_float(float x) {
-    float y = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
-    float n = rintf(y * 1.44269504088896341f);
-    float r = y - n * 6.93145752e-1f;
+// e^x = 2^n p / q, the approximation that NumPy has for this type: programs compare with its results. x must be between
+// -104 and 89, or not a number.
+typedef struct {
+    float p, q;
+    int n;
+} Exponential;
+
+static inline Exponential exponential(float x) {
+    float n = rintf(x * 1.44269504088896341f);
+    float r = x - n * 6.93145752e-1f;
     r = r - n * 1.42860677e-6f;
     float p = 5.082762527590693718096e-04f, q = 2.159509375685829852307e-02f;
     p = p * r + 6.757896990527504603057e-03f;
@@ -23,8 +28,13 @@ static inline float exp_float(float x) {
     p = p * r + 9.999999999980870924916e-01f;
     q = q * r - 2.742335390411667452936e-01f;
     q = q * r + 1.0f;
-    int whole = (int)n, half = whole / 2;
-    return x != x ? x : p / q * power_of_two(half) * power_of_two(whole - half);
+    return (Exponential){p, q, (int)n};
+}
+
+static inline float exp_float(float x) {
+    Exponential e = exponential(x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x);
+    int half = e.n / 2;
+    return x != x ? x : e.p / e.q * power_of_two(half) * power_of_two(e.n - half);
 }
 
 static inline float log_float(float x) {
@@ -66,13 +76,21 @@ static inline float expm1_float(float x) {
     return u == INFINITY || down == -1.0f ? down : y;
 }
 
+// 1 - 2 / (e^2|x| + 1), with a single division as e^2|x| is a fraction anyway; from 9.1 on it is 1.
 static inline float tanh_float(float x) {
-    float size = fabsf(x), z = x * x, p = -5.70498872745e-3f;
-    p = p * z + 2.06390887954e-2f;
-    p = p * z - 5.37397155531e-2f;
-    p = p * z + 1.33314422036e-1f;
-    p = p * z - 3.33332819422e-1f;
-    p = p * z * x + x;
-    float large = copysignf(1.0f - 2.0f / (exp_float(2.0f * size) + 1.0f), x);
-    return size < 0.625f || x != x ? p : large;
+    float size = fabsf(x), z = x * x, small = -5.70498872745e-3f;
+    small = small * z + 2.06390887954e-2f;
+    small = small * z - 5.37397155531e-2f;
+    small = small * z + 1.33314422036e-1f;
+    small = small * z - 3.33332819422e-1f;
+    small = small * z * x + x;
+    Exponential e = exponential(size > 9.1f ? 18.2f : 2.0f * size);
+    float large = 1.0f - 2.0f * e.q / (e.p * power_of_two(e.n) + e.q);
+    return size < 0.625f || x != x ? small : copysignf(large, x);
+}
+
+// 1 / (1 + e^-x), likewise.
+static inline float sigmoid_float(float x) {
+    Exponential e = exponential(x < -87.0f ? 87.0f : x > 87.0f ? -87.0f : -x);
+    return e.q / (e.p * power_of_two(e.n) + e.q);
 }

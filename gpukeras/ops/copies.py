@@ -12,7 +12,8 @@ from ..device.layouts import MOST_AXES, layout
 from ..device.tasks import Task
 
 FAMILY = "copy"
-TYPES = ("float32", "float64", "int32", "int64", "bool", "int8", "uint8", "int16", "uint16", "float16", "uint32", "uint64")
+TYPES = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+         "uint64")
 COST = 0.08  # nanoseconds a byte
 LINE = 16  # rows at least, of an array whose units are its rows; with fewer they are its elements
 

@@ -16,7 +16,6 @@ from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .windows import Window, element_strides
 
-
 COST = 0.15  # nanoseconds for a cell that a window sees, compiled for a CPU
 
 

@@ -14,8 +14,8 @@ from .elementwise import exp
 from .reduce import reduce
 from .shape import transpose
 
-
 COST = 0.6  # nanoseconds an element, compiled for a CPU
+SIDE, NARROW = 16, 32  # rows side by side, and columns of those, as in kernels/softmax_crossentropy.c
 
 
 class _AlongRows(Op):
@@ -155,8 +155,9 @@ def task_by_rows(name: str, matrix: Any, *words: Any) -> list[Task]:
     columns = matrix.shape[-1]
     rows = matrix.size // columns
     units = matrix.shape[0] if matrix.ndim > 1 else 1
-    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units, COST * matrix.size,
-                 room=128 * (columns + 16), samples=matrix.ndim > 1)]
+    room = 4 * 2 * SIDE * (columns if columns <= NARROW else columns // SIDE + 1)
+    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units, COST * matrix.size, room,
+                 samples=matrix.ndim > 1, grain=SIDE if columns <= NARROW else 1)]
 
 
 def row_or_mix(x: Spec) -> str:

@@ -13,8 +13,8 @@ from tests.kernels.run_tasks import compiled, run_numpy, run_tasks
 
 pytestmark = compiled
 SHAPES = st.one_of(
-    st.tuples(st.tuples(st.sampled_from((1, 2, 7, 40)), st.sampled_from((1, 3, 40)), st.sampled_from((1, 3, 16, 33, 300))),
-              st.just(2)),
+    st.tuples(st.tuples(st.sampled_from((1, 2, 7, 40)), st.sampled_from((1, 3, 40)),
+                        st.sampled_from((1, 3, 16, 33, 300))), st.just(2)),
     st.tuples(st.tuples(st.sampled_from((1, 2, 7, 40)), st.sampled_from((1, 3, 10)), st.sampled_from((2, 16, 70, 300))),
               st.just(1)),
     st.tuples(st.tuples(st.sampled_from((1, 3, 40)), st.sampled_from((1, 5, 200))), st.sampled_from((0, 1))),
