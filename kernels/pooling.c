@@ -131,26 +131,34 @@ TASK Word average_pool(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Words: g, x, y, result, channels, whether windows leave no cell out and never meet (`tiled`), the window.
+// Words: g, x, its strides in elements (samples, three axes, channels), y, result, channels, whether windows leave no
+// cell out and never meet (`tiled`), the window.
 static inline void spread_largest(const Word* w, Word first, Word last, char* room, int tiled) {
-    const Window* window = (const Window*)(w + 6);
-    Word channels = w[4], size = volume(window->space) * channels, results = volume(window->positions) * channels;
+    const Window* window = (const Window*)(w + 11);
+    Word channels = w[9], size = volume(window->space) * channels, results = volume(window->positions) * channels;
     Word step[3] = {window->space[1] * window->space[2] * channels, window->space[2] * channels, channels};
-    Walk walk;
+    Word across = w[6], same = across == 1 && w[3] == step[0] && w[4] == step[1] && w[5] == step[2];
+    Walk walk, other;  // through the result, and through x if it lies in another way
     start(&walk, window, step, room);
+    start(&other, window, w + 3, room + 2 * volume(window->size) * (Word)sizeof(Word));
+    const Word* cells = same ? walk.seen : other.seen;
     for (Word sample = first; sample < last; ++sample) {
-        const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * size;
-        const float* y = FLOATS(w[2]) + sample * results;
-        float* dx = FLOATS(w[3]) + sample * size;
+        const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * w[2];
+        const float* y = FLOATS(w[7]) + sample * results;
+        float* dx = FLOATS(w[8]) + sample * size;
         if (!tiled) memset(dx, 0, (size_t)size * sizeof *dx);
         EACH_WINDOW(walk) {
             Word c = 0;
-            for (; c + LANES <= channels; c += LANES) {
+            if (!same) {
+                memcpy(other.position, walk.position, sizeof walk.position);
+                look(&other);
+            }
+            for (; across == 1 && c + LANES <= channels; c += LANES) {
                 Mask open = (Mask){0} == 0;  // whether no cell was the largest yet
                 Vector top = *(const Vector*)(y + c), gives = *(const Vector*)(g + c);
                 for (Word t = 0; t < walk.count; ++t) {
                     Vector* to = (Vector*)(dx + walk.seen[t] + c);
-                    Mask hit = open & (*(const Vector*)(x + walk.seen[t] + c) == top);
+                    Mask hit = open & (*(const Vector*)(x + cells[t] + c) == top);
                     Vector gets = (Vector)((Mask)gives & hit);
                     if (!tiled) gets += *to;
                     *to = gets;
@@ -161,7 +169,7 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
                 int open = 1;
                 for (Word t = 0; t < walk.count; ++t) {
                     float* to = dx + walk.seen[t] + c;
-                    int hit = open && x[walk.seen[t] + c] == y[c];
+                    int hit = open && x[cells[t] + c * across] == y[c];
                     *to = tiled ? (hit ? g[c] : 0) : *to + (hit ? g[c] : 0);
                     open &= !hit;
                 }
@@ -173,7 +181,7 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
 }
 
 TASK Word max_pool_gradient(const Word* w, Word first, Word last, char* room) {
-    if (w[5]) spread_largest(w, first, last, room, 1);
+    if (w[10]) spread_largest(w, first, last, room, 1);
     else spread_largest(w, first, last, room, 0);
     return 0;
 }

@@ -38,3 +38,10 @@ def fill(target: Any, value: float, samples: bool = False) -> list[Task]:
     """The task that puts one number everywhere."""
     shape: Sequence[int] = (1,) * target.ndim
     return copy(target, np.full(shape, value, target.dtype), samples)
+
+
+def one_hot(indices: Any, out: Any) -> list[Task]:
+    """The task that writes rows of float32 with 1 at each index."""
+    units = out.shape[0] if indices.ndim else 1
+    return [Task(FAMILY, "one_hot", (indices, indices.itemsize, out, out.shape[-1], indices.size // units), units,
+                 COST * out.nbytes + 2 * indices.size, samples=indices.ndim > 0)]

@@ -12,8 +12,11 @@ from gpukeras.device import tasks
 from gpukeras.graph import Spec
 from gpukeras.ops import copies
 from gpukeras.ops.control import Identity
+from gpukeras.ops.indexing import OneHot
 from gpukeras.ops.joining import Concatenate
+from gpukeras.ops.patches import Pad, Patches
 from gpukeras.ops.slicing import PlaceSlice, Slice
+from gpukeras.ops.windows import Window
 from tests.kernels.run_tasks import compiled, run_numpy, run_tasks
 
 pytestmark = compiled
@@ -58,6 +61,29 @@ def test_a_part_among_zeros(data, shape):
     whole = numbers(shape, "float32")
     op, part = PlaceSlice(index), Slice(index).view(whole)
     np.testing.assert_array_equal(run_tasks(op, part, whole)[0], run_numpy(op, part, whole)[0])
+
+
+@given(st.data(), SHAPES.filter(bool))
+def test_zeros_around(data, shape):
+    x = laid_out(shape, "float32", data.draw)
+    pads = tuple(data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2))) for _ in shape)
+    np.testing.assert_array_equal(run_tasks(Pad(pads), x)[0], np.pad(x, pads))
+
+
+@given(st.data(), st.sampled_from(((2, 9, 3), (1, 7, 8, 2), (3, 5, 5, 1))), st.integers(1, 3), st.integers(1, 2))
+def test_windows_as_elements(data, shape, size, stride):
+    rank = len(shape) - 2
+    op = Patches(Window((size,) * rank, (stride,) * rank, "valid", (1,) * rank))
+    x = laid_out(shape, "float32", data.draw)
+    np.testing.assert_array_equal(run_tasks(op, x)[0], run_numpy(op, x)[0])
+
+
+@given(SHAPES, st.integers(1, 40), st.sampled_from(("int32", "int64")))
+def test_one_hot_rows(shape, classes, dtype):
+    x = np.asarray(np.random.RandomState(classes).randint(-2, classes + 2, shape), dtype)
+    op = OneHot(classes, "float32")
+    np.testing.assert_array_equal(run_tasks(op, x)[0], run_numpy(op, x)[0])
+    assert not OneHot(classes, "int32").takes_tasks([Spec(shape, dtype)], [Spec((*shape, classes), "int32")])
 
 
 def test_parts_in_their_places_need_no_copy():

@@ -55,7 +55,7 @@ def test_pooling_and_gradients(case, ties, way):
     y = check(MaxPool(window), x, exact=True)
     check(AveragePool(window), laid_out(x, way))
     g = normal(y.shape, 1)
-    check(MaxPoolGradient(window), g, x, y)
+    check(MaxPoolGradient(window), g, laid_out(x, way), y)
     got = run_tasks(AveragePoolGradient(window), g, x)[0]
     np.testing.assert_allclose(got, run_numpy(AveragePoolGradient(window), g, x)[0], 1e-5, 1e-6)
 
