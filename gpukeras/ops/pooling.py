@@ -124,6 +124,7 @@ class MaxPoolGradient(_AtMaximum):
     """(g, x, y) -> g put to the first largest cell of each window."""
 
     name = "max_pool_gradient"
+    contiguous = (0,)
     c_family = "pooling"
     gapless = (0, 2)
 
@@ -235,6 +236,7 @@ class AveragePoolGradient(_Pooling):
 
     name = "average_pool_gradient"
     shape_only = (1,)
+    contiguous = (0,)
     packed = ()
     c_family = "pooling"
 
