@@ -6,8 +6,6 @@
 
 #include "tasks.h"
 
-#define CHANNELS 64  // that are looked at together
-
 // As Window.geometry() in gpukeras/ops/windows.py gives it, for three axes; where there are fewer, the first ones have
 // length 1.
 typedef struct {
@@ -74,23 +72,28 @@ static int look(Walk* walk) {
         for (walk.position[1] = 0; walk.position[1] < walk.window->positions[1]; ++walk.position[1])              \
             for (walk.position[2] = 0; walk.position[2] < walk.window->positions[2] && look(&walk); ++walk.position[2])
 
-#define EACH_BLOCK(channels, n) \
-    for (Word c = 0, n = MIN(channels, CHANNELS); c < (channels); c += n, n = MIN((channels) - c, CHANNELS))
+typedef int Mask __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none
 
-static inline void join_largest(float* best, const float* x, Word step, Word n) {
-    if (step == 1) {
-        ALONE for (Word j = 0; j < n; ++j) best[j] = x[j] > best[j] || x[j] != x[j] ? x[j] : best[j];
-    } else {
-        for (Word j = 0; j < n; ++j) best[j] = x[j * step] > best[j] || x[j * step] != x[j * step] ? x[j * step] : best[j];
+static inline Vector choose(Mask which, Vector a, Vector b) { return (Vector)(((Mask)a & which) | ((Mask)b & ~which)); }
+
+// LANES channels, or one, of the cells that a window sees: their sum or the largest.
+static inline Vector join_vectors(const Walk* walk, const float* x, int mean) {
+    Vector made = (mean ? 0.0f : -INFINITY) - (Vector){0};
+    for (Word t = 0; t < walk->count; ++t) {
+        Vector cell = *(const Vector*)(x + walk->seen[t]);
+        if (mean) made += cell;
+        else made = choose((cell > made) | (cell != cell), cell, made);  // once NaN, always NaN
     }
+    return made;
 }
 
-static inline void join_sum(float* sum, const float* x, Word step, Word n) {
-    if (step == 1) {
-        ALONE for (Word j = 0; j < n; ++j) sum[j] += x[j];
-    } else {
-        for (Word j = 0; j < n; ++j) sum[j] += x[j * step];
+static inline float join_numbers(const Walk* walk, const float* x, int mean) {
+    float made = mean ? 0 : -INFINITY;
+    for (Word t = 0; t < walk->count; ++t) {
+        float cell = x[walk->seen[t]];
+        made = mean ? made + cell : cell > made || cell != cell ? cell : made;
     }
+    return made;
 }
 
 // Words: x, its strides in elements (samples, three axes, channels), channels, result, the window.
@@ -103,15 +106,15 @@ static inline void pool(const Word* w, Word first, Word last, char* room, int me
         const float* x = FLOATS(w[0]) + sample * w[1];
         EACH_WINDOW(walk) {
             float cells = (float)walk.count;
-            EACH_BLOCK(channels, n) {
-                float made[CHANNELS];
-                for (Word j = 0; j < n; ++j) made[j] = mean ? 0 : -INFINITY;
-                for (Word t = 0; t < walk.count; ++t) {
-                    const float* cell = x + walk.seen[t] + c * step;
-                    if (mean) join_sum(made, cell, step, n);
-                    else join_largest(made, cell, step, n);
-                }
-                for (Word j = 0; j < n; ++j) y[c + j] = mean ? made[j] / cells : made[j];
+            Word c = 0;
+            for (; step == 1 && c + LANES <= channels; c += LANES) {
+                Vector made = join_vectors(&walk, x + c, mean);
+                if (mean) made /= cells;
+                *(Vector*)(y + c) = made;
+            }
+            for (; c < channels; ++c) {
+                float made = join_numbers(&walk, x + c * step, mean);
+                y[c] = mean ? made / cells : made;
             }
             y += channels;
         }
@@ -128,44 +131,58 @@ TASK Word average_pool(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Words: g, x, y, result, channels, whether windows leave no cell out and never meet, the window.
-TASK Word max_pool_gradient(const Word* w, Word first, Word last, char* room) {
-    const Window* window = (const Window*)(w + 6);
-    Word channels = w[4], size = volume(window->space) * channels, results = volume(window->positions) * channels;
+// Words: g, x, its strides in elements (samples, three axes, channels), y, result, channels, whether windows leave no
+// cell out and never meet (`tiled`), the window.
+static inline void spread_largest(const Word* w, Word first, Word last, char* room, int tiled) {
+    const Window* window = (const Window*)(w + 11);
+    Word channels = w[9], size = volume(window->space) * channels, results = volume(window->positions) * channels;
     Word step[3] = {window->space[1] * window->space[2] * channels, window->space[2] * channels, channels};
-    Walk walk;
+    Word across = w[6], same = across == 1 && w[3] == step[0] && w[4] == step[1] && w[5] == step[2];
+    Walk walk, other;  // through the result, and through x if it lies in another way
     start(&walk, window, step, room);
+    start(&other, window, w + 3, room + 2 * volume(window->size) * (Word)sizeof(Word));
+    const Word* cells = same ? walk.seen : other.seen;
     for (Word sample = first; sample < last; ++sample) {
-        const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * size;
-        const float* y = FLOATS(w[2]) + sample * results;
-        float* dx = FLOATS(w[3]) + sample * size;
-        if (!w[5]) memset(dx, 0, (size_t)size * sizeof *dx);
+        const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * w[2];
+        const float* y = FLOATS(w[7]) + sample * results;
+        float* dx = FLOATS(w[8]) + sample * size;
+        if (!tiled) memset(dx, 0, (size_t)size * sizeof *dx);
         EACH_WINDOW(walk) {
-            EACH_BLOCK(channels, n) {
-                int open[CHANNELS];  // whether no cell was the largest yet
-                for (Word j = 0; j < n; ++j) open[j] = 1;
+            Word c = 0;
+            if (!same) {
+                memcpy(other.position, walk.position, sizeof walk.position);
+                look(&other);
+            }
+            for (; across == 1 && c + LANES <= channels; c += LANES) {
+                Mask open = (Mask){0} == 0;  // whether no cell was the largest yet
+                Vector top = *(const Vector*)(y + c), gives = *(const Vector*)(g + c);
                 for (Word t = 0; t < walk.count; ++t) {
-                    const float *cell = x + walk.seen[t] + c, *top = y + c, *gives = g + c;
+                    Vector* to = (Vector*)(dx + walk.seen[t] + c);
+                    Mask hit = open & (*(const Vector*)(x + cells[t] + c) == top);
+                    Vector gets = (Vector)((Mask)gives & hit);
+                    if (!tiled) gets += *to;
+                    *to = gets;
+                    open &= ~hit;
+                }
+            }
+            for (; c < channels; ++c) {
+                int open = 1;
+                for (Word t = 0; t < walk.count; ++t) {
                     float* to = dx + walk.seen[t] + c;
-                    if (w[5]) {
-                        ALONE for (Word j = 0; j < n; ++j) {
-                            int hit = open[j] & (cell[j] == top[j]);
-                            to[j] = hit ? gives[j] : 0.0f;
-                            open[j] &= !hit;
-                        }
-                    } else {
-                        ALONE for (Word j = 0; j < n; ++j) {
-                            int hit = open[j] & (cell[j] == top[j]);
-                            to[j] += hit ? gives[j] : 0.0f;
-                            open[j] &= !hit;
-                        }
-                    }
+                    int hit = open && x[cells[t] + c * across] == y[c];
+                    *to = tiled ? (hit ? g[c] : 0) : *to + (hit ? g[c] : 0);
+                    open &= !hit;
                 }
             }
             g += channels;
             y += channels;
         }
     }
+}
+
+TASK Word max_pool_gradient(const Word* w, Word first, Word last, char* room) {
+    if (w[10]) spread_largest(w, first, last, room, 1);
+    else spread_largest(w, first, last, room, 0);
     return 0;
 }
 
@@ -181,13 +198,13 @@ TASK Word average_pool_gradient(const Word* w, Word first, Word last, char* room
         float* dx = FLOATS(w[1]) + sample * size;
         if (!w[3]) memset(dx, 0, (size_t)size * sizeof *dx);
         EACH_WINDOW(walk) {
-            EACH_BLOCK(channels, n) {
-                float share[CHANNELS], cells = (float)walk.count;
-                ALONE for (Word j = 0; j < n; ++j) share[j] = g[c + j] / cells;
-                for (Word t = 0; t < walk.count; ++t) {
-                    float* to = dx + walk.seen[t] + c;
-                    if (w[3]) memcpy(to, share, (size_t)n * sizeof *to);
-                    else join_sum(to, share, 1, n);
+            float cells = (float)walk.count;
+            for (Word t = 0; t < walk.count; ++t) {
+                float* to = dx + walk.seen[t];
+                if (w[3]) {
+                    ALONE for (Word c = 0; c < channels; ++c) to[c] = g[c] / cells;
+                } else {
+                    ALONE for (Word c = 0; c < channels; ++c) to[c] += g[c] / cells;
                 }
             }
             g += channels;

@@ -12,7 +12,8 @@
 
 #include "layout.h"
 
-#define SIDE 32      // partial results that a line of elements has side by side
+#define SIDE 64      // partial results that a line of elements has side by side
+#define SHORT 12     // elements of a line up to which it has only one
 #define WIDE 256     // columns that are reduced together
 #define ROWS 64      // rows that are added up before they count as one of the total
 #define LINE 4096    // elements of a line likewise
@@ -32,6 +33,10 @@ static inline Value NAME(fold)(Value* sums) {
 // Elements that lie side by side.
 static Total NAME(line)(const Value* x, Word n) {
     Total total = START;
+    if (n <= SHORT) {
+        for (Word i = 0; i < n; ++i) total = JOIN(total, (Total)x[i]);
+        return total;
+    }
     while (n > 0) {
         Value sums[SIDE];
         for (int j = 0; j < SIDE; ++j) sums[j] = START;
@@ -143,6 +148,17 @@ TASK Word NAME(first)(const Word* w, Word first, Word last, char* room) {
         const char* x = (const char*)w[0] + place((const Word*)w[2], k);
         Value best = *(const Value*)x;
         Word found = 0;
+        if (w[4] == sizeof(Value) && w[3] > 2 * SIDE) {  // the extreme first: vectors find it
+            const Value* line = (const Value*)x;
+            best = NAME(line)(line, w[3]);
+            for (int hit = 0; !hit && found + SIDE <= w[3];) {
+                ALONE for (int j = 0; j < SIDE; ++j) hit |= (line[found + j] == best) | IS_NAN(line[found + j]);
+                found += hit ? 0 : SIDE;
+            }
+            while (line[found] != best && !IS_NAN(line[found])) ++found;
+            ((Word*)w[1])[k] = found;
+            continue;
+        }
         for (Word i = 1; i < w[3] && !IS_NAN(best); ++i) {
             Value here = *(const Value*)(x + i * w[4]);
             if (JOIN(best, here) == best) continue;

@@ -1,7 +1,8 @@
 """Fused steps as chains for `kernels/elementwise.c`: one task for a whole chain, tile by tile in the first-level cache.
 
 The C functions are made from the same table of ops as the CUDA kernels. A chain that has something without such a
-function (other types, remainders) is left to the NumPy bodies.
+function (other types, remainders) is left to the NumPy bodies, as are functions that C's library computes number by
+number, where there are many numbers: NumPy has vector code for them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .fuse import Fused, Member
 
 TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
+MOST_CALLED = 4096  # elements for which functions of C's library are called, number by number
 LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
 COSTS = {"plain": 0.08, "curved": 0.6, "called": 10.0}  # nanoseconds that an operation takes for one element
 
@@ -53,11 +55,12 @@ class Body(NamedTuple):
     expression: str
 
     def text(self) -> str:
-        """The function. Its loop has no branches and no calls, so compilers make vector code of it."""
+        """The function. Where its loop has no branches and no calls, compilers make vector code of it."""
         arrays = [f"const {_C[dtype]}* x{i} = (const {_C[dtype]}*){'abc'[i]};" for i, dtype in enumerate(self.takes)]
         value = self.expression.format(*(f"x{i}[i]" for i in range(len(self.takes))))
         return (f"static void {self.name}(char* out, const char* a, const char* b, const char* c, long n) {{\n"
                 f"    {_C[self.makes]}* y = ({_C[self.makes]}*)out;\n    {' '.join(arrays)}\n"
+                f"    (void)b, (void)c;\n"
                 f"    ALONE for (long i = 0; i < n; ++i) y[i] = {value};\n}}\n")
 
 
@@ -69,8 +72,9 @@ def bodies() -> dict[tuple[str, tuple[str, ...]], Body]:
     def declare(name: str, takes: tuple[str, ...], makes: str, expression: str) -> None:
         made[name, takes] = Body(f"{name}_{'_'.join(takes)}", takes, makes, expression)
 
-    for dtype, names in (("float32", _PLAIN + _CURVED + _CALLED), ("float64", _PLAIN + _CURVED + _CALLED), ("int32", _WHOLE + _COMPARISONS),
-                         ("int64", _WHOLE + _COMPARISONS), ("bool", _LOGICAL)):
+    floats, integers = _PLAIN + _CURVED + _CALLED, _WHOLE + _COMPARISONS
+    for dtype, names in (("float32", floats), ("float64", floats), ("int32", integers), ("int64", integers),
+                         ("bool", _LOGICAL)):
         for name in names:
             row = TABLE[name]
             count = len(set(re.findall(r"\{(\d)\}", row.cuda)))
@@ -120,7 +124,7 @@ def takes(fused: Fused, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
     shape = outs[0].shape
     types = [x.dtype for x in ins]
     for member in fused.members:
-        if _number(member, types) is None:
+        if _number(member, types) is None or size_of(shape) > MOST_CALLED and _kind(member) == "called":
             return False
         types.append(member.dtype)
     return size_of(shape) > 0 and len(shape) <= MOST_AXES
@@ -168,7 +172,7 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     by_rows = bool(shape) and shape[0] >= LEAST_ROWS
     units = shape[0] if by_rows else size
     return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
-                size * sum(_cost(member) for member in fused.members),
+                size * sum(COSTS[_kind(member)] for member in fused.members),
                 max(fused._slot_count + len(spread), 1) * register, samples=by_rows)
 
 
@@ -195,6 +199,9 @@ def _code(tile: int, once: Sequence[_Spread], always: Sequence[_Spread], steps: 
     return np.array([tile, len(once), len(always), len(steps) // 5, *spread, *steps, *layouts], np.int64)
 
 
-def _cost(member: Member) -> float:
+def _kind(member: Member) -> str:
+    """What a member costs."""
     name = member.op.name
-    return COSTS["curved" if name in _CURVED else "called" if name in _CALLED else "plain"]
+    if name in _CALLED or name in _CURVED and member.dtype == "float64":
+        return "called"
+    return "curved" if name in _CURVED else "plain"

@@ -196,13 +196,13 @@ class Program:
 
 def _copy(target: Any, source: Any) -> list[Chain | Call]:
     """A value's way into a variable in whose memory it could not be made."""
-    if ready(copies.FAMILY) and target.dtype == source.dtype and copies.takes_copy(target, source):
-        return [Chain([task], [_no_indices]) for task in copies.copy(target, source)]
-    return [(device.xp.copyto, (target, source))]
+    if not ready(copies.FAMILY) or target.dtype != source.dtype or not copies.takes_copy(target, source):
+        return [(device.xp.copyto, (target, source))]
+    return [Chain([task], [_no_indices]) for task in copies.copy(target, source)]
 
 
 def _no_indices() -> None:
-    raise AssertionError("a copy has no indices")
+    raise AssertionError("a copy knows no indices that could be out of range")
 
 
 class Memory:

@@ -65,7 +65,7 @@ def raw_bits(generator: Any, pieces: int, size: int) -> np.ndarray:
 def generator_state(generator: Any) -> np.ndarray:
     """The four words of the generator's state, in its own memory, which lives as long as the generator."""
     address = generator.bit_generator.ctypes.state_address
-    return np.frombuffer((ctypes.c_uint64 * 4).from_address(address), np.uint64)
+    return np.ctypeslib.as_array((ctypes.c_uint64 * 4).from_address(address))
 
 
 @cache

@@ -12,7 +12,8 @@ from ..device.layouts import MOST_AXES, layout
 from ..device.tasks import Task
 
 FAMILY = "copy"
-TYPES = ("float32", "float64", "int32", "int64", "bool", "int8", "uint8", "int16", "uint16", "float16", "uint32", "uint64")
+TYPES = ("float16", "float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+         "uint64")
 COST = 0.08  # nanoseconds a byte
 LINE = 16  # rows at least, of an array whose units are its rows; with fewer they are its elements
 
@@ -37,3 +38,10 @@ def fill(target: Any, value: float, samples: bool = False) -> list[Task]:
     """The task that puts one number everywhere."""
     shape: Sequence[int] = (1,) * target.ndim
     return copy(target, np.full(shape, value, target.dtype), samples)
+
+
+def one_hot(indices: Any, out: Any) -> list[Task]:
+    """The task that writes rows of float32 with 1 at each index."""
+    units = out.shape[0] if indices.ndim else 1
+    return [Task(FAMILY, "one_hot", (indices, indices.itemsize, out, out.shape[-1], indices.size // units), units,
+                 COST * out.nbytes + 2 * indices.size, samples=indices.ndim > 0)]

@@ -11,6 +11,7 @@ import numpy as np
 from ..device import C_NAMES, FLOATS, Complaint, address, blocks, launch, scatter_add, take, xp
 from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
+from . import copies
 from .convert import as_tensor, cast
 from .elementwise import greater, less
 from .embedding_tasks import FAMILY, adding, gathering, pairs_spec, takes_rows
@@ -166,6 +167,16 @@ class OneHot(Op):
     classes: int
     dtype: str
     name = "one_hot"
+    c_family = copies.FAMILY
+    c_types = ("int32", "int64")
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Rows of float32, where there are any."""
+        return super().takes_tasks(ins, outs) and self.dtype == "float32" and outs[0].size > 0
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        return copies.one_hot(ins[0], outs[0])
     kernel_types = ("int32", "int64")
 
     def infer(self, *ins: Spec) -> Spec:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..device import FLOATS, REDUCTIONS, launch, xp
+from ..device.tasks import Task
 from ..graph import Apply, Call, Op, Spec, Tensor, apply, differentiate
 from .broadcasting import sum_like
 from .convert import cast
@@ -25,6 +26,9 @@ TILE = 65536  # elements of a tile: with what is made of it, it stays in the sec
 WIDTH = 512  # elements, at least, in a row of a tile, for NumPy's inner loops
 SMALL = 4096  # elements up to which there is one tile as it is: fewer calls count for more
 BLOCK = 256  # threads a block, on a GPU
+PART = 16384  # elements of a part, and
+ROWS = 16  # rows of it at least, for compiled tasks
+COST = 0.12  # nanoseconds that a pass takes for an element
 BLOCKS = 512  # blocks that share the sums: enough to keep the memory of a large GPU busy
 
 
@@ -40,6 +44,27 @@ class BatchNormalize(Op):
     contiguous = (0,)
     packed = (0,)
     kernel_types = FLOATS
+    c_family = "normalization"
+    gapless = (0,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32, where there are elements."""
+        return all(s.dtype == "float32" for s in ins) and ins[0].size > 0
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Mean and squared distances of each part; factor and beta of each feature."""
+        p = Parts(ins[0].shape, self.axis)
+        return [p.room, Spec((2, p.features), "float32")]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """Statistics of the parts, their union, the result."""
+        (x, gamma, beta), (y, mean, variance) = ins, outs
+        parts, factors = room
+        p = Parts(x.shape, self.axis)
+        return [p.task("statistics", x, parts),
+                p.join("join_statistics", parts, mean, variance, gamma, _step(gamma), beta, _step(beta), factors,
+                       epsilon=self.epsilon),
+                p.pass_("normalize", x, y, mean, factors)]
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The input's shape, and two vectors."""
@@ -128,6 +153,27 @@ class BatchNormalizeGradient(Op):
     contiguous = (0, 1)
     packed = (0, 1, 3, 4)
     kernel_types = FLOATS
+    c_family = "normalization"
+    gapless = (0, 1, 3, 4)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32, where there are elements."""
+        return all(s.dtype == "float32" for s in ins) and ins[1].size > 0
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Two sums of each part; three numbers for each feature."""
+        p = Parts(ins[1].shape, self.axis)
+        return [p.room, Spec((3, p.features), "float32")]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """Sums of the parts, the sums, the result."""
+        g, x, gamma, mean, variance, g_mean, g_variance = ins
+        (dx, dgamma, dbeta), (parts, factors) = outs, room
+        p = Parts(x.shape, self.axis)
+        stepped = [word for vector in (gamma, g_mean, g_variance) for word in (vector, _step(vector))]
+        return [p.task("gradient_sums", g, x, mean, parts),
+                p.join("join_gradient", parts, variance, *stepped, dgamma, dbeta, factors, epsilon=self.epsilon),
+                p.pass_("gradient", g, x, mean, factors, dx)]
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The input's shape, and two vectors."""
@@ -338,6 +384,35 @@ def _room(t: Tiles, dtype: str, groups: int, vectors: int, wide: int) -> list[Sp
 def _wide_copies(x: Spec, number: int) -> list[Spec]:
     """Half precision is computed in a copy of single precision."""
     return [Spec(x.shape, "float32")] * number if x.dtype == "float16" else []
+
+
+# Compiled for a CPU -----------------------------------------------------------------------------------------------
+class Parts:
+    """How tasks cut an array: see kernels/normalization.c."""
+
+    def __init__(self, shape: Sequence[Any], axis: int):
+        outer, self.features, inner = (int(np.prod(shape[a:b], dtype=np.int64))
+                                       for a, b in ((0, axis), (axis, axis + 1), (axis + 1, None)))
+        self.shape = (outer, self.features, inner)
+        self.size = outer * self.features * inner
+        self.each = min(max(PART // (self.features * inner), ROWS if inner == 1 else 1), outer)
+        self.parts = -(-outer // self.each)
+        self.room = Spec((self.parts, 2, self.features), "float64")
+        self.samples = shape[0] if axis else 1
+
+    def task(self, name: str, *words: Any) -> Task:
+        """A task whose units are parts."""
+        return Task("normalization", name, (*words, *self.shape, self.each), self.parts, COST * self.size)
+
+    def join(self, name: str, *words: Any, epsilon: float) -> Task:
+        """A task whose units are features."""
+        return Task("normalization", name, (*words, *self.shape, self.each, float(epsilon)), self.features,
+                    (2 * self.parts + 10) * self.features)
+
+    def pass_(self, name: str, *words: Any) -> Task:
+        """A task whose units are samples, if these are not the features."""
+        return Task("normalization", name, (*words, *self.shape, self.shape[0] // self.samples), self.samples,
+                    COST * self.size, samples=self.samples > 1)
 
 
 # On a GPU --------------------------------------------------------------------------------------------------------

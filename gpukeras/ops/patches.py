@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, xp
+from ..device.tasks import Task
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply
 from . import convolution_kernels as kernels
+from . import copies
 from .slicing import Slice
 from .windows import Window
 
@@ -21,6 +23,16 @@ class Patches(Op):
     name = "patches"
     kernel_types = FLOATS
     packed = ()
+    c_family = copies.FAMILY
+    gapless = ()
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Always."""
+        return copies.takes_copy(*outs)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One copy."""
+        return copies.copy(outs[0], self.window.columns(ins[0], ins[0].shape[1:-1]), samples=True)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape above."""
@@ -87,6 +99,18 @@ class Pad(Op):
 
     pads: tuple[tuple[int, int], ...]
     name = "pad"
+    c_family = copies.FAMILY
+    gapless = ()
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Always, but for very many axes."""
+        return copies.takes_copy(*outs)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """Zeros, then the input in its place."""
+        samples = self.pads[:1] == ((0, 0),)
+        inside = outs[0][tuple(slice(*i) for i in self._inside())]
+        return [*copies.fill(outs[0], 0, samples), *copies.copy(inside, ins[0], samples)]
 
     def infer(self, *ins: Spec) -> Spec:
         """The larger shape."""

