@@ -9,10 +9,10 @@ from typing import Any
 from ..device.tasks import Task
 from ..graph import Spec
 
-BLOCK = 16  # samples of a unit at most: enough for fast products
+FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
-PRODUCT, PASS = 0.012, 1.0  # nanoseconds for a multiplication, and for an element of a gate
+PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Walk:
 
     @property
     def block(self) -> int:
-        """Samples of a unit: two units at least, if there are samples for that."""
-        return min(BLOCK, -(-self.samples // 2))
+        """Samples of a unit."""
+        return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
 
     @property
     def nanoseconds(self) -> float:
