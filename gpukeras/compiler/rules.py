@@ -248,7 +248,8 @@ def _sigmoid_gradient(make: Make, ins: Sequence[Value]) -> Value | None:
 
 RULES: dict[type, Any] = {
     Elementwise: _elementwise, Cast: _cast, Reshape: _reshape, Transpose: _transpose, BroadcastTo: _broadcast_to,
-    InsertAxes: _elsewhere, DropAxes: _elsewhere, Reduce: _reduce, Slice: _slice, Identity: _first, StopGradient: _first,
+    InsertAxes: _elsewhere, DropAxes: _elsewhere, Reduce: _reduce, Slice: _slice,
+    Identity: _first, StopGradient: _first,
     ce.Crossentropy: _crossentropy, ce.SparseCrossentropy: _sparse_crossentropy,
     ce.BinaryCrossentropy: _binary_crossentropy, SoftmaxGradient: _softmax_gradient,
 }

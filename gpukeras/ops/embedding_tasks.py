@@ -55,9 +55,9 @@ def adding(rows: Any, indices: Any, table: Any, pairs: Any) -> list[Task]:
                  indices.size * units * STEP)]
 
 
-def summing(rows: Any, indices: Any, length: int, places: Any, sums: Any, room: Sequence[Any]) -> list[Task]:
+def summing(rows: Any, indices: Any, length: int, outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
     """The sorted indices, and at the first of each run of equal ones the sum of its rows."""
-    pairs, other = room
+    (places, sums), (pairs, other) = outs, room
     count, width = indices.size, sums.size // indices.size
     return [pairing(rows, indices, length, pairs),
             Task(FAMILY, "sort_pairs", (pairs, other, count, length, places), 1, count * 4 * STEP),

@@ -61,8 +61,8 @@ class Walk:
         return Task("recurrent", "pack_kernel", words, len(sizes), float(kernel.size))
 
     def kernel_gradient(self, source: Any, d: Any, out: Any, gate: int, gates: int, ready: bool = False) -> Task:
-        """The task for the kernel's gradient, for `gates` gates from `gate` on: the sum of source' d. The source are the
-        states, or if `ready` what the kernel was multiplied with, in the order of the input."""
+        """The task for the kernel's gradient, for `gates` gates from `gate` on: the sum of source' d. The source are
+        the states, or if `ready` what the kernel was multiplied with, in the order of the input."""
         ready = ready or not (self.backwards or self.drops)
         width = self.gates * self.units
         words = (*self.head(), *view(source), int(ready), d, width, out, width, gate, COLUMNS)
@@ -77,10 +77,10 @@ PRODUCT_ROOM = 4 * 336 * 32  # bytes that `gemm` of kernels/gemm.h needs at most
 def view(a: Any) -> tuple[Any, int, int, int]:
     """An array (time, samples, features), or with less axes, as words: elements from one to the next along each."""
     strides = [s // a.itemsize for s in a.strides]
-    return (a, *[0] * (3 - len(strides)), *strides)  # type: ignore[return-value]
+    return (a, *[0] * (3 - len(strides)), *strides)
 
 
-def packed_spec(units: int, gates: int) -> Spec:
+def packed_spec(units: Any, gates: int) -> Spec:
     """Room for a packed kernel, the vectors of whose panels have 16 numbers at most."""
     return Spec((gates * units * (-(-units // 16) * 16),), "float32")
 

@@ -121,8 +121,8 @@ class Cell(Layer):
         once; where the inputs are dropped out, sample by sample, they keep their axes."""
         if self._dropout_mask or K.ndim(inputs) != 3:
             return self._input_product(inputs)
-        *lengths, features = K.int_shape(inputs)
-        lengths = [K.shape(inputs)[i] if n is None else n for i, n in enumerate(lengths)]
+        *known, features = K.int_shape(inputs)
+        lengths = [K.shape(inputs)[i] if n is None else n for i, n in enumerate(known)]
         z = self._input_product(K.reshape(inputs, [-1, features]))
         return K.reshape(z, [*lengths, K.int_shape(z)[-1]])
 
