@@ -1,8 +1,8 @@
 // Recurrences over whole sequences, and their derivatives: see gpukeras/ops/recurrent.py for what is computed.
 //
 // Pre-activations and gates are (time, samples, gates * units), gates side by side in Keras's order: i, f, c, o for
-// LSTM; z, r, h for GRU. States are (time + 1, samples, units) with the initial one in front, in the order of the steps;
-// all else stands in the order of the input. The words of a task begin with those of a Recurrence.
+// LSTM; z, r, h for GRU. States are (time + 1, samples, units) with the initial one in front, in the order of the
+// steps; all else stands in the order of the input. The words of a task begin with those of a Recurrence.
 
 #include "recurrent.h"
 

@@ -87,7 +87,7 @@ static void times_slope(Word kind, const float* y, float* d, Word n) {
 
 // ------------------------------------------------------------------------- products with the recurrent kernel
 
-// The packed part of the kernel that begins with a gate. With a dropout factor for each, every gate is a part of its own.
+// The packed part of the kernel that begins with a gate. Where each has a dropout factor, every gate is a part.
 static inline const float* part_of(const Recurrence* r, Word gate) {
     return r->packed + gate * packed_size(r->units, r->units);
 }
@@ -108,8 +108,8 @@ static void times_kernel(const Recurrence* r, Word first, Word rows, const float
 }
 
 // out = d (rows d_row apart), the derivative for such a product, taken back to the states.
-static void back_through(const Recurrence* r, Word first, Word rows, const float* d, Word d_row, Word gates, float* spare,
-                         float* out) {
+static void back_through(const Recurrence* r, Word first, Word rows, const float* d, Word d_row, Word gates,
+                         float* spare, float* out) {
     Word units = r->units;
     if (r->drops <= 1) {
         gemm_packed(rows, units, gates * units, d, d_row, 1, r->packed, out, units, 0);
