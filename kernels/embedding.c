@@ -38,8 +38,8 @@ static inline void copy_bytes(char* to, const char* from, Word bytes) {
     else memcpy(to, from, (size_t)bytes);
 }
 
-// A unit is all indices of a place on their first axis. Words: table, its rows, bytes of a row, out, indices, bytes of an
-// index, its step along the first axis, indices of a unit, and the other axes as in Walk.
+// A unit is all indices of a place on their first axis. Words: table, its rows, bytes of a row, out, indices, bytes of
+// an index, its step along the first axis, indices of a unit, and the other axes as in Walk.
 TASK Word gather(const Word* w, Word first, Word last, char* room) {
     (void)room;
     const char *table = (const char*)w[0], *indices = (const char*)w[4];
@@ -91,7 +91,7 @@ TASK Word sort_pairs(const Word* w, Word first, Word last, char* room) {
     (void)first, (void)last, (void)room;
     Pair *now = (Pair*)w[0], *other = (Pair*)w[1];
     Word count = w[2];
-    for (int shift = 0; shift < 16 || (w[3] - 1) >> shift; shift += 16) {  // an even number of passes: back to the start
+    for (int shift = 0; shift < 16 || (w[3] - 1) >> shift; shift += 16) {  // passes are even: back to the start
         sort_pass(now, other, count, shift);
         sort_pass(other, now, count, shift + 8);
     }
@@ -123,14 +123,14 @@ TASK Word clear_rows(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Each row is added to the table at its index, in the rows' order. A unit is a few columns. Words: pairs, how many, rows,
-// elements of one, the step between them, table, columns of a unit.
+// Each row is added to the table at its index, in the rows' order. A unit is a few columns. Words: pairs, how many,
+// rows, elements of one, the step between them, table, columns of a unit.
 TASK Word add_rows(const Word* w, Word first, Word last, char* room) {
     (void)room;
     const Pair* pairs = (const Pair*)w[0];
     Word width = w[3], column = w[4], from = first * w[6], columns = MIN(last * w[6], width) - from;
-    for (Word i = 0; i < w[1]; ++i)
-        add_row(FLOATS(w[5]) + pairs[i].index * width + from, FLOATS(w[2]) + pairs[i].row + from * column, column, columns);
+    float *table = FLOATS(w[5]) + from, *rows = FLOATS(w[2]) + from * column;
+    for (Word i = 0; i < w[1]; ++i) add_row(table + pairs[i].index * width, rows + pairs[i].row, column, columns);
     return 0;
 }
 
@@ -142,8 +142,8 @@ TASK Word copy_bytes_of(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// A unit is a place (int32, sorted): the first row of each run of equal places goes there. Words: rows, places, table, its
-// rows, bytes of a row.
+// A unit is a place (int32, sorted): the first row of each run of equal places goes there. Words: rows, places, table,
+// its rows, bytes of a row.
 TASK Word put_rows(const Word* w, Word first, Word last, char* room) {
     (void)room;
     const int* places = (const int*)w[1];

@@ -1,12 +1,12 @@
 // Recurrences over whole sequences, and their derivatives: see gpukeras/ops/recurrent.py for what is computed.
 //
-// Pre-activations and gates are (time, samples, gates * units), gates side by side in Keras's order: i, f, c, o for LSTM;
-// z, r, h for GRU. States are (time + 1, samples, units) with the initial one in front, in the order of the steps; all
-// else stands in the order of the input. The words of a task begin with those of a Recurrence.
+// Pre-activations and gates are (time, samples, gates * units), gates side by side in Keras's order: i, f, c, o for
+// LSTM; z, r, h for GRU. States are (time + 1, samples, units) with the initial one in front, in the order of the
+// steps; all else stands in the order of the input. The words of a task begin with those of a Recurrence.
 
 #include "recurrent.h"
 
-// Words: kernel with its strides, units, whether it is transposed, where to, and the gates at which parts begin and end.
+// Words: kernel with its strides, units, whether it is transposed, where to, the gates at which parts begin and end.
 TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
     (void)room;
     Word row = w[1], column = w[2], units = w[3];
@@ -44,7 +44,7 @@ TASK Word simple_forward(const Word* w, Word first, Word last, char* room) {
         copy_rows(states, 0, h, 0, from, rows, units);
         for (Word step = 0; step < r.time; ++step) {
             Word place = place_of(&r, step);
-            times_kernel(&r, from, rows, row(states, step, from), 0, 1, r.packed, dropped, product, units);
+            times_kernel(&r, from, rows, row(states, step, from), 1, dropped, product);
             for (Word i = 0; i < rows; ++i) {
                 float* after = row(states, step + 1, from + i);
                 if (live(&r, place, from + i)) {
@@ -82,7 +82,7 @@ TASK Word simple_backward(const Word* w, Word first, Word last, char* room) {
                     clear_row(d, units);
                 }
             }
-            back_through(&r, from, rows, row(dz, place, from), units, 0, 1, r.packed, spare, back);
+            back_through(&r, from, rows, row(dz, place, from), units, 1, spare, back);
             for (Word i = 0; i < rows; ++i)
                 if (live(&r, place, from + i)) memcpy(row(dh, 0, from + i), back + i * units, (size_t)units * 4);
         }
@@ -125,7 +125,7 @@ TASK Word lstm_forward(const Word* w, Word first, Word last, char* room) {
         copy_rows(cells, 0, c, 0, from, rows, units);
         for (Word step = 0; step < r.time; ++step) {
             Word place = place_of(&r, step);
-            times_kernel(&r, from, rows, row(states, step, from), 0, 4, r.packed, dropped, product, wide);
+            times_kernel(&r, from, rows, row(states, step, from), 4, dropped, product);
             for (Word i = from; i < from + rows; ++i) {
                 float *state = row(states, step + 1, i), *cell = row(cells, step + 1, i);
                 lstm_step(&r, row(z, place, i), product + (i - from) * wide, row(gates, place, i), row(cells, step, i),
@@ -143,8 +143,8 @@ TASK Word lstm_forward(const Word* w, Word first, Word last, char* room) {
 }
 
 // Back through a step of one sample: d by its gates, and what is left of gc for the step before.
-static void lstm_step_back(const Recurrence* r, const float* y, const float* cell, const float* new_cell, const float* gh,
-                           float* gc, float* d, float* squashed, float* inner) {
+static void lstm_step_back(const Recurrence* r, const float* y, const float* cell, const float* new_cell,
+                           const float* gh, float* gc, float* d, float* squashed, float* inner) {
     Word units = r->units;
     const float *i = y, *f = y + units, *g = y + 2 * units, *o = y + 3 * units;
     float *di = d, *df = d + units, *dg = d + 2 * units, *dout = d + 3 * units;
@@ -189,7 +189,7 @@ TASK Word lstm_backward(const Word* w, Word first, Word last, char* room) {
                 else
                     clear_row(row(dz, place, i), wide);
             }
-            back_through(&r, from, rows, row(dz, place, from), wide, 0, 4, r.packed, spare, back);
+            back_through(&r, from, rows, row(dz, place, from), wide, 4, spare, back);
             for (Word i = 0; i < rows; ++i)
                 if (live(&r, place, from + i)) memcpy(row(dh, 0, from + i), back + i * units, (size_t)units * 4);
         }
@@ -230,7 +230,7 @@ TASK Word gru_forward(const Word* w, Word first, Word last, char* room) {
         copy_rows(states, 0, h, 0, from, rows, units);
         for (Word step = 0; step < r.time; ++step) {
             Word place = place_of(&r, step);
-            times_kernel(&r, from, rows, row(states, step, from), 0, 2, r.packed, dropped, product, two);
+            times_kernel(&r, from, rows, row(states, step, from), 2, dropped, product);
             for (Word i = 0; i < rows; ++i) {
                 float* y = row(gates, place, from + i);
                 sum_rows(y, row(z, place, from + i), product + i * two, two);
@@ -309,9 +309,10 @@ TASK Word gru_backward(const Word* w, Word first, Word last, char* room) {
                 if (r.drops == 1) drop_row(&r, t, t, 0, from + i);
                 ALONE for (Word j = 0; j < units; ++j) t[j] += b[j] * reset[j];
             }
-            back_through(&r, from, rows, row(dz, place, from), wide, 0, 2, r.packed, spare, back);
+            back_through(&r, from, rows, row(dz, place, from), wide, 2, spare, back);
             for (Word i = 0; i < rows; ++i)
-                if (live(&r, place, from + i)) sum_rows(row(dh, 0, from + i), through + i * units, back + i * units, units);
+                if (live(&r, place, from + i))
+                    sum_rows(row(dh, 0, from + i), through + i * units, back + i * units, units);
         }
         for (Word i = from; i < from + rows; ++i) add_row(row(dh, 0, i), row(dstates, 0, i), dstates.column, units);
     }
@@ -331,7 +332,7 @@ TASK Word gru_after_forward(const Word* w, Word first, Word last, char* room) {
         copy_rows(states, 0, h, 0, from, rows, units);
         for (Word step = 0; step < r.time; ++step) {
             Word place = place_of(&r, step);
-            times_kernel(&r, from, rows, row(states, step, from), 0, 3, r.packed, dropped, product, wide);
+            times_kernel(&r, from, rows, row(states, step, from), 3, dropped, product);
             for (Word i = from; i < from + rows; ++i) {
                 float *p = product + (i - from) * wide, *y = row(gates, place, i), *candidate = y + two;
                 const float *before = row(states, step, i), *input = row(z, place, i) + two, *reset = y + units;
@@ -379,7 +380,7 @@ TASK Word gru_after_backward(const Word* w, Word first, Word last, char* room) {
                 memcpy(sums, d, (size_t)two * 4);
                 multiply_rows(sums + two, d + two, y + units, units);
             }
-            back_through(&r, from, rows, row(dsums, place, from), wide, 0, 3, r.packed, spare, back);
+            back_through(&r, from, rows, row(dsums, place, from), wide, 3, spare, back);
             for (Word i = 0; i < rows; ++i)
                 if (live(&r, place, from + i))
                     collect(&r, from + i, through + i * units, back + i * units, row(dh, 0, from + i));
@@ -404,8 +405,8 @@ static void source_rows(const Recurrence* r, Array states, Word gate, Word from,
 }
 
 // The sum over steps and samples of (states before the step)' d, for the columns of some gates. A unit is a piece of a
-// gate's columns. Words: the states, whether they are ready in the order of the input; d, its rows one after the other; the
-// gradient and its row; the first gate; and a unit's columns.
+// gate's columns. Words: the states, whether they are ready in the order of the input; d and the step between its rows;
+// likewise the gradient; the first gate; and a unit's columns.
 TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
     Recurrence r = recurrence(w);
     w += OWN_WORDS;

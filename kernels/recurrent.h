@@ -17,7 +17,8 @@ typedef struct {
 typedef struct {
     Word time, samples, units, gates, block;
     Word inner, outer;     // the activations of the candidate (and of LSTM's cell) and of the other gates
-    Word backwards, drops; // whether the last step of the input comes first; dropout factors of a state: 0, 1 or `gates`
+    Word backwards;        // whether the last step of the input comes first
+    Word drops;            // dropout factors of a state: 0, 1 or `gates`
     const float* packed;   // the kernel: see pack_kernel
     const Bool* mask;      // (time, samples) or 0: where it is false the states stay as they were
     Word mask_step, mask_row;
@@ -86,44 +87,41 @@ static void times_slope(Word kind, const float* y, float* d, Word n) {
 
 // ------------------------------------------------------------------------- products with the recurrent kernel
 
-// A packed part of the kernel begins behind the parts for the gates before it. With a dropout factor for each gate every
-// gate is a part of its own.
+// The packed part of the kernel that begins with a gate. Where each has a dropout factor, every gate is a part.
 static inline const float* part_of(const Recurrence* r, Word gate) {
     return r->packed + gate * packed_size(r->units, r->units);
 }
 
-// out (rows of the block, out_row apart) = the states, dropped in `dropped`, times the kernel's columns for `gates` gates
-// from `gate` on, packed at `packed` or, with a factor for each gate, gate by gate.
-static void times_kernel(const Recurrence* r, Word first, Word rows, const float* states, Word gate, Word gates,
-                         const float* packed, float* dropped, float* out, Word out_row) {
+// out = the block's states, dropped in `dropped`, times the kernel's columns for the first `gates` gates.
+static void times_kernel(const Recurrence* r, Word first, Word rows, const float* states, Word gates, float* dropped,
+                         float* out) {
     Word units = r->units, parts = r->drops > 1 ? gates : 1, width = gates / parts * units;
     for (Word g = 0; g < parts; ++g) {
         const float* source = states;
         if (r->drops) {
             for (Word i = 0; i < rows; ++i)
-                drop_row(r, dropped + i * units, states + i * units, gate + g, first + i);
+                drop_row(r, dropped + i * units, states + i * units, g, first + i);
             source = dropped;
         }
-        gemm_packed(rows, width, units, source, units, 1, r->drops > 1 ? part_of(r, gate + g) : packed, out + g * width,
-                    out_row, 0);
+        gemm_packed(rows, width, units, source, units, 1, part_of(r, g), out + g * width, gates * units, 0);
     }
 }
 
-// out (rows, units) = d (rows d_row apart), the derivative for such a product, taken back to the states.
-static void back_through(const Recurrence* r, Word first, Word rows, const float* d, Word d_row, Word gate, Word gates,
-                         const float* packed, float* spare, float* out) {
+// out = d (rows d_row apart), the derivative for such a product, taken back to the states.
+static void back_through(const Recurrence* r, Word first, Word rows, const float* d, Word d_row, Word gates,
+                         float* spare, float* out) {
     Word units = r->units;
     if (r->drops <= 1) {
-        gemm_packed(rows, units, gates * units, d, d_row, 1, packed, out, units, 0);
+        gemm_packed(rows, units, gates * units, d, d_row, 1, r->packed, out, units, 0);
         for (Word i = 0; i < rows && r->drops; ++i)
             drop_row(r, out + i * units, out + i * units, 0, first + i);
         return;
     }
     memset(out, 0, (size_t)(rows * units) * 4);
     for (Word g = 0; g < gates; ++g) {
-        gemm_packed(rows, units, units, d + g * units, d_row, 1, part_of(r, gate + g), spare, units, 0);
+        gemm_packed(rows, units, units, d + g * units, d_row, 1, part_of(r, g), spare, units, 0);
         for (Word i = 0; i < rows; ++i) {
-            drop_row(r, spare + i * units, spare + i * units, gate + g, first + i);
+            drop_row(r, spare + i * units, spare + i * units, g, first + i);
             add_row(out + i * units, spare + i * units, 1, units);
         }
     }

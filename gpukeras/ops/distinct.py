@@ -68,7 +68,7 @@ class SumDistinct(Op):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """A sort of the indices, then the sum of each run."""
-        return summing(ins[0], ins[1], self.length, *outs, room)
+        return summing(ins[0], ins[1], self.length, outs, room)
 
 
 def _sum_distinct(rows: Any, indices: Any, places: Any, sums: Any, width: int) -> None:
@@ -118,7 +118,7 @@ class PutRows(Op):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """A copy, if the table may not be changed, and the rows."""
-        return putting(*ins, outs[0])
+        return putting(ins[0], ins[1], ins[2], outs[0])
 
 
 def _copied(source: Any, to: Any) -> list[Call]:

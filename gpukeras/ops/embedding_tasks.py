@@ -11,7 +11,8 @@ from ..graph import Spec, size_of
 
 FAMILY = "embedding"
 BYTE = 0.02  # nanoseconds in which one is copied
-ROW = 5.0  # nanoseconds that a row takes beside
+ROW = 30.0  # nanoseconds until a row is found in memory
+STEP = 5.0  # nanoseconds for an index, where nothing is looked for
 COLUMNS = 16  # that a thread adds up by itself
 BLOCK = 1 << 16  # bytes that a unit of a copy has
 
@@ -41,7 +42,7 @@ def pairing(rows: Any, indices: Any, length: int, pairs: Any) -> Task:
     axes = len(indices.shape)
     words = (indices, indices.itemsize, indices.size, length, pairs, axes, *indices.shape, *_steps(indices),
              *_steps(rows)[:axes])
-    return Task(FAMILY, "pair_up", words, 1, indices.size * ROW)
+    return Task(FAMILY, "pair_up", words, 1, indices.size * STEP)
 
 
 def adding(rows: Any, indices: Any, table: Any, pairs: Any) -> list[Task]:
@@ -51,17 +52,17 @@ def adding(rows: Any, indices: Any, table: Any, pairs: Any) -> list[Task]:
     return [Task(FAMILY, "clear_rows", (table, 4 * width), len(table), BYTE * 4 * table.size),
             pairing(rows, indices, len(table), pairs),
             Task(FAMILY, "add_rows", (pairs, indices.size, rows, width, _column(rows, indices), table, COLUMNS), units,
-                 indices.size * units * ROW)]
+                 indices.size * units * STEP)]
 
 
-def summing(rows: Any, indices: Any, length: int, places: Any, sums: Any, room: Sequence[Any]) -> list[Task]:
+def summing(rows: Any, indices: Any, length: int, outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
     """The sorted indices, and at the first of each run of equal ones the sum of its rows."""
-    pairs, other = room
+    (places, sums), (pairs, other) = outs, room
     count, width = indices.size, sums.size // indices.size
     return [pairing(rows, indices, length, pairs),
-            Task(FAMILY, "sort_pairs", (pairs, other, count, length, places), 1, count * 4 * ROW),
+            Task(FAMILY, "sort_pairs", (pairs, other, count, length, places), 1, count * 4 * STEP),
             Task(FAMILY, "sum_runs", (pairs, count, rows, width, _column(rows, indices), sums), count,
-                 count * (ROW + 8 * BYTE * width))]
+                 count * (ROW + 4 * BYTE * width))]
 
 
 def putting(rows: Any, places: Any, table: Any, out: Any) -> list[Task]:

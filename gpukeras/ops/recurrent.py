@@ -151,7 +151,6 @@ class _Recurrence(Op):
     drops: int = 0
     kernel_types = FLOATS
     c_family = "recurrent"
-    gapless = (0,)
     gates: ClassVar[int] = 1
     _kernel: ClassVar[int] = 1  # the place of the recurrent kernel among the inputs
 

@@ -18,6 +18,7 @@ class SimpleRNNSequence(_Recurrence):
     units), states (time + 1, samples, units) with the initial h in front, last the state after the last step."""
 
     name = "simple_rnn_sequence"
+    gapless = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """All states, and the last."""

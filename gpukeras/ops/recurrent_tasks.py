@@ -9,10 +9,10 @@ from typing import Any
 from ..device.tasks import Task
 from ..graph import Spec
 
-BLOCK = 16  # samples of a unit at most: enough for fast products
+FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
-PRODUCT, PASS = 0.012, 1.0  # nanoseconds for a multiplication, and for an element of a gate
+PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Walk:
 
     @property
     def block(self) -> int:
-        """Samples of a unit: two units at least, if there are samples for that."""
-        return min(BLOCK, -(-self.samples // 2))
+        """Samples of a unit."""
+        return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
 
     @property
     def nanoseconds(self) -> float:
@@ -61,8 +61,8 @@ class Walk:
         return Task("recurrent", "pack_kernel", words, len(sizes), float(kernel.size))
 
     def kernel_gradient(self, source: Any, d: Any, out: Any, gate: int, gates: int, ready: bool = False) -> Task:
-        """The task for the kernel's gradient, for `gates` gates from `gate` on: the sum of source' d. The source are the
-        states, or if `ready` what the kernel was multiplied with, in the order of the input."""
+        """The task for the kernel's gradient, for `gates` gates from `gate` on: the sum of source' d. The source are
+        the states, or if `ready` what the kernel was multiplied with, in the order of the input."""
         ready = ready or not (self.backwards or self.drops)
         width = self.gates * self.units
         words = (*self.head(), *view(source), int(ready), d, width, out, width, gate, COLUMNS)
@@ -77,10 +77,10 @@ PRODUCT_ROOM = 4 * 336 * 32  # bytes that `gemm` of kernels/gemm.h needs at most
 def view(a: Any) -> tuple[Any, int, int, int]:
     """An array (time, samples, features), or with less axes, as words: elements from one to the next along each."""
     strides = [s // a.itemsize for s in a.strides]
-    return (a, *[0] * (3 - len(strides)), *strides)  # type: ignore[return-value]
+    return (a, *[0] * (3 - len(strides)), *strides)
 
 
-def packed_spec(units: int, gates: int) -> Spec:
+def packed_spec(units: Any, gates: int) -> Spec:
     """Room for a packed kernel, the vectors of whose panels have 16 numbers at most."""
     return Spec((gates * units * (-(-units // 16) * 16),), "float32")
 

@@ -31,9 +31,9 @@ def equal(op, *ins):
         np.testing.assert_array_equal(got, want)
 
 
-@given(shape=st.sampled_from(SHAPES), row=st.sampled_from(((), (1,), (3,), (16,), (130,), (2, 5))), way=st.sampled_from(WAYS),
-       types=st.sampled_from((("float32", "int32"), ("float64", "int64"), ("bool", "int32"), ("int32", "int64"))),
-       length=st.sampled_from((1, 2, 300, 70000)), seed=st.integers(0, 2**31))
+@given(shape=st.sampled_from(SHAPES), row=st.sampled_from(((), (1,), (3,), (16,), (130,), (2, 5))),
+       types=st.sampled_from((("float32", "int32"), ("float64", "int64"), ("bool", "int32"))),
+       way=st.sampled_from(WAYS), length=st.sampled_from((1, 2, 300, 70000)), seed=st.integers(0, 2**31))
 def test_gather(shape, row, way, types, length, seed):
     rng = np.random.RandomState(seed)
     table = (rng.standard_normal((min(length, 300), *row)) * 100).astype(types[0])
