@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,26 +15,23 @@ NAMES = ("from {0}.models import Sequential; from {0}.layers import Dense; from 
          "from {0}.utils import to_categorical")
 
 
-def statements(rivals: Sequence[Rival]) -> dict[str, tuple[str, str, dict[str, str] | None]]:
+def statements(rivals: Sequence[Rival], bytecode: str) -> dict[str, tuple[str, str, dict[str, str] | None]]:
     """What is imported, by whom, and where."""
     found: dict[str, tuple[str, str, dict[str, str] | None]] = {"NumPy": ("import numpy", sys.executable, None)}
     for rival in rivals:
         if rival.library == "gpukeras" and rival.key == "gpukeras":
-            found["import gpukeras"] = ("import gpukeras", rival.interpreter, surroundings(rival))
+            found["import gpukeras"] = ("import gpukeras", rival.interpreter, surroundings(rival, bytecode))
         if rival.apart or rival.key == "numpy":
             continue
         imports = "import torch" if rival.library == "torch" else NAMES.format(rival.library)
-        found[rival.name] = (imports, rival.interpreter, surroundings(rival))
+        found[rival.name] = (imports, rival.interpreter, surroundings(rival, bytecode))
     return found
 
 
-def seconds(imports: str, interpreter: str, environment: dict[str, str] | None, bytecode: str) -> float:
-    """The time of these statements in a new interpreter, its own start not counted. Compiled modules are kept in the
-    folder `bytecode`, so that all libraries find theirs compiled, as installed ones do."""
+def seconds(imports: str, interpreter: str, environment: dict[str, str] | None) -> float:
+    """The time of these statements in a new interpreter, its own start not counted."""
     program = f"import time; begin = time.perf_counter(); {imports}; print('took', time.perf_counter() - begin)"
-    kept = {k: v for k, v in (environment or os.environ).items() if k != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run([interpreter, "-W", "ignore", "-c", program], env=kept | {"PYTHONPYCACHEPREFIX": bytecode},
-                          capture_output=True, text=True)
+    done = subprocess.run([interpreter, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{interpreter} could not do '{imports}':\n{done.stderr[-2000:]}")
     return float(done.stdout.rpartition("took ")[2])
@@ -46,8 +42,8 @@ def measure(rivals: Sequence[Rival], rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as bytecode:
         for turn in range(rounds + 1):
-            for name, what in statements(rivals).items():
-                took = seconds(*what, bytecode)
+            for name, what in statements(rivals, bytecode).items():
+                took = seconds(*what)
                 if turn:
                     found.setdefault(name, []).append(took)
     return found

@@ -93,7 +93,7 @@ def first_steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, d
                     if (program, rival.name) in lost:
                         continue
                     try:
-                        with Worker(rival, device, (program, folder)) as worker:
+                        with Worker(rival, device, (program, folder), f"{folder}/bytecode") as worker:
                             at, answer = worker.answer()
                     except Lost as error:
                         say(f"{program}: {error}")

@@ -65,11 +65,14 @@ def rivals(options: Any) -> list[Rival]:
     return [r for r in found if r.key in chosen]
 
 
-def surroundings(rival: Rival) -> dict[str, str]:
-    """The environment of a rival's processes."""
-    kept = {k: v for k, v in os.environ.items() if k not in LEFT_OUT and k != "PYTHONPATH"}
+def surroundings(rival: Rival, bytecode: str | None = None) -> dict[str, str]:
+    """The environment of a rival's processes. gpukeras is run from its sources: with a folder for `bytecode` it finds
+    its modules compiled there, as installed libraries do."""
+    kept = {k: v for k, v in os.environ.items() if k not in (*LEFT_OUT, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
     if rival.ours:
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        if bytecode:
+            kept["PYTHONPYCACHEPREFIX"] = bytecode
     return kept | rival.environment
 
 
@@ -80,11 +83,11 @@ class Lost(RuntimeError):
 class Worker:
     """A process that measures one library when asked to, and sleeps in between."""
 
-    def __init__(self, rival: Rival, device: str, arguments: Sequence[str] = ()):
+    def __init__(self, rival: Rival, device: str, arguments: Sequence[str] = (), bytecode: str | None = None):
         self.rival = rival
         self.started = time.perf_counter()
         self._process = subprocess.Popen([rival.interpreter, str(WORKER), rival.library, device, *arguments],
-                                         env=surroundings(rival), text=True, stdin=subprocess.PIPE,
+                                         env=surroundings(rival, bytecode), text=True, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.said: list[str] = []
         self._answers: queue.Queue[tuple[float, str]] = queue.Queue()
