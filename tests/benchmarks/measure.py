@@ -27,10 +27,26 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
                     "programs": {}}
     with tempfile.TemporaryDirectory() as folder:
         found["data"] = data.write(Path(folder), sorted({CASES[p].data for p in programs}))
+        for rival in rivals:
+            _who(rival, device, found)
         for program in programs:
-            found["programs"][program] = _program(rivals, program, rounds, device, folder, quick, found)
+            found["programs"][program] = _program(rivals, program, rounds, device, folder, quick)
             say(f"{program}: done")
     return found
+
+
+def _who(rival: Rival, device: str, found: Found) -> None:
+    """Its versions, and how fast it makes a large product; in a process of its own, since that takes memory."""
+    try:
+        with Worker(rival, device) as worker:
+            who = worker.ask("who")
+    except Lost as error:
+        say(str(error))
+        return
+    found["versions"][rival.name] = who["versions"]
+    if who["product"]:
+        found["products"][rival.name] = who["product"]
+    found["bandwidth"] = who["bandwidth"] or found["bandwidth"]
 
 
 def say(text: str) -> None:
@@ -39,8 +55,8 @@ def say(text: str) -> None:
     print(f"  {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def _program(rivals: Sequence[Rival], program: str, rounds: int, device: str, folder: str, quick: bool,
-             found: Found) -> Found:
+def _program(rivals: Sequence[Rival], program: str, rounds: int, device: str, folder: str,
+             quick: bool) -> Found:
     case = CASES[program]
     length = {"steps": 2, "epochs": 1} if quick else {"steps": case.steps, "epochs": case.epochs}
     results: Found = {}
@@ -48,19 +64,14 @@ def _program(rivals: Sequence[Rival], program: str, rounds: int, device: str, fo
     with ExitStack() as stack:
         workers: list[Worker] = []
         for rival in rivals:
-            worker = Worker(rival, device)
-            stack.callback(worker.end)
+            worker = stack.enter_context(Worker(rival, device))
             try:
-                if rival.name not in found["versions"]:
-                    who = worker.ask("who")
-                    found["versions"][rival.name] = who["versions"]
-                    if who["product"]:
-                        found["products"][rival.name] = who["product"]
-                    found["bandwidth"] = who["bandwidth"] or found["bandwidth"]
                 memory = worker.ask("open", program=program, folder=folder, steps=length["steps"])
                 results[rival.name] = {"memory": memory, "fit": [], "predict": []}
-                if device == "gpu" and rival.ours:
-                    results[rival.name]["work"] = worker.ask("work")
+                if device == "gpu":
+                    results[rival.name]["gpu memory"] = worker.gpu_memory()
+                    if rival.ours:
+                        results[rival.name]["work"] = worker.ask("work")
                 workers.append(worker)
             except Lost as error:
                 say(f"{program}: {error}")

@@ -87,7 +87,10 @@ def steps(found: Found, rivals: Sequence[Rival]) -> str:
         parts += ["Peak memory of building, training and predicting, MiB: above what importing took, data not counted; "
                   "in brackets the whole process:", memory]
     if found["device"] == "gpu":
-        parts += _on_gpu(found, rivals, peak)
+        rows = [[program, *(_mebibytes(row.get(r.name, {}).get("gpu memory")) for r in rivals)]
+                for program, row in results.items()]
+        parts += ["Memory held on the GPU after the first epoch, MiB:",
+                  table(["GPU memory", *(r.name for r in rivals)], rows), *_on_gpu(found, rivals, peak)]
     lost = [f"- {program}, {name}: {row['lost'].strip().splitlines()[-1]}" for program, rows in results.items()
             for name, row in rows.items() if "lost" in row]
     return "\n\n".join([*parts, *(["Left out:\n" + "\n".join(lost)] if lost else [])])
@@ -95,6 +98,10 @@ def steps(found: Found, rivals: Sequence[Rival]) -> str:
 
 def _share(result: Found, flops: int, peak: float) -> str:
     return f"{flops / median(result['fit']) / peak:.1%}" if result.get("fit") else "-"
+
+
+def _mebibytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / 2**20:.0f}"
 
 
 def _memory(results: Found, rivals: Sequence[Rival]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -58,6 +59,9 @@ def rivals(options: Any) -> list[Rival]:
             Rival("keras3-torch", "Keras 3 on torch", "keras", options.keras3, {"KERAS_BACKEND": "torch"}),
             Rival("torch", "PyTorch", "torch", options.keras3, {}),
             Rival("compile", "torch.compile", "torch.compile", options.keras3, {}, options.patience, True)]
+    if options.device == "gpu":  # they share one, so nobody may take all of its memory beforehand
+        polite = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        found = [r._replace(environment={**r.environment, **polite}) for r in found]
     chosen = options.rivals.split(",") if options.rivals else [r.key for r in found]
     if unknown := set(chosen) - {r.key for r in found}:
         raise SystemExit(f"--rivals: there is no {', '.join(sorted(unknown))} here; there are "
@@ -135,6 +139,18 @@ class Worker:
         except OSError:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def gpu_memory(self) -> int | None:
+        """Bytes that the process holds on GPUs, by nvidia-smi; None where that does not say."""
+        program = shutil.which("nvidia-smi")
+        if program is None:
+            return None
+        said = subprocess.run([program, "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"],
+                              capture_output=True, text=True).stdout
+        lines = [line.split(",") for line in said.splitlines() if line.count(",") == 1]
+        held = [int(mebibytes) for pid, mebibytes in lines if pid.strip() == str(self._process.pid)
+                and mebibytes.strip().isdecimal()]
+        return sum(held) << 20 if held else None
 
     def end(self, at_once: bool = False) -> None:
         """Ends the process, when it has done what it was asked for or at once."""

@@ -105,6 +105,7 @@ def test_who_takes_part():
     assert [r.key for r in everybody if r.apart] == ["compile"] and [r.key for r in everybody if r.ours] == ["gpukeras"]
     assert [r.key for r in rivals(options(rivals="numpy"))] == ["numpy"]
     assert rivals(options(device="gpu"))[0].environment["GPUKERAS_BACKEND"] == "cupy"
+    assert rivals(options(device="gpu", keras3="b"))[2].environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     with pytest.raises(SystemExit, match="there is no torch here"):
         rivals(options(rivals="gpukeras,torch"))
 
@@ -131,6 +132,20 @@ def test_a_worker_that_is_late_is_ended(tmp_path):
 def test_unknown_names(arguments, what, tmp_path):
     done = bench(*arguments, home=tmp_path)
     assert done.returncode and what in done.stderr
+
+
+def test_memory_on_gpus_is_what_nvidia_smi_says(tmp_path, monkeypatch):
+    with Worker(Rival("x", "sleeper", "gpukeras", sys.executable, {}), "cpu") as worker:
+        pid = worker._process.pid
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\necho '1, 500'\necho '{pid}, 300'\necho '{pid}, 12'\necho '{pid}, [N/A]'\n")
+        tool.chmod(0o700)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert worker.gpu_memory() == 312 << 20
+        tool.write_text("#!/bin/sh\necho No devices were found\n")
+        assert worker.gpu_memory() is None
+        monkeypatch.setenv("PATH", "")
+        assert worker.gpu_memory() is None
 
 
 @pytest.mark.slow
@@ -161,7 +176,7 @@ def test_the_gpu_paths_on_the_stand_in(monkeypatch):
     found["products"], found["bandwidth"] = {"PyTorch": 5e13}, 3e12
     said = report.steps(found, those)
     assert "on cupy, compiled: kernels" in said
-    assert f"| tiny    | {work['kernels']}" in said
+    assert f"| tiny    | {work['kernels']}" in said and "| tiny       | -        |" in said
 
 
 @pytest.mark.slow
