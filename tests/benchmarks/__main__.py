@@ -73,17 +73,23 @@ def main() -> int:
             print(f"{name}={os.environ.pop(name)} is left out: {why}.")
     rounds = 1 if options.short else options.rounds
     what = options.what or WHAT
-    found: dict[str, object] = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"}
+    found: dict[str, object] = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+                                "rivals": [r._asdict() | {"interpreter": "", "environment": {}} for r in those]}
+
+    def keep(name: str, part: object) -> None:
+        """What is found is kept at once: a run takes long, and may be interrupted."""
+        found[name] = part
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
     if "imports" in what:
-        found["imports"] = imports.measure(those, rounds)
+        keep("imports", imports.measure(those, rounds))
     if "start" in what:
         start = chosen(options.programs, list(START), command)
-        found["start"] = measure.first_steps(those, start, rounds, options.device)
+        keep("start", measure.first_steps(those, start, rounds, options.device))
     if "steps" in what:
-        found["steps"] = measure.steps(those, programs, rounds, options.device, options.short)
-    found["rivals"] = [r._asdict() | {"interpreter": "", "environment": {}} for r in those]
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        keep("steps", measure.steps(those, programs, rounds, options.device, options.short,
+                                    lambda part: keep("steps", part)))
     show(found, those)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -20,9 +20,11 @@ PAUSE = 0.1  # seconds before a sample: threads of the one before stop spinning
 Found = dict[str, Any]
 
 
-def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device: str, quick: bool = False) -> Found:
+def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device: str, quick: bool = False,
+          keep: Callable[[Found], None] | None = None) -> Found:
     """For each program and rival: `fit` and `predict`, a list of seconds, one a round; `memory`. A rival that fails has
-    `lost` instead. `others`: the share of the machine that others took during the samples."""
+    `lost` instead. `others`: cores that others took during the samples. `keep` is given what there is after each
+    program."""
     found: Found = {"device": device, "rounds": rounds, "versions": {}, "products": {}, "bandwidth": None,
                     "programs": {}}
     with tempfile.TemporaryDirectory() as folder:
@@ -32,6 +34,8 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
         for program in programs:
             found["programs"][program] = _program(rivals, program, rounds, device, folder, quick)
             say(f"{program}: done")
+            if keep is not None:
+                keep(found)
     return found
 
 
