@@ -32,6 +32,9 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
         for rival in rivals:
             _who(rival, device, found)
         for program in programs:
+            for rival in rivals:
+                if rival.name in found["products"]:  # again, lest other work was at its worst the first time
+                    _who(rival, device, found)
             found["programs"][program] = _program(rivals, program, rounds, device, folder, quick)
             say(f"{program}: done")
             if keep is not None:
@@ -49,8 +52,9 @@ def _who(rival: Rival, device: str, found: Found) -> None:
         return
     found["versions"][rival.name] = who["versions"]
     if who["product"]:
-        found["products"][rival.name] = who["product"]
-    found["bandwidth"] = who["bandwidth"] or found["bandwidth"]
+        found["products"][rival.name] = max(who["product"], found["products"].get(rival.name, 0.0))
+    if who["bandwidth"]:
+        found["bandwidth"] = max(who["bandwidth"], found["bandwidth"] or 0.0)
 
 
 def say(text: str) -> None:
