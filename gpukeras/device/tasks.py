@@ -75,8 +75,9 @@ def _word(value: Any) -> int:
 
 
 class Chain:
-    """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private` array
-    holds between them stays with the thread. `explain` has for each task what raises the IndexError if it fails."""
+    """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
+    array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
+    fails."""
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None):

@@ -45,7 +45,7 @@ class Rows:
         return self.variables[-1]
 
     def make(self, v):
-        kind = self.rng.choice(["dense", "function", "reshape", "mean", "softmax", "join", "part", "all", "random", "add"])
+        kind = self.rng.choice("dense function reshape mean softmax join part all random add".split())
         flat = K.reshape(v, (-1, int(np.prod(K.int_shape(v)[1:])))) if K.ndim(v) != 2 else v
         width = K.int_shape(flat)[1]
         if kind == "dense":

@@ -13,7 +13,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras import device, ops
 from gpukeras.compiler import debugging
-from gpukeras.compiler.bodies import bind, rooms, run
+from gpukeras.compiler.bodies import bind, rooms
 from gpukeras.device.tasks import merged
 from gpukeras.graph import ComposedOp, ExpandedOp, Op, ViewOp, is_float
 from gpukeras.ops.elementwise import TABLE
