@@ -69,8 +69,8 @@ def paragraphs(lines: list[str]) -> Iterator[list[str]]:
 
 
 def as_rest(part: list[str]) -> list[str]:
-    """A paragraph in the words of reStructuredText. Docstrings are plain text: `code` and ``code`` in backticks, examples
-    after >>>, blocks that are indented; all other signs stand for themselves."""
+    """A paragraph in the words of reStructuredText. Docstrings are plain text: `code` and ``code`` in backticks,
+    examples after >>>, blocks that are indented; all other signs stand for themselves."""
     if part and part[0].lstrip().startswith(">>>"):
         return part
     if part and part[0].startswith("    ") and part[0].strip():

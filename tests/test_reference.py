@@ -19,7 +19,8 @@ TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGES.glob(
 WHOLE = set(re.findall(r"^\.\. automodule:: ([\w.]+)$(?!\n   :members:)", TEXT, re.MULTILINE))
 SINGLE = re.findall(r"^\.\. auto(?:class|function|data):: ([\w.]+)$", TEXT, re.MULTILINE)
 PACKAGES = ("applications", "datasets", "preprocessing", "wrappers")  # programs import their modules
-INSIDE = set(re.findall(r"`(\w+)`", re.split(r"other modules \(", (PAGES / "index.md").read_text())[1].split(")")[0]))
+INDEX = (PAGES / "index.md").read_text(encoding="utf-8")
+INSIDE = set(re.findall(r"`(\w+)`", INDEX.split("other modules (")[1].split(")")[0]))
 MODULES = sorted(
     [f"gpukeras.{name}" for name in dir(gpukeras) if not name.startswith("_") and name not in INSIDE
      and isinstance(getattr(gpukeras, name), ModuleType)]
@@ -60,5 +61,5 @@ def test_modules_that_are_called_the_inside_are_there():
 
 
 def test_every_page_is_in_the_index():
-    listed = re.search(r"```\{toctree\}.*?\n\n(.*?)```", (PAGES / "index.md").read_text(), re.DOTALL)
+    listed = re.search(r"```\{toctree\}.*?\n\n(.*?)```", INDEX, re.DOTALL)
     assert listed and set(listed[1].split()) == {path.stem for path in PAGES.glob("*.md")} - {"index"}

@@ -29,6 +29,7 @@ WAYS = {
     "same file replace": rf"in\s+the\s+place\s+of\s+{QUOTED}:",
     "run": "Run:",
 }
+KINDS = {".py", ".typed", ".md", ".cu", ".cuh", ".c", ".h", ".npz", ".toml", ".svg", ".txt"}  # of files that are copied
 SHOWN = {"text"}  # blocks that are neither an edit nor a command
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(device.NAME != "numpy", reason="the walks are of the CPU")]
 
@@ -66,8 +67,7 @@ class Copy:
             source = ROOT / name
             if source.is_dir():
                 for path in source.rglob("*"):
-                    if path.is_file() and path.suffix in (".py", ".pyi", ".typed", ".md", ".cu", ".cuh", ".c", ".h", ".npz",
-                                                          ".toml", ".svg", ".txt"):
+                    if path.is_file() and path.suffix in KINDS:
                         place = root / path.relative_to(ROOT)
                         place.parent.mkdir(parents=True, exist_ok=True)
                         place.write_bytes(path.read_bytes())
@@ -117,7 +117,6 @@ class Copy:
 
 @pytest.mark.parametrize("pages", [["layer.md"], ["op.md", "kernel.md"]], ids=["layer", "op-and-kernel"])
 def test_following_a_walk(pages, tmp_path):
-    """`python -m mypy` and `ruff` are run where they are installed."""
     copy = Copy(tmp_path)
     for page in pages:
         followed = list(steps(page))

@@ -10,6 +10,7 @@ import pytest
 from gpukeras import device
 from gpukeras.device import tasks
 from gpukeras.device.native import why_not
+from gpukeras.graph import Spec
 
 compiled = pytest.mark.skipif(device.NAME != "numpy" or tasks.library("tasks") is None,
                               reason=f"no compiled code: {why_not()}")
@@ -21,7 +22,7 @@ def run_tasks(op, *ins):
     it, by three threads: the bits must be the same, and nothing outside of the outputs may change."""
     specs = [device_spec(x) for x in ins]
     made = op.infer(*specs)
-    made = [made] if not isinstance(made, tuple) else list(made)
+    made = [made] if isinstance(made, Spec) else list(made)
     assert op.takes_tasks(specs, made)
     results = [_run(op, ins, specs, made, way) for way in (_whole, _backwards, _as_a_program)]
     for other in results[1:]:
@@ -34,7 +35,7 @@ def run_numpy(op, *ins):
     """The op's outputs by its NumPy body."""
     specs = [device_spec(x) for x in ins]
     made = op.infer(*specs)
-    made = [made] if not isinstance(made, tuple) else list(made)
+    made = [made] if isinstance(made, Spec) else list(made)
     outs = [np.empty(s.shape, s.dtype) for s in made]
     ready = [np.ascontiguousarray(x) if i in op.contiguous else x for i, x in enumerate(ins)]
     with np.errstate(all="ignore"):
@@ -44,7 +45,6 @@ def run_numpy(op, *ins):
 
 
 def device_spec(x):
-    from gpukeras.graph import Spec
     return Spec(x.shape, x.dtype.name)
 
 
