@@ -27,6 +27,7 @@ MODULES = sorted(
     + [f"gpukeras.{package}.{module.name}" for package in PACKAGES
        for module in iter_modules(import_module(f"gpukeras.{package}").__path__)
        if not module.name.startswith("_") and module.name != "building"])
+ROUNDABOUT = ("gpukeras.objectives", "gpukeras.legacy")  # other ways to what stands elsewhere
 
 
 def public(module: ModuleType) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def public(module: ModuleType) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name[0] != "_" and not isinstance(value, ModuleType)}
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if m not in ("gpukeras.objectives", "gpukeras.legacy")])
+@pytest.mark.parametrize("name", [m for m in MODULES if m not in ROUNDABOUT])
 def test_public_names_are_in_the_reference(name):
     module = import_module(name)
     found = public(module)
