@@ -23,7 +23,7 @@ author = "the gpukeras authors"
 release = version = gpukeras.__version__
 html_title = f"gpukeras {version}"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 nitpicky = False
 suppress_warnings = ["misc.highlighting_failure"]  # wrong programs of mistakes.md are meant to be wrong

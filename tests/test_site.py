@@ -50,9 +50,13 @@ def test_every_public_name_has_its_entry(site):
         found = InventoryFile.load(file, "", os.path.join)
     entries = {name for kind, names in found.items() if kind.startswith("py:") for name in names}
     assert len(entries) > 1000
-    wanted = {f"{module}.{name}" for module in MODULES if module not in ROUNDABOUT
-              for name in public(import_module(module))}
-    assert not wanted - entries, sorted(wanted - entries)
+    missing = []
+    for module in (m for m in MODULES if m not in ROUNDABOUT):
+        for name, value in public(import_module(module)).items():
+            home = f"{value.__module__}.{value.__name__}" if isinstance(value, type) else ""
+            if not {f"{module}.{name}", home} & entries:
+                missing.append(f"{module}.{name}")
+    assert not missing
     assert {"gpukeras.models.Model.fit", "gpukeras.layers.Layer.add_weight",
             "gpukeras.callbacks.Callback.on_epoch_end"} <= entries
 
