@@ -99,6 +99,15 @@ def test_there_are_programs():
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_block_is_tried_somewhere(path):
+    """python, sh and text here, directives by the site's build, py by test_mistakes.py, the walks by theirs."""
+    kinds = set(re.findall(r"^ *```([^\s`]+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    tried = {"python", "sh", "text", "{eval-rst}", "{toctree}"}
+    tried |= {"py"} if path.name == "mistakes.md" else {"c", "cuda", "rst"} if path.parent == WALKS else set()
+    assert kinds <= tried
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
 def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if not re.match(r"https?:|#", target):
