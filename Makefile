@@ -2,6 +2,7 @@
 #   make demo     train on the shipped digits          make lint    ruff: style and formatting of imports
 #   make test     all tests, doctests included         make types   mypy
 #   make setup    only the virtual environment         make bench   the benchmarks
+#   make docs     the site, in build/site: every notebook is run, a warning is an error
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
 #   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
 #   make conformance   Keras 2.0.9's own tests and examples, downloaded, and its interface compared
@@ -19,13 +20,22 @@ RUN := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy fuzz interop conformance gpu-test mutations lint types bench clean
+.PHONY: setup demo docs test test-cupy fuzz interop conformance gpu-test mutations lint types bench clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
 
 demo: $(RUNTIME)
 	$(RUN) docs/examples/digits.py
+
+# the site by Sphinx, and what a test of it finds; open build/site/index.html
+docs: $(VENV)/.installed-docs
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m sphinx -q -W --keep-going -d build/doctrees docs build/site
+	GPUKERAS_SITE=build/site $(RUN) -m pytest tests/test_site.py $(ARGS)
+
+$(VENV)/.installed-docs: $(TESTING)
+	$(RUN) -m pip install --quiet --editable '.[test,docs]'
+	@touch $@
 
 # one BLAS thread: the matrices of the tests are small, and OpenBLAS's threads wait for each other by spinning where
 # cores are shared

@@ -280,6 +280,7 @@ def _of_config(make: Callable[[int | None], VarianceScaling]) -> Callable[..., V
     def from_config(seed: int | None = None, dtype: str | None = None) -> VarianceScaling:
         return make(seed)
 
+    from_config.__doc__ = make.__doc__
     return from_config
 
 
