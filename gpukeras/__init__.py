@@ -33,17 +33,22 @@ def config() -> Config:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """`%load_ext gpukeras` in a notebook: the Keras that it imports after that is gpukeras."""
+    """`%load_ext gpukeras` in a notebook: the Keras that it imports after that is gpukeras, and `%gpukeras info` tells
+    what it computes with. Progress bars and pictures of models need no extension."""
+    from gpukeras.commands import magic
     from gpukeras.drop_in import install
 
     install()
+    magic.register(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext gpukeras`: imports of Keras find what is installed again."""
+    from gpukeras.commands import magic
     from gpukeras.drop_in import uninstall
 
     uninstall()
+    magic.unregister(shell)
 
 
 def __getattr__(name: str) -> Any:

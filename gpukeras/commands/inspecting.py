@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str]) -> int:
     """Prints what is in the file. 1 if it can't be read, 2 if loading it would be refused."""
-    parser = argparse.ArgumentParser("python -m gpukeras inspect", description="Prints what a model file (HDF5, "
-                                     ".keras, safetensors) holds, and builds nothing from it. Exit status 1: it can't be read; "
-                                     "2: something in it would be refused.")
+    parser = argparse.ArgumentParser(
+        "python -m gpukeras inspect",
+        description="Prints what a model file (HDF5, .keras, safetensors) holds, and builds nothing from it. Exit "
+        "status 1: it can't be read; 2: something in it would be refused.",
+    )
     parser.add_argument("file")
     wanted = parser.parse_args(arguments)
     from gpukeras.saving import inspect
