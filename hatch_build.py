@@ -33,7 +33,7 @@ class Prebuilt(BuildHookInterface):
         done = subprocess.run([sys.executable, "-m", "gpukeras.commands.prebuild", str(self.folder)],
                               capture_output=True, text=True, cwd=self.root,
                               env={**os.environ, "PYTHONPATH": paths, "GPUKERAS_BACKEND": "numpy"})
-        libraries = sorted(self.folder.rglob("*.so"))
+        libraries = sorted(self.folder.rglob("*.library"))
         tag = system_tag(libraries)
         if done.returncode or done.stderr or tag is None:
             self.app.display_warning(f"some sources are not compiled ahead: {done.stderr or done.stdout}")

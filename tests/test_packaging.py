@@ -231,10 +231,10 @@ def test_a_wheel_with_compiled_code(tmp_path):
         names = whole.namelist()
         text = whole.read(next(name for name in names if name.endswith("/WHEEL"))).decode()
     assert "Root-Is-Purelib: false" in text
-    levels = [level.name for level in prebuilt.levels()]
     libraries = [name for name in names if name.startswith("gpukeras/_prebuilt/")]
-    assert {name.split("/")[2] for name in libraries} == {f"linux-{level}" for level in levels}
-    assert len(libraries) == len(levels) * len(prebuild.sources())
+    least = prebuilt.levels()[-1].name  # this compiler makes the same for all levels, and one copy is enough
+    assert len(libraries) == len(prebuild.sources())
+    assert all(name.startswith(f"gpukeras/_prebuilt/linux-{least}/") for name in libraries)
     assert {f"gpukeras/_kernels/{path.name}" for path in (ROOT / "kernels").iterdir()} <= set(names)
 
 

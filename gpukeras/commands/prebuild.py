@@ -46,7 +46,8 @@ def build(folder: Path, families: Sequence[str] | None = None) -> tuple[list[Pat
     for family, source in sources().items():
         if families is not None and family not in families:
             continue
-        for level in prebuilt.levels():
+        before = b""
+        for level in reversed(prebuilt.levels()):
             path = folder / prebuilt.place(source, flags, level)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -54,9 +55,13 @@ def build(folder: Path, families: Sequence[str] | None = None) -> tuple[list[Pat
             except (OSError, subprocess.SubprocessError) as error:
                 said = getattr(error, "stderr", None)
                 failures.append(f"{family} for {level.name}: {said.decode(errors='replace')[:300] if said else error}")
-            else:
-                path.chmod(0o755)
-                made.append(path)
+                continue
+            if path.read_bytes() == before:
+                path.unlink()  # the same as for lesser processors, which is what is found without it
+                continue
+            before = path.read_bytes()
+            path.chmod(0o755)
+            made.append(path)
     return made, failures
 
 

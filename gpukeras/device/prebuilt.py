@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = "_prebuilt"  # in the package
+SUFFIX = "library"  # for ctypes; `.so` would make Python modules of them
 
 
 class Level(NamedTuple):
@@ -53,7 +54,7 @@ def features() -> frozenset[str]:
 def place(source: str, flags: Sequence[str], level: Level) -> Path:
     """Where the library made of this source by these flags lies, within `FOLDER`."""
     digest = hashlib.sha256("\n".join((source, *flags, *level.flags)).encode()).hexdigest()
-    return Path(f"{platform.system().lower()}-{level.name}", f"{digest[:32]}.so")
+    return Path(f"{platform.system().lower()}-{level.name}", f"{digest[:32]}.{SUFFIX}")
 
 
 def find(source: str, flags: Sequence[str]) -> Path | None:

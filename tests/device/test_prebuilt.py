@@ -77,7 +77,9 @@ compiles = pytest.mark.skipif(not prebuilt.levels() or shutil.which("cc") is Non
 def test_what_is_built_is_loaded_without_a_compiler(tmp_path):
     """In a process whose compiler always fails, and with an empty cache."""
     made, failures = prebuild.build(tmp_path / "ahead", ("tasks",))
-    assert not failures and len(made) == len(prebuilt.levels())
+    assert not failures and 1 <= len(made) <= len(prebuilt.levels())  # levels whose code is the same share it
+    assert len({path.read_bytes() for path in made}) == len(made)
+    best = next(level.name for level in prebuilt._possible() if any(level.name in path.parts[-2] for path in made))
     shutil.copytree(ROOT / "gpukeras", tmp_path / "gpukeras", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "kernels", tmp_path / "kernels")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "CC": "false",
@@ -93,9 +95,9 @@ def test_what_is_built_is_loaded_without_a_compiler(tmp_path):
 
     assert printed().startswith("False; Command ")
     shutil.move(tmp_path / "ahead", tmp_path / "gpukeras" / prebuilt.FOLDER)
-    assert printed() == f"True; None; steps on the CPU, when the package was built, for {prebuilt._possible()[0].name}"
+    assert printed() == f"True; None; steps on the CPU, when the package was built, for {best}"
     assert not [*(tmp_path / "cache").rglob("*.so")]
-    for path in (tmp_path / "gpukeras" / prebuilt.FOLDER).rglob("*.so"):
+    for path in (tmp_path / "gpukeras" / prebuilt.FOLDER).rglob("*.library"):
         path.write_bytes(b"damaged")  # as good as one for another C library: it is compiled, or tried
     assert printed().startswith("False; Command ")
 
