@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..utils.generic_utils import deserialize_keras_object, serialize_keras_object
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Nadam
 from .base import FlatOptimizer, Hyperparameter, Optimizer, TFOptimizer, clip_norm
 from .rules import SGD, Adadelta, Adagrad, RMSprop
+
+if TYPE_CHECKING:
+    from . import legacy as legacy
+
+    adadelta_v2 = adagrad_v2 = adam_v2 = adamax_v2 = gradient_descent_v2 = legacy
+    nadam_v2 = optimizer_v2 = rmsprop_v2 = legacy
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter", "Nadam",
            "Optimizer", "RMSprop", "TFOptimizer", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize",
@@ -51,11 +57,12 @@ def get(identifier: Any) -> Optimizer:
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")
 
 
-def __getattr__(name: str) -> Any:
-    """`legacy`, and the modules of Keras 2.5 to 2.8 that programs took classes from: `adam_v2.Adam`."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        """`legacy`, and the modules of Keras 2.5 to 2.8 that programs took classes from: `adam_v2.Adam`."""
+        from importlib import import_module
 
-    if name in ("legacy", "adadelta_v2", "adagrad_v2", "adam_v2", "adamax_v2", "gradient_descent_v2", "nadam_v2",
-                "rmsprop_v2", "optimizer_v2"):
-        return import_module(f"{__name__}.legacy")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("legacy", "adadelta_v2", "adagrad_v2", "adam_v2", "adamax_v2", "gradient_descent_v2", "nadam_v2",
+                    "rmsprop_v2", "optimizer_v2"):
+            return import_module(f"{__name__}.legacy")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
