@@ -164,8 +164,10 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The loss called `name`; ValueError with the nearest known name otherwise."""
-    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
-                                         printable_module_name="loss function"))
+    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                     printable_module_name="loss function")
+    result: Callable[..., Any] = made(found)
+    return result
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:
@@ -183,7 +185,8 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return made(identifier)
+        result: Callable[..., Any] | None = made(identifier)
+        return result
     raise ValueError(f"Could not interpret loss function identifier: {identifier!r}. Expected None, a name "
                      "such as 'mse', or a function of (y_true, y_pred).")
 

@@ -161,8 +161,10 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> C
                              "categorical_accuracy or sparse_categorical_accuracy.")
         if name not in known:
             raise unknown_name("metric function", name, known | {"accuracy"})
-    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
-                                         printable_module_name="metric function"))
+    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                     printable_module_name="metric function")
+    result: Callable[..., Any] = made(found)
+    return result
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -174,7 +176,8 @@ def get(identifier: Any) -> Callable[..., Any]:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return made(identifier)
+        result: Callable[..., Any] = made(identifier)
+        return result
     raise ValueError(f"Could not interpret metric function identifier: {identifier!r}. Expected a name such "
                      "as 'accuracy', or a function of (y_true, y_pred).")
 

@@ -26,10 +26,7 @@ def _bar_class() -> Any:
         warnings.filterwarnings("ignore", "IProgress not found")  # without ipywidgets, a line of text does as well
         from tqdm.auto import tqdm
 
-    class Bar(tqdm):
-        monitor_interval = 0  # no helper thread: a bar is redrawn by `Meter.show` alone
-
-    return Bar
+    return type("Bar", (tqdm,), {"monitor_interval": 0})  # no helper thread: `Meter.show` alone redraws a bar
 
 
 class Meter:

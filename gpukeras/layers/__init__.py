@@ -138,7 +138,8 @@ __all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """The layer as ``{'class_name', 'config'}``."""
-    return serialize_keras_object(layer)
+    result: dict[str, Any] = serialize_keras_object(layer)
+    return result
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:

@@ -27,7 +27,8 @@ _CLASSES = {c.__name__.lower(): c for c in (SGD, RMSprop, Adagrad, Adadelta, Ada
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """{'class_name': ..., 'config': ...}."""
-    return serialize_keras_object(optimizer)
+    result: dict[str, Any] = serialize_keras_object(optimizer)
+    return result
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
@@ -35,8 +36,9 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     case in `config` afterwards."""
     if config["class_name"].lower() in _CLASSES:
         config["class_name"] = config["class_name"].lower()
-    return deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
-                                    printable_module_name="optimizer")
+    result: Optimizer = deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
+                                                 printable_module_name="optimizer")
+    return result
 
 
 def get(identifier: Any) -> Optimizer:
@@ -53,7 +55,8 @@ def get(identifier: Any) -> Optimizer:
         raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
                         " of it")
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
-        return identifier
+        result: Optimizer = identifier
+        return result
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")
 
 
