@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from bisect import bisect
 from collections.abc import Sequence
+from functools import partial
 from operator import length_hint
 from typing import Any
 
@@ -14,7 +15,7 @@ from .. import device
 from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
-from .bodies import bind, in_layer, rooms, uses_tasks
+from .bodies import bind, explain, in_layer, rooms, run, uses_tasks
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view
@@ -155,6 +156,8 @@ class Program:
         if group is None:
             return made
         chains = [chain for chain in made if isinstance(chain, Chain)]
+        for chain in chains:
+            chain.explain = [partial(self._explain, step, group)]
         members = self._members.setdefault(group, [])
         members += [chain for chain in chains if chain.tasks[0].samples]
         before: list[Chain | Call] = [chain for chain in chains if not chain.tasks[0].samples]
@@ -162,6 +165,22 @@ class Program:
             return before
         return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
                                group.chunk, self._private[group])]
+
+    def _explain(self, step: Step, group: Group) -> None:
+        """Raises the IndexError of a step in a group. What the group passes on is nowhere as a whole: it is remade."""
+        made: dict[Value, Any] = {}
+
+        def array(v: Value) -> Any:
+            if v.step in group.steps and v not in made:
+                made.update(zip(v.step.outs, run(v.step, inputs(v.step))))
+            if v in made:
+                return made[v]
+            return v.step.op.view(array(v.step.ins[0])) if is_view(v) else self._array(v)  # type: ignore[union-attr]
+
+        def inputs(of: Step) -> list[Any]:
+            return [None if v.shape_only else array(v) for v in of.ins]
+
+        explain(step, inputs(step))
 
     def _array(self, v: Value) -> Any:
         if v not in self._arrays:

@@ -142,7 +142,7 @@ def _transpose(make: Make, op: Transpose, ins: Sequence[Value]) -> Value | None:
     return _gather_in_order(make, op, ins[0]) or _elsewhere(make, op, ins)
 
 
-def _gather_in_order(make: Make, op: Transpose, rows: Value) -> Value | None:
+def _gather_in_order(make: Any, op: Transpose, rows: Value) -> Value | None:
     """Rows that are gathered and then put in another order are gathered in that order."""
     if rows.step is None or not isinstance(rows.step.op, Gather):
         return None
@@ -150,7 +150,10 @@ def _gather_in_order(make: Make, op: Transpose, rows: Value) -> Value | None:
     axes = len(indices.shape)
     if op.order[axes:] != tuple(range(axes, len(op.order))):
         return None
-    return make(rows.step.op, table, make(Transpose(op.order[:axes]), indices))
+    here, make.origin = make.origin, rows.step.origin  # it is still the work of the layer that gathered
+    turned = make(rows.step.op, table, make(Transpose(op.order[:axes]), indices))
+    make.origin = here
+    return turned
 
 
 def _broadcast_to(make: Make, op: BroadcastTo, ins: Sequence[Value]) -> Value | None:

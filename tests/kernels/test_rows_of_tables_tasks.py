@@ -76,3 +76,23 @@ def test_an_index_outside_of_the_table(index):
         with pytest.raises(IndexError, match=r"indices must lie in \[0, 4\)"):
             function([np.array([0, index], "int32")])
         assert np.all(np.isfinite(function([np.array([0, 3], "int32")])[0]))
+
+
+@pytest.mark.parametrize("tail", ("flat", "dense", "lstm"))
+def test_an_index_that_never_exists_as_a_whole(tail):
+    """Numbers that are fed become indices a few samples at a time, in memory of the thread's own."""
+    from gpukeras.layers import LSTM, Dense, Embedding, Flatten
+    from gpukeras.models import Sequential
+
+    layers = {"flat": [Flatten()], "dense": [Dense(5, activation="relu"), Flatten()], "lstm": [LSTM(3)]}
+    model = Sequential([Embedding(20, 8, input_length=6, name="words"), *layers[tail], Dense(1)])
+    model.compile("adam", "mse")
+    x, y = np.arange(64 * 6).reshape(64, 6) % 20, np.zeros((64, 1))
+    model.train_on_batch(x, y)
+    for bad in (20, -1):
+        wrong = x.copy()
+        wrong[5, 3] = bad
+        for call in (lambda: model.train_on_batch(wrong, y), lambda: model.predict(wrong)):  # noqa: B023
+            with pytest.raises(IndexError, match=rf"layer 'words': .* from {min(bad, 0)} to {max(bad, 19)}$"):
+                call()
+    assert np.all(np.isfinite(model.predict(x)))
