@@ -25,8 +25,16 @@ static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
         t->sums[r] = spare + r * PANEL;
     }
     tiles[t->adjacent][vectors - 1][rows - 1](t);
-    for (int r = 0; r < rows; ++r)
-        for (Word i = 0; i < columns; ++i) sums[r][i] = add ? sums[r][i] + spare[r * PANEL + i] : spare[r * PANEL + i];
+    for (int r = 0; r < rows; ++r) {
+        const float* made = spare + r * PANEL;
+        Word i = 0;
+        for (; i + LANES <= columns; i += LANES) {
+            Vector sum = *(const Vector*)(made + i), *to = (Vector*)(sums[r] + i);
+            if (add) sum += *to;
+            *to = sum;
+        }
+        for (; i < columns; ++i) sums[r][i] = add ? made[i] + sums[r][i] : made[i];
+    }
     t->add = add;
 }
 

@@ -35,7 +35,8 @@ HELD = 1 << 16  # numbers of image and result that stay in the second-level cach
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
 PACKED = 16  # rows of the kernel that are packed in one go
-FEW_COLUMNS, FEW_FILTERS = 4, 16  # for which vectors of columns would be too empty
+FEW_COLUMNS, FEW_FILTERS = 4, 16  # where vectors of columns would be too empty
+
 
 def _runs(places: Sequence[tuple[int, int]], channels: int) -> list[list[int]]:
     """Cells (place in the window, row in the kernel) as pieces without gaps: place, length, row."""

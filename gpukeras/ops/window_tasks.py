@@ -136,6 +136,7 @@ def box(part: Sequence[Axis], source: Source, to_steps: Triple) -> list[int]:
 
 
 def array(numbers: Sequence[int]) -> np.ndarray:
+    """A plan."""
     return np.array(numbers, np.int64)
 
 
