@@ -1,4 +1,4 @@
-// Reductions over any axes. What follows <kinds.h> is there once for each kind and element type, which define
+// Reductions over any axes. What follows <kinds.h> is there once for each element type, which with the kind defines
 //   Value, Total         the type of an element, and the one that long sums are kept in
 //   NAME(task)           what the task is called
 //   START, JOIN(a, b)    the result of nothing, and that of two
