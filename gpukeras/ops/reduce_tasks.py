@@ -25,8 +25,8 @@ _NUMBERS = ("float32", "float64", "int32", "int64")
 _KINDS = {  # types, the result of nothing, that of two: NaN stays what it is
     "sum": (_NUMBERS, "0", "((a) + (b))"),
     "prod": (("float32", "float64"), "1", "((a) * (b))"),
-    "max": (_NUMBERS, "lowest", "((a) >= (b) || IS_NAN(a) ? (a) : (b))"),
-    "min": (_NUMBERS, "highest", "((a) <= (b) || IS_NAN(a) ? (a) : (b))"),
+    "max": (_NUMBERS, "lowest", "(((a) >= (b)) | IS_NAN(a) ? (a) : (b))"),
+    "min": (_NUMBERS, "highest", "(((a) <= (b)) | IS_NAN(a) ? (a) : (b))"),
     "any": (("bool",), "0", "((a) | (b))"),
     "all": (("bool",), "1", "((a) & (b))"),
 }
