@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras import backend as K
+from gpukeras.device.openblas import single_thread
 from gpukeras.ops import philox
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
 
@@ -198,7 +199,8 @@ class Orthogonal(Initializer):
         # As in Keras 2, the matrix itself is drawn from the global state, not a seed for it.
         draw: Any = np.random if self.seed is None else np.random.RandomState(self.seed)
         values = draw.normal(size=(rows, columns))
-        left, _, right = np.linalg.svd(values, full_matrices=False)
+        with single_thread:  # more would wait for each other where cores are shared, and change the last bits
+            left, _, right = np.linalg.svd(values, full_matrices=False)
         matrix = left if left.shape == (rows, columns) else right
         return _cast(self.gain * matrix.reshape(tuple(shape)), dtype)
 

@@ -12,6 +12,7 @@
 // A result or operand is 16 * array + bytes of an element for an array that is walked; below zero it is the register
 // that begins -(1 + x) bytes into the thread's room. What is spread once repeats itself from one tile to the next.
 
+#include "functions.h"
 #include "tasks.h"
 #include "functions.h"
 #include "layout.h"

@@ -72,6 +72,14 @@ def test_heavy_modules_wait_until_they_are_needed(statement):
     assert not HEAVY & set(loaded)
 
 
+def test_fitting_arrays_loads_nothing_for_generators():
+    loaded = fresh("import numpy as np; from gpukeras.models import Sequential; from gpukeras.layers import Dense; "
+                   "model = Sequential([Dense(1, input_shape=(1,))]); model.compile('sgd', 'mse'); "
+                   "model.fit(np.zeros((4, 1)), np.zeros((4, 1)), verbose=0); import sys; print(*sys.modules)").split()
+    assert "gpukeras.callbacks" in loaded
+    assert not {*HEAVY, "tarfile", "gpukeras.utils.enqueuers"} & set(loaded)
+
+
 def test_the_package_alone_loads_nothing():
     loaded = fresh("before = set(sys.modules); import gpukeras; print(*(set(sys.modules) - before))").split()
     assert set(loaded) <= {

@@ -32,7 +32,11 @@ def uses_tasks(step: Step) -> bool:
 
 
 def without_gaps(step: Step) -> tuple[int, ...]:
-    """The inputs that the body takes without gaps only."""
+    """The inputs that the body takes without gaps only. (Tasks are chosen only where theirs have none.)"""
+    return () if uses_tasks(step) else _without_gaps(step)
+
+
+def _without_gaps(step: Step) -> tuple[int, ...]:
     op = step.op
     if isinstance(op, ViewOp):
         return (0,) if op.needs_contiguous else ()
@@ -92,7 +96,7 @@ def run(step: Step, ins: Sequence[Any]) -> list[Any]:
         return [device.xp.array(step.op.view(ins[0]))]
     outs = [device.xp.empty(v.shape, v.dtype) for v in step.outs]
     room = [device.xp.empty(s.shape, s.dtype) for s in _asked(step, step.op.scratch)]
-    ready = [device.xp.ascontiguousarray(a) if i in without_gaps(step) and a is not None else a
+    ready = [device.xp.ascontiguousarray(a) if i in _without_gaps(step) and a is not None else a
              for i, a in enumerate(ins)]
     for function, args in _calls(step, ready, outs, room):
         function(*args)

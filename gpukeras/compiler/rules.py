@@ -15,6 +15,7 @@ from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
+from ..ops.indexing import Gather
 from ..ops.joining import Concatenate
 from ..ops.reduce import Reduce
 from ..ops.shape import DropAxes, InsertAxes, Reshape, Transpose
@@ -23,6 +24,7 @@ from ..ops.softmax import Softmax, SoftmaxGradient
 from .ir import Value
 
 Make = Callable[..., Value]
+FEW = 64  # elements of a constant that are looked at one by one
 
 
 def simplify(make: Any, op: Op, ins: Sequence[Value]) -> Value | None:
@@ -36,6 +38,28 @@ def _is(v: Value, number: float) -> bool:
     if v.step is not None and isinstance(v.step.op, BroadcastTo):
         v = v.step.ins[0]
     return v.const is not None and v.size == 1 and float(v.const.reshape(())) == number
+
+
+def _repeated(v: Value) -> Any:
+    """The number that all elements of a constant are, or of what was spread from one; else None."""
+    if v.step is not None and isinstance(v.step.op, BroadcastTo):
+        v = v.step.ins[0]
+    const = v.const
+    if const is None or not 0 < v.size <= FEW or const.tobytes() != const.flat[0].tobytes() * v.size:
+        return None
+    return const.reshape(-1)[0]
+
+
+def _repeat(make: Any, number: Any, shape: Any) -> Value:
+    return make(BroadcastTo(shape), make.constant(number))
+
+
+def _elsewhere(make: Make, op: Op, ins: Sequence[Value]) -> Value | None:
+    """What moves elements that are all the same about repeats the number in another shape."""
+    number = _repeated(ins[0])
+    if number is None or ins[0].const is not None:
+        return None
+    return _repeat(make, number, op.infer(ins[0].spec).shape)  # type: ignore[union-attr]
 
 
 def _elementwise(make: Make, op: Elementwise, ins: Sequence[Value]) -> Value | None:
@@ -101,6 +125,9 @@ def _reshape(make: Make, op: Reshape, ins: Sequence[Value]) -> Value | None:
     if target == ins[0].shape:
         return ins[0]
     source = ins[0]
+    moved = _elsewhere(make, Reshape(target), ins[:1])
+    if moved is not None:
+        return moved
     if source.step is not None and isinstance(source.step.op, (Reshape, InsertAxes, DropAxes)):
         return make(Reshape(target), source.step.ins[0])
     return make(Reshape(target), source) if op.dims != target else None
@@ -112,18 +139,33 @@ def _transpose(make: Make, op: Transpose, ins: Sequence[Value]) -> Value | None:
     if ins[0].step is not None and isinstance(ins[0].step.op, Transpose):
         inner = ins[0].step
         return make(Transpose(tuple(inner.op.order[a] for a in op.order)), inner.ins[0])  # type: ignore[attr-defined]
-    return None
+    return _gather_in_order(make, op, ins[0]) or _elsewhere(make, op, ins)
+
+
+def _gather_in_order(make: Make, op: Transpose, rows: Value) -> Value | None:
+    """Rows that are gathered and then put in another order are gathered in that order."""
+    if rows.step is None or not isinstance(rows.step.op, Gather):
+        return None
+    table, indices = rows.step.ins
+    axes = len(indices.shape)
+    if op.order[axes:] != tuple(range(axes, len(op.order))):
+        return None
+    return make(rows.step.op, table, make(Transpose(op.order[:axes]), indices))
 
 
 def _broadcast_to(make: Make, op: BroadcastTo, ins: Sequence[Value]) -> Value | None:
     target = op.infer(*(v.spec for v in ins)).shape
     if target == ins[0].shape:
         return ins[0]
+    if ins[0].size > 1 and _repeated(ins[0]) is not None:
+        return _repeat(make, _repeated(ins[0]), target)
     return make(BroadcastTo(target), ins[0]) if op.dims != target or len(ins) > 1 else None
 
 
 def _reduce(make: Make, op: Reduce, ins: Sequence[Value]) -> Value | None:
-    """A sum over axes of length 1 moves nothing; the sum of a row vector of constants is folded elsewhere."""
+    """A sum over axes of length 1 moves nothing; a sum of zeros is zeros."""
+    if op.kind == "sum" and ins[0].const is None and _repeated(ins[0]) == 0:
+        return _elsewhere(make, op, ins)
     if all(ins[0].shape[a] == 1 for a in op.axes):
         return make(Reshape(op.infer(ins[0].spec).shape), ins[0])
     return None
@@ -206,7 +248,8 @@ def _sigmoid_gradient(make: Make, ins: Sequence[Value]) -> Value | None:
 
 RULES: dict[type, Any] = {
     Elementwise: _elementwise, Cast: _cast, Reshape: _reshape, Transpose: _transpose, BroadcastTo: _broadcast_to,
-    Reduce: _reduce, Slice: _slice, Identity: _first, StopGradient: _first,
+    InsertAxes: _elsewhere, DropAxes: _elsewhere, Reduce: _reduce, Slice: _slice,
+    Identity: _first, StopGradient: _first,
     ce.Crossentropy: _crossentropy, ce.SparseCrossentropy: _sparse_crossentropy,
     ce.BinaryCrossentropy: _binary_crossentropy, SoftmaxGradient: _softmax_gradient,
 }

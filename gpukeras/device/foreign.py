@@ -32,6 +32,8 @@ def adopt(x: Any) -> Any:
     >>> adopt(Numbers())
     array([0., 1., 2.])
     """
+    if type(x) is np.ndarray and x.dtype.isbuiltin == 1:
+        return x  # the way of most calls
     if isinstance(x, np.generic) or _is_own(x):
         return _widened(x)
     if getattr(x, "requires_grad", False) is True and hasattr(x, "detach"):

@@ -75,14 +75,16 @@ def _word(value: Any) -> int:
 
 
 class Chain:
-    """Tasks over the same units that are done one after the other, `chunk` units at a time; what a `Private` array
-    holds between them stays with the thread. `explain` has for each task what raises the IndexError if it fails."""
+    """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
+    array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
+    fails."""
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
         self.units = tasks[0].units
-        self.chunk = chunk or _chunk(self.units, sum(task.nanoseconds for task in tasks), tasks[0].grain)
+        shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
+        self.chunk = min(chunk or shared, shared)
 
 
 class Private:
@@ -200,5 +202,5 @@ def _chunk(units: int, nanoseconds: float, grain: int) -> int:
     """How many units make a chunk: all of them where sharing does not pay."""
     if nanoseconds < WORTH or units < 2:
         return max(units, 1)
-    chunks = min(CHUNKS, int(nanoseconds // CHUNK), units)
+    chunks = max(min(CHUNKS, int(nanoseconds // CHUNK), units), 1)
     return -(-units // (chunks * grain)) * grain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +21,10 @@ QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 
 def is_generator(x: Any) -> bool:
     """True for what gives batches: a Sequence, or an iterator that is no array."""
-    from ..utils.data_utils import Sequence
-    return isinstance(x, Sequence) or (hasattr(x, "__next__") and not hasattr(x, "shape"))
+    enqueuers = sys.modules.get("gpukeras.utils.enqueuers")  # where nobody has imported it, nothing is a Sequence
+    if enqueuers is not None and isinstance(x, enqueuers.Sequence):
+        return True
+    return hasattr(x, "__next__") and not hasattr(x, "shape")
 
 
 class GeneratorTraining:

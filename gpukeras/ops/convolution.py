@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, blas, gemm, threads, xp
+from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
 from . import convolution_kernels as kernels
+from . import convolution_tasks, window_tasks
 from .linalg import dot
 from .shape import reshape
 from .windows import Window
@@ -29,6 +31,12 @@ class _Windowed(Op):
 
     window: Window
     kernel_types = FLOATS
+    c_family = "convolution"
+    gapless = (1,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
 
     def takes_kernel(self, ins: Sequence[Spec]) -> bool:
         """Values of one type; windows with one to three axes."""
@@ -118,6 +126,14 @@ class Convolution(_Windowed):
         if kernels.is_flat(self.window):
             return kernels.forward(self.window, ins[0], ins[1], outs[0])
         return kernels.by_columns(self.window, "y", ins[0], outs[0], ins[1], room[0])
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The kernel in panels."""
+        return convolution_tasks.room(ins[1], backward=False)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See convolution_tasks.py."""
+        return convolution_tasks.forward(self.window, ins[0], ins[1], outs[0], room[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By the other two ops."""
@@ -242,6 +258,14 @@ class ConvolutionInputGradient(_Windowed):
                 calls.append((xp.add, (cells, seen, cells)))
         return calls or [(dx.fill, (0,))]  # a wide dilation may see nothing but padding
 
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The kernel in panels."""
+        return convolution_tasks.room(ins[1], backward=True)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See convolution_tasks.py."""
+        return convolution_tasks.input_gradient(self.window, ins[0], ins[1], outs[0], room[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in g and in the kernel."""
         g, kernel, _ = node.inputs
@@ -304,6 +328,14 @@ class ConvolutionKernelGradient(_Windowed):
         if kernels.is_flat(self.window):
             return kernels.kernel_gradient(self.window, ins[0], ins[1], outs[0], room[0])
         return kernels.by_columns(self.window, "kernel", ins[0], ins[1], outs[0], room[0])
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Partial sums."""
+        return convolution_tasks.kernel_gradient_room(ins[0], outs[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See convolution_tasks.py."""
+        return convolution_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in x and in g."""

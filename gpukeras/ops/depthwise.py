@@ -9,7 +9,9 @@ from math import prod
 from typing import Any
 
 from ..device import FLOATS, REDUCTIONS, blocks, launch, xp
+from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
+from . import depthwise_tasks, window_tasks
 from .reduce import add_parts, sum_dtype
 from .windows import Tap, Window, element_strides
 
@@ -83,6 +85,17 @@ class Depthwise(Op):
         (x, kernel), y = ins, outs[0]
         return [_slide(self.window, x, kernel.shape[-1], x, kernel, y)] if y.size else []
 
+    c_family = "depthwise"
+    gapless = (1,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See depthwise_tasks.py."""
+        return depthwise_tasks.forward(self.window, ins[0], ins[1], outs[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By the other two ops."""
         x, kernel = node.inputs
@@ -142,6 +155,17 @@ class DepthwiseInputGradient(Op):
         return (*positions, *cells, *size, *strides, *dilation,
                 *((n - 1) * d - b for n, d, b in zip(size, dilation, before)))
 
+    c_family = "depthwise"
+    gapless = (1,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See depthwise_tasks.py."""
+        return depthwise_tasks.input_gradient(self.window, ins[0], ins[1], outs[0])
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in g and in the kernel."""
         g, kernel, _ = node.inputs
@@ -197,6 +221,21 @@ class DepthwiseKernelGradient(Op):
         sums = _launch(self.window, "depthwise_kernel_gradient", (blocks(dk.size), chunks), x, dk.shape[-1], x, g, part,
                        numbers=(rows, *element_strides(x)))
         return [sums, add_parts(part, dk)]
+
+    c_family = "depthwise"
+    gapless = (1,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Partial sums."""
+        return depthwise_tasks.kernel_gradient_room(ins[0], outs[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """See depthwise_tasks.py."""
+        return depthwise_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in x and in g."""

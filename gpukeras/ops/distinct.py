@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import C_NAMES, FLOATS, blocks, launch, same_memory, scatter_add, xp
+from ..device.tasks import Task
 from ..graph import Call, ExpandedOp, Op, Spec, Tensor, apply, size_of
+from .embedding_tasks import FAMILY, pairs_spec, putting, summing, takes_rows
 from .indexing import LONG, SLICE, check_range, long_sums, sorted_pairs, sorting_room
 
 WORTH = 2  # a batch that uses more rows than a table has, divided by this, is better treated as using all of them
@@ -22,6 +24,8 @@ class SumDistinct(Op):
     name = "sum_distinct"
     contiguous = (0, 1)
     kernel_types = FLOATS
+    c_family = FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
         """A place and a row for each index."""
@@ -54,6 +58,18 @@ class SumDistinct(Op):
                 calls.append(long_sums(*last, distinct=True))
         return calls
 
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32, for rows with one axis at most."""
+        return super().takes_tasks(ins, outs) and takes_rows(ins[1], outs[1], *ins, *outs)
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Where each index has its row, before and after a pass of sorting."""
+        return [pairs_spec(ins[1])] * 2
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """A sort of the indices, then the sum of each run."""
+        return summing(ins[0], ins[1], self.length, outs, room)
+
 
 def _sum_distinct(rows: Any, indices: Any, places: Any, sums: Any, width: int) -> None:
     order = xp.argsort(indices, kind="stable")
@@ -78,6 +94,7 @@ class PutRows(Op):
     in_place = (2,)
     contiguous = (0, 1, 2)
     kernel_types = tuple(C_NAMES)
+    c_family = FAMILY
 
     def infer(self, *ins: Spec) -> Spec:
         """The table's."""
@@ -94,6 +111,14 @@ class PutRows(Op):
             return _copied(table, out)
         return [*_copied(table, out), launch("embedding", "put_rows", rows.dtype, blocks(rows.size), rows, places, out,
                                              places.size, rows.size // places.size, table.shape[0], LABEL="int")]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of any type: bytes are copied."""
+        return ins[1].dtype == "int32" and all(0 not in s.shape for s in ins)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """A copy, if the table may not be changed, and the rows."""
+        return putting(ins[0], ins[1], ins[2], outs[0])
 
 
 def _copied(source: Any, to: Any) -> list[Call]:

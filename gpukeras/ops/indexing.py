@@ -14,6 +14,7 @@ from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size
 from . import copies
 from .convert import as_tensor, cast
 from .elementwise import greater, less
+from .embedding_tasks import FAMILY, adding, gathering, pairs_spec, takes_rows
 from .reduce import reduce
 from .shape import expand_dims
 
@@ -43,6 +44,8 @@ class Gather(Op):
 
     name = "gather"
     kernel_types = tuple(C_NAMES)
+    c_family = FAMILY
+    gapless = (0,)
 
     def infer(self, *ins: Spec) -> Spec:
         """The indices' shape, then the row's."""
@@ -68,6 +71,14 @@ class Gather(Op):
                        Complaint(out_of_range(self.name, table.shape[0])), count, width // pack, table.shape[0],
                        PACK=pack, LABEL=C_NAMES[indices.dtype.name])]
 
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of any type: bytes are copied."""
+        return ins[1].dtype in ("int32", "int64") and 0 not in (*outs[0].shape, *ins[0].shape)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One task."""
+        return [gathering(ins[0], ins[1], outs[0])]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Rows added up where they came from."""
         return [apply(ScatterRows(), grads[0], *node.inputs[::-1]), None]
@@ -85,6 +96,8 @@ class ScatterRows(Op):
     shape_only = (2,)
     contiguous = (0,)
     kernel_types = FLOATS
+    c_family = FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """The table's shape."""
@@ -125,6 +138,18 @@ class ScatterRows(Op):
         if indices.size > LONG:
             calls.append(long_sums(*last, distinct=False))
         return calls
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32."""
+        return super().takes_tasks(ins, outs) and takes_rows(ins[1], ins[2], *ins[:2], *outs)
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Where each index has its row."""
+        return [pairs_spec(ins[1])]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """Zeros, then additions, some columns to a thread."""
+        return adding(ins[0], ins[1], outs[0], room[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The rows gathered again."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import products
-from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes
+from ..device.tasks import Task
+from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, size_of
+from . import product_tasks
 from .broadcasting import sum_like
 from .convert import unify
 from .shape import expand_dims, reshape, shape_of, squeeze, transpose
@@ -19,6 +21,8 @@ class MatMul(Op):
     transposed views, which BLAS takes as they are."""
 
     name = "matmul"
+    c_family = product_tasks.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """(..., m, n)."""
@@ -32,6 +36,20 @@ class MatMul(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One GEMM (per leading index)."""
         return products(ins[0], ins[1], outs[0])
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """For float32, unless there is nothing to compute."""
+        return ins[0].dtype == "float32" and size_of(outs[0].shape) > 0
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """For the right matrix, packed."""
+        return product_tasks.packed_room(ins[0], ins[1], outs[0])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One product, or one per leading index."""
+        if outs[0].ndim > 2:
+            return product_tasks.products(ins[0], ins[1], outs[0])
+        return product_tasks.product(ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """g b' and a' g."""
@@ -54,6 +72,8 @@ class Contract(Op):
     """a' b for two matrices that have the samples as rows: the kernel gradient of a dense layer."""
 
     name = "contract_samples"
+    c_family = product_tasks.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """(columns of a, columns of b)."""
@@ -65,6 +85,14 @@ class Contract(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One GEMM."""
         return products(ins[0].T, ins[1], outs[0])
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """For float32, unless there is nothing to compute."""
+        return ins[0].dtype == "float32" and size_of(outs[0].shape) > 0
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One product."""
+        return product_tasks.contraction(ins[0].T, ins[1], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """b g' and a g."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..device import FLOATS, REDUCTIONS, blas, blocks, launch, products, threads, xp
 from ..graph import Call, Op, Spec, is_float
+from .recurrent_tasks import Walk, packed_spec, served
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "hard_sigmoid", "tanh")
 """What the bodies know, in the order of kernels/recurrent.cu."""
@@ -149,11 +150,21 @@ class _Recurrence(Op):
     masked: bool = False
     drops: int = 0
     kernel_types = FLOATS
+    c_family = "recurrent"
     gates: ClassVar[int] = 1
+    _kernel: ClassVar[int] = 1  # the place of the recurrent kernel among the inputs
 
     def takes_kernel(self, ins: Sequence[Spec]) -> bool:
         """Numbers of one type."""
         return super().takes_kernel(ins) and len({s.dtype for s in ins if s.dtype != "bool"}) == 1
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """Of float32."""
+        return served(ins)
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The packed kernel."""
+        return [packed_spec(ins[self._kernel].shape[0], self.gates)]
 
     def _names(self) -> list[str]:
         """The gates' activations."""
@@ -260,11 +271,23 @@ class _Recurrence(Op):
                       (xp.copyto, (out[:, part], room[1]))]
         return calls
 
+    # As compiled tasks ---------------------------------------------------------------------------------------
+    def _task_walk(self, ins: Sequence[Any], z: Any) -> Walk:
+        """What the tasks share. z, or its derivative, gives the sizes."""
+        time, samples, width = z.shape
+        inner, outer = self._activations()
+        return Walk(time, samples, width // self.gates, self.gates, (inner, outer), self.go_backwards, self.drops,
+                    *self._extras(ins))
+
+    def _activations(self) -> tuple[int, int]:
+        """The numbers of the candidate's activation and of the other gates'."""
+        inner, outer = self.activation, getattr(self, "recurrent_activation", "hard_sigmoid")
+        return ACTIVATIONS.index(inner), ACTIVATIONS.index(outer)
+
     # On a GPU ------------------------------------------------------------------------------------------------
     def _launch(self, kernel: str, like: Any, *arguments: Any) -> Call:
         """A kernel over (samples, units), which is the shape of `like`; arguments that are None are left out."""
-        names = self.activation, getattr(self, "recurrent_activation", "hard_sigmoid")
-        inner, outer = (ACTIVATIONS.index(name) for name in names)
+        inner, outer = self._activations()
         return launch("recurrent", kernel, like.dtype, blocks(like.size), *(a for a in arguments if a is not None),
                       *like.shape, MASKED=int(self.masked), DROPS=self.drops, ACTIVATION=inner, RECURRENT=outer)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import blas, products, threads, xp
+from ..device.tasks import Task
 from ..graph import Apply, Call, Spec, Tensor, apply
 from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
@@ -60,6 +61,7 @@ class GRUSequence(_GRU):
     """
 
     name = "gru_sequence"
+    gapless = (0,)
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
@@ -129,6 +131,11 @@ class GRUSequence(_GRU):
                                      gates[place], after))
         return [*made, (xp.copyto, (last, states[len(z)]))]
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The kernel is packed, then all of time."""
+        (z, kernel, h), walk = ins[:3], self._task_walk(ins, ins[0])
+        return [walk.pack(kernel, room[0], 2, 1), walk.task("gru_forward", room[0], z, h, *outs)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By GRUSequenceGradient."""
         _, kernel, _, *extras = node.inputs
@@ -142,6 +149,8 @@ class GRUSequenceGradient(_GRU):
     """(dstates, dlast, gates, states, kernel[, mask][, drop]) -> (dz, dh, dkernel)."""
 
     name = "gru_sequence_gradient"
+    gapless = (2, 3)
+    _kernel = 4
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The shapes of z, h and the kernel."""
@@ -240,3 +249,15 @@ class GRUSequenceGradient(_GRU):
             made += self._product_back(d[:, :2 * units], kernel[:, :2 * units], back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 2))
         return [*made, *self._kernel_parts(states[:len(dz)], dz, drop, dkernel, rest)]
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The packed kernel, and the reset states of all steps."""
+        return [*super().tasks_room(ins, outs), Spec((*outs[0].shape[:2], ins[4].shape[0]), "float32")]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The transposed kernel is packed, then all of time, then the kernel's gradient."""
+        walk, states, (dz, dh, dkernel), (packed, resets) = self._task_walk(ins, outs[0]), ins[3], outs, room
+        return [walk.pack(ins[4], packed, 2, 1, transposed=True),
+                walk.task("gru_backward", packed, *ins[:4], dz, dh, resets),
+                walk.kernel_gradient(states, dz, dkernel, 0, 2),
+                walk.kernel_gradient(resets, dz, dkernel, 2, 1, ready=True)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
+from ..device.tasks import Task
 from ..graph import Apply, Call, Spec, Tensor, apply
 from .recurrent import Gates, by_gate, hold, of, states_spec
 from .recurrent_gru import _GRU
@@ -24,6 +25,7 @@ class GRUSequenceResetAfter(_GRU):
     """
 
     name = "gru_sequence_reset_after"
+    gapless = (0,)
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
@@ -90,6 +92,11 @@ class GRUSequenceResetAfter(_GRU):
                                      states[step], gates[place], inner[place], states[step + 1]))
         return [*made, (xp.copyto, (last, states[len(z)]))]
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The kernel is packed, then all of time."""
+        (z, kernel, h, bias), walk = ins[:4], self._task_walk(ins, ins[0])
+        return [walk.pack(kernel, room[0], 3), walk.task("gru_after_forward", room[0], z, h, bias, *outs)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By GRUSequenceResetAfterGradient; the bias' is a sum over steps and samples."""
         _, kernel, _, _, *extras = node.inputs
@@ -105,6 +112,8 @@ class GRUSequenceResetAfterGradient(_GRU):
     samples, 3 * units) is the derivative by h kernel + bias."""
 
     name = "gru_sequence_reset_after_gradient"
+    gapless = (2, 3, 4)
+    _kernel = 5
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The shapes of z, again of z, of h and the kernel."""
@@ -176,3 +185,10 @@ class GRUSequenceResetAfterGradient(_GRU):
             made += self._product_back(dsums[place], kernel, back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 3))
         return [*made, *self._kernel_gradient(states[:len(dz)], dsums, drop, dkernel, rest)]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The transposed kernel is packed, then all of time, then the kernel's gradient."""
+        walk, states, (dz, dsums, dh, dkernel) = self._task_walk(ins, outs[0]), ins[3], outs
+        return [walk.pack(ins[5], room[0], 3, transposed=True),
+                walk.task("gru_after_backward", room[0], *ins[:5], dz, dsums, dh),
+                walk.kernel_gradient(states, dsums, dkernel, 0, 3)]

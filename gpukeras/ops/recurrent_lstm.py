@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
+from ..device.tasks import Task
 from ..graph import Apply, Call, Spec, Tensor, apply
 from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
@@ -40,6 +41,7 @@ class LSTMSequence(_LSTM):
     """
 
     name = "lstm_sequence"
+    gapless = (0,)
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
@@ -104,6 +106,11 @@ class LSTMSequence(_LSTM):
                                      cells[step], gates[place], states[step + 1], cells[step + 1]))
         return [*made, (xp.copyto, (last[0], states[len(z)])), (xp.copyto, (last[1], cells[len(z)]))]
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The kernel is packed, then all of time."""
+        (z, kernel, h, c), walk = ins[:4], self._task_walk(ins, ins[0])
+        return [walk.pack(kernel, room[0], 4), walk.task("lstm_forward", room[0], z, h, c, *outs)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By LSTMSequenceGradient."""
         _, kernel, _, _, *extras = node.inputs
@@ -118,6 +125,8 @@ class LSTMSequenceGradient(_LSTM):
     """(dstates, dlast_h, dlast_c, gates, states, cells, kernel[, mask][, drop]) -> (dz, dh, dc, dkernel)."""
 
     name = "lstm_sequence_gradient"
+    gapless = (3, 4, 5)
+    _kernel = 6
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The shapes of z, h, c and the kernel."""
@@ -191,6 +200,13 @@ class LSTMSequenceGradient(_LSTM):
             made += self._product_back(dz[place], kernel, back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 4))
         return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The transposed kernel is packed, then all of time, then the kernel's gradient."""
+        walk, states, (dz, dh, dc, dkernel) = self._task_walk(ins, outs[0]), ins[4], outs
+        return [walk.pack(ins[6], room[0], 4, transposed=True),
+                walk.task("lstm_backward", room[0], *ins[:6], dz, dh, dc),
+                walk.kernel_gradient(states, dz, dkernel, 0, 4)]
 
 
 def apart(a: Any) -> Any:

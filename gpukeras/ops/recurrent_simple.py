@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
+from ..device.tasks import Task
 from ..graph import Apply, Call, Spec, Tensor, apply
 from .recurrent import Gates, _Recurrence, hold, of, states_spec
 
@@ -17,6 +18,7 @@ class SimpleRNNSequence(_Recurrence):
     units), states (time + 1, samples, units) with the initial h in front, last the state after the last step."""
 
     name = "simple_rnn_sequence"
+    gapless = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """All states, and the last."""
@@ -64,6 +66,11 @@ class SimpleRNNSequence(_Recurrence):
                                      states[step], states[step + 1]))
         return [*made, (xp.copyto, (last, states[len(z)]))]
 
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The kernel is packed, then all of time."""
+        walk = self._task_walk(ins, ins[0])
+        return [walk.pack(ins[1], room[0], 1), walk.task("simple_forward", room[0], ins[0], ins[2], *outs)]
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By SimpleRNNSequenceGradient."""
         _, kernel, _, *extras = node.inputs
@@ -77,6 +84,8 @@ class SimpleRNNSequenceGradient(_Recurrence):
     """(dstates, dlast, states, kernel[, mask][, drop]) -> (dz, dh, dkernel)."""
 
     name = "simple_rnn_sequence_gradient"
+    gapless = (2,)
+    _kernel = 3
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The shapes of z, h and the kernel."""
@@ -135,3 +144,11 @@ class SimpleRNNSequenceGradient(_Recurrence):
             made += self._product_back(dz[place], kernel, back)
         made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 1))
         return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The transposed kernel is packed, then all of time, then the kernel's gradient."""
+        (dstates, dlast, states, kernel), (dz, dh, dkernel) = ins[:4], outs
+        walk = self._task_walk(ins, dz)
+        return [walk.pack(kernel, room[0], 1, transposed=True),
+                walk.task("simple_backward", room[0], dstates, dlast, states, dz, dh),
+                walk.kernel_gradient(states, dz, dkernel, 0, 1)]

@@ -242,3 +242,33 @@ def test_crossentropy_of_a_tensor_with_itself(loss: Callable[..., Any]) -> None:
     direction = np.random.RandomState(1).randn(3, CLASSES)
     up, down = (f([at + h * direction])[0] for h in (1e-5, -1e-5))
     assert (f([at])[1] * direction).sum() == pytest.approx((up - down) / 2e-5, rel=1e-6)
+
+
+def test_rows_are_gathered_in_the_order_in_which_they_are_wanted() -> None:
+    table, i = K.variable(np.arange(12.0).reshape(4, 3)), K.placeholder((None, 2), dtype="int32")
+    rows = K.gather(table, i)
+    indices = np.array([[0, 3], [1, 2], [3, 3]], "int32")
+    turned = K.permute_dimensions(rows, (1, 0, 2))
+    made = steps([i], [turned], [(3, 2)])  # on a GPU with a copy of the indices between
+    assert made[0] == "transpose" and made[-1] == "gather"
+    np.testing.assert_array_equal(K.function([i], [turned])([indices])[0], K.get_value(table)[indices.T])
+    columns = K.permute_dimensions(rows, (0, 2, 1))  # moves an axis of the rows
+    assert steps([i], [columns], [(3, 2)])[:2] == ["gather", "transpose"]
+    np.testing.assert_array_equal(K.function([i], [columns])([indices])[0], K.get_value(table)[indices].swapaxes(1, 2))
+
+
+@pytest.mark.parametrize("samples", (3, 300))
+def test_states_that_begin_with_zeros_are_one_number(samples: int) -> None:
+    x = K.placeholder((None, 5, 4))
+    zero = K.expand_dims(K.sum(K.zeros_like(x), axis=(1, 2)))
+    state = K.tile(zero, [1, 7])
+    assert steps([x], [K.exp(x)[:, 0, :1] + K.permute_dimensions(state, (1, 0))[0, 0]], [(samples, 5, 4)])[-1] != "sum"
+    assert set(steps([x], [state], [(samples, 5, 4)])) <= {"broadcast_to", "identity"}
+    np.testing.assert_array_equal(K.function([x], [state])([np.ones((samples, 5, 4))])[0], np.zeros((samples, 7)))
+
+
+def test_a_sum_of_a_number_that_is_not_zero_is_computed() -> None:
+    x = K.placeholder((None, 1000))
+    assert K.function([x], [K.sum(K.ones_like(x), axis=1)])([np.zeros((2, 1000))])[0].tolist() == [1000, 1000]
+    moved = K.permute_dimensions(K.expand_dims(K.ones_like(x), 1), (2, 1, 0))
+    np.testing.assert_array_equal(K.function([x], [moved])([np.zeros((2, 1000))])[0], np.ones((1000, 1, 2)))

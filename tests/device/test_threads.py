@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from gpukeras import device
-from gpukeras.device import blas, openblas, threads
+from gpukeras.device import blas, openblas, tasks, threads
+from gpukeras.device.native import why_not
 from gpukeras.device.openblas import single_thread
 from gpukeras.graph import Spec, size_of
 from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
@@ -29,7 +30,8 @@ PATIENCE = 30  # seconds after which a thread that waits for another counts as l
 
 @pytest.fixture
 def three(monkeypatch):
-    """Three threads, for steps of any size."""
+    """Three threads, for steps of any size, which run as NumPy bodies."""
+    monkeypatch.setattr(tasks, "library", lambda family: None)
     monkeypatch.setattr(threads, "count", lambda: 3)
     monkeypatch.setattr(threads, "PART", 0)
     monkeypatch.setattr(openblas.SingleThread, "known", True)
@@ -391,20 +393,34 @@ def test_a_convolution_of_no_samples():
     assert size_of(y.shape) == size_of(dx.shape) == 0 and not dk.any()
 
 
-def test_training_repeats_to_the_last_bit_whatever_the_timing(three):
+def weights():
+    """Those of a network after some training, and how many calls of its program are dealt to threads."""
     from gpukeras.layers import Conv2D, Dense, Flatten
     from gpukeras.models import Sequential
+    np.random.seed(3)
+    model = Sequential([Conv2D(4, 3, activation="relu", input_shape=(8, 8, 2)), Conv2D(5, (2, 3), padding="same"),
+                        Flatten(), Dense(3, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    random = np.random.RandomState(4)
+    model.fit(random.rand(50, 8, 8, 2), np.eye(3)[random.randint(0, 3, 50)], batch_size=20, epochs=2, verbose=0)
+    program = model.train_function.program([(20, 8, 8, 2), (20, 3), None])
+    return sum(function is threads._run for function, _ in program.calls), model.get_weights()
 
-    def weights():
-        np.random.seed(3)
-        model = Sequential([Conv2D(4, 3, activation="relu", input_shape=(8, 8, 2)), Conv2D(5, (2, 3), padding="same"),
-                            Flatten(), Dense(3, activation="softmax")])
-        model.compile("sgd", "categorical_crossentropy")
-        random = np.random.RandomState(4)
-        model.fit(random.rand(50, 8, 8, 2), np.eye(3)[random.randint(0, 3, 50)], batch_size=20, epochs=2, verbose=0)
-        program = model.train_function.program([(20, 8, 8, 2), (20, 3), None])
-        return sum(function is threads._run for function, _ in program.calls), model.get_weights()
 
+@pytest.mark.skipif(not tasks.ready("rows"), reason=f"no compiled code: {why_not()}")
+def test_compiled_training_repeats_to_the_last_bit_by_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(tasks, "WORTH", 0)
+    monkeypatch.setattr(tasks, "CHUNK", 1)
+    found = []
+    for count in (1, 2, 3, 3):
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        found.append(weights())
+    assert all(dealt == 0 for dealt, _ in found)  # these are dealt in C
+    for _, other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0][1], other, strict=True))
+
+
+def test_training_repeats_to_the_last_bit_whatever_the_timing(three):
     (dealt, first), (_, second) = weights(), weights()
     assert dealt > 5 and all(np.array_equal(a, b) for a, b in zip(first, second))
     with pytest.MonkeyPatch.context() as patch:

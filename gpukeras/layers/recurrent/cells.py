@@ -116,6 +116,16 @@ class Cell(Layer):
         z = self._product(inputs, self.kernel, self._dropout_mask)
         return z if self.bias is None else K.bias_add(z, self._input_bias())
 
+    def _input_products(self, inputs: Any) -> Any:
+        """The same for all steps. The bias is added to rows as the product makes them, which lets a compiler do both at
+        once; where the inputs are dropped out, sample by sample, they keep their axes."""
+        if self._dropout_mask or K.ndim(inputs) != 3:
+            return self._input_product(inputs)
+        *known, features = K.int_shape(inputs)
+        lengths = [K.shape(inputs)[i] if n is None else n for i, n in enumerate(known)]
+        z = self._input_product(K.reshape(inputs, [-1, features]))
+        return K.reshape(z, [*lengths, K.int_shape(z)[-1]])
+
     def _input_bias(self) -> Any:
         return self.bias
 
@@ -133,7 +143,7 @@ class Cell(Layer):
             return None
         if self._recurrent_dropout_mask:
             options["recurrent_masks"] = self._recurrent_dropout_mask
-        return self._fused(self._input_product(inputs), *states, *names, time_major=True, **options)
+        return self._fused(self._input_products(inputs), *states, *names, time_major=True, **options)
 
     def _fused(self, z: Any, *arguments: Any, **options: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not say which op makes all steps")

@@ -1,0 +1,113 @@
+"""How products of matrices are cut into tasks for a CPU (kernels/product.c, kernels/gemm.h).
+
+A thread wants to read the right matrix seldom: for few rows of the result at a time it would read it again and again.
+So either the rows of the result are dealt to threads, where there are many, or its columns, or blocks of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..device.tasks import WORTH, Task
+from ..graph import Spec, size_of
+
+FAMILY = "product"
+SPEED = 230.0  # multiplications and additions in a nanosecond, on one thread
+LANES = 16  # columns that are computed at a time
+BANDWIDTH = 50.0  # bytes read or written in a nanosecond
+START = 30.0  # nanoseconds that any product takes
+PANEL = 32  # columns of a packed panel, or a multiple of that, for all kinds of vectors
+DEEP = 320  # rows of a panel at most that are packed at a time (DEPTH of kernels/gemm.h)
+ROOM = 4 * DEEP * PANEL  # bytes that `gemm` of kernels/gemm.h needs at most
+MANY_ROWS = 512  # of a result whose rows are dealt: a share has 32 at least
+SMALL = 4096  # numbers of a right matrix that may be read for any few rows, from the first-level cache
+NEAR = 1024  # columns of a right matrix that is read as it is, without packing
+BLOCKS = 16  # that a result is cut into
+LEAST_ROWS = 48  # of a block: packing takes as long as multiplying two or three rows
+
+
+def packed_room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
+    """The memory that `product` shares between its tasks, for a packed b."""
+    (rows, columns), (m, _) = b.shape[-2:], out.shape[-2:]
+    assert rows is not None and columns is not None and m is not None
+    if len(out.shape) > 2 or m < MANY_ROWS or _few_reads(a, b, out):
+        return []
+    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
+
+
+def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
+    """out = a b for matrices of float32 with any strides; `out` without gaps."""
+    (m, n), k = out.shape, a.shape[1]
+    words, cost = _words(a, b, out), _cost(a, b, out)
+    small = _few_reads(a, b, out)
+    if m < MANY_ROWS and not small:
+        return [_blocks(a, b, out)]
+    if small or (_strides(b)[1] == 1 and n <= NEAR):
+        return [Task(FAMILY, "product_rows", (*words, 1), m, cost, _room(k), samples=True)]
+    return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
+            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, 1), m, cost, samples=True)]
+
+
+def contraction(a: Any, b: Any, out: Any) -> list[Task]:
+    """out = a b where the samples are what is summed over, so that no axis of the result has them."""
+    return [_blocks(a, b, out)]
+
+
+def products(a: Any, b: Any, out: Any) -> list[Task]:
+    """out = a b for the last two axes; the others are broadcast."""
+    lead = out.shape[:-2]
+    if size_of(lead) == 1:
+        return [_blocks(*(x[(0,) * (x.ndim - 2)] for x in (a, b, out)))]
+    steps = [_lead_steps(x, lead) for x in (a, b)]
+    axes = [word for row in list(zip(lead, *steps))[1:] for word in row]
+    cost = _cost(a, b, out) + START * size_of(lead)
+    words = (*_words(a, b, out), steps[0][0], steps[1][0], len(lead) - 1, *axes)
+    return [Task(FAMILY, "products", words, lead[0], cost, _room(a.shape[-1]), samples=True)]
+
+
+def _blocks(a: Any, b: Any, out: Any) -> Task:
+    """Blocks of the result: some of its columns or, where there are many more of them, of its rows."""
+    (m, n), k = out.shape, a.shape[1]
+    high, broad = m, n
+    if _cost(a, b, out) >= WORTH:
+        if m > 4 * n:
+            high = max(-(-m // BLOCKS), LEAST_ROWS)
+        else:
+            broad = -(-n // BLOCKS // PANEL) * PANEL if n > BLOCKS * PANEL else PANEL
+            if m <= 4:  # the rows of b are read in long runs
+                broad = max(broad, 4 * PANEL)
+            high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
+    units = -(-m // high) * -(-n // broad)
+    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad), units, _cost(a, b, out), _room(k))
+
+
+def _few_reads(a: Any, b: Any, out: Any) -> bool:
+    """Whether one thread takes all rows, or may read b again for any few of them."""
+    return _cost(a, b, out) < WORTH or size_of(b.shape) <= SMALL
+
+
+def _cost(a: Any, b: Any, out: Any) -> float:
+    padded = size_of(out.shape[:-1]) * -(-out.shape[-1] // LANES) * LANES
+    moved = 4.0 * sum(size_of(x.shape) for x in (a, b, out))
+    return START + max(2.0 * padded * (a.shape[-1] + 4) / SPEED, moved / BANDWIDTH)
+
+
+def _words(a: Any, b: Any, out: Any) -> tuple[Any, ...]:
+    return (*out.shape[-2:], a.shape[-1], a, *_strides(a), b, *_strides(b), out)
+
+
+def _strides(x: Any) -> list[int]:
+    """Of the last two axes, in elements."""
+    return [s // x.itemsize for s in x.strides[-2:]]
+
+
+def _lead_steps(x: Any, lead: Sequence[int]) -> list[int]:
+    """In elements along each leading axis of the result; 0 where x is repeated."""
+    own = [0 if n == 1 else s // x.itemsize for n, s in zip(x.shape[:-2], x.strides[:-2])]
+    return [0] * (len(lead) - len(own)) + own
+
+
+def _room(k: int) -> int:
+    """Bytes that a thread needs to pack a panel."""
+    return min(4 * k * PANEL, ROOM)

@@ -1,0 +1,90 @@
+"""Recurrences as compiled tasks (kernels/recurrent.c): a block of samples is a unit, and goes through all of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..device.tasks import Task
+from ..graph import Spec
+
+FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
+COLUMNS = 64  # of the kernel's gradient that are a unit
+PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
+PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The numbers of a recurrence that its tasks share; mask and drop are arrays or None."""
+
+    time: int
+    samples: int
+    units: int
+    gates: int
+    activations: tuple[int, int]
+    backwards: bool
+    drops: int
+    mask: Any
+    drop: Any
+
+    @property
+    def block(self) -> int:
+        """Samples of a unit."""
+        return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
+
+    @property
+    def nanoseconds(self) -> float:
+        """What the products with the kernel, and what stands between them, take for all steps."""
+        return self.time * self.samples * self.gates * self.units * (PRODUCT * self.units + PASS)
+
+    def head(self, packed: Any = 0) -> tuple[Any, ...]:
+        """The words with which those of a task begin."""
+        mask = (0, 0, 0) if self.mask is None else (self.mask, *self.mask.strides)
+        drop = (0, 0, 0, 0) if self.drop is None else view(self.drop)
+        return (self.time, self.samples, self.units, self.gates, self.block, *self.activations, int(self.backwards),
+                self.drops, packed, *mask, *drop)
+
+    def task(self, name: str, packed: Any, *arrays: Any) -> Task:
+        """The task that goes through time."""
+        words = [word for a in arrays for word in view(a)]
+        return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
+                    room=4 * self.units * (self.block * (self.gates + 3) + 2))
+
+    def pack(self, kernel: Any, packed: Any, *parts: int, transposed: bool = False) -> Task:
+        """The task that packs the kernel: so many gates in each part; with a dropout factor for each, one."""
+        sizes = [1] * self.gates if self.drops > 1 else parts
+        bounds = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+        rows, columns = (s // kernel.itemsize for s in kernel.strides)
+        words = (kernel, rows, columns, self.units, int(transposed), packed, *bounds)
+        return Task("recurrent", "pack_kernel", words, len(sizes), float(kernel.size))
+
+    def kernel_gradient(self, source: Any, d: Any, out: Any, gate: int, gates: int, ready: bool = False) -> Task:
+        """The task for the kernel's gradient, for `gates` gates from `gate` on: the sum of source' d. The source are
+        the states, or if `ready` what the kernel was multiplied with, in the order of the input."""
+        ready = ready or not (self.backwards or self.drops)
+        width = self.gates * self.units
+        words = (*self.head(), *view(source), int(ready), d, width, out, width, gate, COLUMNS)
+        return Task("recurrent", "kernel_gradient", words, gates * -(-self.units // COLUMNS),
+                    self.time * self.samples * gates * self.units * self.units * PRODUCT,
+                    room=PRODUCT_ROOM + (0 if ready else 4 * PIECE * self.units))
+
+
+PRODUCT_ROOM = 4 * 336 * 32  # bytes that `gemm` of kernels/gemm.h needs at most
+
+
+def view(a: Any) -> tuple[Any, int, int, int]:
+    """An array (time, samples, features), or with less axes, as words: elements from one to the next along each."""
+    strides = [s // a.itemsize for s in a.strides]
+    return (a, *[0] * (3 - len(strides)), *strides)
+
+
+def packed_spec(units: Any, gates: int) -> Spec:
+    """Room for a packed kernel, the vectors of whose panels have 16 numbers at most."""
+    return Spec((gates * units * (-(-units // 16) * 16),), "float32")
+
+
+def served(ins: Sequence[Spec]) -> bool:
+    """Whether the tasks serve these inputs: float32 throughout, but for a mask, and something to do."""
+    return all(s.dtype in ("float32", "bool") and 0 not in s.shape for s in ins)

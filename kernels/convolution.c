@@ -1,0 +1,272 @@
+// Convolution on the CPU as products of matrices whose left rows are windows, read where they lie in the image
+// (tile.h).
+//
+// One function serves the convolution and the gradient for its input: that is, for each place of the stride, a
+// convolution with stride 1 of the padded gradient, with every so manieth cell of the kernel. What is to be done stands
+// in a plan, an array of whole numbers that is made when the program is (gpukeras/ops/convolution_tasks.py).
+
+#include "blocks.h"
+#include "tile.h"
+
+#define PANEL (VECTORS * LANES)
+#define ALL_PANELS(columns) (((columns) + LANES - 1) / LANES * LANES)
+
+// One tile whose rows are set; `columns` is what is left of a panel of so many vectors.
+static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
+    if (columns >= vectors * LANES) {
+        tiles[t->adjacent][vectors - 1][rows - 1](t);
+        return;
+    }
+    float spare[ROWS * PANEL], *sums[ROWS];
+    int add = t->add;
+    t->add = 0;
+    for (int r = 0; r < rows; ++r) {
+        sums[r] = t->sums[r];
+        t->sums[r] = spare + r * PANEL;
+    }
+    tiles[t->adjacent][vectors - 1][rows - 1](t);
+    for (int r = 0; r < rows; ++r)
+        for (Word i = 0; i < columns; ++i) sums[r][i] = add ? sums[r][i] + spare[r * PANEL + i] : spare[r * PANEL + i];
+    t->add = add;
+}
+
+static inline int vectors_of(Word columns) { return columns > LANES ? VECTORS : 1; }
+
+static inline Word most_rows(int vectors) { return vectors == 1 ? ROWS : WIDE_ROWS; }
+
+// Some rows of a matrix without gaps, `width` numbers from one to the next. Reads along whichever way is the nearer.
+static void pack_rows(const float* from, Word row_step, Word rows, Word step, Word columns, Word width, float* to) {
+    if (step == 1) {
+        for (Word r = 0; r < rows; ++r)
+            for (Word i = 0; i < columns; ++i) to[r * width + i] = from[r * row_step + i];
+    } else {
+        for (Word i = 0; i < columns; ++i)
+            for (Word r = 0; r < rows; ++r) to[r * width + i] = from[r * row_step + i * step];
+    }
+    for (Word r = 0; r < rows; ++r)
+        for (Word i = columns; i < width; ++i) to[r * width + i] = 0.0f;
+}
+
+#define PACKED 16  // rows in one go
+
+// The kernel as panels, or where it is wanted as `turned` as its columns, one after the other. Words: kernel, packed,
+// the rows of a cell, from one of these to the next, columns, from one of these to the next, turned, and for each cell
+// its place in the kernel, the rows before its part and in its part of the packed kernel, and its row there. A unit is
+// 16 rows of a cell, or what is left of them.
+TASK Word pack_kernel(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word all = w[2], row_step = w[3], columns = w[4], step = w[5], turned = w[6], units = (all + PACKED - 1) / PACKED;
+    for (Word unit = first; unit < last; ++unit) {
+        const Word* cell = (const Word*)w[7] + 4 * (unit / units);
+        Word start = unit % units * PACKED, rows = MIN(PACKED, all - start), row = cell[3] + start;
+        const float* from = FLOATS(w[0]) + cell[0] + start * row_step;
+        if (turned) {
+            float* to = FLOATS(w[1]) + cell[1] * columns + row;
+            for (Word i = 0; i < columns; ++i)
+                for (Word r = 0; r < rows; ++r) to[i * cell[2] + r] = from[r * row_step + i * step];
+            continue;
+        }
+        float* part = FLOATS(w[1]) + cell[1] * ALL_PANELS(columns);
+        for (Word column = 0; column < columns; column += PANEL) {
+            Word panel = vectors_of(columns - column) * LANES;
+            pack_rows(from + column * step, row_step, rows, step, MIN(panel, columns - column), panel,
+                      part + column * cell[2] + row * panel);
+        }
+    }
+    return 0;
+}
+
+// What a part of a convolution makes: the places of the outputs, and what they are the sums of.
+typedef struct {
+    Places places;
+    Word before, rows;  // rows of the packed kernel before the panels of this part, and in them
+    Word blocks;        // of rows of the kernel, each small enough for the first-level cache; then for each of them
+                        // the number of its pieces, and the pieces (see Tile)
+} Part;
+
+// Positions `first` to `last` of one part for columns of which there are panels of so many vectors; for few columns 0.
+static void convolve_columns(const Part* part, Tile* t, const float* x, float* y, const Box* box, int vectors,
+                             Word columns, Word first, Word last) {
+    Word most = vectors ? most_rows(vectors) : DOT_ROWS(columns), count = (last - first + most - 1) / most;
+    const Word* block = (const Word*)(part + 1);
+    for (Word b = 0; b < part->blocks; ++b, block += 1 + 3 * block[0]) {
+        t->count = block[0];
+        t->pieces = block + 1;
+        t->add = b > 0;
+        Walk positions = walk(box, x, y, first);
+        for (Word i = 0; i < count; ++i) {
+            int rows = next_rows(t, &positions, i, count, last - first);
+            if (vectors)
+                run_tile(t, rows, vectors, columns);
+            else
+                dot_tiles[columns - 1](t, rows);
+        }
+    }
+}
+
+// The same for all columns.
+static void convolve(const Part* part, const float* x, const float* packed, float* y, const Box* box, Word columns,
+                     int turned, Word first, Word last) {
+    if (turned) {
+        Tile t = {.right_step = part->rows, .right = packed + part->before * columns};
+        convolve_columns(part, &t, x, y, box, 0, columns, first, last);
+        return;
+    }
+    const float* panels = packed + part->before * ALL_PANELS(columns);
+    for (Word column = 0; column < columns; column += PANEL) {
+        int vectors = vectors_of(columns - column);
+        Word panel = vectors * LANES;
+        Tile t = {.left_step = 1, .right_step = panel, .place_step = panel, .right = panels + column * part->rows};
+        convolve_columns(part, &t, x, y + column, box, vectors, columns - column, first, last);
+    }
+}
+
+// Words: image, packed kernel, output, plan, turned. The plan: elements of an output sample, columns, samples that are
+// done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
+TASK Word convolution(const Word* w, Word first, Word last, char* room) {
+    const Word* plan = (const Word*)w[3];
+    Word sample = plan[0], columns = plan[1], together = plan[2], chunk = plan[3];
+    const Image* image = (const Image*)(plan + 4);
+    const Word* parts = plan + 4 + sizeof(Image) / sizeof(Word);
+    for (Word start = first; start < last; start += together) {
+        Word count = MIN(together, last - start);
+        const float* x = samples_of(image, FLOATS(w[0]), start, count, (float*)room);
+        float* y = FLOATS(w[2]) + start * sample;
+        const Word* code = parts + 1;
+        for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
+            const Part* part = (const Part*)(code + 1);
+            Box box = box_of(&part->places, count, image->sample, sample);
+            const float* from = x + part->places.from;
+            float* to = y + part->places.to;
+            for (Word p = 0, positions = volume(box.size); p < positions; p += chunk)
+                convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, positions));
+        }
+    }
+    return 0;
+}
+
+// A panel of the gradients of some positions without gaps.
+static void pack_panel(const float* g, Word columns, Word filled, Word panel, Word positions, float* to) {
+    for (Word p = 0; p < positions; ++p, g += columns, to += panel) {
+        Word i = 0;
+        for (; i + LANES <= filled; i += LANES) *(Vector*)(to + i) = *(const Vector*)(g + i);
+        for (; i < filled; ++i) to[i] = g[i];
+        for (; i < panel; ++i) to[i] = 0.0f;
+    }
+}
+
+// Windows (turned) times gradients, for one panel of columns.
+static void add_panel(Chunk* c, int vectors, Word columns, float* sums) {
+    const Sums* plan = c->plan;
+    const Word* cells = (const Word*)(plan + 1);
+    Tile* t = &c->tile;
+    Word channels = plan->image.channels, cell = c->first / channels, channel = c->first % channels;
+    Word all = c->last - c->first, most = most_rows(vectors), count = (all + most - 1) / most;
+    for (Word i = 0; i < count; ++i) {
+        int rows = rows_of(i, count, all);
+        t->adjacent = 1;
+        for (int r = 0; r < rows; ++r, sums += plan->columns) {
+            t->left[r] = c->x + cells[cell] + channel;
+            t->sums[r] = sums;
+            if (t->left[r] != t->left[0] + r) t->adjacent = 0;
+            if (++channel == channels) {
+                channel = 0;
+                ++cell;
+            }
+        }
+        run_tile(t, rows, vectors, columns);
+    }
+}
+
+static void add_chunk(Chunk* c) {
+    Word columns = c->plan->columns;
+    Tile* t = &c->tile;
+    for (Word column = 0; column < columns; column += PANEL) {
+        int vectors = vectors_of(columns - column);
+        Word panel = vectors * LANES, filled = MIN(panel, columns - column);
+        t->right = c->g + column;
+        t->right_step = columns;
+        if (columns != panel) {
+            pack_panel(t->right, columns, filled, panel, c->positions, c->room);
+            t->right = c->room;
+            t->right_step = panel;
+        }
+        t->place_step = t->right_step;
+        add_panel(c, vectors, filled, c->sums + column);
+    }
+}
+
+// Sums over blocks of samples, each for a part of the kernel's rows: that is a unit. Words: image, gradient, sums, plan
+// (with the places of the kernel's cells in a window), samples.
+TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
+    const Sums* plan = (const Sums*)w[3];
+    Word rows = plan->count * plan->image.channels;
+    for (Word unit = first; unit < last; ++unit) {
+        Word block = unit / plan->parts, part = unit % plan->parts;
+        Chunk c = {.plan = plan, .tile = {.left_step = plan->steps[2]},
+                   .first = rows * part / plan->parts, .last = rows * (part + 1) / plan->parts};
+        c.sums = FLOATS(w[2]) + (block * rows + c.first) * plan->columns;
+        each_chunk(w, block, room, PANEL, &c, add_chunk);
+    }
+    return 0;
+}
+
+// Gradients (turned) times some columns of the windows, for few filters.
+static void add_turned_panel(Chunk* c, const float* right, Word columns, float* sums) {
+    Tile* t = &c->tile;
+    Word filters = c->plan->columns, most = most_rows(vectors_of(columns));
+    Word count = (filters + most - 1) / most, filter = 0;
+    t->right = right;
+    for (Word i = 0; i < count; ++i) {
+        int rows = rows_of(i, count, filters);
+        for (int r = 0; r < rows; ++r, ++filter) {
+            t->left[r] = c->g + filter;
+            t->sums[r] = sums + filter * c->last;
+        }
+        run_tile(t, rows, vectors_of(columns), columns);
+    }
+}
+
+static void add_turned_chunk(Chunk* c) {
+    Word* lines = (Word*)c->tile.pieces;
+    for (Word i = 0; i < c->tile.count; ++i) {  // here the windows are on the right
+        Word place = lines[3 * i];
+        lines[3 * i] = lines[3 * i + 2] * c->plan->columns;
+        lines[3 * i + 2] = place;
+    }
+    const Word *pieces = (const Word*)(c->plan + 1), *end = pieces + 2 * c->plan->count;
+    Word row = 0;
+    for (const Word* piece = pieces; piece < end; row += piece[1], piece += 2)
+        for (Word at = 0; at < piece[1]; at += PANEL)
+            add_turned_panel(c, c->x + piece[0] + at, piece[1] - at, c->sums + row + at);
+}
+
+// Sums over blocks of samples for few filters, as the product of gradients (turned) times windows: turned sums
+// (filters, rows). Words are as for `kernel_gradient`, but what the plan ends with are pieces of the rows: for each
+// its place in a window and its length, which is of whole vectors. A unit is a block.
+TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) {
+    const Sums* plan = (const Sums*)w[3];
+    Word rows = 0;
+    for (Word i = 0; i < plan->count; ++i) rows += ((const Word*)(plan + 1))[2 * i + 1];
+    for (Word block = first; block < last; ++block) {
+        Tile t = {.left_step = plan->columns, .right_step = plan->steps[2], .place_step = 1, .adjacent = 1};
+        Chunk c = {.plan = plan, .tile = t, .last = rows, .sums = FLOATS(w[2]) + block * rows * plan->columns};
+        each_chunk(w, block, room, 0, &c, add_turned_chunk);
+    }
+    return 0;
+}
+
+// The blocks' turned sums added, in order, and turned back. Words: sums, blocks, rows, filters, result. A unit is a
+// row.
+TASK Word add_turned(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word blocks = w[1], rows = w[2], filters = w[3];
+    for (Word row = first; row < last; ++row) {
+        for (Word f = 0; f < filters; ++f) {
+            float sum = 0.0f;
+            for (Word b = 0; b < blocks; ++b) sum += FLOATS(w[0])[(b * filters + f) * rows + row];
+            FLOATS(w[4])[row * filters + f] = sum;
+        }
+    }
+    return 0;
+}

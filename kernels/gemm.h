@@ -1,0 +1,262 @@
+#pragma once
+// Products of matrices of float: c = a b, or c += a b. The matrices lie anywhere, a and b with any strides.
+//
+// The work is done by tiles of c, a few rows by a few vectors wide, whose sums stay in registers:
+//
+//         for each p:   row p of b, two vectors:   [b b b b|b b b b]
+//         column p of a, each repeated:  [a a a a] [+ + + +|+ + + +]   sums += a[i][p] * b[p][...]
+//                                        [a a a a] [+ + + +|+ + + +]
+//
+// Each number loaded serves many multiplications, so the arithmetic is what takes the time, not the memory. A panel of b,
+// as wide as a tile, is first copied to where its rows follow each other (`pack`), in pieces of at most DEPTH rows that
+// stay in the nearest caches while all rows of a pass by. For few rows of a the copy would not pay: b is then read
+// where it lies, as a always is.
+//
+// Each element of c is summed in one order, which depends on k only: the products of a piece one after the other, then
+// the sums of the pieces. So its bits do not depend on how many rows or columns are asked for at once.
+
+#include "tasks.h"
+
+#if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
+#define SUMS 24
+#else  // 16
+#define SUMS 12
+#endif
+#define TILE_ROWS (SUMS / 2)
+#define TILE_COLUMNS (2 * LANES)
+#define DEPTH 320       // rows of a packed piece at most
+#define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
+#define FEW_ROWS 36     // of a, for which b is read where it lies,
+#define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR
+#define NEAR 1024
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 24")
+
+INLINE Vector load(const float* x) { return *(const Vector*)x; }
+
+// ------------------------------------------------------------------------------------------------- tiles
+
+typedef void (*Tile)(Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row, float* c, Word c_row,
+                     Word columns, int add);
+
+// What `tile` stores where c ends within it: the first `columns` columns.
+static __attribute__((noinline)) void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row,
+                                                 Word columns, int add) {
+    for (int i = 0; i < rows; ++i, c += c_row) {
+        const float* sum = (const float*)(sums + i * vectors);
+        for (Word j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
+    }
+}
+
+// A tile of `rows` rows and `vectors` vectors: c = or += a b, of which the first `columns` columns are stored. It is made
+// for each number of rows and vectors by itself: then all loops over them are unrolled, and the sums are registers.
+INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word a_row, Word a_column, const float* b,
+                 Word b_row, float* c, Word c_row, Word columns, int add) {
+    Vector sums[SUMS];
+    UNROLL for (int i = 0; i < rows * vectors; ++i) sums[i] = (Vector){0};
+    const float* quads[(TILE_ROWS + 3) / 4];  // every fourth row: the others lie at simple distances from these
+    UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] = a + i * a_row;
+    const Word third = 3 * a_row;
+    for (Word p = 0; p < k; ++p, b += b_row) {
+        Vector right[8];
+        UNROLL for (int v = 0; v < vectors; ++v) right[v] = load(b + v * LANES);
+        UNROLL for (int i = 0; i < rows; ++i) {
+            const float left = quads[i / 4][i % 4 == 3 ? third : i % 4 * a_row];
+            UNROLL for (int v = 0; v < vectors; ++v) sums[i * vectors + v] += left * right[v];
+        }
+        UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] += a_column;
+    }
+    if (columns < vectors * LANES) {
+        Vector kept[SUMS];  // in memory, which `sums` must not be
+        UNROLL for (int i = 0; i < rows * vectors; ++i) kept[i] = sums[i];
+        store_some(kept, rows, vectors, c, c_row, columns, add);
+        return;
+    }
+    UNROLL for (int i = 0; i < rows; ++i, c += c_row)
+        UNROLL for (int v = 0; v < vectors; ++v) {
+            if (add) sums[i * vectors + v] += load(c + v * LANES);
+            *(Vector*)(c + v * LANES) = sums[i * vectors + v];
+        }
+}
+
+#define TILE(rows, vectors)                                                                                         \
+    static void tile_##rows##x##vectors(Word k, const float* a, Word a_row, Word a_column, const float* b,          \
+                                        Word b_row, float* c, Word c_row, Word columns, int add) {                  \
+        tile(rows, vectors, k, a, a_row, a_column, b, b_row, c, c_row, columns, add);                               \
+    }
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(1, 8)
+#if TILE_ROWS == 12
+TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
+TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(2, 8) TILE(3, 8)
+#endif
+
+// By the logarithm of the vectors, and the rows less one.
+static const Tile tiles[4][TILE_ROWS] = {
+#if TILE_ROWS == 12
+    {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1,
+     tile_12x1},
+    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2,
+     tile_12x2},
+    {tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4},
+    {tile_1x8, tile_2x8, tile_3x8},
+#else
+    {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1},
+    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
+    {tile_1x4, tile_2x4, tile_3x4},
+    {tile_1x8},
+#endif
+};
+
+// All rows of a with one panel of b, of 2^wide vectors; the rows are dealt evenly to the fewest tiles.
+static inline void strip(Word m, int wide, Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row,
+                         float* c, Word c_row, Word columns, int add) {
+    Word most = wide < 2 ? TILE_ROWS : SUMS >> wide;
+    for (Word parts = (m + most - 1) / most; parts; --parts) {
+        Word rows = (m + parts - 1) / parts;
+        tiles[wide][rows - 1](k, a, a_row, a_column, b, b_row, c, c_row, columns, add);
+        a += rows * a_row;
+        c += rows * c_row;
+        m -= rows;
+    }
+}
+
+// ----------------------------------------------------------------------------------------------- packing
+
+typedef int Lanes __attribute__((vector_size(4 * LANES)));
+
+// The first and the second halves of two vectors, lane by lane in turn.
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (Lanes){__VA_ARGS__})
+#endif
+#if LANES == 16
+#define ZIP_FIRST(a, b) SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_SECOND(a, b) SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif LANES == 8
+#define ZIP_FIRST(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_SECOND(a, b) SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define ZIP_FIRST(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define ZIP_SECOND(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
+#endif
+
+// A square of LANES rows, columns made rows. Each round deals the vectors like two halves of a pack of cards.
+INLINE void transpose_square(const float* from, Word from_row, float* to, Word to_row) {
+    Vector x[LANES], y[LANES];
+    UNROLL for (int i = 0; i < LANES; ++i, from += from_row) x[i] = *(const volatile Vector*)from;  // each loaded once
+    UNROLL for (int round = 1; round < LANES; round *= 2) {
+        UNROLL for (int i = 0; i < LANES / 2; ++i) {
+            y[2 * i] = ZIP_FIRST(x[i], x[i + LANES / 2]);
+            y[2 * i + 1] = ZIP_SECOND(x[i], x[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; ++i) x[i] = y[i];
+    }
+    UNROLL for (int i = 0; i < LANES; ++i, to += to_row) *(Vector*)to = x[i];
+}
+
+// One vector's width of a panel, whose rows are `width` apart: k rows of `columns` columns, filled up with zeros.
+static inline void pack_vector(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word width) {
+    Word p = 0;
+    if (columns == LANES && b_column == 1) {
+        for (; p < k; ++p) *(Vector*)(packed + p * width) = load(b + p * b_row);
+    } else if (columns == LANES && b_row == 1) {
+        for (; p + LANES <= k; p += LANES) transpose_square(b + p, b_column, packed + p * width, width);
+    } else if (b_column == 1 && b_row > 0) {  // what follows a row is cut off; the last rows must not be read so far
+        Lanes keep;
+        for (int j = 0; j < LANES; ++j) keep[j] = j < columns ? -1 : 0;
+        for (; (p - k + 1) * b_row + LANES <= columns; ++p)
+            *(Vector*)(packed + p * width) = (Vector)((Lanes)load(b + p * b_row) & keep);
+    }
+    for (; p < k; ++p) {
+        for (Word j = 0; j < columns; ++j) packed[p * width + j] = b[p * b_row + j * b_column];
+        for (Word j = columns; j < LANES; ++j) packed[p * width + j] = 0;
+    }
+}
+
+// A panel: `columns` columns of b, filled up to `width`, which is LANES or twice that.
+static inline void pack_panel(const float* b, Word b_row, Word b_column, Word k, Word columns, float* packed, Word width) {
+    for (Word v = 0; v < width; v += LANES)
+        pack_vector(b + v * b_column, b_row, b_column, k, MIN(columns - v, LANES), packed + v, width);
+}
+
+// The width of the panel for this many columns.
+static inline Word panel_width(Word columns) { return columns > LANES ? TILE_COLUMNS : LANES; }
+
+// Rows of a piece: k is cut into as few pieces as can be, all but the last of one size.
+static inline Word piece_depth(Word k) {
+    Word pieces = (k + DEPTH - 1) / DEPTH;
+    return pieces < 2 ? k : ((k + pieces - 1) / pieces + LANES - 1) / LANES * LANES;
+}
+
+// Numbers in a packed b.
+static inline Word packed_size(Word k, Word n) { return k * ((n + LANES - 1) / LANES * LANES); }
+
+// b (k rows, n columns) as panels, one after the other.
+static inline void pack(const float* b, Word b_row, Word b_column, Word k, Word n, float* packed) {
+    for (Word j = 0; j < n; j += TILE_COLUMNS) {
+        Word columns = MIN(n - j, TILE_COLUMNS), width = panel_width(columns);
+        pack_panel(b + j * b_column, b_row, b_column, k, columns, packed, width);
+        packed += k * width;
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- products
+
+static inline void clear(Word m, Word n, float* c, Word c_row) {
+    for (Word i = 0; i < m; ++i) memset(c + i * c_row, 0, (size_t)n * 4);
+}
+
+// c (m rows, n columns, the rows c_row apart) = a b, or c += a b. Element (i, p) of a is a[i * a_row + p * a_column];
+// rows may overlap, as windows of a convolution do.
+static inline void gemm_packed(Word m, Word n, Word k, const float* a, Word a_row, Word a_column, const float* packed,
+                               float* c, Word c_row, int add) {
+    if (k < 1 && !add) clear(m, n, c, c_row);
+    Word depth = piece_depth(k);
+    for (Word i = 0; i < m; i += BLOCK_ROWS)
+        for (Word p = 0; p < k; p += depth)
+            for (Word j = 0; j < n; j += TILE_COLUMNS) {
+                Word columns = MIN(n - j, TILE_COLUMNS), width = panel_width(columns);
+                strip(MIN(m - i, BLOCK_ROWS), width > LANES, MIN(k - p, depth), a + i * a_row + p * a_column, a_row,
+                      a_column, packed + j * k + p * width, width, c + i * c_row + j, c_row, columns, add || p);
+            }
+}
+
+// Bytes of the thread's room that `gemm` needs.
+static inline Word gemm_room(Word k) { return MIN(k, DEPTH) * TILE_COLUMNS * 4; }
+
+// Vectors of a tile for so many rows, as a power of two. The fewer rows, the wider: b is read in longer runs then.
+static inline int wide_for(Word m) { return m <= SUMS / 8 ? 3 : m <= SUMS / 4 ? 2 : 1; }
+
+// The same with a b that lies anywhere.
+static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row,
+                        Word b_column, float* c, Word c_row, int add, char* room) {
+    if (k < 1 && !add) clear(m, n, c, c_row);
+    Word depth = piece_depth(k);
+    int direct = b_column == 1 && (m <= FEW_ROWS || (m <= MORE_ROWS && b_row <= NEAR));
+    for (Word i = 0; i < m; i += BLOCK_ROWS) {
+        Word rows = MIN(m - i, BLOCK_ROWS);
+        for (Word p = 0; p < k; p += depth) {
+            Word deep = MIN(k - p, depth), columns;
+            const float *left = a + i * a_row + p * a_column, *right = b + p * b_row;
+            for (Word j = 0; j < n; j += columns) {
+                int wide = wide_for(m);
+                while (wide && (LANES << wide) > n - j) --wide;
+                if (direct && (wide || n - j == LANES)) {
+                    columns = LANES << wide;
+                    strip(rows, wide, deep, left, a_row, a_column, right + j, b_row, c + i * c_row + j, c_row, columns,
+                          add || p);
+                } else {
+                    columns = MIN(n - j, TILE_COLUMNS);
+                    Word width = panel_width(columns);
+                    pack_panel(right + j * b_column, b_row, b_column, deep, columns, FLOATS(room), width);
+                    strip(rows, width > LANES, deep, left, a_row, a_column, FLOATS(room), width, c + i * c_row + j,
+                          c_row, columns, add || p);
+                }
+            }
+        }
+    }
+}

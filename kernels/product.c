@@ -1,0 +1,80 @@
+// Products of matrices as tasks. Which of them serves is decided where they are bound (gpukeras/ops/product_tasks.py):
+// what matters is that a matrix b is packed once, and read from the memory as seldom as can be.
+
+#include "gemm.h"
+
+// The words that all of them begin with. Strides are counted in elements; the rows of c follow each other.
+typedef struct {
+    Word m, n, k;
+    const float* a;
+    Word a_row, a_column;
+    const float* b;
+    Word b_row, b_column;
+    float* c;
+} Product;
+
+#define AFTER_PRODUCT 10
+
+INLINE Product product_of(const Word* w) {
+    return (Product){w[0], w[1], w[2], FLOATS(w[3]), w[4], w[5], FLOATS(w[6]), w[7], w[8], FLOATS(w[9])};
+}
+
+// c = a b. A unit is a block of w[10] rows and w[11] columns of c; the blocks of the same columns follow each other.
+TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
+    Product x = product_of(w);
+    Word high = w[AFTER_PRODUCT], broad = w[AFTER_PRODUCT + 1], blocks = (x.m + high - 1) / high;
+    while (first < last) {
+        Word j = first / blocks * broad, i = first % blocks, here = MIN(last - first, blocks - i);
+        Word rows = MIN((i + here) * high, x.m) - i * high;
+        gemm(rows, MIN(broad, x.n - j), x.k, x.a + i * high * x.a_row, x.a_row, x.a_column, x.b + j * x.b_column, x.b_row,
+             x.b_column, x.c + i * high * x.n + j, x.n, 0, room);
+        first += here;
+    }
+    return 0;
+}
+
+// The same; a unit is w[10] rows.
+TASK Word product_rows(const Word* w, Word first, Word last, char* room) {
+    Product x = product_of(w);
+    Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
+    gemm(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.b_row, x.b_column, x.c + i * x.n, x.n, 0, room);
+    return 0;
+}
+
+// b packed, a unit for every 32 columns. Words: k, n, b and its strides, and the memory for it.
+TASK Word pack_panels(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word k = w[0], n = w[1], from = first * 32, to = MIN(last * 32, n);
+    pack(FLOATS(w[2]) + from * w[4], w[3], w[4], k, to - from, FLOATS(w[5]) + from * k);
+    return 0;
+}
+
+// c = a b for a packed b; a unit is w[10] rows.
+TASK Word packed_rows(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Product x = product_of(w);
+    Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
+    gemm_packed(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.c + i * x.n, x.n, 0);
+    return 0;
+}
+
+// Many products. A unit is what lies at one index of the first axis of c. w[10]: the steps of a and b along it, and the
+// number of further axes, each with its length and the steps of a and b.
+TASK Word products(const Word* w, Word first, Word last, char* room) {
+    Product x = product_of(w);
+    const Word *axes = w + AFTER_PRODUCT + 3, count = w[AFTER_PRODUCT + 2];
+    Word each = 1;
+    for (Word d = 0; d < count; ++d) each *= axes[3 * d];
+    for (Word u = first; u < last; ++u)
+        for (Word i = 0; i < each; ++i) {
+            const float *a = x.a + u * w[AFTER_PRODUCT], *b = x.b + u * w[AFTER_PRODUCT + 1];
+            for (Word d = count - 1, rest = i; d >= 0; --d) {
+                a += rest % axes[3 * d] * axes[3 * d + 1];
+                b += rest % axes[3 * d] * axes[3 * d + 2];
+                rest /= axes[3 * d];
+            }
+            gemm(x.m, x.n, x.k, a, x.a_row, x.a_column, b, x.b_row, x.b_column, x.c + (u * each + i) * x.m * x.n, x.n, 0,
+                 room);
+        }
+    return 0;
+}

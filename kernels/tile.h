@@ -1,0 +1,122 @@
+#pragma once
+// Tiles of a matrix product whose left rows may lie anywhere: the windows of a convolution, in the image itself. The
+// sums of a tile stay in registers over all the parts that its rows have, so that nothing passes through memory between
+// one row of a window and the next. gemm.h, whose left rows lie one step apart and in one piece, can't do that.
+
+#include "windows.h"
+
+#define VECTORS 2  // of columns in a panel of the right matrix: with 12 rows 24 sums, which hide how long one takes
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define WIDE_ROWS ROWS
+#else
+#define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
+#endif
+
+// A tile of so many rows and vectors, which the compiler knows: all sums are registers. Adjacent rows need one address.
+INLINE void tile(const Tile* t, const int rows, const int vectors, const int adjacent) {
+    Vector sums[ROWS][VECTORS];
+    const float* left[ROWS];
+    UNROLL for (int r = 0; r < rows; ++r) {
+        left[r] = t->left[r];
+        UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] = (Vector){0};
+    }
+    Word left_step = t->left_step, right_step = t->right_step;
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        Word at = piece[0];
+        const float* right = t->right + piece[2] * t->place_step;
+        for (Word i = piece[1]; i > 0; --i, at += left_step, right += right_step) {
+            Vector column[VECTORS];
+            UNROLL for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
+            UNROLL for (int r = 0; r < rows; ++r) {
+                float element = adjacent ? left[0][at + r] : left[r][at];
+                UNROLL for (int v = 0; v < vectors; ++v) sums[r][v] += element * column[v];
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < rows; ++r) {
+        UNROLL for (int v = 0; v < vectors; ++v) {
+            Vector* to = (Vector*)(t->sums[r] + v * LANES);
+            if (t->add) sums[r][v] += *to;
+            *to = sums[r][v];
+        }
+    }
+}
+
+#define NARROW(rows)                                                   \
+    static void narrow_##rows(const Tile* t) { tile(t, rows, 1, 0); } \
+    static void narrow_adjacent_##rows(const Tile* t) { tile(t, rows, 1, 1); }
+#define WIDE(rows)                                                   \
+    static void wide_##rows(const Tile* t) { tile(t, rows, 2, 0); } \
+    static void wide_adjacent_##rows(const Tile* t) { tile(t, rows, 2, 1); }
+#define NAMES(name) name##1, name##2, name##3, name##4, name##5, name##6
+#define MORE_NAMES(name) name##7, name##8, name##9, name##10, name##11, name##12
+
+NARROW(1) NARROW(2) NARROW(3) NARROW(4) NARROW(5) NARROW(6)
+NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
+WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
+#if WIDE_ROWS == ROWS
+WIDE(7) WIDE(8) WIDE(9) WIDE(10) WIDE(11) WIDE(12)
+#define WIDE_NAMES(name) NAMES(name), MORE_NAMES(name)
+#else
+#define WIDE_NAMES(name) NAMES(name)
+#endif
+
+// By whether the rows are adjacent, the number of vectors, and the number of rows.
+static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
+    {{NAMES(narrow_), MORE_NAMES(narrow_)}, {WIDE_NAMES(wide_)}},
+    {{NAMES(narrow_adjacent_), MORE_NAMES(narrow_adjacent_)}, {WIDE_NAMES(wide_adjacent_)}},
+};
+
+// The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a
+// row, each column's elements `right_step` apart. The pieces are whole vectors.
+#define DOTS 4
+#if WIDE_ROWS == ROWS
+#define DOT_ROWS(columns) ((columns) == 1 ? 12 : (columns) == 4 ? 6 : 8)
+#else
+#define DOT_ROWS(columns) ((columns) == 1 ? 8 : (columns) == 2 ? 4 : (columns) == 3 ? 3 : 2)
+#endif
+
+static inline float sum_lanes(Vector v) {
+    float lanes[LANES];
+    memcpy(lanes, &v, sizeof lanes);
+    UNROLL for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) lanes[i] += lanes[half + i];
+    return lanes[0];
+}
+
+INLINE void dots(const Tile* t, int filled, const int columns) {
+    const int rows = DOT_ROWS(columns);
+    Vector sums[ROWS][DOTS];
+    const float* left[ROWS];
+    UNROLL for (int r = 0; r < rows; ++r) {
+        left[r] = t->left[r < filled ? r : 0];
+        UNROLL for (int c = 0; c < columns; ++c) sums[r][c] = (Vector){0};
+    }
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        const float* right = t->right + piece[2];
+        Word at = piece[0];
+        for (Word i = 0; i < piece[1]; i += LANES, at += LANES, right += LANES) {
+            Vector column[DOTS];
+            UNROLL for (int c = 0; c < columns; ++c) column[c] = *(const Vector*)(right + c * t->right_step);
+            UNROLL for (int r = 0; r < rows; ++r) {
+                Vector elements = *(const Vector*)(left[r] + at);
+                UNROLL for (int c = 0; c < columns; ++c) sums[r][c] += elements * column[c];
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < rows; ++r) {
+        if (r == filled) break;
+        UNROLL for (int c = 0; c < columns; ++c) {
+            float sum = sum_lanes(sums[r][c]);
+            t->sums[r][c] = t->add ? t->sums[r][c] + sum : sum;
+        }
+    }
+}
+
+static void dots_1(const Tile* t, int rows) { dots(t, rows, 1); }
+static void dots_2(const Tile* t, int rows) { dots(t, rows, 2); }
+static void dots_3(const Tile* t, int rows) { dots(t, rows, 3); }
+static void dots_4(const Tile* t, int rows) { dots(t, rows, 4); }
+static void (*const dot_tiles[DOTS])(const Tile*, int) = {dots_1, dots_2, dots_3, dots_4};
