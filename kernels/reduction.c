@@ -1,4 +1,4 @@
-// Reductions over any axes. What follows <kinds.h> is there once for each kind and element type, which define
+// Reductions over any axes. What follows <kinds.h> is there once for each element type, which with the kind defines
 //   Value, Total         the type of an element, and the one that long sums are kept in
 //   NAME(task)           what the task is called
 //   START, JOIN(a, b)    the result of nothing, and that of two
@@ -25,9 +25,13 @@ static inline void NAME(add)(Value* sums, const Value* row, Word n) {
     ALONE for (Word j = 0; j < n; ++j) sums[j] = JOIN(sums[j], row[j]);
 }
 
-static inline Value NAME(fold)(Value* sums) {
-    for (int half = SIDE / 2; half; half /= 2) NAME(add)(sums, sums + half, half);
-    return sums[0];
+static inline Value NAME(fold)(Value sums[SIDE]) {
+    NAME(add)(sums, sums + 32, 32);  // written out: short loops of a known length cost least
+    NAME(add)(sums, sums + 16, 16);
+    NAME(add)(sums, sums + 8, 8);
+    NAME(add)(sums, sums + 4, 4);
+    NAME(add)(sums, sums + 2, 2);
+    return JOIN(sums[0], sums[1]);
 }
 
 // Elements that lie side by side.

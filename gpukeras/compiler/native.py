@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
 MOST_CALLED = 4096  # elements for which functions of C's library are called, number by number
 LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
-COSTS = {"plain": 0.08, "curved": 0.6, "called": 10.0}  # nanoseconds that an operation takes for one element
+COSTS = {"plain": 0.025, "curved": 0.4, "called": 10.0}  # nanoseconds that an operation takes for one element,
+WALK = 0.02  # and an array that is walked
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _WHOLE = ("add", "subtract", "multiply", "maximum", "minimum", "negative", "square", "mask", "where")
@@ -172,7 +173,7 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     by_rows = bool(shape) and shape[0] >= LEAST_ROWS
     units = shape[0] if by_rows else size
     return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
-                size * sum(COSTS[_kind(member)] for member in fused.members),
+                size * (WALK * (len(ins) + len(outs)) + sum(COSTS[_kind(member)] for member in fused.members)),
                 max(fused._slot_count + len(spread), 1) * register, samples=by_rows)
 
 

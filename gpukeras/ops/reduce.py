@@ -45,13 +45,17 @@ class Reduce(Op):
     axes: tuple[int, ...]
     keepdims: bool
     packed = ()
-    c_family = reduce_tasks.FAMILY
     gapless = ()
 
     @property
     def name(self) -> str:  # type: ignore[override]
         """The kind."""
         return self.kind
+
+    @property
+    def c_family(self) -> str:  # type: ignore[override]
+        """Each kind is compiled by itself."""
+        return reduce_tasks.family(self.kind)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape without the axes, or with 1 in their places."""
@@ -212,13 +216,17 @@ class ArgExtreme(Op):
 
     kind: str
     axis: int
-    c_family = reduce_tasks.FAMILY
     gapless = ()
 
     @property
     def name(self) -> str:  # type: ignore[override]
         """argmax or argmin."""
         return "arg" + self.kind
+
+    @property
+    def c_family(self) -> str:  # type: ignore[override]
+        """With the reductions to these extremes."""
+        return reduce_tasks.family(self.kind)
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape without the axis."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -11,7 +12,6 @@ from ..device.layouts import MOST_AXES, merged, words
 from ..device.tasks import Task, sources
 from ..graph import Spec
 
-FAMILY = "reduction"
 WIDE = 256  # columns that are reduced together, as in the C source
 COST = 0.06  # nanoseconds an element
 SHARED = 1 << 17  # elements of a reduction that is cut into parts if it has few results
@@ -25,8 +25,8 @@ _NUMBERS = ("float32", "float64", "int32", "int64")
 _KINDS = {  # types, the result of nothing, that of two: NaN stays what it is
     "sum": (_NUMBERS, "0", "((a) + (b))"),
     "prod": (("float32", "float64"), "1", "((a) * (b))"),
-    "max": (_NUMBERS, "lowest", "((a) >= (b) || IS_NAN(a) ? (a) : (b))"),
-    "min": (_NUMBERS, "highest", "((a) <= (b) || IS_NAN(a) ? (a) : (b))"),
+    "max": (_NUMBERS, "lowest", "(((a) >= (b)) | IS_NAN(a) ? (a) : (b))"),
+    "min": (_NUMBERS, "highest", "(((a) <= (b)) | IS_NAN(a) ? (a) : (b))"),
     "any": (("bool",), "0", "((a) | (b))"),
     "all": (("bool",), "1", "((a) & (b))"),
 }
@@ -37,22 +37,27 @@ def total(kind: str, dtype: str) -> str:
     return "float64" if dtype == "float32" and kind in ("sum", "prod") else dtype
 
 
-def source() -> str:
-    """The C program: the tasks for each kind and type."""
+def family(kind: str) -> str:
+    """The name under which the tasks of a kind are compiled: by themselves, as most programs need only two."""
+    return f"reduction_{kind}"
+
+
+def source(kind: str) -> str:
+    """The C program: the tasks of a kind, for each type."""
     head, _, text = kernel_source("reduction.c").partition("#include <kinds.h>")
     made = [head]
-    for kind, (types, start, join) in _KINDS.items():
-        for dtype in types:
-            nothing = {"lowest": _LOWEST, "highest": _HIGHEST}.get(start, {}).get(dtype, start)
-            defines = {"Value": _C[dtype], "Total": _C[total(kind, dtype)], "START": nothing, "JOIN(a, b)": join,
-                       "NAME(task)": f"{kind}_{_C[dtype]}_##task", "EXTREME": int(kind in ("max", "min")),
-                       "IS_NAN(a)": "((a) != (a))" if dtype.startswith("float") else "0"}
-            made += [f"#define {name} {value}\n" for name, value in defines.items()]
-            made += [text, *(f"#undef {name.partition('(')[0]}\n" for name in defines)]
+    types, start, join = _KINDS[kind]
+    for dtype in types:
+        nothing = {"lowest": _LOWEST, "highest": _HIGHEST}.get(start, {}).get(dtype, start)
+        defines = {"Value": _C[dtype], "Total": _C[total(kind, dtype)], "START": nothing, "JOIN(a, b)": join,
+                   "NAME(task)": f"{_C[dtype]}_##task", "EXTREME": int(kind in ("max", "min")),
+                   "IS_NAN(a)": "((a) != (a))" if dtype.startswith("float") else "0"}
+        made += [f"#define {name} {value}\n" for name, value in defines.items()]
+        made += [text, *(f"#undef {name.partition('(')[0]}\n" for name in defines)]
     return "".join(made)
 
 
-sources[FAMILY] = source
+sources.update((family(kind), partial(source, kind)) for kind in _KINDS)
 
 
 def takes(kind: str, x: Spec) -> bool:
@@ -86,24 +91,24 @@ def tasks(kind: str, x: Any, axes: Sequence[int], out: Any, parts_room: Sequence
     length = prod(n for n, _, _ in reduced)
     parts, each = _cut(x.shape, axes)
     target = parts_room[0] if parts > 1 else out
-    prefix = f"{kind}_{_C[x.dtype.name]}"
+    prefix = _C[x.dtype.name]
     batch = x.shape[0] if kept_axes[:1] == [0] else 0
     cost = COST * x.size
     if kept[-1][2] == x.itemsize and kept[-1][0] > 1 and abs(reduced[-1][2]) != x.itemsize:
         width = kept[-1][0]
         units = out.size // width * -(-width // WIDE) * parts
         sizes = length, parts, each, width, out.size
-        made = Task(FAMILY, f"{prefix}_columns",
+        made = Task(family(kind), f"{prefix}_columns",
                     (x, target, words(kept[:-1] or [(1, 0, 0)]), words(reduced), *sizes), units, cost,
                     samples=units == batch and width * batch == out.size)
     else:
         units = batch if batch and parts == 1 else out.size * parts
-        made = Task(FAMILY, f"{prefix}_rows", (x, target, words(kept), words(reduced), length, parts, each,
+        made = Task(family(kind), f"{prefix}_rows", (x, target, words(kept), words(reduced), length, parts, each,
                                                out.size * parts // units, out.size), units, cost + 10 * out.size,
                     samples=units == batch and parts == 1)
     if parts == 1:
         return [made]
-    return [made, Task(FAMILY, f"{prefix}_join", (target, out, parts, out.size), -(-out.size // WIDE),
+    return [made, Task(family(kind), f"{prefix}_join", (target, out, parts, out.size), -(-out.size // WIDE),
                        COST * parts * out.size)]
 
 
@@ -111,7 +116,7 @@ def arg_tasks(kind: str, x: Any, axis: int, out: Any) -> list[Task]:
     """The task that writes the places of the first extremes along an axis."""
     kept = _axes(x, [a for a in range(x.ndim) if a != axis])
     units = x.shape[0] if axis else out.size
-    return [Task(FAMILY, f"{kind}_{_C[x.dtype.name]}_first", (x, out, words(kept), x.shape[axis], x.strides[axis],
+    return [Task(family(kind), f"{_C[x.dtype.name]}_first", (x, out, words(kept), x.shape[axis], x.strides[axis],
                                                              out.size // units), units, 0.5 * x.size, samples=axis > 0)]
 
 

@@ -155,9 +155,10 @@ def task_by_rows(name: str, matrix: Any, *words: Any) -> list[Task]:
     columns = matrix.shape[-1]
     rows = matrix.size // columns
     units = matrix.shape[0] if matrix.ndim > 1 else 1
-    room = 4 * 2 * SIDE * (columns if columns <= NARROW else columns // SIDE + 1)
-    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units, COST * matrix.size, room,
-                 samples=matrix.ndim > 1, grain=SIDE if columns <= NARROW else 1)]
+    narrow = columns <= NARROW
+    room = 4 * 2 * SIDE * (columns if narrow else columns // SIDE + 1)
+    return [Task("softmax_crossentropy", name, (*words, columns, rows // units), units,
+                 COST * (matrix.size + 4 * rows), room, samples=matrix.ndim > 1, grain=SIDE if narrow else 1)]
 
 
 def row_or_mix(x: Spec) -> str:

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpukeras import device
 from gpukeras.graph import Spec
 from gpukeras.ops.random import Random
 from tests.kernels.run_tasks import compiled, run_by
 
+pytestmark = pytest.mark.skipif(device.NAME != "numpy", reason="on a GPU kernels draw")
 DTYPES = {"keep": ["bool"], "uniform": ["float32", "float64"], "normal": ["float32", "float64"]}
 
 
