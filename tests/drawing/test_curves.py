@@ -130,3 +130,23 @@ def test_a_small_model_in_a_notebook():
 def test_other_models_keep_their_plain_text():
     assert Sequential([Dense(2)])._repr_html_() is None, "no shapes yet"
     assert Sequential([Dense(2, input_shape=(2,))] + [Dense(2) for _ in range(60)])._repr_html_() is None
+
+
+def test_html_is_of_the_subset_that_every_notebook_shows(record):
+    """No script, style sheet, class, link or handler: JupyterLab, the classic notebook and VS Code clean or frame them
+    in ways of their own."""
+    from html.parser import HTMLParser
+
+    tags: set[str] = set()
+    attributes: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.add(tag)
+            attributes.update(name for name, _ in attrs)
+
+    reader = Reader()
+    reader.feed(record._repr_html_() + Sequential([Dense(3, input_shape=(2,)), Dense(1)])._repr_html_())
+    assert {"table", "svg"} <= tags <= {"div", "b", "table", "thead", "tbody", "tr", "th", "td", "br", "svg", "title",
+                                        "rect", "text", "path", "polyline", "line", "circle", "g"}
+    assert not {name for name in attributes if name.startswith("on")} | attributes & {"class", "id", "href", "src"}
