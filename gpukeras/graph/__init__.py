@@ -1,6 +1,7 @@
 """The symbolic graph: tensors, ops, derivatives. No computation happens on this floor."""
 
 from .composed import ComposedOp, differentiate
+from .frozen import frozen
 from .gradients import gradients, topological
 from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Op, ViewOp
 from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
@@ -9,5 +10,6 @@ from .tensor import OPERATORS, Apply, Placeholder, Tensor, Variable, apply, cons
 __all__ = [
     "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Op", "Placeholder", "Shape",
     "Spec", "Tensor", "Variable", "ViewOp", "apply", "broadcast_shapes", "canonical_axes", "constant",
-    "differentiate", "gradients", "is_float", "made_inside", "merge_dtypes", "origin", "size_of", "topological",
+    "differentiate", "frozen", "gradients", "is_float", "made_inside", "merge_dtypes", "origin", "size_of",
+    "topological",
 ]

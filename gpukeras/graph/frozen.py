@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def frozen(cls: type[T]) -> type[T]:
-    """A class whose objects are made of the annotated attributes, in their order, with the values given in the class as
-    defaults. Equal attributes make equal objects of one class; none can be assigned anew (AttributeError).
+    """A class whose objects are made of the annotated attributes (but for ClassVar), in their order, with the values
+    given in the class as defaults. Equal attributes make equal objects of one class; none can be assigned anew (AttributeError).
 
     >>> @frozen
     ... class Point:
@@ -27,7 +27,9 @@ def frozen(cls: type[T]) -> type[T]:
     >>> Point(1.0) == Point(x=1.0, y=0.0), Point(2.0)
     (True, Point(x=2.0, y=0.0))
     """
-    names = dict.fromkeys([*getattr(cls, "_frozen", ()), *cls.__annotations__])
+    inherited = [name for base in reversed(cls.__mro__[1:]) for name in vars(base).get("_frozen", ())]
+    own = [name for name, kind in cls.__annotations__.items() if not str(kind).startswith("ClassVar")]
+    names = dict.fromkeys([*inherited, *own])
     cls._frozen = tuple(names)  # type: ignore[attr-defined]
     for method in (_init, _equal, _hash, _text, _refuse, _refuse_to_delete):
         if method.__name__ not in vars(cls):

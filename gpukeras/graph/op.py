@@ -16,7 +16,7 @@ ROW, REDUCE, MIX = "row-wise", "reducing", "mixing"
 
 
 class Op:
-    """Base of all ops. Subclasses are frozen dataclasses: equal attributes make equal ops, which is how the
+    """Base of all ops. Subclasses are `frozen`: equal attributes make equal ops, which is how the
     compiler finds common subexpressions. An op has no inputs of its own; `apply(op, *tensors)` uses it.
 
     Either `calls` (a body that fills preallocated outputs), or `view` (the output shares its input's memory), or

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import xp
-from ..graph import MIX, OPERATORS, ROW, Apply, ExpandedOp, Spec, Tensor, ViewOp, apply, broadcast_shapes, constant
+from ..graph import (
+    MIX,
+    OPERATORS,
+    ROW,
+    Apply,
+    ExpandedOp,
+    Spec,
+    Tensor,
+    ViewOp,
+    apply,
+    broadcast_shapes,
+    constant,
+    frozen,
+)
 from .convert import as_tensor
 from .shape import Dims, InsertAxes, Reshape, fill_dims, reshape, shape_of, split_dims
 
 
-@dataclass(frozen=True)
+@frozen
 class BroadcastTo(ViewOp):
     """Repeated along axes of length 1 and along new leading axes, without copying."""
 
@@ -42,7 +54,7 @@ class BroadcastTo(ViewOp):
         return ROW if self.dims and len(ins[0].shape) == len(self.dims) and ins[0].shape[0] == self.dims[0] else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class BroadcastLike(ExpandedOp):
     """Broadcast to the shape of a second tensor."""
 
@@ -63,7 +75,7 @@ class BroadcastLike(ExpandedOp):
         return [sum_like(grads[0], node.inputs[0]), None]
 
 
-@dataclass(frozen=True)
+@frozen
 class SumLike(ExpandedOp):
     """Summed down to the shape of a second tensor that broadcasts to the first: broadcasting undone."""
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..device import to_host, xp
 from ..device.tasks import Task
-from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply
+from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply, frozen
 from . import copies
 from .broadcasting import zeros_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
 
 
-@dataclass(frozen=True)
+@frozen
 class Branch(ExpandedOp):
     """(condition, a, b) -> a or b. A scalar condition that is constant in a program, such as the learning phase,
     leaves only the chosen side in it; otherwise both are computed and one is selected."""
@@ -52,7 +51,7 @@ def branch(condition: Any, a: Any, b: Any) -> Tensor:
     return apply(Branch(), as_tensor(condition), a, b)
 
 
-@dataclass(frozen=True)
+@frozen
 class IsZero(ExpandedOp):
     """Whether a variable is 0, as a constant of the program, which is made anew when that changes. Of one that a
     program updates it is not known, so the answer is no: what may be left out for 0 must not be wrong otherwise."""
@@ -81,7 +80,7 @@ def is_zero(setting: Tensor) -> Tensor:
     return apply(IsZero(), setting)
 
 
-@dataclass(frozen=True)
+@frozen
 class StopGradient(ViewOp):
     """The same value, through which no derivative flows."""
 
@@ -110,7 +109,7 @@ def stop_gradient(x: Tensor) -> Tensor:
     return apply(StopGradient(), x)
 
 
-@dataclass(frozen=True)
+@frozen
 class Identity(Op):
     """A copy of the value."""
 
@@ -149,7 +148,7 @@ def identity(x: Tensor) -> Tensor:
     return apply(Identity(), x)
 
 
-@dataclass(frozen=True)
+@frozen
 class Print(Op):
     """A copy that prints the value when it is computed."""
 

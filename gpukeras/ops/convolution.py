@@ -9,12 +9,11 @@ convolution_kernels.py decides how it is done.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, blas, gemm, threads, xp
 from ..device.tasks import Task
-from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
+from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, size_of
 from . import convolution_kernels as kernels
 from . import convolution_tasks, window_tasks
 from .linalg import dot
@@ -25,7 +24,7 @@ TILE = 1 << 18  # elements of a tile of columns: a megabyte of float32
 MOVE = 0.7  # nanoseconds that an element of columns takes on one core, to decide about threads
 
 
-@dataclass(frozen=True)
+@frozen
 class _Windowed(Op):
     """What the convolutions share."""
 
@@ -77,7 +76,7 @@ class _Windowed(Op):
         return [*calls, (xp.copyto, (scratch[0][:count], self.window.columns(source, space)))]
 
 
-@dataclass(frozen=True)
+@frozen
 class Convolution(_Windowed):
     """(x, kernel) -> y: x (samples, *space, channels), kernel (*size, channels, filters)."""
 
@@ -146,7 +145,7 @@ class Convolution(_Windowed):
         return MIX if carries[1] else ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class ConvolutionInputGradient(_Windowed):
     """(g, kernel, like x) -> the derivative for x; as a layer, transposed convolution."""
 
@@ -277,7 +276,7 @@ class ConvolutionInputGradient(_Windowed):
         return MIX if carries[1] else ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class ConvolutionKernelGradient(_Windowed):
     """(x, g, like kernel) -> the derivative for the kernel."""
 

@@ -8,13 +8,12 @@ work on logits, so nothing is lost to clipping.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, REDUCTIONS, Complaint, take, xp
 from ..device.layouts import MOST_AXES, merged, words
 from ..device.tasks import Task
-from ..graph import Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differentiate
+from ..graph import Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differentiate, frozen
 from .broadcasting import sum_like
 from .convert import cast
 from .elementwise import greater_equal, less_equal, log, logical_and, mask, maximum, minimum, op
@@ -25,7 +24,7 @@ from .softmax import Softmax, by_rows, column_of, log_softmax, log_sum, row_or_m
 
 
 # On probabilities ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@frozen
 class Crossentropy(ComposedOp):
     """(p, target) -> -sum(target log p) over the last axis; p is scaled to sum to 1 and kept within epsilon of
     (0, 1), as Keras does."""
@@ -45,7 +44,7 @@ class Crossentropy(ComposedOp):
         return [apply(CrossentropyGradient(self.epsilon), grads[0], *node.inputs), of_target]
 
 
-@dataclass(frozen=True)
+@frozen
 class CrossentropyGradient(ComposedOp):
     """(g, p, target) -> the derivative of Crossentropy with respect to p."""
 
@@ -61,7 +60,7 @@ class CrossentropyGradient(ComposedOp):
         return (dq - reduce("sum", dq * q, -1, keepdims=True)) / total
 
 
-@dataclass(frozen=True)
+@frozen
 class SparseCrossentropy(ComposedOp):
     """(p, labels) -> -log p[label], p kept within epsilon of (0, 1) and then scaled to sum to 1."""
 
@@ -80,7 +79,7 @@ class SparseCrossentropy(ComposedOp):
         return [apply(SparseCrossentropyGradient(self.epsilon), grads[0], *node.inputs), None]
 
 
-@dataclass(frozen=True)
+@frozen
 class SparseCrossentropyGradient(ComposedOp):
     """(g, p, labels) -> the derivative of SparseCrossentropy with respect to p."""
 
@@ -95,7 +94,7 @@ class SparseCrossentropyGradient(ComposedOp):
         return mask(expand_dims(g) * dq, _inside(p, self.epsilon))
 
 
-@dataclass(frozen=True)
+@frozen
 class BinaryCrossentropy(ComposedOp):
     """(p, target) -> -target log p - (1 - target) log(1 - p), elementwise, through the logit of the clipped p."""
 
@@ -115,7 +114,7 @@ class BinaryCrossentropy(ComposedOp):
         return [sum_like(of_p, node.inputs[0]), of_target]
 
 
-@dataclass(frozen=True)
+@frozen
 class BinaryCrossentropyGradient(ComposedOp):
     """(g, p, target) -> the derivative of BinaryCrossentropy with respect to p."""
 
@@ -174,7 +173,7 @@ class _GradientOnRows(_OnRows):
         return Spec(ins[1].shape, ins[1].dtype)
 
 
-@dataclass(frozen=True)
+@frozen
 class SoftmaxCrossentropy(_OnRows):
     """(logits, target) -> sum(target (log sum exp(logits) - logits)) over the last axis."""
 
@@ -214,7 +213,7 @@ class SoftmaxCrossentropy(_OnRows):
         return [g * (p * reduce("sum", target, -1, keepdims=True) - target), -(g * log_softmax(z))]
 
 
-@dataclass(frozen=True)
+@frozen
 class SoftmaxCrossentropyGradient(_GradientOnRows):
     """(g, p, target) -> g (p sum(target) - target), p being softmax(logits): the derivative for the logits."""
 
@@ -242,7 +241,7 @@ class SoftmaxCrossentropyGradient(_GradientOnRows):
         return by_rows("dense_backward", ins[1], *ins, outs[0])
 
 
-@dataclass(frozen=True)
+@frozen
 class SparseSoftmaxCrossentropy(_OnRows):
     """(logits, labels) -> log sum exp(logits) - logits[label]."""
 
@@ -280,7 +279,7 @@ class SparseSoftmaxCrossentropy(_OnRows):
         return [expand_dims(grads[0]) * (apply(Softmax(), z) - _hot(labels, z)), None]
 
 
-@dataclass(frozen=True)
+@frozen
 class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
     """(g, p, labels) -> g (p - one_hot(label)), p being softmax(logits): the derivative for the logits."""
 

@@ -10,13 +10,12 @@ it. The bodies pass over (samples, symbols) at once, one step after the other; o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..device import REDUCTIONS, Complaint, launch, scatter_add, take, xp
-from ..graph import Apply, Call, Op, Spec, Tensor, apply
+from ..graph import Apply, Call, Op, Spec, Tensor, apply, frozen
 from .convert import cast
 from .indexing import check_range, out_of_range
 
@@ -98,7 +97,7 @@ def _neighbours(row: Any) -> Any:
     return xp.lib.stride_tricks.as_strided(row, (3, samples, width - 2), (row.strides[1], *row.strides))
 
 
-@dataclass(frozen=True)
+@frozen
 class CTCLoss(_CTC):
     """(log_p, labels, times, lengths) -> (loss, alphas). log_p is (samples, steps, classes), labels (samples, width);
     the first times[i] steps and lengths[i] labels of sample i count. The loss is infinite where no path is possible.
@@ -158,7 +157,7 @@ class CTCLoss(_CTC):
         return [apply(CTCLossGradient(), grads[0], *node.outputs, *node.inputs), None, None, None]
 
 
-@dataclass(frozen=True)
+@frozen
 class CTCLossGradient(_CTC):
     """(g, loss, alphas, log_p, labels, times, lengths) -> the derivative with respect to log_p: -g times the share of
     all paths that emit a class at a step; 0 where no path is possible."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappush, heapreplace
 from typing import Any
 
 import numpy as np
 
 from ..device import to_host, upload
-from ..graph import Call, Op, Spec, Tensor
+from ..graph import Call, Op, Spec, Tensor, frozen
 from .indexing import check_range
 
 Decoded = tuple[list[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
+@frozen
 class CTCDecode(Op):
     """(logits, times) -> the `paths` best sequences of labels, each (samples, steps) with -1 behind its end, and a
     number for each, (samples, paths): see `best_path` (for beam_width 0) and `beam_search`."""

@@ -4,13 +4,12 @@ derivatives."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from ..device import FLOATS, REDUCTIONS, blocks, launch, xp
 from ..device.tasks import Task
-from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply
+from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen
 from . import depthwise_tasks, window_tasks
 from .reduce import add_parts, sum_dtype
 from .windows import Tap, Window, element_strides
@@ -45,7 +44,7 @@ def _slide(window: Window, image: Any, multiplier: int, x: Any, kernel: Any, y: 
                    numbers=(int(backwards), *element_strides(x)), geometry=geometry)
 
 
-@dataclass(frozen=True)
+@frozen
 class Depthwise(Op):
     """(x, kernel) -> y: x (samples, *space, channels), kernel (*size, channels, multiplier), y (samples, *positions,
     channels * multiplier)."""
@@ -107,7 +106,7 @@ class Depthwise(Op):
         return MIX if carries[1] else ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class DepthwiseInputGradient(Op):
     """(g, kernel, like x) -> the derivative for x."""
 
@@ -177,7 +176,7 @@ class DepthwiseInputGradient(Op):
         return MIX if carries[1] else ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class DepthwiseKernelGradient(Op):
     """(x, g, like kernel) -> the derivative for the kernel."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import C_NAMES, FLOATS, blocks, launch, same_memory, scatter_add, xp
 from ..device.tasks import Task
-from ..graph import Call, ExpandedOp, Op, Spec, Tensor, apply, size_of
+from ..graph import Call, ExpandedOp, Op, Spec, Tensor, apply, frozen, size_of
 from .embedding_tasks import FAMILY, pairs_spec, putting, summing, takes_rows
 from .indexing import LONG, SLICE, check_range, long_sums, sorted_pairs, sorting_room
 
 WORTH = 2  # a batch that uses more rows than a table has, divided by this, is better treated as using all of them
 
 
-@dataclass(frozen=True)
+@frozen
 class SumDistinct(Op):
     """(rows, indices) -> (places, sums) for a table of `length` rows: the indices, flat and sorted, and at the first
     of each run of equal ones the sum of its rows, added in their order; zeros at the others."""
@@ -86,7 +85,7 @@ def _sum_distinct(rows: Any, indices: Any, places: Any, sums: Any, width: int) -
         scatter_add(sums, there, rows[i * width:i * width + there.size])
 
 
-@dataclass(frozen=True)
+@frozen
 class PutRows(Op):
     """(rows, places, table) -> the table with the first row of each run of equal places (sorted) at that place."""
 
@@ -131,7 +130,7 @@ def _put_rows(rows: Any, places: Any, table: Any) -> None:
     table[places[first]] = rows[first]
 
 
-@dataclass(frozen=True)
+@frozen
 class Cheaper(ExpandedOp):
     """(by rows, as a whole, indices, table) -> one of the first two, which are the same: the first if the indices are
     few beside the rows of the table."""

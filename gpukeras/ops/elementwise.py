@@ -7,12 +7,11 @@ last argument on both backends; the CUDA expression is what the compiler pastes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from ..device import xp
-from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, constant, is_float
+from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, constant, frozen, is_float
 from .convert import as_float, as_tensor, cast, unify
 from .special import erf as erf_body
 
@@ -30,7 +29,7 @@ class Row(NamedTuple):
 TABLE: dict[str, Row] = {}
 
 
-@dataclass(frozen=True)
+@frozen
 class Elementwise(Op):
     """An op of the table, by name."""
 
@@ -68,7 +67,7 @@ class Elementwise(Op):
         return ROW if fits else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class Cast(Op):
     """The same numbers in another dtype."""
 

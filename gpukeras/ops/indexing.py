@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..device import C_NAMES, FLOATS, Complaint, address, blocks, launch, scatter_add, take, xp
 from ..device.tasks import Task
-from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, size_of
+from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, size_of
 from . import copies
 from .convert import as_tensor, cast
 from .elementwise import greater, less
@@ -38,7 +37,7 @@ def out_of_range(what: str, length: int) -> str:
     return f"{what}: indices must lie in [0, {length})"
 
 
-@dataclass(frozen=True)
+@frozen
 class Gather(Op):
     """Rows of a table: (table, indices) -> indices' shape + row shape."""
 
@@ -88,7 +87,7 @@ class Gather(Op):
         return ROW if carries[1] and not carries[0] else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class ScatterRows(Op):
     """The table of zeros to which each row is added at its index, in the rows' order: (rows, indices, like)."""
 
@@ -160,7 +159,7 @@ class ScatterRows(Op):
         return REDUCE
 
 
-@dataclass(frozen=True)
+@frozen
 class OneHot(Op):
     """Rows with 1 at the index; all zeros for an index out of range, as in TensorFlow."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import same_memory, xp
 from ..device.tasks import Task
-from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply
+from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply, frozen
 from . import copies
 from .broadcasting import zeros_like
 from .convert import unify
@@ -16,7 +15,7 @@ from .shape import expand_dims
 from .slicing import Index, Slice
 
 
-@dataclass(frozen=True)
+@frozen
 class Concatenate(Op):
     """Tensors one after the other along an axis. The compiler lets producers write straight into their part."""
 
@@ -69,7 +68,7 @@ class Concatenate(Op):
         return ROW if self.axis > 0 and all(carries) else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class ConcatenatePart(ExpandedOp):
     """The part of a concatenation that belongs to one of its inputs: (whole, *inputs) -> part."""
 

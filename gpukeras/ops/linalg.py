@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import products
 from ..device.tasks import Task
-from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, size_of
+from ..graph import MIX, OPERATORS, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, frozen, size_of
 from . import product_tasks
 from .broadcasting import sum_like
 from .convert import unify
 from .shape import expand_dims, reshape, shape_of, squeeze, transpose
 
 
-@dataclass(frozen=True)
+@frozen
 class MatMul(Op):
     """The product of matrices (..., m, k) and (..., k, n); leading axes broadcast. Transposed operands are
     transposed views, which BLAS takes as they are."""
@@ -67,7 +66,7 @@ class MatMul(Op):
         return ROW if fits and any(carries) else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class Contract(Op):
     """a' b for two matrices that have the samples as rows: the kernel gradient of a dense layer."""
 

@@ -8,14 +8,13 @@ enough, and a large mean costs no digits of the variance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..device import FLOATS, REDUCTIONS, launch, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Op, Spec, Tensor, apply, differentiate
+from ..graph import Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
 from .broadcasting import sum_like
 from .convert import cast
 from .elementwise import sqrt
@@ -32,7 +31,7 @@ COST = 0.12  # nanoseconds that a pass takes for an element
 BLOCKS = 512  # blocks that share the sums: enough to keep the memory of a large GPU busy
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchNormalize(Op):
     """(x, gamma, beta) -> (y, mean, variance): each feature along `axis` normalized over all other axes, then
     gamma y + beta. Gamma and beta have shape (features,), or () for one number. Mean and (biased) variance have shape
@@ -142,7 +141,7 @@ class BatchNormalize(Op):
         return [dx, sum_like(dgamma, gamma), sum_like(dbeta, beta)]
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchNormalizeGradient(Op):
     """(g, x, gamma, mean, variance, g_mean, g_variance) -> (dx, dgamma, dbeta), where g, g_mean and g_variance are the
     derivatives by the outputs of BatchNormalize; dgamma and dbeta have shape (features,)."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import FLOATS, xp
 from ..device.tasks import Task
-from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply
+from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen
 from . import convolution_kernels as kernels
 from . import copies
 from .slicing import Slice
 from .windows import Window
 
 
-@dataclass(frozen=True)
+@frozen
 class Patches(Op):
     """x (samples, *space, channels) -> (samples, *positions, *size, channels): each window's cells, without padding."""
 
@@ -58,7 +57,7 @@ class Patches(Op):
         return ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class FoldPatches(Op):
     """(patches, like x) -> x with every window's cells added to where they come from."""
 
@@ -93,7 +92,7 @@ class FoldPatches(Op):
         return ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class Pad(Op):
     """Zeros before and after each axis: `pads` has a pair of counts for each."""
 

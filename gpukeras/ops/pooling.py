@@ -4,7 +4,6 @@ a fixed order. They are linear in the incoming gradient, so gradients of any ord
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import Any
@@ -13,13 +12,13 @@ import numpy as np
 
 from ..device import FLOATS, blocks, launch, xp
 from ..device.tasks import Task
-from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
+from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply, frozen
 from .windows import Window, element_strides
 
 COST = 0.15  # nanoseconds for a cell that a window sees, compiled for a CPU
 
 
-@dataclass(frozen=True)
+@frozen
 class _Pooling(Op):
     """What the pooling ops share: they are row-wise, and their kernels take x with its strides. A copy without gaps, of
     an image with the channels first, would read as scattered as the kernel itself."""
@@ -65,7 +64,7 @@ class _Pooling(Op):
         return ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class MaxPool(_Pooling):
     """x (samples, *space, channels) -> the largest of each window."""
 
@@ -101,7 +100,7 @@ class MaxPool(_Pooling):
         return [apply(MaxPoolGradient(self.window), grads[0], node.inputs[0], node.outputs[0])]
 
 
-@dataclass(frozen=True)
+@frozen
 class _AtMaximum(_Pooling):
     """Walks the windows of x and finds, in each, the first cell that equals y."""
 
@@ -119,7 +118,7 @@ class _AtMaximum(_Pooling):
                    (xp.logical_xor, (left, hit, left))], cells, seen
 
 
-@dataclass(frozen=True)
+@frozen
 class MaxPoolGradient(_AtMaximum):
     """(g, x, y) -> g put to the first largest cell of each window."""
 
@@ -163,7 +162,7 @@ class MaxPoolGradient(_AtMaximum):
         return [apply(MaxPoolPick(self.window), grads[0], *node.inputs[1:]), None, None]
 
 
-@dataclass(frozen=True)
+@frozen
 class MaxPoolPick(_AtMaximum):
     """(h, x, y) -> for each window, h at the first largest cell of x."""
 
@@ -195,7 +194,7 @@ class MaxPoolPick(_AtMaximum):
         return [apply(MaxPoolGradient(self.window), grads[0], *node.inputs[1:]), None, None]
 
 
-@dataclass(frozen=True)
+@frozen
 class AveragePool(_Pooling):
     """x -> the mean of the real cells of each window; padding does not count."""
 
@@ -230,7 +229,7 @@ class AveragePool(_Pooling):
         return [apply(AveragePoolGradient(self.window), grads[0], node.inputs[0])]
 
 
-@dataclass(frozen=True)
+@frozen
 class AveragePoolGradient(_Pooling):
     """(g, like x) -> g spread evenly over the real cells of each window."""
 

@@ -12,7 +12,6 @@ kernels/recurrent.cu, launched one after another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..device import FLOATS, REDUCTIONS, blas, blocks, launch, products, threads, xp
-from ..graph import Call, Op, Spec, is_float
+from ..graph import Call, Op, Spec, frozen, is_float
 from .recurrent_tasks import Walk, packed_spec, served
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "hard_sigmoid", "tanh")
@@ -136,7 +135,7 @@ def _rows(factor: Any, like: Any) -> Any:
     return factor if isinstance(factor, float) else factor[:len(like)]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Recurrence(Op):
     """What the recurrences and their derivatives share. Their last inputs are, if `masked`, a mask (time, samples) of
     bools: where it is false a step leaves the states as they were; and if `drops`, the factors of recurrent dropout

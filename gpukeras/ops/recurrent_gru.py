@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import blas, products, threads, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Spec, Tensor, apply
+from ..graph import Apply, Call, Spec, Tensor, apply, frozen
 from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
 
-@dataclass(frozen=True)
+@frozen
 class _GRU(_Recurrence):
     """What the ops and their derivatives share. The gates stand in Keras's order: z (update), r (reset), h (candidate).
 
@@ -49,7 +48,7 @@ class _GRU(_Recurrence):
         return room[0], [(xp.multiply, (before, drop[0], room[0]))]
 
 
-@dataclass(frozen=True)
+@frozen
 class GRUSequence(_GRU):
     """(z, kernel, h[, mask][, drop]) -> (gates, states, last h). At each step, with z = [zu, zr, zc] and the kernel's
     columns likewise,
@@ -144,7 +143,7 @@ class GRUSequence(_GRU):
         return [dz, dkernel, dh, *[None] * len(extras)]
 
 
-@dataclass(frozen=True)
+@frozen
 class GRUSequenceGradient(_GRU):
     """(dstates, dlast, gates, states, kernel[, mask][, drop]) -> (dz, dh, dkernel)."""
 

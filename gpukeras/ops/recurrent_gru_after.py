@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Spec, Tensor, apply
+from ..graph import Apply, Call, Spec, Tensor, apply, frozen
 from .recurrent import Gates, by_gate, hold, of, states_spec
 from .recurrent_gru import _GRU
 from .reduce import reduce
 
 
-@dataclass(frozen=True)
+@frozen
 class GRUSequenceResetAfter(_GRU):
     """(z, kernel, h, bias[, mask][, drop]) -> (gates, states, inner, last h). At each step, with z = [zu, zr, zc] and
     h kernel + bias = [qu, qr, qc],
@@ -106,7 +105,7 @@ class GRUSequenceResetAfter(_GRU):
         return [dz, dkernel, dh, reduce("sum", dsums, (0, 1)), *[None] * len(extras)]
 
 
-@dataclass(frozen=True)
+@frozen
 class GRUSequenceResetAfterGradient(_GRU):
     """(dstates, dlast, gates, states, inner, kernel[, mask][, drop]) -> (dz, dsums, dh, dkernel), where dsums (time,
     samples, 3 * units) is the derivative by h kernel + bias."""

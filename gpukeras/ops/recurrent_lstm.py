@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Spec, Tensor, apply
+from ..graph import Apply, Call, Spec, Tensor, apply, frozen
 from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
 
 
-@dataclass(frozen=True)
+@frozen
 class _LSTM(_Recurrence):
     """What the op and its derivative share. The gates stand in Keras's order: i (input), f (forget), c (candidate),
     o (output)."""
@@ -30,7 +29,7 @@ class _LSTM(_Recurrence):
         return Gates(self._names(), rows, units, dtype, apart=True), Gates([self.activation], rows, units, dtype)
 
 
-@dataclass(frozen=True)
+@frozen
 class LSTMSequence(_LSTM):
     """(z, kernel, h, c[, mask][, drop]) -> (gates, states, cells, last h, last c). At each step
 
@@ -120,7 +119,7 @@ class LSTMSequence(_LSTM):
         return [dz, dkernel, dh, dc, *[None] * len(extras)]
 
 
-@dataclass(frozen=True)
+@frozen
 class LSTMSequenceGradient(_LSTM):
     """(dstates, dlast_h, dlast_c, gates, states, cells, kernel[, mask][, drop]) -> (dz, dh, dc, dkernel)."""
 

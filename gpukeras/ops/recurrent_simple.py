@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import threads, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Spec, Tensor, apply
+from ..graph import Apply, Call, Spec, Tensor, apply, frozen
 from .recurrent import Gates, _Recurrence, hold, of, states_spec
 
 
-@dataclass(frozen=True)
+@frozen
 class SimpleRNNSequence(_Recurrence):
     """(z, kernel, h[, mask][, drop]) -> (states, last): h = activation(z + h kernel) at each step. z is (time, samples,
     units), states (time + 1, samples, units) with the initial h in front, last the state after the last step."""
@@ -79,7 +78,7 @@ class SimpleRNNSequence(_Recurrence):
         return [dz, dkernel, dh, *[None] * len(extras)]
 
 
-@dataclass(frozen=True)
+@frozen
 class SimpleRNNSequenceGradient(_Recurrence):
     """(dstates, dlast, states, kernel[, mask][, drop]) -> (dz, dh, dkernel)."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device.tasks import Task
-from ..graph import Spec
+from ..graph import Spec, frozen
 
 FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
@@ -15,7 +14,7 @@ PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
 PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
 
 
-@dataclass(frozen=True)
+@frozen
 class Walk:
     """The numbers of a recurrence that its tasks share; mask and drop are arrays or None."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..graph import (
     Tensor,
     apply,
     canonical_axes,
+    frozen,
 )
 from . import reduce_tasks
 from .broadcasting import broadcast_like
@@ -37,7 +37,7 @@ _KINDS: dict[str, dict[str, Any]] = {  # defines for the kernels: a name of redu
 _MOST_BLOCKS = 1024  # of a long reduction: enough to fill any GPU
 
 
-@dataclass(frozen=True)
+@frozen
 class Reduce(Op):
     """Sum, product, maximum, minimum, any or all over some axes."""
 
@@ -150,7 +150,7 @@ def _reduce_backwards(reduce: Any, x: Any, axes: Any, dtype: Any, out: Any, keep
     out[...] = reduce(x, axes, dtype, None, keepdims)
 
 
-@dataclass(frozen=True)
+@frozen
 class Scan(Op):
     """Running sums or products along an axis; `exclusive` leaves each element itself out."""
 
@@ -210,7 +210,7 @@ class Scan(Op):
         return ROW if self.axis else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class ArgExtreme(Op):
     """The index of the first largest or smallest element along an axis, int64."""
 

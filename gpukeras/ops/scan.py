@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..graph import (
@@ -15,6 +14,7 @@ from ..graph import (
     Tensor,
     apply,
     constant,
+    frozen,
     gradients,
     is_float,
     made_inside,
@@ -71,7 +71,7 @@ def _closed_over(results: Sequence[Tensor], leaves: Sequence[Tensor], nodes: Seq
     return tuple(t for t in wanted if t not in inside and t.value is None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Recurrence(Op):
     """The steps of a `Body`, one after the other.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..graph import (
     Tensor,
     ViewOp,
     apply,
+    frozen,
     size_of,
 )
 from .convert import as_tensor
@@ -27,7 +27,7 @@ Dims = tuple["int | None", ...]
 
 
 # Shapes as values ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@frozen
 class ShapeOf(ExpandedOp):
     """The shape of a tensor as an int32 vector; a constant once shapes are known."""
 
@@ -44,7 +44,7 @@ class ShapeOf(ExpandedOp):
         return make.constant(np.array(ins[0].shape, "int32"))  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True)
+@frozen
 class Count(ExpandedOp):
     """The number of elements along some axes, as a scalar; a constant once shapes are known."""
 
@@ -63,7 +63,7 @@ class Count(ExpandedOp):
         return make.constant(np.array(size_of(tuple(ins[0].shape[a] for a in self.axes)), self.dtype))  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True)
+@frozen
 class Range(ExpandedOp):
     """start, start + step, ... before stop, of three scalars that are constant once shapes are known."""
 
@@ -127,7 +127,7 @@ def fill_dims(dims: Dims, operands: Sequence[Spec]) -> Dims:
 
 
 # Views ---------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@frozen
 class Reshape(ViewOp):
     """The same elements in row-major order under another shape. -1 stands for 'what is left', None for a dimension
     that an extra scalar input gives."""
@@ -167,7 +167,7 @@ class Reshape(ViewOp):
         return ROW if ins[0].shape and self.infer(*ins).shape[:1] == ins[0].shape[:1] else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class ReshapeLike(ExpandedOp):
     """Reshape to the shape of a second tensor."""
 
@@ -187,7 +187,7 @@ class ReshapeLike(ExpandedOp):
         return [apply(ReshapeLike(), grads[0], node.inputs[0]), None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Transpose(ViewOp):
     """Axes in another order."""
 
@@ -213,7 +213,7 @@ class Transpose(ViewOp):
         return ROW if self.order[:1] == (0,) else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class InsertAxes(ViewOp):
     """New axes of length 1 at these positions of the result."""
 
@@ -241,7 +241,7 @@ class InsertAxes(ViewOp):
         return MIX if 0 in self.axes else ROW
 
 
-@dataclass(frozen=True)
+@frozen
 class DropAxes(ViewOp):
     """Without these axes, which must have length 1."""
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..device import xp
 from ..device.tasks import Task
-from ..graph import MIX, OPERATORS, ROW, Apply, Call, Op, Spec, Tensor, ViewOp, apply
+from ..graph import MIX, OPERATORS, ROW, Apply, Call, Op, Spec, Tensor, ViewOp, apply, frozen
 from . import copies
 from .convert import as_tensor
 
 Index = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Slice(ViewOp):
     """Basic indexing: per axis an int, or (start, stop, step), and 'new' for a new axis."""
 
@@ -61,7 +60,7 @@ class Slice(ViewOp):
         return ROW if self.index[:1] in ((), ((None, None, None),)) else MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class PlaceSlice(Op):
     """Zeros of the shape of a second tensor, with the first one in the place that a Slice would take."""
 
@@ -99,7 +98,7 @@ class PlaceSlice(Op):
         return Slice(self.index).batch(carries, ins)
 
 
-@dataclass(frozen=True)
+@frozen
 class Reverse(ViewOp):
     """Some axes backwards."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..device import C_NAMES, FLOATS, REDUCTIONS, blocks, launch, xp
 from ..device.tasks import Task
-from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, differentiate
+from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
 from .convert import as_float
 from .elementwise import exp
 from .reduce import reduce
@@ -47,7 +46,7 @@ class _AlongRows(Op):
         return row_or_mix(ins[-1])
 
 
-@dataclass(frozen=True)
+@frozen
 class Softmax(_AlongRows):
     """exp(x) / sum(exp(x)) over the last axis."""
 
@@ -69,7 +68,7 @@ class Softmax(_AlongRows):
         return [apply(SoftmaxGradient(), grads[0], node.outputs[0])]
 
 
-@dataclass(frozen=True)
+@frozen
 class SoftmaxGradient(_AlongRows):
     """(g, y) -> y (g - sum(g y)), y being the softmax's output."""
 
@@ -90,7 +89,7 @@ class SoftmaxGradient(_AlongRows):
         return differentiate(lambda g, y: y * (g - reduce("sum", g * y, -1, keepdims=True)), node, grads[0])
 
 
-@dataclass(frozen=True)
+@frozen
 class LogSoftmax(_AlongRows):
     """log(softmax(x)) over the last axis, finite however large x is."""
 
@@ -113,7 +112,7 @@ class LogSoftmax(_AlongRows):
         return [apply(LogSoftmaxGradient(), grads[0], node.outputs[0])]
 
 
-@dataclass(frozen=True)
+@frozen
 class LogSoftmaxGradient(_AlongRows):
     """(g, y) -> g - exp(y) sum(g), y being the log-softmax's output."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..device import xp
-from ..graph import Shape
+from ..graph import Shape, frozen
 
 Slices = tuple[slice, ...]
 
@@ -21,7 +20,7 @@ class Tap(NamedTuple):
     outputs: Slices
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """A window of `size` cells, `dilation` apart, moved by `strides`; `padding` is 'valid' (inside only) or 'same'
     (as many outputs as inputs / strides; the odd cell of padding comes at the end)."""

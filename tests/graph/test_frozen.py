@@ -6,6 +6,7 @@ import copy
 import pickle
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +17,7 @@ def classes(decorate):
     @decorate
     class Base:
         x: int
+        kind: ClassVar[str] = "of the class"
         y: int = 2
 
     @decorate
@@ -32,10 +34,17 @@ def classes(decorate):
 
     class Plain(Longer):
         """Takes what its base takes."""
-    return Base, Longer, Plain
+    @decorate
+    class Mixed:
+        w: int = 5
+
+    @decorate
+    class Both(Mixed, Base):
+        y: int = 9
+    return Base, Longer, Plain, Both
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 @pytest.mark.parametrize("values, named", [((1,), {}), ((1, 3), {}), ((), {"x": 4}), ((5,), {"y": 6}), ((), {}),
                                            ((1, 2, 3, 4), {}), ((1,), {"x": 1}), ((1,), {"w": 1}), ((-1,), {})])
 def test_as_a_dataclass(which, values, named):
@@ -51,13 +60,13 @@ def test_as_a_dataclass(which, values, named):
 
 
 def test_objects_of_other_classes_are_others():
-    base, longer, plain = classes(frozen)
+    base, longer, plain, _ = classes(frozen)
     assert base(1) != longer(1) and longer(1) != plain(1)
     assert len({longer(1), longer(1, 2), longer(1, 2, ()), longer(2)}) == 2
 
 
 def test_nothing_can_be_changed():
-    _, longer, _ = classes(frozen)
+    _, longer, _, _ = classes(frozen)
     made = longer(1, z=(4,))
     with pytest.raises(AttributeError, match=r"Longer\.x can't be assigned"):
         made.x = 3
