@@ -2,11 +2,13 @@
 #   make demo     train on the shipped digits          make lint    ruff: style and formatting of imports
 #   make test     all tests, doctests included         make types   mypy
 #   make setup    only the virtual environment         make bench   the benchmarks
+#   make docs     the site, in build/site: every notebook is run, a warning is an error
 #   make test-cupy   the tests that compute, with the CuPy backend on a stand-in for CuPy
 #   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
 #   make conformance   Keras 2.0.9's own tests and examples, downloaded, and its interface compared
 #   make fuzz     damaged model files, loaded in processes that are watched
 #   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
+#   make dist     the sdist and the wheel, checked      make compiled  a wheel with compiled code for this system
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
 
 PYTHON ?= python3
@@ -17,15 +19,25 @@ comma := ,
 RUN := $(VENV)/bin/python
 # each set of extras has a mark of its own, so that asking for another set installs it
 RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
+DIST := $(VENV)/.installed-dist
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo test test-cupy fuzz interop conformance gpu-test mutations lint types bench clean
+.PHONY: setup demo docs test test-cupy fuzz interop conformance gpu-test mutations lint types bench dist compiled clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
 
 demo: $(RUNTIME)
 	$(RUN) docs/examples/digits.py
+
+# the site by Sphinx, and what a test of it finds; open build/site/index.html
+docs: $(VENV)/.installed-docs
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m sphinx -q -W --keep-going -d build/doctrees docs build/site
+	GPUKERAS_SITE=build/site $(RUN) -m pytest tests/test_site.py $(ARGS)
+
+$(VENV)/.installed-docs: $(TESTING)
+	$(RUN) -m pip install --quiet --editable '.[test,docs]'
+	@touch $@
 
 # one BLAS thread: the matrices of the tests are small, and OpenBLAS's threads wait for each other by spinning where
 # cores are shared
@@ -94,6 +106,21 @@ types: $(TESTING)
 
 bench: $(TESTING)
 	$(RUN) -m tests.benchmarks $(ARGS)
+
+# what goes to a package registry
+dist: $(DIST)
+	$(RUN) -m build --outdir dist
+	$(RUN) -m twine check --strict dist/gpukeras-*
+	$(RUN) -m check_wheel_contents dist/*-none-any.whl
+
+compiled: $(DIST)
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(RUN) -m build --wheel --outdir dist
+	$(RUN) -m twine check --strict dist/*.whl
+	$(RUN) -m check_wheel_contents dist/*.whl
+
+$(DIST): pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet build twine check-wheel-contents
+	@touch $@
 
 clean:
 	rm -rf $(VENV) $(KERAS2) $(KERAS3) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,41 @@ if TYPE_CHECKING:
     from gpukeras.models import Model as Model
     from gpukeras.models import Sequential as Sequential
 
+    from . import activations as activations
+    from . import applications as applications
+    from . import backend as backend
+    from . import callbacks as callbacks
+    from . import commands as commands
+    from . import compiler as compiler
+    from . import constraints as constraints
+    from . import datasets as datasets
+    from . import device as device
+    from . import drawing as drawing
+    from . import drop_in as drop_in
+    from . import engine as engine
+    from . import export as export
+    from . import graph as graph
+    from . import initializers as initializers
+    from . import layers as layers
+    from . import legacy as legacy
+    from . import loss_classes as loss_classes
+    from . import losses as losses
+    from . import metric_classes as metric_classes
+    from . import metrics as metrics
+    from . import models as models
+    from . import objectives as objectives
+    from . import ops as ops
+    from . import optimizers as optimizers
+    from . import preprocessing as preprocessing
+    from . import program as program
+    from . import regularizers as regularizers
+    from . import saving as saving
+    from . import stateful_metrics as stateful_metrics
+    from . import tensorflow_functions as tensorflow_functions
+    from . import tensorflow_names as tensorflow_names
+    from . import utils as utils
+    from . import wrappers as wrappers
+
 __version__ = "0.1.0"
 
 # A module that changes what imports find is loaded only where a program says so.
@@ -33,34 +68,40 @@ def config() -> Config:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """`%load_ext gpukeras` in a notebook: the Keras that it imports after that is gpukeras."""
+    """`%load_ext gpukeras` in a notebook: the Keras that it imports after that is gpukeras, and `%gpukeras info` tells
+    what it computes with. Progress bars and pictures of models need no extension."""
+    from gpukeras.commands import magic
     from gpukeras.drop_in import install
 
     install()
+    magic.register(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """`%unload_ext gpukeras`: imports of Keras find what is installed again."""
+    from gpukeras.commands import magic
     from gpukeras.drop_in import uninstall
 
     uninstall()
+    magic.unregister(shell)
 
 
-def __getattr__(name: str) -> Any:
-    """Load a submodule, or one of Keras's names at the root, when it is first asked for."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        """Load a submodule, or one of Keras's names at the root, when it is first asked for."""
+        from importlib import import_module
 
-    if name in _FROM:
-        value = getattr(import_module(f"gpukeras.{_FROM[name]}"), name)
-        globals()[name] = value
-        return value
-    if not name.startswith("_") and name != _ASKED_FOR:
-        try:
-            return import_module(f"gpukeras.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"gpukeras.{name}":
-                raise  # the submodule exists and lacks something itself
-    raise AttributeError(f"module 'gpukeras' has no attribute {name!r}{_nearest(name)}")
+        if name in _FROM:
+            value = getattr(import_module(f"gpukeras.{_FROM[name]}"), name)
+            globals()[name] = value
+            return value
+        if not name.startswith("_") and name != _ASKED_FOR:
+            try:
+                return import_module(f"gpukeras.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"gpukeras.{name}":
+                    raise  # the submodule exists and lacks something itself
+        raise AttributeError(f"module 'gpukeras' has no attribute {name!r}{_nearest(name)}")
 
 
 def _nearest(name: str) -> str:

@@ -1,5 +1,5 @@
-"""Commands: `python -m gpukeras program.py` runs a program that was written for Keras; `info` says what it would
-compute with; `inspect FILE` what a model file holds."""
+"""Commands: `python -m gpukeras run program.py` runs a program that was written for Keras; `info` says what it would
+compute with; `inspect FILE` what a model file holds; `bench` how fast it is here."""
 
 from __future__ import annotations
 
@@ -7,66 +7,51 @@ import sys
 from collections.abc import Sequence
 
 USAGE = """\
-usage: python -m gpukeras [-h] [--version] (info | inspect file | program.py | -m module | -c code | -) [argument ...]
+usage: python -m gpukeras [-h] [--version] command [argument ...]
 
-Runs a program in which `import keras` and `from tensorflow import keras` find gpukeras. No installed package changes.
+  run program.py   run a program in which `import keras` and `from tensorflow import keras` find gpukeras
+  info             print backend, device, memory and versions, for a bug report
+  inspect FILE     print what a model file (HDF5, .keras, safetensors) holds, and build nothing from it
+  bench            measure training and prediction on this machine, in half a minute
 
-  program.py   a file, with its own arguments after it (-: standard input)
-  -m module    a module, as python -m would
-  -c code      a text, as python -c would
-  info         print backend, device, memory, versions and BLAS
-  inspect      print what a model file (HDF5, .keras, safetensors) holds, and build nothing from it
+`python -m gpukeras COMMAND --help` says more of each. `run` may be left out: python -m gpukeras program.py, -m module,
+-c code, - (standard input).
 """
+COMMANDS = {"run": "run", "info": "info", "inspect": "inspecting", "bench": "bench"}
+"""The commands, and the files of `commands/` that have them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    import gpukeras
-
+    """Runs one command; returns the exit status, 2 for a command line that makes no sense."""
     command, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
     if command in ("-h", "--help"):
         print(USAGE, end="")
     elif command == "--version":
+        import gpukeras
+
         print(f"gpukeras {gpukeras.__version__}")
-    elif command == "info" and not rest:
-        return _info()
-    elif command == "inspect" and len(rest) == 1:
-        return _inspect(rest[0])
-    elif command in ("-m", "-c") and rest:
-        from . import program
-
-        (program.run_module if command == "-m" else program.run_code)(rest[0], rest[1:])
-    elif command == "-" or command and not command.startswith("-") and command not in ("info", "inspect"):
-        from . import program
-
-        program.run_file(command, rest)
-    else:
+    elif command in COMMANDS:
+        return _command(command, rest)
+    elif command in ("", "-m", "-c") and not rest:
         print(USAGE, end="", file=sys.stderr)
         return 2
+    else:
+        from .commands import run
+
+        return run.main([command, *rest], commands=list(COMMANDS))
     return 0
 
 
-def _info() -> int:
-    import gpukeras
+def _command(name: str, arguments: Sequence[str]) -> int:
+    from importlib import import_module
 
     try:
-        print(f"gpukeras {gpukeras.__version__}\n{gpukeras.config()}")
-    except (ImportError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _inspect(path: str) -> int:
-    from gpukeras.saving import inspect
-
-    try:
-        found = inspect(path, isolated=True)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(found)
-    return 2 if found.refused else 0
+        status: int = import_module(f"gpukeras.commands.{COMMANDS[name]}").main(arguments)
+    except SystemExit as ended:
+        if name == "run":  # the program's own end
+            raise
+        return ended.code if isinstance(ended.code, int) else 2
+    return status
 
 
 if __name__ == "__main__":

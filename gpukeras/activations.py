@@ -131,8 +131,9 @@ def serialize(activation: Callable[..., Any]) -> str:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The activation called `name`; ValueError with the nearest known name otherwise."""
-    return deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
-                                    printable_module_name="activation function")
+    result: Callable[..., Any] = deserialize_keras_object(name, module_objects=_named, custom_objects=custom_objects,
+                                                          printable_module_name="activation function")
+    return result
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -159,7 +160,8 @@ def get(identifier: Any) -> Callable[..., Any]:
                       "another layer. Its weights would not belong to the model: add it to the model as a "
                       "layer of its own.",
                       stacklevel=3)
-    return identifier
+    result: Callable[..., Any] = identifier
+    return result
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

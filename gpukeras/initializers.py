@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -275,11 +275,20 @@ random_uniform = uniform = RandomUniform
 truncated_normal = TruncatedNormal
 
 
-def _of_config(make: Callable[[int | None], VarianceScaling]) -> Callable[..., VarianceScaling]:
+class Scaled(Protocol):
+    """An initializer with the spread that the class's name says."""
+
+    def __call__(self, seed: int | None = None, dtype: str | None = None) -> VarianceScaling:
+        """The initializer; `dtype` is ignored."""
+        ...
+
+
+def _of_config(make: Callable[[int | None], VarianceScaling]) -> Scaled:
     """`make` under the class name of newer Keras, whose configs may also hold a dtype, which is dropped."""
     def from_config(seed: int | None = None, dtype: str | None = None) -> VarianceScaling:
         return make(seed)
 
+    from_config.__doc__ = make.__doc__
     return from_config
 
 

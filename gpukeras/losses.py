@@ -8,10 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpukeras import backend as K
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+
+if TYPE_CHECKING:
+    from gpukeras.loss_classes import BinaryCrossentropy as BinaryCrossentropy
+    from gpukeras.loss_classes import CategoricalCrossentropy as CategoricalCrossentropy
+    from gpukeras.loss_classes import CategoricalHinge as CategoricalHinge
+    from gpukeras.loss_classes import CosineSimilarity as CosineSimilarity
+    from gpukeras.loss_classes import Hinge as Hinge
+    from gpukeras.loss_classes import Huber as Huber
+    from gpukeras.loss_classes import KLDivergence as KLDivergence
+    from gpukeras.loss_classes import LogCosh as LogCosh
+    from gpukeras.loss_classes import Loss as Loss
+    from gpukeras.loss_classes import MeanAbsoluteError as MeanAbsoluteError
+    from gpukeras.loss_classes import MeanAbsolutePercentageError as MeanAbsolutePercentageError
+    from gpukeras.loss_classes import MeanSquaredError as MeanSquaredError
+    from gpukeras.loss_classes import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError
+    from gpukeras.loss_classes import Poisson as Poisson
+    from gpukeras.loss_classes import Reduction as Reduction
+    from gpukeras.loss_classes import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
+    from gpukeras.loss_classes import SquaredHinge as SquaredHinge
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -145,8 +164,10 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The loss called `name`; ValueError with the nearest known name otherwise."""
-    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
-                                         printable_module_name="loss function"))
+    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                     printable_module_name="loss function")
+    result: Callable[..., Any] = made(found)
+    return result
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:
@@ -164,7 +185,8 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return made(identifier)
+        result: Callable[..., Any] | None = made(identifier)
+        return result
     raise ValueError(f"Could not interpret loss function identifier: {identifier!r}. Expected None, a name "
                      "such as 'mse', or a function of (y_true, y_pred).")
 
@@ -181,10 +203,11 @@ def _objects() -> dict[str, Any]:
     return {name: getattr(loss_classes, name) for name in loss_classes.__all__}
 
 
-def __getattr__(name: str) -> Any:
-    if name[:1].isupper() and name in _objects():
-        return _objects()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        if name[:1].isupper() and name in _objects():
+            return _objects()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -356,7 +356,9 @@ class AUC(_Counts):
             return K.sum(_quotient(slope * (steps + start * K.log(ratio)), tp[1:] + fn[1:]))
         recall = _quotient(tp, tp + fn)
         x, y = (_quotient(fp, fp + tn), recall) if self.curve == "ROC" else (recall, _quotient(tp, tp + fp))
-        join = {"interpolation": lambda a, b: (a + b) / 2, "minoring": K.minimum, "majoring": K.maximum}
+        join: dict[str, Callable[[Any, Any], Any]] = {
+            "interpolation": lambda a, b: (a + b) / 2, "minoring": K.minimum,
+            "majoring": K.maximum}
         return K.sum((x[:-1] - x[1:]) * join[self.summation_method](y[:-1], y[1:]))
 
     def get_config(self) -> dict[str, Any]:

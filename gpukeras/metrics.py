@@ -6,7 +6,7 @@ categorical or sparse accuracy by the loss and the shape of the output.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpukeras import backend as K
 from gpukeras.losses import (
@@ -51,6 +51,41 @@ from gpukeras.utils.generic_utils import (
     serialize_keras_object,
     unknown_name,
 )
+
+if TYPE_CHECKING:
+    from gpukeras.metric_classes import AUC as AUC
+    from gpukeras.metric_classes import Accuracy as Accuracy
+    from gpukeras.metric_classes import BinaryAccuracy as BinaryAccuracy
+    from gpukeras.metric_classes import BinaryCrossentropy as BinaryCrossentropy
+    from gpukeras.metric_classes import CategoricalAccuracy as CategoricalAccuracy
+    from gpukeras.metric_classes import CategoricalCrossentropy as CategoricalCrossentropy
+    from gpukeras.metric_classes import CategoricalHinge as CategoricalHinge
+    from gpukeras.metric_classes import CosineSimilarity as CosineSimilarity
+    from gpukeras.metric_classes import FalseNegatives as FalseNegatives
+    from gpukeras.metric_classes import FalsePositives as FalsePositives
+    from gpukeras.metric_classes import Hinge as Hinge
+    from gpukeras.metric_classes import KLDivergence as KLDivergence
+    from gpukeras.metric_classes import LogCoshError as LogCoshError
+    from gpukeras.metric_classes import Mean as Mean
+    from gpukeras.metric_classes import MeanAbsoluteError as MeanAbsoluteError
+    from gpukeras.metric_classes import MeanAbsolutePercentageError as MeanAbsolutePercentageError
+    from gpukeras.metric_classes import MeanIoU as MeanIoU
+    from gpukeras.metric_classes import MeanMetricWrapper as MeanMetricWrapper
+    from gpukeras.metric_classes import MeanSquaredError as MeanSquaredError
+    from gpukeras.metric_classes import MeanSquaredLogarithmicError as MeanSquaredLogarithmicError
+    from gpukeras.metric_classes import Metric as Metric
+    from gpukeras.metric_classes import Poisson as Poisson
+    from gpukeras.metric_classes import Precision as Precision
+    from gpukeras.metric_classes import Recall as Recall
+    from gpukeras.metric_classes import RootMeanSquaredError as RootMeanSquaredError
+    from gpukeras.metric_classes import SparseCategoricalAccuracy as SparseCategoricalAccuracy
+    from gpukeras.metric_classes import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
+    from gpukeras.metric_classes import SparseTopKCategoricalAccuracy as SparseTopKCategoricalAccuracy
+    from gpukeras.metric_classes import SquaredHinge as SquaredHinge
+    from gpukeras.metric_classes import Sum as Sum
+    from gpukeras.metric_classes import TopKCategoricalAccuracy as TopKCategoricalAccuracy
+    from gpukeras.metric_classes import TrueNegatives as TrueNegatives
+    from gpukeras.metric_classes import TruePositives as TruePositives
 
 
 def binary_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -126,8 +161,10 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> C
                              "categorical_accuracy or sparse_categorical_accuracy.")
         if name not in known:
             raise unknown_name("metric function", name, known | {"accuracy"})
-    return made(deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
-                                         printable_module_name="metric function"))
+    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+                                     printable_module_name="metric function")
+    result: Callable[..., Any] = made(found)
+    return result
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -139,7 +176,8 @@ def get(identifier: Any) -> Callable[..., Any]:
     if isinstance(identifier, (str, Mapping)):
         return deserialize(identifier)
     if callable(identifier):
-        return made(identifier)
+        result: Callable[..., Any] = made(identifier)
+        return result
     raise ValueError(f"Could not interpret metric function identifier: {identifier!r}. Expected a name such "
                      "as 'accuracy', or a function of (y_true, y_pred).")
 
@@ -151,10 +189,11 @@ def _objects() -> dict[str, Any]:
     return {name: getattr(metric_classes, name) for name in metric_classes.__all__}
 
 
-def __getattr__(name: str) -> Any:
-    if name[:1].isupper() and name in _objects():
-        return _objects()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        if name[:1].isupper() and name in _objects():
+            return _objects()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -437,7 +437,8 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
 
 
 def _clone_layer(layer: Layer) -> Layer:
-    return clone_model(layer) if isinstance(layer, Model) else type(layer).from_config(layer.get_config())
+    result: Layer = clone_model(layer) if isinstance(layer, Model) else type(layer).from_config(layer.get_config())
+    return result
 
 
 def _clone_inputs(model: Model, tensors: Any) -> list[Any]:

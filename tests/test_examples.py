@@ -358,6 +358,25 @@ def test_siamese_digits(tmp_path):
     assert number(r"Test accuracy: ([\d.]+)", printed) > 0.85
 
 
+def test_confusion_matrix(tmp_path):
+    printed = run("confusion_matrix.py", "--to-file", "confusion.svg", cwd=tmp_path)
+    assert number(r"Right: (\d+) of 360", printed) > 320
+    assert sum(map(int, re.findall(r"\d+", " ".join(line[3:] for line in printed.splitlines()[1:11])))) == 360
+    assert re.search(r"Most often (\d) is taken for (?!\1)\d: \d+ times", printed)
+    assert (tmp_path / "confusion.svg").read_text().count("<rect") == 101
+
+
+def test_a_confusion_matrix_counts():
+    shown = example("confusion_matrix")
+    counts = shown.confusion_matrix([0, 0, 1, 2], [0, 2, 1, 2], classes=4)
+    assert counts.tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    assert shown.as_text(counts[:2, :2], ["no", "yes"]).splitlines() == ["      no yes", "  no   1   0", " yes   0   1"]
+    picture = shown.draw_confusion(counts, ["a", "b", "<c>", "d"], shares=True)
+    assert picture.svg().count(">50%<") == 2 and "&lt;c&gt;" in picture.svg()
+    with pytest.raises(ValueError, match=r"vectors of one length, got \(2,\), \(2, 2\)"):
+        shown.confusion_matrix([0, 1], [[1, 0], [0, 1]])
+
+
 def test_two_branches(tmp_path):
     printed = run("two_branches.py", cwd=tmp_path)
     assert "Total params: 12,299" in printed

@@ -127,6 +127,10 @@ def test_utils_reached_by_name():
         _ = utils.to_categoricl
 
 
-def test_version_is_the_packages():
-    declared = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert declared and declared[1] == gpukeras.__version__
+def test_the_version_stands_in_one_place():
+    """The build reads it from the package, so nothing else declares one."""
+    text = (ROOT / "pyproject.toml").read_text()
+    assert not re.search(r"^version\s*=", text, re.MULTILINE) and 'dynamic = ["version"]' in text
+    assert '[tool.hatch.version]\npath = "gpukeras/__init__.py"' in text
+    found = re.findall(r'^__version__ = "(.+)"$', (ROOT / "gpukeras" / "__init__.py").read_text(), re.MULTILINE)
+    assert found == [gpukeras.__version__]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import os
+import platform
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,8 @@ import numpy
 import pytest
 
 import gpukeras
+from gpukeras.commands import prebuild
+from gpukeras.device import prebuilt
 
 ROOT = Path(__file__).parents[1]
 hatchling = pytest.mark.skipif(
@@ -39,10 +42,11 @@ print(gpukeras.__file__, kernel_folder(), *kernel_families(), sep="\\n")
 IN_CHECKOUT = "".join(line for line in CHECK.splitlines(keepends=True) if "importlib" not in line)
 
 
-def build(hook: str, source: Path, out: Path) -> Path:
+def build(hook: str, source: Path, out: Path, **variables: str) -> Path:
     """Run a build hook as an installer does; the file that it made."""
     code = f"import hatchling.build as b; print(b.{hook}({str(out)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HATCH_")} | variables
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return out / done.stdout.split()[-1]
 
@@ -174,7 +178,9 @@ def test_what_is_in_the_wheel(wheel):
         "gpukeras",
         f"gpukeras-{gpukeras.__version__}.dist-info",
     }
+    assert wheel.name.endswith("-py3-none-any.whl") and not [name for name in names if name.endswith(".so")]
     sources = {path.name for path in (ROOT / "kernels").iterdir()}
+    assert {"tasks.c", "tasks.h", "elementwise.c", "types.cuh", "softmax_crossentropy.cu"} <= sources
     assert {name.rsplit("/", 1)[1] for name in names if "/_kernels/" in name} == sources
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "gpukeras").rglob("*.py")}
     assert modules <= set(names)
@@ -198,9 +204,50 @@ def test_what_the_wheel_asks_for(wheel):
 
 
 def test_the_sdist_is_whole_and_builds_the_same_wheel(sdist, wheel, tmp_path):
-    for name in ("README.md", "LICENSE", "CHANGELOG.md", "Makefile", "environment.yml", "pyproject.toml"):
+    for name in ("README.md", "LICENSE", "CHANGELOG.md", "Makefile", "environment.yml", "pyproject.toml",
+                 "hatch_build.py", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"):
         assert (sdist / name).is_file(), name
     assert (sdist / "kernels/softmax_crossentropy.cu").is_file()
     assert (sdist / "tests" / Path(__file__).name).is_file()
     again = build("build_wheel", sdist, tmp_path)
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+# A compiler that is quick: what it writes names the functions of glibc that it would ask for.
+COMPILER = """#!/bin/sh
+while [ "$1" != -o ]; do shift; done
+printf 'GLIBC_2.4 GLIBC_2.27' > "$2"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the platform's tag is read from glibc's names")
+def test_a_wheel_with_compiled_code(tmp_path):
+    compiler = tmp_path / "quick"
+    compiler.write_text(COMPILER)
+    compiler.chmod(0o755)
+    made = build("build_wheel", ROOT, tmp_path, HATCH_BUILD_HOOK_ENABLE_CUSTOM="true", CC=str(compiler))
+    assert made.name == f"gpukeras-{gpukeras.__version__}-py3-none-manylinux_2_27_{platform.machine()}.whl"
+    with zipfile.ZipFile(made) as whole:
+        names = whole.namelist()
+        text = whole.read(next(name for name in names if name.endswith("/WHEEL"))).decode()
+    assert "Root-Is-Purelib: false" in text
+    libraries = [name for name in names if name.startswith("gpukeras/_prebuilt/")]
+    least = prebuilt.levels()[-1].name  # this compiler makes the same for all levels, and one copy is enough
+    assert len(libraries) == len(prebuild.sources())
+    assert all(name.startswith(f"gpukeras/_prebuilt/linux-{least}/") for name in libraries)
+    assert {f"gpukeras/_kernels/{path.name}" for path in (ROOT / "kernels").iterdir()} <= set(names)
+
+
+def test_where_nothing_can_be_compiled_the_wheel_is_pure(tmp_path):
+    made = build("build_wheel", ROOT, tmp_path, HATCH_BUILD_HOOK_ENABLE_CUSTOM="true", CC="false")
+    assert made.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(made).namelist() if "_prebuilt" in name]
+
+
+@pytest.mark.parametrize("checker", [("twine", "check", "--strict"), ("check_wheel_contents",)], ids=lambda c: c[0])
+def test_what_registries_and_installers_would_say(checker, wheel, sdist):
+    pytest.importorskip(checker[0])
+    files = [wheel, sdist.parent / f"{sdist.name}.tar.gz"]
+    done = subprocess.run([sys.executable, "-m", *checker, *map(str, files[:1 if len(checker) == 1 else 2])],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "WARNING" not in done.stdout, done.stdout + done.stderr

@@ -93,7 +93,8 @@ class Wanted:
         model: Any = Model(inputs, output, name=name)
         if self.weights is not None:
             model.load_weights(files.fetch(self.include_top) if self.weights == "imagenet" else self.weights)
-        return model
+        result: Model = model
+        return result
 
 
 def channel_axis() -> int:

@@ -8,7 +8,7 @@
 
 from builtins import all as py_all  # Keras has Python's own here, under names that no function of K hides
 from builtins import sum as py_sum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..compiler import Function, debugging
 from ..graph import Tensor, Variable
@@ -88,6 +88,10 @@ from .tensors import (
     zeros_like,
 )
 
+if TYPE_CHECKING:
+    from . import common as common
+    from . import tensorflow_backend as tensorflow_backend
+
 __all__ = [
     *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value",
     "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "ctc_batch_cost",
@@ -105,10 +109,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`tensorflow_backend`, imported when it is asked for."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        """`tensorflow_backend`, imported when it is asked for."""
+        from importlib import import_module
 
-    if name in ("tensorflow_backend", "common"):
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("tensorflow_backend", "common"):
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,7 +52,8 @@ def in_train_phase(x: Lazy, alt: Lazy, training: Any = None) -> Tensor:
     """
     phase = learning_phase() if training is None else training
     if not isinstance(phase, Tensor):
-        return x() if phase and callable(x) else x if phase else alt() if callable(alt) else alt
+        result: Tensor = x() if phase and callable(x) else x if phase else alt() if callable(alt) else alt
+        return result
     chosen = control.branch(phase, _made(x), _made(alt))
     if training is None:
         chosen._uses_learning_phase = True
@@ -153,7 +154,8 @@ def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = Non
 def l2_normalize(x: Any, axis: Any = None) -> Tensor:
     """x divided by its Euclidean norm over an axis; norms below 1e-6 count as 1e-6."""
     x = convert.as_float(x)
-    return x / e.sqrt(e.maximum(reduce("sum", e.square(x), axis, keepdims=True), 1e-12))
+    result: Tensor = x / e.sqrt(e.maximum(reduce("sum", e.square(x), axis, keepdims=True), 1e-12))
+    return result
 
 
 def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:

@@ -77,7 +77,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") ->
         start, stop = 0, start
         if not isinstance(stop, Tensor) and stop < 0:
             stop = 0
-    return apply(s.Range(), *(convert.cast(convert.as_tensor(v, dtype), dtype) for v in (start, stop, step)))
+    result: Tensor = apply(s.Range(), *(convert.cast(convert.as_tensor(v, dtype), dtype) for v in (start, stop, step)))
+    return result
 
 
 def reverse(x: Tensor, axes: Any) -> Tensor:

@@ -154,7 +154,8 @@ def eval(x: Any) -> np.ndarray:
     if x.value is not None:
         return np.array(x.value)
     from ..compiler import Function
-    return Function([], [x], name="eval")([])[0]
+    result: np.ndarray = Function([], [x], name="eval")([])[0]
+    return result
 
 
 OPERATORS.update(evaluate=eval)

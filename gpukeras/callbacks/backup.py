@@ -98,7 +98,8 @@ class BackupAndRestore(Callback):
         if place["epoch"] >= numbers.stop or self._found["stop_training"]:
             return 0
         training_state.set_random_numbers(place["stream"])
-        return (place["epoch"] - numbers.start) * steps + place["done"]
+        result: int = (place["epoch"] - numbers.start) * steps + place["done"]
+        return result
 
     def resume(self, run: Any, numbers: range) -> range:
         """Before the first epoch: the epochs that are left. A backup from the end of an epoch is restored."""

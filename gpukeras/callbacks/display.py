@@ -5,13 +5,15 @@ import functools
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 from gpukeras.callbacks.base import Callback, skippable
 from gpukeras.callbacks.logs import Logs, as_logs
-from gpukeras.utils.generic_utils import can_redraw, draw_bar, format_value, time_per
+from gpukeras.callbacks.notebook import Spot
+from gpukeras.utils.generic_utils import can_redraw, draw_bar, format_value, in_notebook, time_per
 
 BAR_WIDTH = 30  # characters, where the terminal has room for them
 INTERVAL = 0.05  # seconds between two drawings at least, however often the loop asks
@@ -20,23 +22,25 @@ INTERVAL = 0.05  # seconds between two drawings at least, however often the loop
 @functools.lru_cache(maxsize=1)
 def _bar_class() -> Any:
     """tqdm for this terminal or notebook, imported when something is drawn for the first time."""
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # without ipywidgets, a line of text does as well
+        from tqdm.auto import tqdm
 
-    class Bar(tqdm):
-        monitor_interval = 0  # no helper thread: a bar is redrawn by `Meter.show` alone
-
-    return Bar
+    return type("Bar", (tqdm,), {"monitor_interval": 0})  # no helper thread: `Meter.show` alone redraws a bar
 
 
 class Meter:
     """A bar that moves while something runs, where the output allows it, and is gone when closed.
 
-    It costs nothing before `show` is called for the first time, so that short epochs never make one.
+    It costs nothing before `show` is called for the first time, so that short epochs never make one. In a
+    notebook it is drawn at a `spot` that outlives it, with its `title`.
     """
 
-    def __init__(self, total: int | None, live: bool) -> None:
+    def __init__(self, total: int | None, live: bool, spot: Spot | None = None, title: str = "") -> None:
         self.total = total
         self.live = live
+        self.spot = spot
+        self.title = title
         self.started = time.perf_counter()
         self._bar: Any = None
         self._drawn = -INTERVAL
@@ -48,11 +52,16 @@ class Meter:
 
     def due(self) -> bool:
         """Whether it is time to draw again."""
+        if self.spot is not None:
+            return self.live and self.spot.due()
         return self.live and self.seconds - self._drawn >= INTERVAL
 
     def show(self, seen: int, text: str = "") -> None:
         """Draw the bar at `seen`, followed by `text`."""
-        # Some terminals say that they have 0 columns: they count as 80. Notebooks see to it themselves.
+        if self.spot is not None:
+            self.spot.show(self.title, seen, self.total, self.seconds, text)
+            return
+        # Some terminals say that they have 0 columns: they count as 80.
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         bar = "{bar}"
         if columns is not None:
@@ -70,7 +79,9 @@ class Meter:
         self._drawn = self.seconds
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away; what is left in a notebook is for the spot's owner to close."""
+        if self.spot is not None:
+            self.spot.clear()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -89,9 +100,9 @@ class ProgbarLogger(Callback):
     """Shows the epochs of a training as the parameter 'verbose' says.
 
     1 ('auto', True): a bar with the running averages, and in its place at the end a line with all results;
-    where the output is no terminal or notebook, that line alone. 2: the line of Keras 2, after 'Epoch 1/20'
-    on a line of its own. 0: nothing. `count_mode` 'samples' or 'steps' says what is counted, and in what
-    unit `tick` is told.
+    where the output is no terminal, that line alone (in a notebook under one bar for the whole training). 2: the
+    line of Keras 2, after 'Epoch 1/20' on a line of its own. 0: nothing. `count_mode` 'samples' or 'steps' says
+    what is counted, and in what unit `tick` is told.
 
     Raises ValueError for another `count_mode`.
     """
@@ -106,7 +117,9 @@ class ProgbarLogger(Callback):
         self.seen = 0  # what `on_batch_end` counted
         self.target: int | None = None
         self._meter: Meter | None = None
+        self._spot: Spot | None = None
         self._title = ""
+        self._done = 0  # epochs of this training
         self._told = 0  # what `tick` was last told
         self._sums: dict[str, list[float]] = {}  # name -> [sum over what was counted, count]
 
@@ -119,17 +132,20 @@ class ProgbarLogger(Callback):
         verbose = self.params["verbose"]
         self.verbose = 1 if verbose == "auto" else int(verbose)
         self.epochs = self.params["epochs"]
+        self.close()
+        self._done = 0
+        self._spot = Spot(_bar_class) if self.verbose == 1 and in_notebook() else None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Print the heading."""
-        self.close()
+        self._leave()
         self.seen = 0
         self._told = 0
         self._sums = {}
         self._title = f"Epoch {epoch + 1}/{self.epochs}"
         self.target = self.params.get("steps" if self.use_steps else "samples")
-        self._meter = Meter(self.target, live=self.verbose == 1 and can_redraw())
-        if self._meter.live or self.verbose >= 2:
+        self._meter = Meter(self.target, self.verbose == 1 and can_redraw(), self._spot, f"{self._title} - ")
+        if self._meter.live and self._spot is None or self.verbose >= 2:
             print(self._title, flush=True)
 
     def tick(self, seen: int, read_logs: Callable[[], Mapping[str, Any]]) -> None:
@@ -158,22 +174,33 @@ class ProgbarLogger(Callback):
         meter = self._meter
         if meter is None or not self.verbose:
             return
-        self.close()
+        self._leave()
+        self._done += 1
         results = self._results(Logs({**self._averages(), **(logs or {})}))
         seen = self.seen or self.target or self._told  # an epoch nobody counted is taken to be complete
         if self.verbose == 2:
             print(f" - {meter.seconds:.0f}s{results}", flush=True)
-        elif self.verbose == 1 and meter.live:
+        elif self.verbose == 1 and meter.live and self._spot is None:
             print(f"{meter.summary(seen)}{results}", flush=True)
-        elif self.verbose == 1:
-            print(f"{self._title} - {meter.timing(seen)}{results}", flush=True)
+        elif self.verbose == 1:  # a notebook's kernel sends its lines together, five times a second, unless it is urged
+            print(f"{self._title} - {meter.timing(seen)}{results}", flush=self._spot is None)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave no bar behind."""
         self.close()
 
     def close(self) -> None:
-        """Take away the bar of an epoch that ended, or was interrupted."""
+        """Take away the bar of a training that ended, or was interrupted: nothing is drawn after this."""
+        unfinished = self._meter is not None
+        self._leave()
+        spot, self._spot = self._spot, None
+        if spot is not None:
+            seconds = time.perf_counter() - spot.started
+            spot.close(f"{self._title}: interrupted after {seconds:.0f}s" if unfinished else
+                       f"{self._done} epoch{'s'[:self._done != 1]} in {seconds:.0f}s")
+
+    def _leave(self) -> None:
+        """Take away the bar of an epoch."""
         if self._meter is not None:
             self._meter.close()
             self._meter = None
@@ -202,7 +229,8 @@ class progress:
         self._meter = Meter(total, live=False)
 
     def __enter__(self) -> progress:
-        self._meter = Meter(self._meter.total, live=self._shown and can_redraw())
+        spot = Spot(_bar_class) if self._shown and in_notebook() else None
+        self._meter = Meter(self._meter.total, self._shown and can_redraw(), spot)
         return self
 
     def tick(self, seen: int) -> None:
@@ -214,5 +242,6 @@ class progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         self._meter.close()
-        if self._shown and kind is None:
-            print(self._meter.summary(self._seen, self._unit), flush=True)
+        spot, text = self._meter.spot, self._meter.summary(self._seen, self._unit) if kind is None else ""
+        if (spot is None or not spot.close(text)) and self._shown and kind is None:
+            print(text, flush=True)

@@ -45,7 +45,8 @@ class Monitor:
             warnings.warn(f"{self.owner} conditioned on metric `{self.name}` which is not available. "
                           f"Available metrics are: {','.join(logs)}{validate(self.name)}", RuntimeWarning, stacklevel=3)
             return None
-        return logs[self.name]
+        result: float | None = logs[self.name]
+        return result
 
 
 def validate(name: str) -> str:

@@ -33,7 +33,8 @@ def _lists(content: bytes, name: str, shape: tuple[int, ...]) -> list[list[int]]
     for row in stored:
         if not isinstance(row, list) or not all(issubclass(kind, (int, np.integer)) for kind in set(map(type, row))):
             raise ValueError(f"{name} holds something else than lists of whole numbers")
-    return stored.tolist()
+    result: list[list[int]] = stored.tolist()
+    return result
 
 
 def read_word_index(path: Path) -> dict[str, int]:

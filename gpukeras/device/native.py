@@ -1,4 +1,5 @@
-"""C sources of `kernels/`, compiled once by the system's compiler and kept; without one, NumPy's bodies serve.
+"""C sources of `kernels/`, compiled once by the system's compiler and kept; without one, NumPy's bodies serve. A wheel
+may bring them compiled (`prebuilt.py`); then nothing is compiled.
 
 The library lies in the user's cache folder under a name that its source, the compiler's flags and the processor give.
 It is loaded only from a folder that nobody else may write to.
@@ -14,10 +15,12 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gpukeras.device import prebuilt
 from gpukeras.device.choice import NAME
 
 VARIABLE = "GPUKERAS_NATIVE"
@@ -46,6 +49,10 @@ def load(source: str) -> Any:
         return _refuse(f"{VARIABLE} is 'off'")
     if os.name != "posix":
         return _refuse("it is compiled on Linux and macOS only")
+    ready = prebuilt.find(source, portable_flags())
+    if ready is not None:
+        with suppress(OSError):  # made for another C library than the one here: then it is compiled for this one
+            return ctypes.CDLL(str(ready))
     compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         return _refuse("there is no C compiler")
@@ -60,6 +67,11 @@ def load(source: str) -> Any:
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
         said = getattr(error, "stderr", None)
         return _refuse(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else ""))
+
+
+def portable_flags() -> tuple[str, ...]:
+    """FLAGS without the processor that code is made for."""
+    return tuple(flag for flag in FLAGS if not flag.startswith("-march="))
 
 
 def _refuse(reason: str) -> None:
@@ -81,11 +93,11 @@ def _check_own(path: Path) -> None:
         raise PermissionError(f"{path} belongs to somebody else, or others may write to it")
 
 
-def _compile(compiler: str, source: str, path: Path) -> None:
+def _compile(compiler: str, source: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
         text.write_text(source, encoding="utf-8")
-        command = [*compiler.split(), *FLAGS, "-o", str(made), str(text), "-lm"]
+        command = [*compiler.split(), *flags, "-o", str(made), str(text), "-lm"]
         try:  # AVX-512 at its full width, where a compiler knows it
             _run([*command, "-mprefer-vector-width=512"])
         except subprocess.CalledProcessError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras.device import native, openblas, threads
+from gpukeras.device import native, openblas, prebuilt, threads
 from gpukeras.device.choice import NAME, REASON, xp
 from gpukeras.device.kernels import kernel_folder
 
@@ -54,9 +54,15 @@ def report() -> Config:
         blas_kernel=blas_kernel,
         blas_threads=blas_threads,
         threads=threads.count(),
-        compiled=native.why_not() or "elementwise steps, when they are needed" if NAME == "numpy" else "kernels",
+        compiled=_compiled() if NAME == "numpy" else "kernels",
         kernels=str(kernel_folder()),
     )
+
+
+def _compiled() -> str:
+    level = prebuilt.carried()
+    ahead = f"when the package was built, for {level}" if level else "when they are needed"
+    return native.why_not() or f"steps on the CPU, {ahead}"
 
 
 def _gpu() -> tuple[str, int, int]:

@@ -27,7 +27,7 @@ class Spec(NamedTuple):
         return size_of(self.shape)
 
 
-class StaticShape(tuple):
+class StaticShape(tuple[Any, ...]):
     """A shape as TensorFlow-era programs ask for it: `x.get_shape().as_list()`."""
 
     def as_list(self) -> list[int | None]:

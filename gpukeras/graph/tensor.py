@@ -15,6 +15,11 @@ from .spec import Spec, StaticShape, is_float
 OPERATORS: dict[str, Callable[..., Any]] = {}
 """What `+`, `@`, `x[...]` and gradients build; the floor above (ops) fills it in."""
 
+
+def _apply(name: str, *operands: Any) -> Tensor:
+    result: Tensor = OPERATORS[name](*operands)
+    return result
+
 _names = itertools.count(1)
 _origins: list[str] = []
 _watchers: list[list[Apply]] = []
@@ -103,7 +108,8 @@ class Tensor:
     def __len__(self) -> int:
         if not self.shape or self.shape[0] is None:
             raise TypeError(f"{self!r} has no length: its first axis is unknown")
-        return self.shape[0]
+        result: int = self.shape[0]
+        return result
 
     def numpy(self) -> Any:
         """The value, of a tensor that depends on nothing that is fed: TensorFlow 2's name for `K.eval`."""
@@ -139,82 +145,82 @@ class Tensor:
         return int(self.numpy())
 
     def __getitem__(self, index: Any) -> Tensor:
-        return OPERATORS["getitem"](self, index)
+        return _apply("getitem", self, index)
 
     def __add__(self, other: Any) -> Tensor:
-        return OPERATORS["add"](self, other)
+        return _apply("add", self, other)
 
     def __radd__(self, other: Any) -> Tensor:
-        return OPERATORS["add"](other, self)
+        return _apply("add", other, self)
 
     def __sub__(self, other: Any) -> Tensor:
-        return OPERATORS["subtract"](self, other)
+        return _apply("subtract", self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return OPERATORS["subtract"](other, self)
+        return _apply("subtract", other, self)
 
     def __mul__(self, other: Any) -> Tensor:
-        return OPERATORS["multiply"](self, other)
+        return _apply("multiply", self, other)
 
     def __rmul__(self, other: Any) -> Tensor:
-        return OPERATORS["multiply"](other, self)
+        return _apply("multiply", other, self)
 
     def __truediv__(self, other: Any) -> Tensor:
-        return OPERATORS["divide"](self, other)
+        return _apply("divide", self, other)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return OPERATORS["divide"](other, self)
+        return _apply("divide", other, self)
 
     def __floordiv__(self, other: Any) -> Tensor:
-        return OPERATORS["floor_divide"](self, other)
+        return _apply("floor_divide", self, other)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
-        return OPERATORS["floor_divide"](other, self)
+        return _apply("floor_divide", other, self)
 
     def __mod__(self, other: Any) -> Tensor:
-        return OPERATORS["mod"](self, other)
+        return _apply("mod", self, other)
 
     def __rmod__(self, other: Any) -> Tensor:
-        return OPERATORS["mod"](other, self)
+        return _apply("mod", other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return OPERATORS["power"](self, other)
+        return _apply("power", self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return OPERATORS["power"](other, self)
+        return _apply("power", other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return OPERATORS["matmul"](self, other)
+        return _apply("matmul", self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return OPERATORS["matmul"](other, self)
+        return _apply("matmul", other, self)
 
     def __neg__(self) -> Tensor:
-        return OPERATORS["negative"](self)
+        return _apply("negative", self)
 
     def __abs__(self) -> Tensor:
-        return OPERATORS["absolute"](self)
+        return _apply("absolute", self)
 
     def __lt__(self, other: Any) -> Tensor:
-        return OPERATORS["less"](self, other)
+        return _apply("less", self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return OPERATORS["less_equal"](self, other)
+        return _apply("less_equal", self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return OPERATORS["greater"](self, other)
+        return _apply("greater", self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return OPERATORS["greater_equal"](self, other)
+        return _apply("greater_equal", self, other)
 
     def __and__(self, other: Any) -> Tensor:
-        return OPERATORS["logical_and"](self, other)
+        return _apply("logical_and", self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return OPERATORS["logical_or"](self, other)
+        return _apply("logical_or", self, other)
 
     def __invert__(self) -> Tensor:
-        return OPERATORS["logical_not"](self)
+        return _apply("logical_not", self)
 
 
 class Placeholder(Tensor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine.input_layer import Input, InputLayer
 from ..engine.input_spec import InputSpec
@@ -110,6 +110,9 @@ from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, SimpleRNN, 
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
 from .wrappers import Bidirectional, TimeDistributed, Wrapper
 
+if TYPE_CHECKING:
+    from . import experimental as experimental
+
 __all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "AtrousConv1D",
            "AtrousConv2D", "AtrousConvolution1D", "AtrousConvolution2D", "Attention", "Average", "AveragePooling1D",
            "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNormalization",
@@ -135,7 +138,8 @@ __all__ = ["Activation", "ActivityRegularization", "Add", "AdditiveAttention", "
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """The layer as ``{'class_name', 'config'}``."""
-    return serialize_keras_object(layer)
+    result: dict[str, Any] = serialize_keras_object(layer)
+    return result
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -156,10 +160,11 @@ _registry = Registry(globals(), [name for name in __all__ if isinstance(globals(
                                  and issubclass(globals()[name], Layer)])
 
 
-def __getattr__(name: str) -> Any:
-    """`experimental`, imported when it is asked for."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        """`experimental`, imported when it is asked for."""
+        from importlib import import_module
 
-    if name in ("experimental",):
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("experimental",):
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

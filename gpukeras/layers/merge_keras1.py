@@ -73,7 +73,8 @@ class Merge(Layer):
     def _keras2(self) -> Layer:
         """The layer of Keras 2 that does what `mode` says."""
         if self.mode in _SAME_SHAPE:
-            return _SAME_SHAPE[self.mode](name=self.name)
+            result: Layer = _SAME_SHAPE[self.mode](name=self.name)
+            return result
         if self.mode == "concat":
             return Concatenate(axis=self.concat_axis, name=self.name)
         return Dot(axes=self.dot_axes, normalize=self.mode == "cos", name=self.name)

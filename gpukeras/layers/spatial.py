@@ -52,7 +52,8 @@ class Spatial(Layer):
             raise ValueError(f"Layer '{self.name}' must know the number of its input's channels, which is axis "
                              f"{self._channel_axis} with data_format='{self.data_format}', but the input has shape "
                              f"{tuple(input_shape)}. Give the first layer a complete input_shape.")
-        return channels
+        result: int = channels
+        return result
 
     def _new_size(self, axis: int, size: Any) -> Any:
         """What becomes of the spatial axis number `axis` (from 0) if it has `size` cells."""
@@ -87,7 +88,8 @@ class Spatial(Layer):
         numbers = self._checked(normalize_tuple, value, count or self.rank, argument)
         if min(numbers) < least:
             raise ValueError(f"Layer '{self.name}': {argument} must be at least {least} along every axis, got {value}.")
-        return numbers
+        result: tuple[int, ...] = numbers
+        return result
 
     def _checked_padding(self, value: Any, allowed: Sequence[str]) -> str:
         """The padding in lower case, if it is one of those that this layer knows."""

@@ -17,12 +17,14 @@ def _dilated(convolution: type, name: str, args: Any, kwargs: dict[str, Any]) ->
 
 def AtrousConvolution1D(*args: Any, **kwargs: Any) -> Conv1D:
     """A Conv1D whose `dilation_rate` is `atrous_rate`; the other arguments are its own."""
-    return _dilated(Conv1D, "AtrousConvolution1D", args, kwargs)
+    result: Conv1D = _dilated(Conv1D, "AtrousConvolution1D", args, kwargs)
+    return result
 
 
 def AtrousConvolution2D(*args: Any, **kwargs: Any) -> Conv2D:
     """A Conv2D whose `dilation_rate` is `atrous_rate`; the other arguments are its own."""
-    return _dilated(Conv2D, "AtrousConvolution2D", args, kwargs)
+    result: Conv2D = _dilated(Conv2D, "AtrousConvolution2D", args, kwargs)
+    return result
 
 
 AtrousConv1D, AtrousConv2D = AtrousConvolution1D, AtrousConvolution2D

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..device import xp
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, broadcast_shapes, constant, is_float
@@ -122,7 +122,23 @@ def op(name: str, *inputs: Tensor) -> Tensor:
     return apply(Elementwise(name), *inputs)
 
 
-def _unary(name: str, prepare: Callable[[Any], Tensor] = as_tensor) -> Callable[[Any], Tensor]:
+class Unary(Protocol):
+    """A function of one tensor, element by element."""
+
+    def __call__(self, x: Any) -> Tensor:
+        """The function of each element."""
+        ...
+
+
+class Binary(Protocol):
+    """A function of two tensors, element by element; they broadcast."""
+
+    def __call__(self, x: Any, y: Any) -> Tensor:
+        """The function of each pair of elements."""
+        ...
+
+
+def _unary(name: str, prepare: Callable[[Any], Tensor] = as_tensor) -> Unary:
     """The function that applies a row to what `prepare` makes of one value."""
     def build(x: Any) -> Tensor:
         return op(name, prepare(x))
@@ -131,7 +147,7 @@ def _unary(name: str, prepare: Callable[[Any], Tensor] = as_tensor) -> Callable[
     return build
 
 
-def _binary(name: str, prepare: Callable[[Any, Any], Sequence[Tensor]] = unify) -> Callable[[Any, Any], Tensor]:
+def _binary(name: str, prepare: Callable[[Any, Any], Sequence[Tensor]] = unify) -> Binary:
     """The function that applies a row to what `prepare` makes of two values."""
     def build(x: Any, y: Any) -> Tensor:
         return op(name, *prepare(x, y))

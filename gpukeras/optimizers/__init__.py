@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..utils.generic_utils import deserialize_keras_object, serialize_keras_object
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Nadam
 from .base import FlatOptimizer, Hyperparameter, Optimizer, TFOptimizer, clip_norm
 from .rules import SGD, Adadelta, Adagrad, RMSprop
+
+if TYPE_CHECKING:
+    from . import legacy as legacy
+
+    adadelta_v2 = adagrad_v2 = adam_v2 = adamax_v2 = gradient_descent_v2 = legacy
+    nadam_v2 = optimizer_v2 = rmsprop_v2 = legacy
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter", "Nadam",
            "Optimizer", "RMSprop", "TFOptimizer", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize",
@@ -21,7 +27,8 @@ _CLASSES = {c.__name__.lower(): c for c in (SGD, RMSprop, Adagrad, Adadelta, Ada
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """{'class_name': ..., 'config': ...}."""
-    return serialize_keras_object(optimizer)
+    result: dict[str, Any] = serialize_keras_object(optimizer)
+    return result
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
@@ -29,8 +36,9 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     case in `config` afterwards."""
     if config["class_name"].lower() in _CLASSES:
         config["class_name"] = config["class_name"].lower()
-    return deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
-                                    printable_module_name="optimizer")
+    result: Optimizer = deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
+                                                 printable_module_name="optimizer")
+    return result
 
 
 def get(identifier: Any) -> Optimizer:
@@ -47,15 +55,17 @@ def get(identifier: Any) -> Optimizer:
         raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
                         " of it")
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
-        return identifier
+        result: Optimizer = identifier
+        return result
     raise ValueError(f"expected an optimizer, its name or its config, got {identifier!r}")
 
 
-def __getattr__(name: str) -> Any:
-    """`legacy`, and the modules of Keras 2.5 to 2.8 that programs took classes from: `adam_v2.Adam`."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        """`legacy`, and the modules of Keras 2.5 to 2.8 that programs took classes from: `adam_v2.Adam`."""
+        from importlib import import_module
 
-    if name in ("legacy", "adadelta_v2", "adagrad_v2", "adam_v2", "adamax_v2", "gradient_descent_v2", "nadam_v2",
-                "rmsprop_v2", "optimizer_v2"):
-        return import_module(f"{__name__}.legacy")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in ("legacy", "adadelta_v2", "adagrad_v2", "adam_v2", "adamax_v2", "gradient_descent_v2", "nadam_v2",
+                    "rmsprop_v2", "optimizer_v2"):
+            return import_module(f"{__name__}.legacy")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -237,9 +237,11 @@ _registry = Registry(globals(), ["CosineDecay", "CosineDecayRestarts", "Exponent
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
     """{'class_name': ..., 'config': ...}."""
-    return serialize_keras_object(learning_rate_schedule)
+    result: dict[str, Any] = serialize_keras_object(learning_rate_schedule)
+    return result
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> LearningRateSchedule:
     """The schedule that `serialize` described; classes of your own are named in `custom_objects`."""
-    return deserialize_keras_object(config, _registry, custom_objects, "learning rate schedule")
+    result: LearningRateSchedule = deserialize_keras_object(config, _registry, custom_objects, "learning rate schedule")
+    return result

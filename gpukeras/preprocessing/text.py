@@ -255,7 +255,8 @@ class Tokenizer:
         return matrix
 
     def _inverse_document_frequency(self, number: int) -> float:
-        return np.log(1 + self.document_count / (1 + self.index_docs.get(number, 0)))
+        result: float = np.log(1 + self.document_count / (1 + self.index_docs.get(number, 0)))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """Arguments and vocabulary as plain data; the vocabulary's dicts as JSON texts, as newer Keras has them.

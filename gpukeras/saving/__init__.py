@@ -5,7 +5,25 @@ input, and written so that nothing is lost.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpukeras.saving.conversion import preprocess_weights_for_loading as preprocess_weights_for_loading
+    from gpukeras.saving.errors import BrokenFileError as BrokenFileError
+    from gpukeras.saving.errors import UnsafeFileError as UnsafeFileError
+    from gpukeras.saving.files import load_model as load_model
+    from gpukeras.saving.files import load_weights as load_weights
+    from gpukeras.saving.files import save_model as save_model
+    from gpukeras.saving.files import save_weights as save_weights
+    from gpukeras.saving.inspection import inspect as inspect
+    from gpukeras.saving.safetensors_files import load_safetensors as load_safetensors
+    from gpukeras.saving.safetensors_files import save_safetensors as save_safetensors
+    from gpukeras.utils.generic_utils import CustomObjectScope as CustomObjectScope
+    from gpukeras.utils.generic_utils import custom_object_scope as custom_object_scope
+    from gpukeras.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
+    from gpukeras.utils.generic_utils import get_custom_objects as get_custom_objects
+    from gpukeras.utils.generic_utils import register_keras_serializable as register_keras_serializable
+    from gpukeras.utils.generic_utils import serialize_keras_object as serialize_keras_object
 
 _FROM = {"BrokenFileError": "errors", "UnsafeFileError": "errors", "inspect": "inspection", "load_model": "files",
          "load_safetensors": "safetensors_files", "load_weights": "files",
@@ -20,12 +38,13 @@ _CUSTOM = ("CustomObjectScope", "custom_object_scope", "deserialize_keras_object
 """Names of `utils` that newer Keras has here too."""
 
 
-def __getattr__(name: str) -> Any:
-    if name in _CUSTOM:
-        return getattr(import_module("gpukeras.utils"), name)
-    if name in _FROM:
-        return getattr(import_module(f"gpukeras.saving.{_FROM[name]}"), name)
-    raise AttributeError(f"module 'gpukeras.saving' has no attribute {name!r}")
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    def __getattr__(name: str) -> Any:
+        if name in _CUSTOM:
+            return getattr(import_module("gpukeras.utils"), name)
+        if name in _FROM:
+            return getattr(import_module(f"gpukeras.saving.{_FROM[name]}"), name)
+        raise AttributeError(f"module 'gpukeras.saving' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

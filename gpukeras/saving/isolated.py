@@ -163,11 +163,13 @@ class IsolatedGroup:
         return f"'{self.path}', {self.name.rstrip('/')}/{name}"
 
     def __contains__(self, name: str) -> bool:
-        return self._ask("__contains__", name)
+        result: bool = self._ask("__contains__", name)
+        return result
 
     def members(self) -> list[str]:
         """The names in the group."""
-        return self._ask("members")
+        result: list[str] = self._ask("members")
+        return result
 
     def member(self, name: str) -> tuple[bool, int]:
         """Whether a member is a group, and its place in the file."""
@@ -185,15 +187,18 @@ class IsolatedGroup:
 
     def attributes(self) -> list[str]:
         """The names of all attributes."""
-        return self._ask("attributes")
+        result: list[str] = self._ask("attributes")
+        return result
 
     def text(self, name: str) -> str | None:
         """A text attribute; None if it is absent."""
-        return self._ask("text", name)
+        result: str | None = self._ask("text", name)
+        return result
 
     def texts(self, name: str) -> list[str] | None:
         """A list of texts; None if it is absent."""
-        return self._ask("texts", name)
+        result: list[str] | None = self._ask("texts", name)
+        return result
 
     def json(self, name: str) -> Any:
         """A JSON attribute; None if it is absent."""

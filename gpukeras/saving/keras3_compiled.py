@@ -44,7 +44,8 @@ def own_config(model: Any) -> dict[str, Any]:
     """What `compile` was told, for this library."""
     config = compiled.training_config(model)
     config["optimizer_config"] = optimizer_state.described(model.optimizer)
-    return json.loads(json.dumps(config, default=compiled.by_name))
+    result: dict[str, Any] = json.loads(json.dumps(config, default=compiled.by_name))
+    return result
 
 
 def compile_config(model: Any) -> dict[str, Any]:

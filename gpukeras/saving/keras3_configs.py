@@ -240,7 +240,8 @@ def writable(entry: dict[str, Any], sigmoids: set[str]) -> dict[str, Any]:
     unless Keras 2's has it.
     """
     renamed = {"keras3_hard_sigmoid": "hard_sigmoid"} if "hard_sigmoid" not in sigmoids else {}
-    return _written(entry, "", renamed)
+    result: dict[str, Any] = _written(entry, "", renamed)
+    return result
 
 
 def _written(value: Any, key: str, renamed: dict[str, str]) -> Any:

@@ -356,7 +356,14 @@ def draw_bar(current: int, target: int | None, width: int = 30) -> str:
 def can_redraw() -> bool:
     """Whether the standard output can draw over what it showed: a terminal or a notebook, not a file or a
     pipe."""
-    return sys.stdout.isatty() or "ipykernel" in sys.modules
+    return sys.stdout.isatty() or in_notebook()
+
+
+def in_notebook() -> bool:
+    """Whether what is printed goes to a cell of a notebook (or a console with a Jupyter kernel)."""
+    IPython = sys.modules.get("IPython")
+    shell = IPython.get_ipython() if IPython is not None else None
+    return hasattr(shell, "kernel") and type(sys.stdout).__module__.startswith("ipykernel")
 
 
 class Progbar:

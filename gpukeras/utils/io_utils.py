@@ -81,7 +81,8 @@ class HDF5Matrix:
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """Rows in any order, some of them twice: HDF5 reads them in order and once."""
         wanted, places = np.unique(self._checked(rows), return_inverse=True)
-        return self.data[(self.start + wanted).tolist()][places.reshape(rows.shape)]
+        result: np.ndarray = self.data[(self.start + wanted).tolist()][places.reshape(rows.shape)]
+        return result
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)

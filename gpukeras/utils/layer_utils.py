@@ -97,10 +97,10 @@ def convert_dense_weights_data_format(dense: Any, previous_feature_map_shape: Se
 def _trained_weights(model: Any) -> Iterable[Any]:
     """The weights training changes: those chosen at compile time, if the model is compiled."""
     collected = getattr(model, "_collected_trainable_weights", None)
-    if collected is None:
-        return model.trainable_weights
-    model._check_trainable_weights_consistency()
-    return collected
+    if collected is not None:
+        model._check_trainable_weights_consistency()
+    result: Iterable[Any] = model.trainable_weights if collected is None else collected
+    return result
 
 
 def _is_chain(model: Any) -> bool:

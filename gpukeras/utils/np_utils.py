@@ -32,7 +32,8 @@ def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
             f"{num_classes - 1}. Class numbers start at 0: "
             "write to_categorical(y - 1) if yours start at 1."
         )
-    return np.eye(num_classes)[labels]
+    result: np.ndarray = np.eye(num_classes)[labels]
+    return result
 
 
 def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
@@ -43,7 +44,8 @@ def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
            [0. , 0. ]])
     """
     norm = np.linalg.norm(x, order, axis, keepdims=True)
-    return x / np.where(norm == 0, 1, norm)
+    result: np.ndarray = x / np.where(norm == 0, 1, norm)
+    return result
 
 
 def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any:

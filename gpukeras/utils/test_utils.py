@@ -87,7 +87,8 @@ def _check(model: Any, shape: Any, data: Any, expected: Any) -> np.ndarray:
         np.testing.assert_allclose(copy.predict(data), output, rtol=1e-3)
     model.compile("rmsprop", "mse")
     model.train_on_batch(data, output)
-    return output
+    result: np.ndarray = output
+    return result
 
 
 def keras_test(func: F) -> F:

@@ -44,7 +44,8 @@ class BaseWrapper:
             if not callable(own):
                 raise ValueError(f"{type(self).__name__} needs build_fn, a function that returns a compiled model; or "
                                  "define __call__ in a class of your own.")
-            return own.__call__
+            result: Callable[..., Any] = own.__call__
+            return result
         caller: Any = build  # an object that can be called: its method has the arguments
         plain = isinstance(build, (types.FunctionType, types.MethodType, type)) or not inspect.ismethod(caller.__call__)
         return build if plain else caller.__call__
@@ -161,9 +162,11 @@ class KerasClassifier(BaseWrapper):
         model = self._trained()
         found = np.asarray(model.predict(x, **self.filter_sk_params(Sequential.predict_classes, kwargs)))
         if found.shape[-1] == 1:
-            return self.classes_[(found.reshape(-1) > 0.5).astype("int32")]
-        # units for classes that this training did not see have no label
-        return self.classes_[found[..., :self.n_classes_].argmax(axis=-1)]
+            number = (found.reshape(-1) > 0.5).astype("int32")
+        else:  # units for classes that this training did not see have no label
+            number = found[..., :self.n_classes_].argmax(axis=-1)
+        result: np.ndarray = self.classes_[number]
+        return result
 
     def predict_proba(self, x: Any, **kwargs: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes); of both classes for a single unit too."""
@@ -184,7 +187,8 @@ class KerasClassifier(BaseWrapper):
         values = model.evaluate(x, self._one_hot(y), **arguments)
         for name, value in zip(model.metrics_names, values if isinstance(values, list) else [values]):
             if name in ("acc", "accuracy"):
-                return value
+                result: float = value
+                return result
         raise ValueError("The model was not compiled with metrics=['accuracy'], so it can't tell its accuracy. "
                          f"Its metrics are {model.metrics_names}.")
 
@@ -210,4 +214,5 @@ class KerasRegressor(BaseWrapper):
     def score(self, x: Any, y: Any, **kwargs: Any) -> float:
         """Minus the model's loss, so that more is better."""
         values = self._trained().evaluate(x, y, **self.filter_sk_params(Sequential.evaluate, kwargs))
-        return -(values[0] if isinstance(values, list) else values)
+        result: float = -(values[0] if isinstance(values, list) else values)
+        return result

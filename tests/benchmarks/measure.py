@@ -15,6 +15,7 @@ from .programs import CASES, flops
 from .rivals import Lost, Rival, Worker, busy
 
 PREDICTIONS = 30  # of one row, a sample
+SIDE = 2048  # of the matrices whose product is timed
 PAUSE = 0.1  # seconds before a sample: threads of the one before stop spinning
 
 Found = dict[str, Any]
@@ -30,11 +31,11 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
     with tempfile.TemporaryDirectory() as folder:
         found["data"] = data.write(Path(folder), sorted({CASES[p].data for p in programs}))
         for rival in rivals:
-            _who(rival, device, found)
+            _who(rival, device, found, 128 if quick else SIDE)
         for program in programs:
             for rival in rivals:
                 if rival.name in found["products"]:  # again, lest other work was at its worst the first time
-                    _who(rival, device, found)
+                    _who(rival, device, found, 128 if quick else SIDE)
             found["programs"][program] = _program(rivals, program, rounds, device, folder, quick)
             say(f"{program}: done")
             if keep is not None:
@@ -42,11 +43,11 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
     return found
 
 
-def _who(rival: Rival, device: str, found: Found) -> None:
+def _who(rival: Rival, device: str, found: Found, side: int) -> None:
     """Its versions, and how fast it makes a large product; in a process of its own, since that takes memory."""
     try:
         with Worker(rival, device) as worker:
-            who = worker.ask("who")
+            who = worker.ask("who", side=side)
     except Lost as error:
         say(str(error))
         return

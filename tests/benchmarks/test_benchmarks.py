@@ -113,7 +113,7 @@ def test_who_takes_part():
 def test_a_worker_that_dies_is_reported_with_its_last_words():
     with Worker(Rival("x", "no Keras", "no_such_library", sys.executable, {}), "cpu") as lost:
         with pytest.raises(Lost, match="(?s)no Keras stopped with status 1.*no_such_library"):
-            lost.ask("who")
+            lost.ask("who", side=8)
 
 
 def test_a_worker_that_is_late_is_ended(tmp_path):
@@ -122,7 +122,7 @@ def test_a_worker_that_is_late_is_ended(tmp_path):
     slow.chmod(0o700)
     with Worker(Rival("x", "slow", "keras", str(slow), {}, patience=0.1), "cpu") as worker:
         with pytest.raises(Lost, match="slow gave no answer within 0 seconds"):
-            worker.ask("who")
+            worker.ask("who", side=8)
 
 
 @pytest.mark.parametrize("arguments, what", [
@@ -151,11 +151,11 @@ def test_memory_on_gpus_is_what_nvidia_smi_says(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_short_run(tmp_path):
     kept = tmp_path / "found.json"
-    done = bench("--short", "--json", str(kept), "--programs", "vae", home=tmp_path)
+    done = bench("--short", "--json", str(kept), "--programs", "tiny", home=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(kept.read_text())
-    assert found["steps"]["data"] == {"images": "random"}
-    assert set(found["start"]) == set(found["steps"]["programs"]) == {"vae"}
+    assert found["steps"]["data"] == {"points": "made up"}
+    assert set(found["start"]) == set(found["steps"]["programs"]) == {"tiny"}
     for program in found["steps"]["programs"].values():
         for name in ("gpukeras", "NumPy alone"):
             row = program["rivals"][name]
@@ -163,7 +163,7 @@ def test_a_short_run(tmp_path):
             assert sys.platform != "linux" or row["memory"]["whole"] > row["memory"]["imported"]
     assert {"NumPy", "import gpukeras", "gpukeras"} == set(found["imports"])
     shown = bench("--show", str(kept), home=tmp_path).stdout
-    assert done.stdout.endswith(shown) and "| vae" in shown
+    assert done.stdout.endswith(shown) and "| tiny" in shown
 
 
 @pytest.mark.slow

@@ -24,7 +24,6 @@ else:  # a script: this folder is where it imports from
     from programs import CASES  # type: ignore[no-redef]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-SIDE = 2048  # of the matrices whose product is timed
 
 
 class Library:
@@ -66,11 +65,11 @@ class Library:
             parts[0] += f" on {backend} {import_module(backend).__version__}"
         return ", ".join([*parts, f"NumPy {np.__version__}", f"Python {platform.python_version()}"])
 
-    def product(self) -> float | None:
-        """Operations a second of the best of five products of two large float32 matrices, as this library makes them;
+    def product(self, side: int) -> float | None:
+        """Operations a second of the best of five products of two square float32 matrices, as this library makes them;
         None where it has no function of its own for it."""
         import numpy as np
-        a = np.random.RandomState(0).rand(SIDE, SIDE).astype("float32")
+        a = np.random.RandomState(0).rand(side, side).astype("float32")
         if self.name == "gpukeras" and self.device == "cpu":
             def multiply() -> Any:
                 return np.dot(a, a)
@@ -86,7 +85,7 @@ class Library:
             begin = time.perf_counter()
             multiply()
             times.append(time.perf_counter() - begin)
-        return 2 * SIDE ** 3 / min(times[1:])
+        return 2 * side ** 3 / min(times[1:])
 
     def bandwidth(self) -> float | None:
         """Bytes a second of the best copy of a large array on the GPU, read and written; None elsewhere."""
@@ -140,7 +139,7 @@ class Session:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to one request."""
         if request["do"] == "who":
-            return {"versions": self.library.versions(), "product": self.library.product(),
+            return {"versions": self.library.versions(), "product": self.library.product(request["side"]),
                     "bandwidth": self.library.bandwidth()}
         return {"open": self.open, "fit": self.fit, "predict": self.predict, "work": self.work}[request["do"]](request)
 

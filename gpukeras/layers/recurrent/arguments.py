@@ -79,4 +79,5 @@ def known_implementation(implementation: Any) -> int:
     if implementation == 0:
         warn("`implementation=0` is no longer there; `implementation=1` is used, which computes the same.")
         return 1
-    return implementation
+    result: int = implementation
+    return result

@@ -128,7 +128,8 @@ class ImageDataGenerator:
         if self.zca_whitening and self._fitted("zca_whitening", self.principal_components):
             flat = np.reshape(x, (-1, int(np.prod(x.shape[-3:]))))
             x = np.reshape(np.dot(flat, self.principal_components), x.shape)
-        return x
+        result: np.ndarray = x
+        return result
 
     def _fitted(self, option: str, found: Any) -> bool:
         if found is None:

@@ -159,7 +159,8 @@ class _Pictures(Iterator):
 
     def _changed(self, picture: np.ndarray) -> np.ndarray:
         """A picture after chance and normalization."""
-        return self.image_data_generator.standardize(self.image_data_generator.random_transform(picture))
+        result: np.ndarray = self.image_data_generator.standardize(self.image_data_generator.random_transform(picture))
+        return result
 
 
 class NumpyArrayIterator(_Pictures):

@@ -48,7 +48,8 @@ def transform_matrix_offset_center(matrix: Any, x: float, y: float) -> np.ndarra
     [[2.0, 0.0, -2.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     middle = float(x) / 2 + 0.5, float(y) / 2 + 0.5
-    return shift(*middle) @ matrix @ shift(-middle[0], -middle[1])
+    result: np.ndarray = shift(*middle) @ matrix @ shift(-middle[0], -middle[1])
+    return result
 
 
 def apply_transform(x: Any, transform_matrix: Any, channel_axis: int = 0, fill_mode: str = "nearest",
@@ -131,7 +132,8 @@ def random_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.
 def change_brightness(x: Any, factor: float) -> np.ndarray:
     """The values times `factor`, and 255 at most, if they are not above it already."""
     x = np.asarray(x)
-    return np.clip(x * np.asarray(factor, x.dtype), None, max(255, x.max(initial=0)))
+    result: np.ndarray = np.clip(x * np.asarray(factor, x.dtype), None, max(255, x.max(initial=0)))
+    return result
 
 
 def random_brightness(x: Any, brightness_range: Any) -> np.ndarray:
