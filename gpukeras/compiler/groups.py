@@ -86,8 +86,11 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
         if able[step]:
             run.append(step)
             order.append(step)
+        elif isinstance(step.op, ViewOp):
+            order.append(step)  # nothing is done for it
         elif run and _may_wait_before(run[0], order, step, carriers, fixed):
-            order.insert(order.index(run[0]), step)  # it needs nothing of the group, so it need not part it
+            first = order.index(run[0])  # it needs nothing of the group, so it need not part it
+            order[first:first] = [*_views_of(step, order, first), step]
         else:
             runs.append(run)
             run = []
@@ -107,7 +110,19 @@ def _may_wait_before(first: Step, order: Sequence[Step], step: Step, carriers: C
     if any(v in carriers for v in step.reads()) or any(v in fixed for v in step.outs):
         return False
     inside = set(order[order.index(first):])
-    return not any(root(v).step in inside or v.step in inside for v in step.reads())
+    return not any(root(v).step in inside for v in step.reads())
+
+
+def _views_of(step: Step, order: list[Step], first: int) -> list[Step]:
+    """The views through which the step reads, taken out of the order from `first` on."""
+    found: list[Step] = []
+    for v in step.reads():
+        while v.step is not None and isinstance(v.step.op, ViewOp):
+            if v.step in order[first:]:
+                order.remove(v.step)
+                found.insert(0, v.step)
+            v = v.step.ins[0]
+    return found
 
 
 def _may_join(step: Step, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:

@@ -8,13 +8,8 @@ It is loaded only from a folder that nobody else may write to.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import platform
-import shutil
 import stat
-import subprocess
-import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -53,6 +48,9 @@ def load(source: str) -> Any:
     if ready is not None:
         with suppress(OSError):  # made for another C library than the one here: then it is compiled for this one
             return ctypes.CDLL(str(ready))
+    import hashlib  # these are late: an import of the package has no use for them
+    import shutil
+    import subprocess
     compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         return _refuse("there is no C compiler")
@@ -94,6 +92,8 @@ def _check_own(path: Path) -> None:
 
 
 def _compile(compiler: str, source: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
+    import subprocess
+    import tempfile
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
         text.write_text(source, encoding="utf-8")
@@ -107,6 +107,7 @@ def _compile(compiler: str, source: str, path: Path, flags: tuple[str, ...] = FL
 
 
 def _run(command: list[str]) -> None:
+    import subprocess
     subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
@@ -117,4 +118,5 @@ def _processor() -> str:
         for line in cpuinfo.read_text().splitlines():
             if line.startswith(("flags", "Features")):
                 return line
+    import platform
     return f"{platform.machine()} {platform.processor()}"

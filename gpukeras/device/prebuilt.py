@@ -6,8 +6,8 @@ A library's name is the hash of its source and flags: one that was made of anoth
 
 from __future__ import annotations
 
-import hashlib
-import platform
+import os
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -40,7 +40,7 @@ _LEVELS = {  # the best one first
 
 def levels() -> tuple[Level, ...]:
     """Those of this system, the best one first; none where nothing is built ahead."""
-    return _LEVELS.get((platform.system().lower(), platform.machine()), ())
+    return _LEVELS.get((sys.platform, os.uname().machine if hasattr(os, "uname") else ""), ())
 
 
 @cache
@@ -53,8 +53,9 @@ def features() -> frozenset[str]:
 
 def place(source: str, flags: Sequence[str], level: Level) -> Path:
     """Where the library made of this source by these flags lies, within `FOLDER`."""
+    import hashlib  # late: an import of the package has no use for it
     digest = hashlib.sha256("\n".join((source, *flags, *level.flags)).encode()).hexdigest()
-    return Path(f"{platform.system().lower()}-{level.name}", f"{digest[:32]}.{SUFFIX}")
+    return Path(f"{sys.platform}-{level.name}", f"{digest[:32]}.{SUFFIX}")
 
 
 def find(source: str, flags: Sequence[str]) -> Path | None:

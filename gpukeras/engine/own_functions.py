@@ -7,9 +7,8 @@ counts only if nothing in it was changed: nobody else can write one, and no olde
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
+import os
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -66,7 +65,7 @@ def marked(architecture: dict[str, Any], default: Callable[[Any], Any]) -> dict[
     for mark, text in _written.items():
         if text.digest == digest and {path: ref() for path, ref in text.functions.items()} == found:
             return {**plain, MARK: mark}
-    mark = secrets.token_hex(16)
+    mark = os.urandom(16).hex()
     _written[mark] = _Text(digest, {path: _reference(function) for path, function in found.items()})
     if len(_written) > KEPT:
         del _written[next(iter(_written))]
@@ -102,6 +101,7 @@ def _names(value: Any, path: Path) -> Iterator[tuple[Path, FunctionName]]:
 
 
 def _digest(plain: dict[str, Any]) -> str:
+    import hashlib
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

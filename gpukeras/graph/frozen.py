@@ -18,7 +18,8 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True)
 def frozen(cls: type[T]) -> type[T]:
     """A class whose objects are made of the annotated attributes (but for ClassVar), in their order, with the values
-    given in the class as defaults. Equal attributes make equal objects of one class; none can be assigned anew (AttributeError).
+    given in the class as defaults. Equal attributes make equal objects of one class; none can be assigned anew
+    (AttributeError).
 
     >>> @frozen
     ... class Point:

@@ -10,16 +10,19 @@ import io
 import os
 import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from . import kinds
 from .atomic import write_file
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_TEXT, translated
+
+if TYPE_CHECKING:
+    import zipfile
 
 METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _TEXTS = (METADATA, CONFIG)
@@ -33,8 +36,14 @@ MAX_DIRECTORY = 1 << 20
 _PIECE = 1 << 20
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ENCRYPTED = 0x1
-_LIBRARY_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError,
-                   RuntimeError, OverflowError, ValueError, KeyError, IndexError, OSError)
+
+
+@cache
+def _library_errors() -> tuple[type[Exception], ...]:
+    """What `zipfile` raises for damaged archives."""
+    import zipfile  # late, as everywhere here: an import of the package has no use for it
+    return (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, NotImplementedError,
+            RuntimeError, OverflowError, ValueError, KeyError, IndexError, OSError)
 
 
 def is_archive(path: Any) -> bool:
@@ -88,6 +97,7 @@ class Archive:
                                       + kinds.of_members(self._file.namelist()))
             self.ignored.append(name)
             return
+        import zipfile
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UnsafeFileError(f"{where} is compressed by method {info.compress_type}; known are none and deflate")
         if info.file_size > max(_SMALL, MAX_EXPANSION * info.compress_size) or info.compress_size > self.file_size:
@@ -106,7 +116,7 @@ class Archive:
         if name not in self._members:
             raise BrokenFileError(f"{where}: is not there")
         info = self._members[name]
-        with translated(where, _LIBRARY_ERRORS), self._file.open(info) as member:
+        with translated(where, _library_errors()), self._file.open(info) as member:
             pieces, left = [], info.file_size
             while piece := member.read(min(_PIECE, left + 1)):
                 left -= len(piece)
@@ -147,7 +157,8 @@ def opened_archive(path: Any) -> Iterator[Archive]:
         path = os.fsdecode(path)
         size = os.fstat(file.fileno()).st_size
         _check_directory(file, size, path)
-        with translated(f"'{path}'", _LIBRARY_ERRORS):
+        with translated(f"'{path}'", _library_errors()):
+            import zipfile
             found = zipfile.ZipFile(file)
         with found:
             yield Archive(path, found, size)
@@ -156,6 +167,7 @@ def opened_archive(path: Any) -> Iterator[Archive]:
 def write_archive(path: Any, members: Mapping[str, Any]) -> None:
     """A zip file of these members (bytes by name), not compressed, put in its place in one step."""
     buffer = io.BytesIO()
+    import zipfile
     with zipfile.ZipFile(buffer, "w") as file:
         for name, data in members.items():
             file.writestr(zipfile.ZipInfo(name), data)  # without a date: equal models make equal files

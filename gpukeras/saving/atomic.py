@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import secrets
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -79,6 +77,7 @@ def delete_parts(path: str) -> None:
     if fcntl is None:
         return  # without locks there is no telling
     folder, name = os.path.split(path)
+    import glob  # late: an import of the package has no use for it
     for part in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.{'[0-9a-f]' * 12}.part")):
         try:
             handle = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -95,7 +94,7 @@ def delete_parts(path: str) -> None:
 def _new_part(folder: str, name: str, mode: int) -> tuple[int, str]:
     """An open file of a new name, locked by this process as long as it is open: the lock ends with the process."""
     while True:
-        part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
+        part = os.path.join(folder, f".{name}.{os.urandom(6).hex()}.part")
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         # Another writer may have taken it for left over between the two calls.
         if fcntl is None or _lock(handle) is not False and os.fstat(handle).st_nlink:

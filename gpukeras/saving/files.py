@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..engine.data import warn
@@ -126,8 +125,8 @@ def _reading(source: Any, isolated: bool | None = None) -> Any:
 @contextmanager
 def _copied(stream: Any, isolated: bool | None) -> Iterator[Group]:
     """The root group of a copy of the stream: what is checked before the HDF5 library sees it is checked in files."""
-    import shutil
-
+    import shutil  # late: an import of the package has no use for these
+    from tempfile import TemporaryDirectory
     with TemporaryDirectory() as folder:
         path = os.path.join(folder, "stream.h5")
         with open(path, "wb") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 from collections.abc import Collection
@@ -44,6 +43,7 @@ def open_file(path: Any) -> IO[bytes]:
             raise BrokenFileError(f"'{path}' is a checkpoint of TensorFlow's, {_ELSEWHERE}") from error
         folder, name = os.path.split(path)
         there = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+        import difflib
         near = difflib.get_close_matches(name, there, 3, 0.75)
         hint = f"; there is {' and '.join(map(repr, near))}" if near else ""
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT) + hint, path) from error

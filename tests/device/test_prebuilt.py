@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,8 +21,8 @@ ALL = frozenset(flag for level in prebuilt._LEVELS["linux", "x86_64"] for flag i
 @pytest.fixture
 def x86(monkeypatch, tmp_path):
     """A Linux machine with an x86-64 processor of all features, and an empty folder of libraries."""
-    monkeypatch.setattr("platform.system", lambda: "Linux")
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine="x86_64"))
     monkeypatch.setattr(prebuilt, "features", lambda: ALL)
     monkeypatch.setattr(prebuilt, "folder", lambda: tmp_path)
     return tmp_path
@@ -57,7 +58,7 @@ def test_a_level_that_was_not_built_gives_way_to_the_next(x86):
 
 
 def test_systems_for_which_nothing_is_built(monkeypatch):
-    monkeypatch.setattr("platform.system", lambda: "Windows")
+    monkeypatch.setattr("sys.platform", "win32")
     assert prebuilt.levels() == () and prebuilt.find("int x;", ()) is None
     assert prebuild.build(Path("nowhere")) == ([], ["nothing is built ahead for this system"])
 
