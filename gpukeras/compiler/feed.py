@@ -13,6 +13,8 @@ from ..graph import Variable
 from .function import Function, is_debugging
 from .program import Program
 
+_CONVERSIONS = {*(f"take_{source}_as_float32" for source in ("float64", "int64", "int32", "uint8", "bool")),
+                "take_float32_as_float64"}
 TAKEN = 0.1  # nanoseconds that it takes to copy a byte
 Rows = Any  # a slice, or an array of row numbers
 Loader = Callable[[Rows], None]
@@ -140,7 +142,7 @@ class _StepLoop:
     @classmethod
     def made(cls, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order) -> _StepLoop | None:
         """The loop; None where part of the program, or of the data, needs Python."""
-        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and a.dtype == buffer.dtype and count
+        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and _taking(a.dtype, buffer.dtype) and count
                     for a, buffer in pairs)
         if program.whole is None or not plain or not tasks.ready("rows"):
             return None
@@ -156,12 +158,23 @@ class _StepLoop:
         self._index = index = self._order.index
         if index is not None and not (index.dtype == np.int64 and index.flags.c_contiguous):
             index, self._index = np.ascontiguousarray(index, np.int64), None  # the copy does not see what becomes of it
-        made = [tasks.Task("rows", "take_rows", (a, 0 if index is None else index, self._place, buffer,
-                                                 buffer.nbytes // self._count), self._count, TAKEN * buffer.nbytes)
-                for a, buffer in self._pairs]
+        order = 0 if index is None else index
+        made = []
+        for a, buffer in self._pairs:
+            width = (buffer.nbytes if a.dtype == buffer.dtype else buffer.size) // self._count
+            made.append(tasks.Task("rows", _taking(a.dtype, buffer.dtype), (a, order, self._place, buffer, width),
+                                   self._count, TAKEN * a.itemsize * buffer.size))
         assert self._program.whole is not None
         taking = [tasks.Run([tasks.Chain([task], [_impossible]) for task in made])] if made else []
         return tasks.Loop([*taking, self._program.whole], self._place, self._count)
+
+
+def _taking(source: np.dtype[Any], target: np.dtype[Any]) -> str:
+    """The function of `kernels/rows.c` that takes rows of one dtype for a batch of another; '' if there is none."""
+    if source == target:
+        return "take_rows"
+    name = f"take_{source.name}_as_{target.name}"
+    return name if name in _CONVERSIONS and source.isnative else ""
 
 
 def _impossible() -> None:

@@ -16,13 +16,13 @@ X = np.random.RandomState(0).normal(size=(103, 5)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 
 
-def trained(shuffle, stride, monkeypatch, callbacks=()):
+def trained(shuffle, stride, monkeypatch, callbacks=(), x=X, y=Y):
     monkeypatch.setattr(loops, "STRIDE", stride)
     np.random.seed(3)
     model = Sequential([Dense(7, activation="relu", input_shape=(5,)), Dense(1)])
     model.compile(optimizers.SGD(0.01), "mse", metrics=["mae"])
-    history = model.fit(X, Y, batch_size=10, epochs=5, shuffle=shuffle, verbose=0, callbacks=list(callbacks))
-    return model.get_weights(), history.history, model.evaluate(X, Y, batch_size=10, verbose=0)
+    history = model.fit(x, y, batch_size=10, epochs=5, shuffle=shuffle, verbose=0, callbacks=list(callbacks))
+    return model.get_weights(), history.history, model.evaluate(x, y, batch_size=10, verbose=0)
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "batch"])
@@ -33,6 +33,18 @@ def test_the_same_bits_whatever_the_stride(shuffle, monkeypatch):
         for a, b in zip(weights, others, strict=True):
             np.testing.assert_array_equal(a, b)
         assert history == other_history and score == other_score
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("dtype", ["float64", "int64", "int32", "uint8", "bool", "float16", ">f8"])
+def test_data_of_other_types(dtype, shuffle, monkeypatch):
+    """Those that compiled code converts, and some that it does not."""
+    x = (X * (1 if "f" in dtype else 3) + (4 if dtype == "uint8" else 0)).astype(dtype)
+    weights, history, score = trained(shuffle, 10.0, monkeypatch, x=x, y=Y.astype("float64"))
+    others, other_history, other_score = trained(shuffle, 10.0, monkeypatch, x=x.astype("float32"), y=Y)
+    for a, b in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert history == other_history and score == other_score
 
 
 def test_callbacks_see_every_batch(monkeypatch):
