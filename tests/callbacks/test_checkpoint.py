@@ -118,6 +118,7 @@ def test_nothing_to_monitor():
         ModelCheckpoint("m", mode="least")
 
 
+@pytest.mark.filterwarnings("ignore:Method .* is slow")  # saving after every batch is, on a busy machine
 def test_every_so_many_batches(tmp_path):
     fit(ModelCheckpoint(tmp_path / "{epoch}-{batch}.h5", save_freq=2, save_weights_only=True))  # 3 batches an epoch
     assert sorted(os.listdir(tmp_path)) == ["1-2.h5", "2-1.h5", "2-3.h5", "3-2.h5"]
