@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gpukeras.models import Sequential as Sequential
 
 __version__ = "0.1.0"
+_own_version = __version__  # for ranks to compare: programs written for Keras are told Keras's
 
 # A module that changes what imports find is loaded only where a program says so.
 _ASKED_FOR = "as_keras"

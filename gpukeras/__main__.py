@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 USAGE = """\
-usage: python -m gpukeras [-h] [--version] (info | inspect file | program.py | -m module | -c code | -) [argument ...]
+usage: python -m gpukeras [-h] [--version] (info | inspect file | [run] program.py | -m module | -c code | -) [argument ...]
 
 Runs a program in which `import keras` and `from tensorflow import keras` find gpukeras. No installed package changes.
 
@@ -16,6 +16,8 @@ Runs a program in which `import keras` and `from tensorflow import keras` find g
   -c code      a text, as python -c would
   info         print backend, device, memory, versions and BLAS
   inspect      print what a model file (HDF5, .keras, safetensors) holds, and build nothing from it
+
+mpiexec -n 4 python -m gpukeras run program.py trains on four processes together (pip install 'gpukeras[distributed]').
 """
 
 
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import gpukeras
 
     command, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    if command == "run" and rest:
+        command, *rest = rest
     if command in ("-h", "--help"):
         print(USAGE, end="")
     elif command == "--version":

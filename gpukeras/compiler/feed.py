@@ -49,8 +49,9 @@ class Feed:
     def __init__(self, function: Function, data: Sequence[Any], fixed: dict[int, Any] | None = None):
         self.function = function
         self._data = list(data)
-        self._fixed = fixed or {}
-        self._bound: dict[int, tuple[Program, list[Loader]]] = {}
+        self._fixed = dict(fixed or {})
+        self._kind: Any = None  # constants of the program, where one count may go with several
+        self._bound: dict[Any, tuple[Program, list[Loader]]] = {}
         self._program: Program | None = None
         self._values: list[Any] = []
         self._order = Order()
@@ -60,6 +61,10 @@ class Feed:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""
         self._order.set(index)
 
+    def fix(self, input: int, constant: tuple[int, ...]) -> None:
+        """From now on, an input that is constant in a program has this value."""
+        self._fixed[input] = self._kind = constant
+
     def run(self, rows: Rows, count: int) -> None:
         """One call on `count` rows: a slice of the order, or an array of row numbers."""
         if is_debugging():
@@ -67,9 +72,10 @@ class Feed:
             self._values = self.function([self._fixed.get(i) if a is None else _taken(a, chosen)
                                           for i, a in enumerate(self._data)])
             return
-        bound = self._bound.get(count)
+        key = count if self._kind is None else (count, self._kind)
+        bound = self._bound.get(key)
         if bound is None or bound[0].layout != Variable.layout:
-            bound = self._bound[count] = self._bind(count)
+            bound = self._bound[key] = self._bind(count)
         self._program, loads = bound
         for load in loads:
             load(rows)
@@ -93,7 +99,7 @@ class Feed:
     def _bind(self, count: int) -> tuple[Program, list[Loader]]:
         shapes: list[Any] = []
         for i, a in enumerate(self._data):
-            shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
+            shapes.append(np.shape(self._fixed[i]) if i in self._fixed else None if a is None else (count, *a.shape[1:]))
         program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)

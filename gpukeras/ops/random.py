@@ -26,6 +26,7 @@ from ..device import (
     upload,
     xp,
 )
+from ..device.job import joined
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
@@ -54,19 +55,21 @@ class Random(Op):
     def state(self) -> Any:
         """On the GPU: how many steps the op has drawn for, and its seed; int64 of shape (2,). As data, not as text, so
         that ops of any seed share a kernel."""
-        return asarray(np.array([0, self.seed]))
+        return asarray(np.array([0, self.seed + _own_stream()]))
 
     @property
     def position(self) -> np.ndarray:
         """Where the stream of this device stands, as whole numbers; may be assigned, and programs go on from there."""
-        return generator_words(self.generator) if NAME == "numpy" else np.array(to_host(self.state))
+        if NAME == "numpy":
+            return generator_words(self.generator)
+        return np.array(to_host(self.state)) - np.array([0, _own_stream()])
 
     @position.setter
     def position(self, words: np.ndarray) -> None:
         if NAME == "numpy":
             set_generator_words(self.generator, words)
         else:
-            upload(self.state, words)
+            upload(self.state, words + np.array([0, _own_stream()]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""
@@ -79,19 +82,54 @@ class Random(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One fill; truth values a tile at a time."""
         out = outs[0]
+        if joined() is not None and self.dims and self.dims[0] is None:  # one for each sample
+            return [(self._fill_part, (out, *scratch))]
         if self.kind == "uniform":
             return [(self.generator.random, (None, out.dtype, out))]
         if self.kind == "normal":
             return [(self.generator.standard_normal, (None, out.dtype, out))]
         if self.kind == "truncated":
             return [(_fill_truncated, (self.generator, out))]
+        return self._compare(out, scratch[0])
+
+    def _compare(self, out: Any, numbers: Any) -> list[Call]:
+        """Truth values, a tile at a time."""
         calls: list[Call] = []
         flat = out.reshape(-1)
         for start in range(0, flat.size, TILE):
             part = flat[start:start + TILE]
-            room = scratch[0][:part.size]
+            room = numbers[:part.size]
             calls += [(self.generator.random, (None, room.dtype, room)), (xp.greater_equal, (room, self.level, part))]
         return calls
+
+    def _fill_part(self, out: Any, numbers: Any = None) -> None:
+        """What a rank's rows of a batch get of the numbers that the whole batch would get: all ranks' streams stay
+        together, and stand where that of one process would."""
+        part = joined().part
+        rows = 1 if part is None else max(part.count, 1)
+        if part is None or len(out) % rows:
+            before, mine, after = 0, out, 0
+        else:
+            each = out.size // rows
+            before, after = part.start * each, (part.whole - part.start - part.count) * each
+            mine = out if part.count else out[:0]
+            out[len(mine):] = 0
+        if self.kind == "truncated" and before + after:  # drawn again and again, over the whole
+            everyone = np.empty(before + mine.size + after, out.dtype)
+            _fill_truncated(self.generator, everyone)
+            mine[...] = everyone[before:before + mine.size].reshape(mine.shape)
+            return
+        room = np.empty(min(max(before, after, 1), TILE), out.dtype) if numbers is None else numbers
+        draw = self.generator.standard_normal if self.kind == "normal" else self.generator.random
+        _skip(draw, before, room)
+        if self.kind == "keep":
+            for function, arguments in self._compare(mine, numbers):
+                function(*arguments)
+        elif self.kind == "truncated":
+            _fill_truncated(self.generator, mine)
+        else:
+            draw(None, mine.dtype, mine)
+        _skip(draw, after, room)
 
     @property
     def cuda(self) -> str:
@@ -126,6 +164,19 @@ class Random(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise: every number is independent."""
         return ROW
+
+
+def _skip(draw: Any, count: int, room: Any) -> None:
+    """Draws numbers for nobody: generators that can jump over them are slower where they can't."""
+    for start in range(0, count, len(room)):
+        some = room[:count - start]
+        draw(None, some.dtype, some)
+
+
+def _own_stream() -> int:
+    """What a rank adds to a seed on a GPU: other ranks' rows are other samples."""
+    job = joined()
+    return 0 if job is None else job.rank * 1_000_003
 
 
 def _fill_truncated(generator: Any, out: Any) -> None:
