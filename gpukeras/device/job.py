@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpukeras.device.waiting import Ranks
+
 _SIZES = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
           ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"))
 _ON_THIS_MACHINE = (("MPI_LOCALNRANKS", "MPI_LOCALRANKID"), ("OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
@@ -69,9 +71,9 @@ def part_of(whole: int, rank: int, size: int) -> Part:
 class Job:
     """The ranks of a job. `part` says which rows of a batch this rank is computing, None while it computes all."""
 
-    def __init__(self, comm: Any, place: Seat):
-        self.comm = comm
-        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+    def __init__(self, ranks: Ranks, place: Seat):
+        self.ranks = ranks
+        self.rank, self.size = ranks.rank, ranks.size
         self.local_rank, self.local_size = place.local_rank, place.local_size
         self.part: Part | None = None
         self.process = os.getpid()
@@ -111,20 +113,20 @@ class Job:
             self._sum_on_gpu(array)
         elif array.dtype == np.float16:  # MPI has none
             wide = array.astype(np.float32)
-            self.comm.Allreduce(_in_place(), wide)
+            self.ranks.sum(wide)
             array[...] = wide
         else:
-            self.comm.Allreduce(_in_place(), array)
+            self.ranks.sum(array)
 
     def gather(self, mine: Any, counts: Any, everyone: Any) -> None:
         """The rows of all ranks in order of rank: `counts[r]` elements of rank r. Arrays on the host."""
-        self.comm.Allgatherv(mine, [everyone, counts])
+        self.ranks.gather(mine, counts, everyone)
 
     def _sum_on_gpu(self, array: Any) -> None:
         from gpukeras.device.nccl import Nccl
 
         if self._nccl is None:
-            self._nccl = Nccl(self.comm)
+            self._nccl = Nccl(self.ranks)
         self._nccl.sum(array)
 
     def prepare(self) -> None:
@@ -134,22 +136,16 @@ class Job:
         if NAME == "cupy" and self._nccl is None:
             from gpukeras.device.nccl import Nccl
 
-            self._nccl = Nccl(self.comm)
+            self._nccl = Nccl(self.ranks)
 
     def everyones(self, value: Any) -> list[Any]:
         """What each rank has given, a plain object, in order of rank."""
-        found: list[Any] = self.comm.allgather(value)
+        found: list[Any] = self.ranks.allgather(value)
         return found
 
     def first(self, value: Any = None) -> Any:
         """What rank 0 has given."""
-        return self.comm.bcast(value)
-
-
-def _in_place() -> Any:
-    from mpi4py import MPI
-
-    return MPI.IN_PLACE
+        return self.ranks.bcast(value)
 
 
 _job: Job | None = None
@@ -192,7 +188,7 @@ def _join(place: Seat) -> Job:
                            f"to different MPIs. mpi4py uses {MPI.Get_library_version().splitlines()[0]}; start the job "
                            "with the mpiexec of that one (that of the wheel `mpich` is beside python).")
     os.environ[MEMBER] = str(os.getpid())
-    joined = Job(comm, place)
+    joined = Job(Ranks(comm, place.local_size), place)
     from gpukeras.device import peers
 
     peers.watch(joined)

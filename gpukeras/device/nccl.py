@@ -11,15 +11,15 @@ from gpukeras.device.choice import ensure_ready, xp
 class Nccl:
     """The GPUs of a job, one a rank. ImportError if this CuPy has no NCCL."""
 
-    def __init__(self, comm: Any):
+    def __init__(self, ranks: Any):
         ensure_ready()
         try:
             from cupy.cuda import nccl
         except ImportError as error:
             raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none ({error}): "
                               "pip install nvidia-nccl-cu12 (or -cu13), or conda's cupy, which brings it") from error
-        number = comm.bcast(nccl.get_unique_id() if comm.Get_rank() == 0 else None)
-        self._made = nccl.NcclCommunicator(comm.Get_size(), number, comm.Get_rank())
+        number = ranks.bcast(nccl.get_unique_id() if ranks.rank == 0 else None)
+        self._made = nccl.NcclCommunicator(ranks.size, number, ranks.rank)
         self._types = {"float16": nccl.NCCL_FLOAT16, "float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
         self._sum = nccl.NCCL_SUM
 

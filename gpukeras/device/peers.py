@@ -55,32 +55,10 @@ class _Board:
         return self._bytes[place]
 
 
-class _Waiting:
-    """How often this rank has begun and ended to wait for the others: odd while it waits."""
-
-    def __init__(self, comm: Any):
-        self._comm, self.count = comm, 0
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._comm, name)
-        if name not in ("Allreduce", "Allgatherv", "allgather", "bcast", "Barrier", "recv"):
-            return found
-
-        def waiting(*args: Any, **kwargs: Any) -> Any:
-            self.count += 1
-            try:
-                return found(*args, **kwargs)
-            finally:
-                self.count += 1
-        setattr(self, name, waiting)
-        return waiting
-
-
 def watch(job: Any) -> None:
     """Lets this rank end the job when it fails, and notice when a neighbour is gone."""
     name = f"rank {job.rank} of {job.size}"
-    board = _Board(job.comm) if os.name == "posix" else None
-    job.comm = _Waiting(job.comm)
+    board = _Board(job.ranks.comm) if os.name == "posix" else None
     previous = sys.excepthook
 
     def fail(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -98,7 +76,7 @@ def watch(job: Any) -> None:
         atexit.register(_leave, job, board)  # runs before MPI's own, which waits for the others
         if len(board.members) > 1 and hasattr(os, "pidfd_open"):
             following = (board.place + 1) % len(board.members)
-            _watch_process(job, board, following, job.comm)
+            _watch_process(job, board, following)
 
 
 def _leave(job: Any, board: _Board) -> None:
@@ -106,7 +84,7 @@ def _leave(job: Any, board: _Board) -> None:
         board.tell(LEFT)
 
 
-def _watch_process(job: Any, board: _Board, place: int, comm: _Waiting) -> None:
+def _watch_process(job: Any, board: _Board, place: int) -> None:
     rank, process = board.members[place]
     try:
         handle = os.pidfd_open(process)  # type: ignore[attr-defined]
@@ -121,7 +99,7 @@ def _watch_process(job: Any, board: _Board, place: int, comm: _Waiting) -> None:
         if state == FAILED:
             return  # it has said so itself
         if state == LEFT:
-            _wait_in_vain(comm)
+            _wait_in_vain(job.ranks)
             why = "has ended its program while others still wait for it"
         else:
             why = "is gone: it was killed, or crashed in native code"
@@ -130,12 +108,12 @@ def _watch_process(job: Any, board: _Board, place: int, comm: _Waiting) -> None:
     threading.Thread(target=look, name="gpukeras watch", daemon=True).start()
 
 
-def _wait_in_vain(comm: _Waiting) -> None:
+def _wait_in_vain(ranks: Any) -> None:
     """Returns when this rank has waited in one and the same call for too long."""
     while True:
-        before = comm.count
+        before = ranks.count
         time.sleep(PATIENCE)
-        if before % 2 and comm.count == before:
+        if before % 2 and ranks.count == before:
             return
 
 
@@ -154,5 +132,5 @@ def end(job: Any, status: int) -> None:
         flush: Callable[[], None] | None = getattr(stream, "flush", None)
         if flush is not None:
             flush()
-    job.comm.Abort(status)
+    job.ranks.comm.Abort(status)
     os._exit(status)
