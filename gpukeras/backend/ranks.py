@@ -33,7 +33,12 @@ def mean_over_ranks(x: Tensor) -> Tensor:
     >>> float(K.eval(mean_over_ranks(K.constant(2.))))
     2.0
     """
-    return x if seat().size < 2 else ranks.mean_over_ranks(x, parts())
+    return ranks.mean_over_ranks(x, parts()) if over_ranks() else x
+
+
+def over_ranks() -> bool:
+    """Whether there are several ranks."""
+    return seat().size > 1
 
 
 class Summing:
@@ -132,5 +137,5 @@ def rows_of_batch() -> Tensor:
     return ranks.ratio("rows", parts(), "float64")
 
 
-__all__ = ["job", "parts", "mean_over_ranks", "summing", "sum_over_ranks", "sum_each_over_ranks", "rows_by_rank",
+__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks", "sum_each_over_ranks", "rows_by_rank",
            "dealing", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]

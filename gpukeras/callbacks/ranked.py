@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpukeras.callbacks import training_state
-from gpukeras.callbacks.backup import _state
-from gpukeras.callbacks.base import set_plain_state
+from gpukeras.callbacks.base import plain_state, set_plain_state
 from gpukeras.callbacks.history import History
 from gpukeras.callbacks.logs import as_logs
 from gpukeras.callbacks.plain import is_plain
@@ -145,11 +144,10 @@ class RankedCallbackList(CallbackList):
         """After training: the others' callbacks come to have what rank 0's have noted."""
         if not self._job.together:
             return
-        found = self._job.first([_state(callback) for callback in self.callbacks] if not self._job.rank else None)
+        found = self._job.first([plain_state(callback) for callback in self.callbacks] if not self._job.rank else None)
         if self._job.rank:
             for callback, state in zip(self.callbacks, found):
-                set_state = getattr(callback, "set_state", None)
-                set_state(state) if set_state else set_plain_state(callback, state)
+                set_plain_state(callback, state)
 
 
 class RankedKeeper:

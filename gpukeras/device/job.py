@@ -25,6 +25,9 @@ MEMBER = "GPUKERAS_JOB_MEMBER"
 """The process that is the rank. Processes that it starts inherit the launcher's variables, and are none."""
 
 
+WRITING = 30.0  # seconds that a rank waits for a file that rank 0 is to write
+
+
 class Seat(NamedTuple):
     """A process's place in a job of `size`, and among the `local_size` processes on its machine."""
 
@@ -137,6 +140,14 @@ class Job:
             from gpukeras.device.nccl import Nccl
 
             self._nccl = Nccl(self.ranks)
+
+    def tell_written(self, path: str) -> None:
+        """Tells the other ranks that rank 0 has written a file."""
+        self.ranks.tell(path)
+
+    def was_written(self, path: str) -> bool:
+        """Waits until rank 0 has written a file; False if it writes others."""
+        return self.ranks.hear(path, WRITING)
 
     def everyones(self, value: Any) -> list[Any]:
         """What each rank has given, a plain object, in order of rank."""

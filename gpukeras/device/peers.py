@@ -1,8 +1,8 @@
 """What ends a job when one of its ranks fails: an exception that nobody catches, an exit with an error, or a death.
 
-MPI's launchers end a job whose process was killed, without a word of which rank it was; and they wait for ever for a
-process that ended in order while the others still expect it. So a thread of each rank watches the process of the next
-rank on the same machine (Linux tells at once when it is gone), and says on stderr what became of it.
+MPI's launchers end a job whose process was killed, without a word of which rank it was: a process of our own says so
+(watcher.py). And they wait for ever for a process that ended in order while the others still expect it: a thread of each
+rank sees that on a board in shared memory, where the ranks of a machine note how they end.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import mmap
 import os
 import platform
 import select
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 PATIENCE = 1.0  # seconds that a rank may wait for one that has left before the job ends
+STALL = 60.0  # seconds of waiting of which there is something to say
 RUNNING, LEFT, FAILED = 0, 1, 2
 
 
@@ -39,12 +43,17 @@ class _Board:
         path = near.bcast(path)
         if self.place:
             handle = os.open(path, os.O_RDWR)
-        self._bytes = mmap.mmap(handle, count)
-        os.close(handle)
+        self._bytes, self._handle = mmap.mmap(handle, count), handle
         self.members: list[tuple[int, int]] = near.allgather((comm.Get_rank(), os.getpid()))
         if self.place == 0:
             os.unlink(path)
         near.Free()
+
+    def start_watcher(self, size: int) -> None:
+        """Starts the process that says which rank was killed. The launcher, which ends ranks, does not know it."""
+        ranks = [str(n) for member in self.members for n in member]
+        subprocess.Popen([sys.executable, "-I", "-S", str(Path(__file__).with_name("watcher.py")), str(size),
+                          platform.node(), *ranks], stdin=self._handle, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def tell(self, state: int) -> None:
         """What has become of this rank."""
@@ -74,9 +83,9 @@ def watch(job: Any) -> None:
     sys.excepthook = fail
     if board is not None:
         atexit.register(_leave, job, board)  # runs before MPI's own, which waits for the others
-        if len(board.members) > 1 and hasattr(os, "pidfd_open"):
-            following = (board.place + 1) % len(board.members)
-            _watch_process(job, board, following)
+        if board.place == 0 and hasattr(os, "pidfd_open"):
+            board.start_watcher(job.size)
+        threading.Thread(target=_look, args=(job, board), name="gpukeras watch", daemon=True).start()
 
 
 def _leave(job: Any, board: _Board) -> None:
@@ -84,37 +93,36 @@ def _leave(job: Any, board: _Board) -> None:
         board.tell(LEFT)
 
 
-def _watch_process(job: Any, board: _Board, place: int) -> None:
-    rank, process = board.members[place]
-    try:
-        handle = os.pidfd_open(process)  # type: ignore[attr-defined]
-    except OSError:  # a kernel or a container that has no such thing
-        return
+def _look(job: Any, board: _Board) -> None:
+    """What the watching thread does: it ends the job when a rank of this machine is gone, or has left while this one waits
+    for it, and says so when this one waits for very long."""
     poll = select.poll()
-    poll.register(handle, select.POLLIN)
-
-    def look() -> None:
-        poll.poll()
-        state = board.state(place)
-        if state == FAILED:
-            return  # it has said so itself
-        if state == LEFT:
-            _wait_in_vain(job.ranks)
-            why = "has ended its program while others still wait for it"
-        else:
-            why = "is gone: it was killed, or crashed in native code"
-        say(f"rank {rank} of {job.size} (process {process} on {platform.node()}) {why}. The job ends.")
-        os._exit(1)  # the launcher ends the others
-    threading.Thread(target=look, name="gpukeras watch", daemon=True).start()
-
-
-def _wait_in_vain(ranks: Any) -> None:
-    """Returns when this rank has waited in one and the same call for too long."""
+    for place, (_, process) in enumerate(board.members):
+        if place != board.place and hasattr(os, "pidfd_open"):
+            with suppress(OSError):  # a system that has no such thing
+                poll.register(os.pidfd_open(process), select.POLLIN)
+    since, before, told = time.monotonic(), job.ranks.count, False
     while True:
-        before = ranks.count
-        time.sleep(PATIENCE)
-        if before % 2 and ranks.count == before:
-            return
+        gone = poll.poll(1000 * PATIENCE / 4)
+        states = [board.state(place) for place in range(len(board.members))]
+        if gone and RUNNING in states and FAILED not in states and LEFT not in states:
+            time.sleep(PATIENCE)  # the launcher ends the job, after the watcher has said which rank is gone
+            os._exit(1)
+        if job.ranks.count != before or not before % 2:
+            since, before = time.monotonic(), job.ranks.count
+            if gone:
+                time.sleep(PATIENCE / 4)
+            continue
+        waited = time.monotonic() - since
+        left = [str(rank) for (rank, _), state in zip(board.members, states) if state == LEFT]
+        if left and waited > PATIENCE:
+            say(f"rank {', '.join(left)} of {job.size} has ended its program while rank {job.rank} still waits for it. The "
+                "job ends.")
+            os._exit(1)  # the launcher ends the others
+        if waited > STALL and not told:
+            told = True
+            say(f"rank {job.rank} of {job.size} has waited for the others for {waited:.0f} seconds. If some do now what others "
+                "don't (predict on one rank only, say), write it within `with gpukeras.distribute.alone():`.")
 
 
 def say(message: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 POLL = 100e-6  # seconds without sleep: a sum of some 10,000 elements is made meanwhile, if nobody is late
+TOLD = 1  # tag of texts
 NAP = 50e-6  # seconds: what Linux adds to any sleep
 LETTER = 4096  # bytes of an object that go with its length, in one message
 
@@ -29,6 +30,7 @@ class Ranks:
         self.comm, self.count = comm, 0
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._in_place = MPI.IN_PLACE
+        self._sent: list[Any] = []
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._poll = POLL if local_size <= cores else 0.0
 
@@ -49,6 +51,27 @@ class Ranks:
     def gather(self, mine: np.ndarray, counts: Sequence[int], everyone: np.ndarray) -> None:
         """The elements of all ranks, counts[r] of rank r."""
         self._wait(self.comm.Iallgatherv(mine, [everyone, list(counts)]))
+
+    def tell(self, text: str) -> None:
+        """Sends the other ranks a text, and waits for nobody."""
+        data = text.encode()
+        self._sent = [r for r in self._sent if not r.Test()]
+        self._sent += [self.comm.Isend(np.frombuffer(data, np.uint8).copy(), rank, TOLD) for rank in range(1, self.size)]
+
+    def hear(self, text: str, seconds: float) -> bool:
+        """Whether rank 0 has told this text, or does so within that time. What it told before is forgotten."""
+        from mpi4py import MPI
+
+        until, status = time.monotonic() + seconds, MPI.Status()
+        while time.monotonic() < until:
+            if not self.comm.Iprobe(0, TOLD, status):
+                time.sleep(NAP)
+                continue
+            data = np.empty(status.Get_count(MPI.BYTE), np.uint8)
+            self.comm.Recv(data, 0, TOLD)
+            if data.tobytes().decode() == text:
+                return True
+        return False
 
     def bcast(self, value: Any) -> Any:
         """Rank 0's object."""

@@ -150,9 +150,10 @@ def _train_function(model: Any) -> tuple[Function, int]:
     metrics = [model.total_loss, *model.metrics_tensors]
     layer_updates = list(model.updates)
     changes = [(v, new) for one in live.values() for v, new in one.updates]
-    kinds = Kinds([*metrics, *(new for _, new in layer_updates), *(new for _, new in changes)], fed)
+    kinds = Kinds([*metrics, *(new for _, new in layer_updates), *(new for _, new in changes)], fed,
+                  model._feed_sample_weights)
     loss = kinds.dealt(model.total_loss)
-    if kinds.mixed:
+    if kinds.mixed and is_first():
         names = ", ".join(f"'{name}'" for name in list(kinds.mixed)[:4])
         warn(f"{names} uses a mean or a sum over the samples of a batch: each of the {job().size} ranks has that of its "  # type: ignore[union-attr]
              "own samples, as in batch normalization.")

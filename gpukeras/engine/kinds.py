@@ -17,7 +17,7 @@ from ..ops.ranks import Average
 from ..ops.reduce import Reduce
 from ..ops.shape import Count, ShapeOf
 
-SAME, ROWS, MEAN, SUM, COUNT, OTHER = "the same", "rows", "mean", "sum", "count", "other"
+SAME, ROWS, MOVED, MEAN, SUM, COUNT, OTHER = "the same", "rows", "moved", "mean", "sum", "count", "other"
 _LINEAR = (ViewOp, Cast, Identity, BroadcastTo, Concatenate)
 
 
@@ -27,10 +27,11 @@ class NotDealt(ValueError):
 
 class Kinds:
     """For each tensor that `roots` depend on, how it depends on the samples in `fed`: it is the same for all batches, has
-    a row for each sample, or is a mean, a sum or the count of them. `mixed` names layers that use a mean or a sum over
+    a row for each sample (or has the samples along another axis than the first), or is a mean, a sum or the count of them. `mixed` names layers that use a mean or a sum over
     samples in what they do to each of them."""
 
-    def __init__(self, roots: Sequence[Tensor], fed: Collection[Tensor]):
+    def __init__(self, roots: Sequence[Tensor], fed: Collection[Tensor], weights: Collection[Tensor] = ()):
+        self._weights = set(weights)  # of samples, fed too: a mean that is multiplied with them is a user's own
         self._kinds: dict[Tensor, str] = dict.fromkeys(fed, ROWS)
         self.mixed: dict[str, None] = {}
         for node in topological(list(roots)):
@@ -47,12 +48,12 @@ class Kinds:
         if isinstance(op, Average):
             return SAME
         if isinstance(op, ShapeOf) or isinstance(op, Count) and 0 in op.axes:
-            return COUNT if kinds[0] == ROWS else SAME
+            return COUNT if kinds[0] in (ROWS, MOVED) else SAME
         if isinstance(op, Count):
             return SAME
         if isinstance(op, Random):
             return ROWS if op.dims and op.dims[0] is None else SAME
-        if ROWS in kinds:
+        if ROWS in kinds or MOVED in kinds:
             return self._of_rows(kinds, node)
         found = set(kinds) - {SAME}
         if not found:
@@ -60,14 +61,17 @@ class Kinds:
         return _combined(op, kinds, found)
 
     def _of_rows(self, kinds: list[str], node: Apply) -> str:
-        how = node.op.batch([k == ROWS for k in kinds], [t.spec for t in node.inputs])
-        others = set(kinds) - {ROWS, SAME, COUNT}
-        if how == REDUCE:
-            return OTHER if others else SUM
-        if others:
+        others = set(kinds) - {ROWS, MOVED, SAME, COUNT}
+        if MOVED not in kinds:
+            how = node.op.batch([k == ROWS for k in kinds], [t.spec for t in node.inputs])
+            if how == REDUCE:
+                return OTHER if others else SUM
+        elif isinstance(node.op, Reduce):
+            return OTHER  # perhaps over the samples
+        if others and self._weights.isdisjoint(node.inputs):
             self.mixed[node.origin or node.op.name] = None
         shape = node.outputs[0].shape
-        return ROWS if shape and shape[0] is None else OTHER
+        return OTHER if None not in shape else ROWS if shape[0] is None else MOVED
 
     def dealt(self, tensor: Tensor) -> Tensor:
         """What each rank is to compute instead of a scalar, so that the mean over the ranks, weighted by their rows, is
