@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 USAGE = """\
-usage: python -m gpukeras [-h] [--version] (info | inspect file | [run] program.py | -m module | -c code | -) [argument ...]
+usage: python -m gpukeras [-h] [--version] (info | inspect file | [run] program.py | -m module | -c code | -) [argument
+...]
 
 Runs a program in which `import keras` and `from tensorflow import keras` find gpukeras. No installed package changes.
 

@@ -1,5 +1,5 @@
-"""What `python -m gpukeras` does for a program that an MPI launcher has started several times, before the program's first
-line: the processes join into one job, rank 0 alone prints, and random numbers begin alike."""
+"""What `python -m gpukeras` does for a program that an MPI launcher has started several times, before the program's
+first line: the processes join into one job, rank 0 alone prints, and random numbers begin alike."""
 
 from __future__ import annotations
 

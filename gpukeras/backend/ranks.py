@@ -67,12 +67,11 @@ class Summing:
 
     def rest(self) -> list[Tensor]:
         """The others' sums."""
-        if self.reduced is None and self.others:
-            self.others, first = self.others[1:], self.others[0]
-            found = reshape(self.add(flatten(first)), first.shape)
-            assert self.reduced is not None
-            self.reduced = [found, *self.reduced]
-        return self.reduced or []
+        if self.reduced is not None or not self.others:
+            return self.reduced or []
+        self.others, first = self.others[1:], self.others[0]
+        found = reshape(self.add(flatten(first)), first.shape)
+        return [found, *(self.reduced or [])]
 
 
 @contextmanager
@@ -137,5 +136,5 @@ def rows_of_batch() -> Tensor:
     return ranks.ratio("rows", parts(), "float64")
 
 
-__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks", "sum_each_over_ranks", "rows_by_rank",
-           "dealing", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]
+__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks", "sum_each_over_ranks",
+           "rows_by_rank", "dealing", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]

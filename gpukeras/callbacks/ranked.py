@@ -45,8 +45,8 @@ class _Known:
 
 
 def on_first(job: Any, model: Any, work: Callable[[], Any], everything: bool = False) -> Any:
-    """Runs `work` on rank 0 and returns its answer, plain data, on all ranks, where model and random numbers are then as
-    on rank 0; with `everything`, whatever may have changed in them. What it raises, all raise."""
+    """Runs `work` on rank 0 and returns its answer, plain data, on all ranks, where model and random numbers are then
+    as on rank 0; with `everything`, whatever may have changed in them. What it raises, all raise."""
     if job.rank:
         return _follow(job, model)
     numbers = _numbers()

@@ -99,7 +99,8 @@ class Feed:
     def _bind(self, count: int) -> tuple[Program, list[Loader]]:
         shapes: list[Any] = []
         for i, a in enumerate(self._data):
-            shapes.append(np.shape(self._fixed[i]) if i in self._fixed else None if a is None else (count, *a.shape[1:]))
+            fixed = np.shape(self._fixed[i]) if i in self._fixed else None
+            shapes.append(fixed if a is None else (count, *a.shape[1:]))
         program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)

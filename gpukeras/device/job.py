@@ -18,9 +18,11 @@ from gpukeras.device.waiting import Ranks
 
 _SIZES = (("PMI_SIZE", "PMI_RANK"), ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
           ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"))
-_ON_THIS_MACHINE = (("MPI_LOCALNRANKS", "MPI_LOCALRANKID"), ("OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+_ON_THIS_MACHINE = (("MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
+                    ("OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
                     ("MV2_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_RANK"))
-"""Where the launchers of MPICH (and Intel's), Open MPI and MVAPICH say how many processes there are, and which this is."""
+"""Where the launchers of MPICH (and Intel's), Open MPI and MVAPICH say how many processes there are, and which this
+is."""
 MEMBER = "GPUKERAS_JOB_MEMBER"
 """The process that is the rank. Processes that it starts inherit the launcher's variables, and are none."""
 
@@ -54,10 +56,10 @@ def _found(names: tuple[tuple[str, str], ...]) -> tuple[int, int]:
 
 
 class Part(NamedTuple):
-    """The rows of a batch that this rank computes: `count` of them from `start` on, of `whole` in all."""
+    """The rows of a batch that this rank computes: `length` of them from `start` on, of `whole` in all."""
 
     start: int
-    count: int
+    length: int
     whole: int
 
 
@@ -65,7 +67,7 @@ def part_of(whole: int, rank: int, size: int) -> Part:
     """A rank's part of so many rows: parts differ by one row at most, and some are empty if there are few rows.
 
     >>> [part_of(10, rank, 4) for rank in range(4)][1:3]
-    [Part(start=2, count=3, whole=10), Part(start=5, count=2, whole=10)]
+    [Part(start=2, length=3, whole=10), Part(start=5, length=2, whole=10)]
     """
     start, stop = whole * rank // size, whole * (rank + 1) // size
     return Part(start, stop - start, whole)
@@ -195,9 +197,9 @@ def _join(place: Seat) -> Job:
 
     comm = MPI.COMM_WORLD.Dup()
     if comm.Get_size() != place.size:
-        raise RuntimeError(f"the launcher started {place.size} processes, and mpi4py sees {comm.Get_size()}: they belong "
-                           f"to different MPIs. mpi4py uses {MPI.Get_library_version().splitlines()[0]}; start the job "
-                           "with the mpiexec of that one (that of the wheel `mpich` is beside python).")
+        raise RuntimeError(f"the launcher started {place.size} processes, and mpi4py sees {comm.Get_size()}: they "
+                           f"belong to different MPIs. mpi4py uses {MPI.Get_library_version().splitlines()[0]}; start "
+                           "the job with the mpiexec of that one (that of the wheel `mpich` is beside python).")
     os.environ[MEMBER] = str(os.getpid())
     joined = Job(Ranks(comm, place.local_size), place)
     from gpukeras.device import peers
@@ -208,7 +210,8 @@ def _join(place: Seat) -> Job:
 
 
 def _check_alike(joined: Job) -> None:
-    """Whether the ranks run the same versions on the same backend; RuntimeError, on all of them, naming what differs."""
+    """Whether the ranks run the same versions on the same backend; RuntimeError, on all of them, naming what
+    differs."""
     import gpukeras
     from gpukeras.device.choice import NAME
 
@@ -224,6 +227,6 @@ def refuse_differences(joined: Job, what: str, mine: dict[str, Any]) -> None:
         others = [rank for rank, found in enumerate(everyone) if found.get(name) != expected]
         if others:
             ranks = ", ".join(map(str, others[:8])) + (", ..." if len(others) > 8 else "")
-            raise RuntimeError(f"the ranks differ in their {what}: rank 0 has {name} {expected!r}, and rank {ranks} has "
-                               f"{everyone[others[0]].get(name)!r}. All ranks must run the same program, with the same "
-                               "versions, on the same data.")
+            raise RuntimeError(f"the ranks differ in their {what}: rank 0 has {name} {expected!r}, and rank {ranks} "
+                               f"has {everyone[others[0]].get(name)!r}. All ranks must run the same program, with the "
+                               "same versions, on the same data.")

@@ -1,5 +1,5 @@
-"""Sums over the GPUs of a job, by NCCL, which CuPy brings: they are queued in the current stream, and may be recorded as
-part of a CUDA graph."""
+"""Sums over the GPUs of a job, by NCCL, which CuPy brings: they are queued in the current stream, and may be recorded
+as part of a CUDA graph."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class Nccl:
         try:
             from cupy.cuda import nccl
         except ImportError as error:
-            raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none ({error}): "
-                              "pip install nvidia-nccl-cu12 (or -cu13), or conda's cupy, which brings it") from error
+            raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none "
+                              f"({error}): pip install nvidia-nccl-cu12 (or -cu13), or take conda's cupy, which brings "
+                              "it") from error
         number = ranks.bcast(nccl.get_unique_id() if ranks.rank == 0 else None)
         self._made = nccl.NcclCommunicator(ranks.size, number, ranks.rank)
         self._types = {"float16": nccl.NCCL_FLOAT16, "float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}

@@ -1,8 +1,8 @@
 """What ends a job when one of its ranks fails: an exception that nobody catches, an exit with an error, or a death.
 
 MPI's launchers end a job whose process was killed, without a word of which rank it was: a process of our own says so
-(watcher.py). And they wait for ever for a process that ended in order while the others still expect it: a thread of each
-rank sees that on a board in shared memory, where the ranks of a machine note how they end.
+(watcher.py). And they wait for ever for a process that ended in order while the others still expect it: a thread of
+each rank sees that on a board in shared memory, where the ranks of a machine note how they end.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class _Board:
         """Starts the process that says which rank was killed. The launcher, which ends ranks, does not know it."""
         ranks = [str(n) for member in self.members for n in member]
         subprocess.Popen([sys.executable, "-I", "-S", str(Path(__file__).with_name("watcher.py")), str(size),
-                          platform.node(), *ranks], stdin=self._handle, stdout=subprocess.DEVNULL, start_new_session=True)
+                          platform.node(), *ranks], stdin=self._handle, stdout=subprocess.DEVNULL,
+                          start_new_session=True)
 
     def tell(self, state: int) -> None:
         """What has become of this rank."""
@@ -94,8 +95,8 @@ def _leave(job: Any, board: _Board) -> None:
 
 
 def _look(job: Any, board: _Board) -> None:
-    """What the watching thread does: it ends the job when a rank of this machine is gone, or has left while this one waits
-    for it, and says so when this one waits for very long."""
+    """What the watching thread does: it ends the job when a rank of this machine is gone, or has left while this one
+    waits for it, and says so when this one waits for very long."""
     poll = select.poll()
     for place, (_, process) in enumerate(board.members):
         if place != board.place and hasattr(os, "pidfd_open"):
@@ -116,13 +117,13 @@ def _look(job: Any, board: _Board) -> None:
         waited = time.monotonic() - since
         left = [str(rank) for (rank, _), state in zip(board.members, states) if state == LEFT]
         if left and waited > PATIENCE:
-            say(f"rank {', '.join(left)} of {job.size} has ended its program while rank {job.rank} still waits for it. The "
-                "job ends.")
+            say(f"rank {', '.join(left)} of {job.size} has ended its program while rank {job.rank} still waits for it. "
+                "The job ends.")
             os._exit(1)  # the launcher ends the others
         if waited > STALL and not told:
             told = True
-            say(f"rank {job.rank} of {job.size} has waited for the others for {waited:.0f} seconds. If some do now what others "
-                "don't (predict on one rank only, say), write it within `with gpukeras.distribute.alone():`.")
+            say(f"rank {job.rank} of {job.size} has waited for the others for {waited:.0f} seconds. If some do now "
+                "what others don't (predict on one rank only, say), write it within `with gpukeras.distribute.alone():`.")
 
 
 def say(message: str) -> None:

@@ -1,8 +1,8 @@
 """Calls of MPI that all ranks make together, with a wait that leaves the core to others.
 
-MPI's own calls wait by polling: a rank that waits then takes the core from one that it waits for, wherever there are more
-processes than cores, and for that the system runs it later when it has work itself. Here a rank polls for as long as a
-message takes between idle processes, and sleeps between looks after that.
+MPI's own calls wait by polling: a rank that waits then takes the core from one that it waits for, wherever there are
+more processes than cores, and for that the system runs it later when it has work itself. Here a rank polls for as long
+as a message takes between idle processes, and sleeps between looks after that.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Ranks:
         """Sends the other ranks a text, and waits for nobody."""
         data = text.encode()
         self._sent = [r for r in self._sent if not r.Test()]
-        self._sent += [self.comm.Isend(np.frombuffer(data, np.uint8).copy(), rank, TOLD) for rank in range(1, self.size)]
+        self._sent += [self.comm.Isend(np.frombuffer(data, np.uint8).copy(), rank, TOLD) for rank in range(1,
+        self.size)]
 
     def hear(self, text: str, seconds: float) -> bool:
         """Whether rank 0 has told this text, or does so within that time. What it told before is forgotten."""

@@ -1,8 +1,8 @@
 """A process of its own that says which rank of a job was killed: launchers end the others before they could say so.
 
-Run as a script by the first rank of a machine, with the job's size, the machine's name, and for each rank here its number
-and process; standard input is the board (peers.py) on which ranks note how they end. It imports nothing of gpukeras, and
-ends when one of the ranks has.
+Run as a script by the first rank of a machine, with the job's size, the machine's name, and for each rank here its
+number and process; standard input is the board (peers.py) on which ranks note how they end. It imports nothing of
+gpukeras, and ends when one of the ranks has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def watch(size: str, machine: str, ranks: list[tuple[str, int]]) -> str:
     watched = {}
     for rank, process in ranks:
         try:
-            handle = os.pidfd_open(process)  # type: ignore[attr-defined]
+            handle = os.pidfd_open(process)
         except OSError:
             return ""  # gone already, in order or with a word of its own
         watched[handle] = rank, process

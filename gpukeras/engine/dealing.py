@@ -60,15 +60,15 @@ class DealtFunction:
         rows = _rows(part)
         mine = [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in map(_array, given)]
         with self.job.computing(part):
-            found = self._function([*mine[:self._at], (part.count, count), *mine[self._at:]], on_device)
+            found = self._function([*mine[:self._at], (part.length, count), *mine[self._at:]], on_device)
         self.check(found[-1])
         return found[:-1]
 
     def check(self, shares: Any) -> None:
         """Whether the ranks had parts of the same batch: their shares of it make 1."""
         if abs(float(shares) - 1) > 1e-4:
-            raise RuntimeError(f"rank {self.job.rank}: the ranks have trained on batches of different lengths. All ranks "
-                               "must be given the same batches, of which each takes its part.")
+            raise RuntimeError(f"rank {self.job.rank}: the ranks have trained on batches of different lengths. All "
+                               "ranks must be given the same batches, of which each takes its part.")
 
     def feed(self, arrays: Sequence[Any], phase: Sequence[float]) -> Feed:
         """A feed of whole data arrays."""
@@ -88,7 +88,7 @@ class DealtFeed(Feed):
     def run(self, rows: Any, count: int) -> None:
         """One step on `count` rows, a slice of the order."""
         part = part_of(count, self._dealt.job.rank, self._dealt.job.size)
-        self.fix(self._at, (part.count, count))
+        self.fix(self._at, (part.length, count))
         mine = _rows(part)
         with self._dealt.job.computing(part):
             super().run(slice(rows.start + mine.start, rows.start + mine.stop), mine.stop - mine.start)
@@ -107,7 +107,7 @@ class DealtFeed(Feed):
 def _rows(part: Any) -> slice:
     """A rank's rows of a batch; one that has none computes a row all the same, which counts nothing."""
     start = min(part.start, part.whole - 1)
-    return slice(start, start + max(part.count, 1))
+    return slice(start, start + max(part.length, 1))
 
 
 def _array(x: Any) -> Any:
@@ -116,8 +116,8 @@ def _array(x: Any) -> Any:
 
 
 def make_train_function(model: Any) -> Any:
-    """The function of a step that the ranks take together; None where each has to compute whole batches, after a warning
-    that says why (or, with distribute=True, NotDealt). None also for a model that one process trains."""
+    """The function of a step that the ranks take together; None where each has to compute whole batches, after a
+    warning that says why (or, with distribute=True, NotDealt). None also for a model that one process trains."""
     found = job_of(model)
     if found is None:
         if getattr(model, "_distribute", "auto") is True and job() is None:
@@ -155,8 +155,8 @@ def _train_function(model: Any) -> tuple[Function, int]:
     loss = kinds.dealt(model.total_loss)
     if kinds.mixed and is_first():
         names = ", ".join(f"'{name}'" for name in list(kinds.mixed)[:4])
-        warn(f"{names} uses a mean or a sum over the samples of a batch: each of the {job().size} ranks has that of its "  # type: ignore[union-attr]
-             "own samples, as in batch normalization.")
+        warn(f"{names} uses a mean or a sum over the samples of a batch: each rank has that of its own samples, as in "
+             "batch normalization.")
     share = ranks.share(loss.dtype)
     values = [_averaged(kinds, m, i) for i, m in enumerate(metrics) if i not in live]
     moving = [(v, new) for v, new in layer_updates if kinds.of(new) != SAME and v.dtype.startswith("float")]
@@ -241,8 +241,8 @@ def check_agreement(model: Any) -> None:
     apart = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
     if apart:
         raise RuntimeError(f"rank {apart[0]} no longer has the weights, the optimizer's state or the random numbers of "
-                           "rank 0: the program has changed them on some ranks only. What changes a model must do so on "
-                           "all ranks, or in a callback.")
+                           "rank 0: the program has changed them on some ranks only. What changes a model must do so "
+                           "on all of them, or in a callback.")
 
 
 def _digest(model: Any) -> int:
@@ -250,7 +250,7 @@ def _digest(model: Any) -> int:
     found = 0
     state = training_state.snapshot(model)
     for value in state["variables"]:
-        found = zlib.crc32(memoryview(np.ascontiguousarray(value).reshape(-1).view(np.uint8)), found)
+        found = zlib.crc32(np.ascontiguousarray(value).data, found)
     numbers = training_state.random_numbers()
     generator = dict(numbers["numpy"]["state"])
     found = zlib.crc32(np.asarray(generator.pop("key", 0)).tobytes(), found)
@@ -260,8 +260,8 @@ def _digest(model: Any) -> int:
 # Evaluation and prediction: whole batches are dealt, so every number is what one process computes --------------------
 
 def deals_batches(model: Any, count: int, whole: bool = False) -> Job | None:
-    """The job, if so many batches are dealt to its ranks. Not if all ranks are to see each batch (`whole`), if a state goes
-    from batch to batch, or if there are fewer batches than ranks: then each rank computes all of them."""
+    """The job, if so many batches are dealt to its ranks. Not if all ranks are to see each batch (`whole`), if a state
+    goes from batch to batch, or if there are fewer batches than ranks: then each rank computes all of them."""
     found = job_of(model)
     if found is None:
         return None
@@ -289,11 +289,11 @@ def predict(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], verbose:
     """The outputs for all rows, of which each rank has computed a stretch of batches."""
     from ..callbacks import progress
     stretches = [part_of(len(batches), rank, found.size) for rank in range(found.size)]
-    bounds = [(batches[p.start][0], batches[p.start + p.count - 1][1]) for p in stretches]
+    bounds = [(batches[p.start][0], batches[p.start + p.length - 1][1]) for p in stretches]
     first, last = bounds[found.rank]
     results: list[np.ndarray] = []
     with np.errstate(all="ignore"), progress(last, verbose) as bar:
-        for start, stop in batches[stretches[found.rank].start:][:stretches[found.rank].count]:
+        for start, stop in batches[stretches[found.rank].start:][:stretches[found.rank].length]:
             with feed.function.lock:
                 feed.run(slice(start, stop), stop - start)
                 outputs = feed.outputs()

@@ -1,5 +1,5 @@
-"""How a loss depends on the samples of a batch: whether it is a mean over them, a sum, or something that ranks which have
-some of the samples each can't put together."""
+"""How a loss depends on the samples of a batch: whether it is a mean over them, a sum, or something that ranks which
+have some of the samples each can't put together."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class NotDealt(ValueError):
 
 
 class Kinds:
-    """For each tensor that `roots` depend on, how it depends on the samples in `fed`: it is the same for all batches, has
-    a row for each sample (or has the samples along another axis than the first), or is a mean, a sum or the count of them. `mixed` names layers that use a mean or a sum over
-    samples in what they do to each of them."""
+    """For each tensor that `roots` depend on, how it depends on the samples in `fed`: it is the same for all batches,
+    has a row for each sample (or has the samples along another axis than the first), or is a mean, a sum or the count
+    of them. `mixed` names layers that use a mean or a sum over samples in what they do to each of them."""
 
     def __init__(self, roots: Sequence[Tensor], fed: Collection[Tensor], weights: Collection[Tensor] = ()):
         self._weights = set(weights)  # of samples, fed too: a mean that is multiplied with them is a user's own

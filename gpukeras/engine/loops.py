@@ -244,7 +244,7 @@ class Training:
                 if time.perf_counter() > look:
                     assert display is not None
                     feed.check()
-                    display.tick(seen, lambda at=seen: self.logs(totals.means(at)))  # type: ignore[misc]
+                    display.tick(seen, lambda at=seen: self.logs(totals.means(at)))
                     look = time.perf_counter() + REDRAW
             feed.check()
         return self.logs(totals.means(seen))
@@ -269,7 +269,7 @@ class Training:
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))  # type: ignore[misc]
+                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))
             if self.model.stop_training:
                 break
             if keeper is not None:

@@ -22,8 +22,8 @@ class BatchNormalization(Layer):
     (``trainable=False``) freezes gamma and beta only; ``layer(x, training=False)`` uses the moving values always and
     leaves them alone. Raises ValueError if the number of features isn't known.
 
-    Where several ranks train together, the batch is each one's part of it; with `synchronized` (newer Keras's) it is the
-    whole, at the cost of two messages forward and two back.
+    Where several ranks train together, the batch is each one's part of it; with `synchronized` (newer Keras's) it is
+    the whole, at the cost of two messages forward and two back.
 
     Weights: gamma (if `scale`), beta (if `center`), moving_mean, moving_variance; all (features,).
     Source: Ioffe and Szegedy, 2015, arXiv:1502.03167.
@@ -102,8 +102,9 @@ class BatchNormalization(Layer):
         return self._normalized(inputs, self.moving_mean, self.moving_variance)
 
     def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:
-        return K.batch_normalization(inputs, *(None if weight is None else self._along(weight, inputs) for weight in (
-            mean, variance, self.beta, self.gamma)), epsilon=self.epsilon)
+        mean, variance, beta, gamma = (None if weight is None else self._along(weight, inputs) for weight in (
+            mean, variance, self.beta, self.gamma))
+        return K.batch_normalization(inputs, mean, variance, beta, gamma, epsilon=self.epsilon)
 
     def _along(self, weight: Any, inputs: Any) -> Any:
         """One number for each feature, in a shape that goes with the inputs."""

@@ -106,13 +106,13 @@ class Random(Op):
         """What a rank's rows of a batch get of the numbers that the whole batch would get: all ranks' streams stay
         together, and stand where that of one process would."""
         part = joined().part
-        rows = 1 if part is None else max(part.count, 1)
+        rows = 1 if part is None else max(part.length, 1)
         if part is None or len(out) % rows:
             before, mine, after = 0, out, 0
         else:
             each = out.size // rows
-            before, after = part.start * each, (part.whole - part.start - part.count) * each
-            mine = out if part.count else out[:0]
+            before, after = part.start * each, (part.whole - part.start - part.length) * each
+            mine = out if part.length else out[:0]
             out[len(mine):] = 0
         if self.kind == "truncated" and before + after:  # drawn again and again, over the whole
             everyone = np.empty(before + mine.size + after, out.dtype)

@@ -56,7 +56,7 @@ class AllGather(Op):
         job = joined()
         count, whole = np.asarray(ins[1]).tolist()
         each = ins[0].size // max(count, 1)
-        counts = [part_of(whole, rank, job.size).count * each for rank in range(job.size)]
+        counts = [part_of(whole, rank, job.size).length * each for rank in range(job.size)]
         return [(job.gather, (ins[0].reshape(-1)[:count * each], counts, outs[0].reshape(-1)))]
 
 
@@ -125,8 +125,8 @@ class Average(ExpandedOp):
 
 @dataclass(frozen=True)
 class Ratio(ExpandedOp):
-    """(parts) -> this rank's 'share' of the batch (1 if it has it to itself), its 'inverse' (0 if it has no rows), or the
-    'rows' of the whole batch (0 if it is not dealt)."""
+    """(parts) -> this rank's 'share' of the batch (1 if it has it to itself), its 'inverse' (0 if it has no rows), or
+    the 'rows' of the whole batch (0 if it is not dealt)."""
 
     kind: str
     dtype: str
