@@ -123,7 +123,8 @@ def _look(job: Any, board: _Board) -> None:
         if waited > STALL and not told:
             told = True
             say(f"rank {job.rank} of {job.size} has waited for the others for {waited:.0f} seconds. If some do now "
-                "what others don't (predict on one rank only, say), write it within `with gpukeras.distribute.alone():`.")
+                "what others don't (predict on one rank only, say), write it within `with "
+                "gpukeras.distribute.alone():`.")
 
 
 def say(message: str) -> None:

@@ -145,3 +145,30 @@ print(model.fit(np.random.rand(14, 3, 2), np.random.rand(14, 1), batch_size=7, e
     assert alone.output == together.output != ""
     assert "can't be dealt to the 2 ranks: the number of samples of its input" in together.errors
     assert refused.status != 0 and "compile(distribute=True)" in refused.errors
+
+
+def test_ranks_with_gpus_add_up_within_recorded_steps(tmp_path):
+    """On a stand-in for CuPy, whose NCCL is MPI."""
+    program = tmp_path / "program.py"
+    program.write_text("""
+import json
+import numpy as np
+import gpukeras as keras
+from gpukeras import distribute
+from gpukeras.layers import Dense, Embedding, Flatten
+from gpukeras.models import Sequential
+np.random.seed(3)
+x, y = np.random.randint(0, 1100, (20, 3)), np.random.rand(20, 2)
+model = Sequential([Embedding(1100, 4, input_length=3), Flatten(), Dense(8, activation="relu"), Dense(2)])
+model.compile("adam", "mse", ["mae"])
+history = model.fit(x, y, batch_size=7, epochs=3, verbose=0, validation_split=.2)
+found = [history.history["loss"], history.history["val_mean_absolute_error"], model.predict(x, batch_size=4).tolist()]
+assert distribute.gather(found) == [found] * distribute.size()
+print(json.dumps([keras.config()["backend"], *found]))
+""")
+    gpu = {"GPUKERAS_BACKEND": "cupy", "PATH_BEFORE": str(Path(__file__).parents[1] / "standin")}
+    alone, together = run(1, program, **gpu), run(2, program, **gpu)
+    assert together.status == 0, together.errors
+    (name, *expected), (same_name, *found) = json.loads(alone.output), json.loads(together.output)
+    assert name == same_name == "cupy"
+    np.testing.assert_allclose(numbers(found), numbers(expected), rtol=1e-5, atol=1e-5)

@@ -34,4 +34,4 @@ class NcclCommunicator:
         def add():
             wide = array.astype(np.float64)
             array[...] = self._comm.allreduce(wide)
-        current._give(add)
+        current.submit(add, ())
