@@ -1,8 +1,9 @@
 """The three models of the long checks: python -m gpukeras run tests/distribute/models.py MODE MODEL [...].
 
-`train MODEL FOLDER KILL SECONDS` trains 100 steps with backups in FOLDER and prints losses, accuracy and a checksum as JSON;
-rank KILL (if not -1) is killed after so many seconds of training. `time MODEL ROUNDS` times steps with and without the sum
-over the ranks, in turns. `sums` times sums by themselves, `overlap` sums in slices under way while others are computed.
+`train MODEL FOLDER KILL SECONDS` trains 100 steps with backups in FOLDER and prints losses, accuracy and a checksum as
+JSON; rank KILL (if not -1) is killed after so many seconds of training. MODEL may end in `:sgd`, for another optimizer,
+or in `:float64`. `time MODEL ROUNDS` times steps with and without the sum over the ranks, in turns. `sums` times sums
+by themselves, `overlap` sums in slices under way while others are computed.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ import zlib
 import numpy as np
 
 import gpukeras as keras
+from gpukeras import backend as K
 from gpukeras import distribute
 from gpukeras.callbacks import BackupAndRestore, Callback
 from gpukeras.device.job import job
 from gpukeras.engine import dealing
 from gpukeras.layers import LSTM, Conv2D, Dense, Dropout, Embedding, Flatten, MaxPooling2D
 from gpukeras.models import Sequential
+from gpukeras.optimizers import SGD
 
 BATCH = {"mlp": 128, "mnist_cnn": 128, "lstm": 32}
 
 
 def model_and_data(name: str, batches: int):
-    """Keras's examples mnist_mlp, mnist_cnn and imdb_lstm, on numbers at random that can be learned; mnist_cnn for `train`
-    with pictures of a quarter of the size."""
+    """Keras's examples mnist_mlp, mnist_cnn and imdb_lstm, on numbers at random that can be learned; mnist_cnn for
+    `train` with pictures of a quarter of the size."""
+    name, _, variant = name.partition(":")
+    K.set_floatx("float64" if variant == "float64" else "float32")
     np.random.seed(3)
     count = BATCH[name] * batches - BATCH[name] // 3  # so that the last batch is smaller
     if name == "lstm":
@@ -37,22 +42,22 @@ def model_and_data(name: str, batches: int):
         y = (x[:, -20:] > 12_000).mean(1) > 0.4
         model = Sequential([Embedding(20_000, 128), LSTM(128, dropout=0.2, recurrent_dropout=0.2),
                             Dense(1, activation="sigmoid")])
-        model.compile("adam", "binary_crossentropy", ["acc"])
+        model.compile(SGD(0.05) if variant == "sgd" else "adam", "binary_crossentropy", ["acc"])
         return model, x, y
     side = 14 if name == "mnist_cnn" and sys.argv[1] == "train" else 28
-    x = np.random.rand(count, side, side, 1).astype("float32")
+    x = (np.random.rand(count, side, side, 1) - 0.5).astype("float32")
     parts = x[:, :side // 2 * 2].reshape(count, 2, side // 2, side).mean((2, 3))
     y = np.eye(10)[np.clip(((parts[:, 0] - parts[:, 1]) * 60 + 5).astype(int), 0, 9)]
     if name == "mlp":
         x = x.reshape(count, -1)
         model = Sequential([Dense(512, activation="relu", input_shape=(x.shape[1],)), Dropout(0.2),
                             Dense(512, activation="relu"), Dropout(0.2), Dense(10, activation="softmax")])
-        model.compile("rmsprop", "categorical_crossentropy", ["acc"])
+        model.compile(SGD(0.05) if variant == "sgd" else "rmsprop", "categorical_crossentropy", ["acc"])
         return model, x, y
     model = Sequential([Conv2D(32, 3, activation="relu", input_shape=x.shape[1:]), Conv2D(64, 3, activation="relu"),
                         MaxPooling2D(), Dropout(0.25), Flatten(), Dense(128, activation="relu"), Dropout(0.5),
                         Dense(10, activation="softmax")])
-    model.compile("adadelta", "categorical_crossentropy", ["acc"])
+    model.compile(SGD(0.05) if variant == "sgd" else "adadelta", "categorical_crossentropy", ["acc"])
     return model, x, y
 
 
@@ -70,6 +75,7 @@ class Losses(Callback):
 def train(name: str, folder: str, kill: str, seconds: str) -> None:
     """100 steps in 10 epochs."""
     model, x, y = model_and_data(name, 10)
+    size = BATCH[name.partition(":")[0]]
     if int(kill) == distribute.rank():
         def end():
             time.sleep(float(seconds))
@@ -78,11 +84,12 @@ def train(name: str, folder: str, kill: str, seconds: str) -> None:
         threading.Thread(target=end, daemon=True).start()
     losses = Losses()
     callbacks = [losses] if folder == "-" else [losses, BackupAndRestore(folder, save_freq=4)]
-    first = model.evaluate(x, y, batch_size=BATCH[name], verbose=0)
-    outputs = zlib.crc32(model.predict(x, batch_size=BATCH[name]).tobytes())
-    history = model.fit(x, y, batch_size=BATCH[name], epochs=10, verbose=0, callbacks=callbacks)
-    print(json.dumps({"losses": losses.losses, "accuracy": float(history.history["acc"][-1]), "exact": [*first, outputs],
-                      "weights": zlib.crc32(b"".join(w.tobytes() for w in model.get_weights()))}, default=float))
+    first = model.evaluate(x, y, batch_size=size, verbose=0)
+    outputs = zlib.crc32(model.predict(x, batch_size=size).tobytes())
+    history = model.fit(x, y, batch_size=size, epochs=10, verbose=0, callbacks=callbacks)
+    weights = zlib.crc32(b"".join(w.tobytes() for w in model.get_weights()))
+    print(json.dumps({"losses": losses.losses, "accuracy": float(history.history["acc"][-1]), "weights": weights,
+                      "exact": [*first, outputs]}, default=float))
 
 
 def time_steps(name: str, rounds: str) -> None:
@@ -136,8 +143,8 @@ def time_sums() -> None:
 
 
 def time_overlap() -> None:
-    """Milliseconds of a backward pass of four products, and then a sum of 670,000 numbers: at its end, or in four slices
-    that are under way while the next product is computed."""
+    """Milliseconds of a backward pass of four products, and then a sum of 670,000 numbers: at its end, or in four
+    slices that are under way while the next product is computed."""
     found = job()
     assert found is not None
     from mpi4py import MPI

@@ -71,8 +71,8 @@ def main() -> None:
     losses = Losses()
     history = mlp.fit(x, y, batch_size=16, epochs=2, verbose=0, validation_split=0.2, callbacks=[losses])
     found["mlp"] = [losses.losses, dict(history.history)]
-    found["weights of samples"] = mlp.fit(x, y, batch_size=31, epochs=1, verbose=0, sample_weight=rng.randint(0, 3, 103),
-                                          class_weight={0: 1., 1: 2., 2: .5, 3: 1., 4: 1.}).history["loss"]
+    found["weights of samples"] = mlp.fit(x, y, batch_size=31, epochs=1, verbose=0, class_weight={
+        0: 1., 1: 2., 2: .5, 3: 1., 4: 1.}, sample_weight=rng.randint(0, 3, 103)).history["loss"]
     found["generator"] = mlp.fit_generator(batches(), 4, epochs=2, verbose=0).history["loss"]
     found["few rows"] = [float(mlp.train_on_batch(x[:n], y[:n])[0]) for n in (1, 3, 1, 2)]
 
