@@ -76,20 +76,22 @@ def train(name: str, folder: str, kill: str, seconds: str) -> None:
     """100 steps in 10 epochs."""
     model, x, y = model_and_data(name, 10)
     size = BATCH[name.partition(":")[0]]
+    losses = Losses()
+    callbacks = [losses] if folder == "-" else [losses, BackupAndRestore(folder, save_freq=4)]
+    first = model.evaluate(x, y, batch_size=size, verbose=0)
+    outputs = zlib.crc32(model.predict(x, batch_size=size).tobytes())
     if int(kill) == distribute.rank():
         def end():
             time.sleep(float(seconds))
             os.write(2, f"killed at {time.time()}\n".encode())
             os.kill(os.getpid(), 9)
         threading.Thread(target=end, daemon=True).start()
-    losses = Losses()
-    callbacks = [losses] if folder == "-" else [losses, BackupAndRestore(folder, save_freq=4)]
-    first = model.evaluate(x, y, batch_size=size, verbose=0)
-    outputs = zlib.crc32(model.predict(x, batch_size=size).tobytes())
+    started = time.perf_counter()
     history = model.fit(x, y, batch_size=size, epochs=10, verbose=0, callbacks=callbacks)
+    seconds_taken = time.perf_counter() - started
     weights = zlib.crc32(b"".join(w.tobytes() for w in model.get_weights()))
     print(json.dumps({"losses": losses.losses, "accuracy": float(history.history["acc"][-1]), "weights": weights,
-                      "exact": [*first, outputs]}, default=float))
+                      "exact": [*first, outputs], "seconds": seconds_taken}, default=float))
 
 
 def time_steps(name: str, rounds: str) -> None:
