@@ -42,7 +42,7 @@ def model_and_data(name: str, batches: int):
         y = (x[:, -20:] > 12_000).mean(1) > 0.4
         model = Sequential([Embedding(20_000, 128), LSTM(128, dropout=0.2, recurrent_dropout=0.2),
                             Dense(1, activation="sigmoid")])
-        model.compile(SGD(0.05) if variant == "sgd" else "adam", "binary_crossentropy", ["acc"])
+        model.compile(SGD(0.01) if variant == "sgd" else "adam", "binary_crossentropy", ["acc"])
         return model, x, y
     side = 14 if name == "mnist_cnn" and sys.argv[1] == "train" else 28
     x = (np.random.rand(count, side, side, 1) - 0.5).astype("float32")
@@ -52,12 +52,12 @@ def model_and_data(name: str, batches: int):
         x = x.reshape(count, -1)
         model = Sequential([Dense(512, activation="relu", input_shape=(x.shape[1],)), Dropout(0.2),
                             Dense(512, activation="relu"), Dropout(0.2), Dense(10, activation="softmax")])
-        model.compile(SGD(0.05) if variant == "sgd" else "rmsprop", "categorical_crossentropy", ["acc"])
+        model.compile(SGD(0.01) if variant == "sgd" else "rmsprop", "categorical_crossentropy", ["acc"])
         return model, x, y
     model = Sequential([Conv2D(32, 3, activation="relu", input_shape=x.shape[1:]), Conv2D(64, 3, activation="relu"),
                         MaxPooling2D(), Dropout(0.25), Flatten(), Dense(128, activation="relu"), Dropout(0.5),
                         Dense(10, activation="softmax")])
-    model.compile(SGD(0.05) if variant == "sgd" else "adadelta", "categorical_crossentropy", ["acc"])
+    model.compile(SGD(0.01) if variant == "sgd" else "adadelta", "categorical_crossentropy", ["acc"])
     return model, x, y
 
 
