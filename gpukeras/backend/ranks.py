@@ -89,6 +89,11 @@ def sum_over_ranks(vector: Tensor) -> Tensor:
     return _summing[-1].add(vector) if _summing else vector
 
 
+def sum_apart_over_ranks(tensor: Tensor) -> Tensor:
+    """The same in a message of its own: for what a program may do without."""
+    return ranks.sum_over_ranks(tensor, parts()) if _summing else tensor
+
+
 def sum_each_over_ranks(tensors: Sequence[Tensor]) -> list[Tensor]:
     """The same for tensors of any shape and dtype, in one message for each dtype."""
     if not _summing or not tensors:
@@ -136,5 +141,6 @@ def rows_of_batch() -> Tensor:
     return ranks.ratio("rows", parts(), "float64")
 
 
-__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks", "sum_each_over_ranks",
+__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks",
+           "sum_apart_over_ranks", "sum_each_over_ranks",
            "rows_by_rank", "dealing", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]

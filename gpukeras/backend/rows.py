@@ -39,8 +39,7 @@ class RowGradient:
             if indices.shape[:1] != (None,):
                 return None  # not in step with the batch
             rows, indices = ranks.rows_of_ranks(rows), ranks.rows_of_ranks(indices)
-            gradient = ranks.sum_over_ranks(flatten(gradient))
-            gradient = reshape(gradient, table.shape)
+            gradient = ranks.sum_apart_over_ranks(gradient)  # where the batch uses too many of them
         return cls(table, gradient, rows, indices)
 
     def choose(self, by_rows: Tensor, whole: Tensor) -> Tensor:
