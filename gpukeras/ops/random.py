@@ -81,55 +81,40 @@ class Random(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One fill; truth values a tile at a time."""
-        out = outs[0]
         if joined() is not None and self.dims and self.dims[0] is None:  # one for each sample
-            return [(self._fill_part, (out, *scratch))]
+            return [(self._fill_part, (outs[0], *scratch))]
+        return self._fills(outs[0], scratch)
+
+    def _fills(self, out: Any, scratch: Sequence[Any]) -> list[Call]:
         if self.kind == "uniform":
             return [(self.generator.random, (None, out.dtype, out))]
         if self.kind == "normal":
             return [(self.generator.standard_normal, (None, out.dtype, out))]
         if self.kind == "truncated":
             return [(_fill_truncated, (self.generator, out))]
-        return self._compare(out, scratch[0])
-
-    def _compare(self, out: Any, numbers: Any) -> list[Call]:
-        """Truth values, a tile at a time."""
         calls: list[Call] = []
-        flat = out.reshape(-1)
-        for start in range(0, flat.size, TILE):
-            part = flat[start:start + TILE]
+        flat, numbers = out.reshape(-1), scratch[0]
+        tile = min(len(numbers), TILE)
+        for start in range(0, flat.size, tile):
+            part = flat[start:start + tile]
             room = numbers[:part.size]
             calls += [(self.generator.random, (None, room.dtype, room)), (xp.greater_equal, (room, self.level, part))]
         return calls
 
-    def _fill_part(self, out: Any, numbers: Any = None) -> None:
+    def _fill_part(self, out: Any, *room: Any) -> None:
         """What a rank's rows of a batch get of the numbers that the whole batch would get: all ranks' streams stay
         together, and stand where that of one process would."""
         part = joined().part
         rows = 1 if part is None else max(part.length, 1)
-        if part is None or len(out) % rows:
-            before, mine, after = 0, out, 0
-        else:
-            each = out.size // rows
-            before, after = part.start * each, (part.whole - part.start - part.length) * each
-            mine = out if part.length else out[:0]
-            out[len(mine):] = 0
-        if self.kind == "truncated" and before + after:  # drawn again and again, over the whole
-            everyone = np.empty(before + mine.size + after, out.dtype)
-            _fill_truncated(self.generator, everyone)
-            mine[...] = everyone[before:before + mine.size].reshape(mine.shape)
-            return
-        room = np.empty(min(max(before, after, 1), TILE), out.dtype) if numbers is None else numbers
-        draw = self.generator.standard_normal if self.kind == "normal" else self.generator.random
-        _skip(draw, before, room)
-        if self.kind == "keep":
-            for function, arguments in self._compare(mine, numbers):
-                function(*arguments)
-        elif self.kind == "truncated":
-            _fill_truncated(self.generator, mine)
-        else:
-            draw(None, mine.dtype, mine)
-        _skip(draw, after, room)
+        whole, start = out, 0
+        if part is not None and len(out) % rows == 0 and part.length < part.whole:
+            each = len(out) // rows
+            whole = np.empty((part.whole * each, *out.shape[1:]), out.dtype)
+            start = min(part.start, part.whole - 1) * each
+        for function, arguments in self._fills(whole, room):
+            function(*arguments)
+        if whole is not out:
+            out[...] = whole[start:start + len(out)]
 
     @property
     def cuda(self) -> str:
@@ -164,13 +149,6 @@ class Random(Op):
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """Row-wise: every number is independent."""
         return ROW
-
-
-def _skip(draw: Any, count: int, room: Any) -> None:
-    """Draws numbers for nobody: generators that can jump over them are slower where they can't."""
-    for start in range(0, count, len(room)):
-        some = room[:count - start]
-        draw(None, some.dtype, some)
 
 
 def _own_stream() -> int:
