@@ -167,9 +167,9 @@ class RankedKeeper:
 
     def rewind(self, run: Any, numbers: range, steps: int) -> int:
         """How many batches of a generator are behind it."""
-        used, run.place.stream = self._first(
-            run, lambda: (self._keeper.rewind(run, numbers, steps), run.place.stream))
-        return used
+        found = self._first(run, lambda: (self._keeper.rewind(run, numbers, steps), run.place.stream))
+        run.place.stream = found[1]
+        return int(found[0])
 
     def resume(self, run: Any, numbers: range) -> range:
         """The epochs that are left."""
