@@ -7,6 +7,7 @@
 #   make interop  files exchanged with Keras 2.15 and Keras 3, each installed in an environment of its own
 #   make conformance   Keras 2.0.9's own tests and examples, downloaded, and its interface compared
 #   make fuzz     damaged model files, loaded in processes that are watched
+#   make distributed   jobs of 1, 2 and 4 ranks: same results, rank after rank killed, what a step's sum costs
 #   make gpu-test EXTRAS=cuda12   all tests on a GPU       make mutations   damaged kernels, which tests must notice
 #   make dist     the sdist and the wheel, checked      make compiled  a wheel with compiled code for this system
 # make demo EXTRAS=cuda12 (or cuda13) installs CuPy too and trains on the GPU.
@@ -22,7 +23,8 @@ RUNTIME := $(VENV)/.installed$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 DIST := $(VENV)/.installed-dist
 TESTING := $(VENV)/.installed-test$(if $(EXTRAS),-$(subst $(comma),-,$(EXTRAS)))
 
-.PHONY: setup demo docs test test-cupy fuzz interop conformance gpu-test mutations lint types bench dist compiled clean
+.PHONY: setup demo docs test test-cupy distributed fuzz interop conformance gpu-test mutations lint types bench dist compiled \
+    clean
 .DEFAULT_GOAL := test
 
 setup: $(TESTING)
@@ -87,6 +89,15 @@ conformance: $(CONFORMANCE)
 
 $(CONFORMANCE): $(TESTING)
 	$(RUN) -m pip install --quiet matplotlib six cairocffi editdistance
+	@touch $@
+
+# what takes longer than a test: ARGS='same kills overhead overlap' chooses
+DISTRIBUTED := $(VENV)/.installed-distributed
+distributed: $(DISTRIBUTED)
+	OPENBLAS_NUM_THREADS=1 $(RUN) -m tests.distribute $(ARGS)
+
+$(DISTRIBUTED): $(TESTING)
+	$(RUN) -m pip install --quiet --editable '.[distributed]'
 	@touch $@
 
 # every damage that the kernels' test files list, not only the first of each

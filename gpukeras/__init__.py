@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from . import constraints as constraints
     from . import datasets as datasets
     from . import device as device
+    from . import distribute as distribute
     from . import drawing as drawing
     from . import drop_in as drop_in
     from . import engine as engine
     from . import export as export
     from . import graph as graph
     from . import initializers as initializers
+    from . import launched as launched
     from . import layers as layers
     from . import legacy as legacy
     from . import loss_classes as loss_classes
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from . import wrappers as wrappers
 
 __version__ = "0.1.0"
+_own_version = __version__  # for ranks to compare: programs written for Keras are told Keras's
 
 # A module that changes what imports find is loaded only where a program says so.
 _ASKED_FOR = "as_keras"

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
 
 from . import drop_in
+from .launched import together
 
 _VARIABLE = "GPUKERAS_PROGRAM"
 """Where processes that a program spawns find it: they run its file again, for the functions in it."""
@@ -70,7 +71,8 @@ def _execute(code: Any, argv: Sequence[str], **attributes: Any) -> None:
     sys.argv[:] = argv
     sys.modules["__main__"] = main
     sys.excepthook = _hook(main)
-    exec(code, vars(main))
+    with together():
+        exec(code, vars(main))
 
 
 def _hook(main: ModuleType) -> Any:

@@ -31,7 +31,7 @@ SYMBOLIC = {
     "regularizers",
 }
 # The training loop feeds and collects arrays on the host; the rest of the engine is the graph of layers.
-TRAINING = {"advice", "data", "generators", "loops", "objective", "sparse", "training"}
+TRAINING = {"advice", "data", "dealing", "generators", "loops", "objective", "sparse", "training"}
 ON_THE_HOST = {"array", "asarray", "ndarray", "ndim", "shape"}
 ARRAY_LIBRARIES = {"cupy", "scipy", "numba", "torch", "jax", "tensorflow"}
 LONGEST = 600  # lines; rarely over 400
@@ -135,7 +135,8 @@ def test_what_is_symbolic_computes_with_k(name):
 
 
 DEPENDENCIES = {"numpy", "cupy", "h5py", "tqdm"}
-OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "nvmath", "onnx", "safetensors"}
+OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "mpi4py", "nvmath", "onnx",
+"safetensors"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -6,7 +6,7 @@ from ..graph import Tensor, Variable
 from ..ops import convert, distinct
 from ..ops.elementwise import Elementwise
 from ..ops.indexing import ScatterRows
-from . import math
+from . import math, ranks
 from .shapes import concatenate, flatten, reshape
 
 FEWEST = 1024  # rows; a smaller table is better off in the flat vector of all weights
@@ -29,12 +29,18 @@ class RowGradient:
         if not isinstance(table, Variable) or not table.shape or len(table) < FEWEST or table.constraint is not None:
             return None
         found = _scattered(gradient)
-        if not found:
+        if not found or ranks.dealing() and not ranks.rows_by_rank():
             return None
-        if len(found) == 1:
-            return cls(table, gradient, *found[0])
-        rows = concatenate([reshape(r, (-1, *table.shape[1:])) for r, _ in found], 0)
-        return cls(table, gradient, rows, concatenate([flatten(i) for _, i in found], 0))
+        rows, indices = found[0]
+        if len(found) > 1:
+            rows = concatenate([reshape(r, (-1, *table.shape[1:])) for r, _ in found], 0)
+            indices = concatenate([flatten(i) for _, i in found], 0)
+        if ranks.dealing():  # rows are fewer than the table has
+            if indices.shape[:1] != (None,):
+                return None  # not in step with the batch
+            rows, indices = ranks.rows_of_ranks(rows), ranks.rows_of_ranks(indices)
+            gradient = ranks.sum_apart_over_ranks(gradient)  # where the batch uses too many of them
+        return cls(table, gradient, rows, indices)
 
     def choose(self, by_rows: Tensor, whole: Tensor) -> Tensor:
         """Whichever of two ways to the same result suits the batch."""

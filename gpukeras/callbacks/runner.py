@@ -80,6 +80,9 @@ class CallbackList:
             self._wanted[hook] = [callback for callback in self.callbacks if wants(callback, hook)]
         return self._wanted[hook]
 
+    def share(self) -> None:
+        """After training: nothing, where one process trains."""
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Training starts."""
         self._wanted = {}

@@ -20,6 +20,8 @@ Runs a program in which `import keras` and `from tensorflow import keras` find g
   --threads    on the CPU, at most so many threads, whatever GPUKERAS_THREADS says
 
 The exit status is the program's; 2 where there is nothing to run.
+
+mpiexec -n 4 python -m gpukeras run program.py trains on four processes together (pip install 'gpukeras[distributed]').
 """
 
 

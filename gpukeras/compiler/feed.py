@@ -53,8 +53,9 @@ class Feed:
     def __init__(self, function: Function, data: Sequence[Any], fixed: dict[int, Any] | None = None):
         self.function = function
         self._data = list(data)
-        self._fixed = fixed or {}
-        self._bound: dict[int, _Bound] = {}
+        self._fixed = dict(fixed or {})
+        self._kind: Any = None  # constants of the program, where one count may go with several
+        self._bound: dict[Any, _Bound] = {}
         self._program: Program | None = None
         self._values: list[Any] = []
         self._order = Order()
@@ -63,6 +64,10 @@ class Feed:
     def order(self, index: np.ndarray | None) -> None:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""
         self._order.set(index)
+
+    def fix(self, input: int, constant: tuple[int, ...]) -> None:
+        """From now on, an input that is constant in a program has this value."""
+        self._fixed[input] = self._kind = constant
 
     def run(self, rows: Rows, count: int, times: int = 1) -> None:
         """One call on `count` rows: a slice of the order, or an array of row numbers. With `times`, of a slice: as
@@ -75,9 +80,10 @@ class Feed:
             self._values = self.function([self._fixed.get(i) if a is None else _taken(a, chosen)
                                           for i, a in enumerate(self._data)])
             return
-        bound = self._bound.get(count)
+        key = count if self._kind is None else (count, self._kind)
+        bound = self._bound.get(key)
         if bound is None or bound.program.layout != Variable.layout:
-            bound = self._bound[count] = self._bind(count)
+            bound = self._bound[key] = self._bind(count)
         self._program = bound.program
         if bound.loop is not None and isinstance(rows, slice):
             bound.loop(rows.start, times)
@@ -105,7 +111,8 @@ class Feed:
     def _bind(self, count: int) -> _Bound:
         shapes: list[Any] = []
         for i, a in enumerate(self._data):
-            shapes.append(() if i in self._fixed else None if a is None else (count, *a.shape[1:]))
+            fixed = np.shape(self._fixed[i]) if i in self._fixed else None
+            shapes.append(fixed if a is None else (count, *a.shape[1:]))
         program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)

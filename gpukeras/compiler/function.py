@@ -98,8 +98,9 @@ class Function:
 
     def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
         """The program for these input shapes (None: nothing is fed, the placeholder's default is meant). Learning
-        phases are part of the program, so `values` must hold theirs."""
-        phases = tuple(bool(v) for p, v in zip(self.inputs, values) if _is_phase(p))
+        phases and constants are part of the program, so `values` must hold theirs."""
+        phases = tuple(tuple(np.asarray(v).tolist()) if _is_constant(p) else bool(v)
+                       for p, v in zip(self.inputs, values) if _is_phase(p) or _is_constant(p) and v is not None)
         key = (*shapes, *phases, device.precision())
         program = self._programs.get(key)
         if program is None or program.layout != Variable.layout:
@@ -138,6 +139,7 @@ class Function:
             if not fits:
                 raise ValueError(f"{self.name}: input {i} ('{p.name}') expects shape {p.shape}, got {tuple(shape)}")
             value = np.asarray(int(bool(values[i])), p.dtype) if _is_phase(p) else None
+            value = np.asarray(values[i], p.dtype) if _is_constant(p) else value
             feeds[p] = Spec(tuple(shape), p.dtype, value)
         return feeds
 
@@ -147,6 +149,10 @@ def _array(x: Any) -> Any:
         return x.toarray()
     x = device.adopt(x)
     return x if x is None or hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
+
+
+def _is_constant(p: Tensor) -> bool:
+    return getattr(p, "is_constant", False)
 
 
 def _is_phase(p: Tensor) -> bool:

@@ -12,6 +12,7 @@ from ..graph import Spec, Variable, ViewOp
 from ..ops.control import Identity
 from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
+from ..ops.ranks import AllReduce
 from .bodies import rooms, without_gaps
 from .fuse import Fused
 from .groups import Group, find, place
@@ -183,7 +184,7 @@ class Plan:
         if out in self.parts or dying.shape != out.shape or dying.dtype != out.dtype or dying not in step.ins:
             return False
         if any(p.whole is dying or self._holder(p.whole) is dying for p in self.parts.values()):
-            return False
+            return isinstance(step.op, AllReduce)  # a whole that is added up where its parts were made
         if any(root(v) is dying and v is not dying for v in step.reads()):
             return False
         return takes_over(step, out, dying)

@@ -11,10 +11,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
+from glob import glob
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy
+
+from gpukeras.device.job import seat
 
 VARIABLE = "GPUKERAS_BACKEND"
 CHOICES = ("auto", "numpy", "cupy")
@@ -75,6 +78,29 @@ def probe_driver() -> Driver:
     return Driver(devices.value, version.value, "")
 
 
+def own_gpu(environ: Mapping[str, str], devices: int) -> str | None:
+    """What CUDA_VISIBLE_DEVICES is to be for a rank of a job, one GPU of those on its machine; None to leave it as it
+    is, as in a process that was started alone. `devices` is how many GPUs there are if the variable does not say.
+
+    Raises BackendUnavailable where the machine has fewer GPUs, but more than one, than the job has ranks on it.
+    """
+    place = seat()
+    setting = environ.get("CUDA_VISIBLE_DEVICES")
+    visible = list(map(str, range(devices))) if setting is None else [d for d in setting.split(",") if d.strip()]
+    if place.local_size < 2 or len(visible) < 2:
+        return None
+    if place.local_size > len(visible):
+        raise BackendUnavailable(f"the job has {place.local_size} ranks on this machine, which has {len(visible)} GPUs "
+                                 f"(CUDA_VISIBLE_DEVICES={','.join(visible)}): start as many ranks as GPUs, or set "
+                                 f"{VARIABLE}=numpy.")
+    return visible[place.local_rank]
+
+
+def _gpus_of_system() -> int:
+    """How many GPUs Linux shows, without asking CUDA, which would settle which ones this process sees."""
+    return len([name for name in glob("/dev/nvidia[0-9]*")])
+
+
 def read_setting(environ: Mapping[str, str]) -> str:
     """The value of GPUKERAS_BACKEND, checked."""
     setting = environ.get(VARIABLE, "").strip().lower() or "auto"
@@ -121,6 +147,9 @@ def select(
     setting = read_setting(environ)
     if setting == "numpy":
         return Choice(numpy, "numpy", f"{VARIABLE}=numpy asks for NumPy.")
+    own = own_gpu(environ, _gpus_of_system()) if environ is os.environ else None
+    if own is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = own
     driver = (probe or probe_driver)()
     if not driver.devices:
         if setting == "auto":

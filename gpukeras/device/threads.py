@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras.device.choice import NAME
+from gpukeras.device.job import seat
 from gpukeras.device.openblas import single_thread
 
 VARIABLE = "GPUKERAS_THREADS"
@@ -31,10 +32,15 @@ _Call = tuple[Callable[..., Any], tuple[Any, ...]]
 @cache
 def count() -> int:
     """The number of threads that compute, the caller's counted in: GPUKERAS_THREADS, or as many as this process may
-    use cores. ValueError if the variable holds anything but a positive number."""
+    use cores, which ranks of one job share. ValueError if the variable holds anything but a positive number."""
     setting = os.environ.get(VARIABLE, "").strip()
     if not setting:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if not hasattr(os, "sched_getaffinity"):
+            return max((os.cpu_count() or 1) // seat().local_size, 1)
+        cores = os.sched_getaffinity(0)
+        # a launcher that binds its processes to cores has shared them out already
+        sharing = seat().local_size if cores == os.sched_getaffinity(os.getppid()) else 1
+        return max(len(cores) // sharing, 1)
     if not setting.isdecimal() or int(setting) < 1:
         raise ValueError(f"{VARIABLE} is {setting!r}; it must be a number of threads, 1 or more.")
     return int(setting)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..utils.generic_utils import unknown_name
-from . import keras1, loops
+from . import dealing, keras1, loops
 from .data import brief, warn
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
@@ -53,6 +53,9 @@ class GeneratorTraining:
         model._make_train_function()
         if validation_data is not None:
             model._make_test_function()
+        dealing.begin(model, "fit_generator", {"steps_per_epoch": steps_per_epoch, "epochs": epochs,
+                                               "validation_data": validation_data is not None,
+                                               "validation_steps": validation_steps}, validation or ())
         run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
                              None, steps_per_epoch, None)
         run.begin(validation)
@@ -122,22 +125,36 @@ class GeneratorTraining:
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
         sums, seen, totals = np.zeros(len(model.metrics_names)), 0, model._test_totals
+        mine: list[list[float]] = []  # of the batches that this rank evaluates, if they are dealt to ranks
+        sizes: list[int] = []
         totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
         called = loops.listeners(model, callbacks, steps=steps, verbose=verbose)
         heard = loops.Hooks(called, "test", model.metrics_names)
         heard.begin()
+        verbose = verbose if dealing.is_first() else 0
+        job = dealing.deals_batches(model, steps, heard.batches)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
                 progress(steps, verbose) as bar:
             for i in range(steps):
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
+                if job is not None:
+                    sizes.append(size)
+                    if i % job.size == job.rank:
+                        mine.append([float(v) for v in _listed(model.test_on_batch(x, y, sample_weight=sample_weight))])
+                    bar.tick(i + 1)
+                    continue
                 heard.batch_begin(i, size)
                 values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
                 totals.add(sums, values, size)
                 seen += size
                 heard.batch_end(i, size, values)
                 bar.tick(i + 1)
+        if job is not None:
+            seen = sum(sizes)
+            for i, values in enumerate(dealing.in_order(job, mine)):
+                totals.add(sums, values, sizes[i])
         means = heard.end(totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 
@@ -154,17 +171,21 @@ class GeneratorTraining:
         parts: list[Any] = []
         heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
         heard.begin()
+        verbose = verbose if dealing.is_first() else 0
+        job = dealing.deals_batches(model, steps, heard.batches)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
                 progress(steps, verbose) as bar:
             for i in range(steps):
                 batch = batches()
+                if job is not None and i % job.size != job.rank:
+                    continue
                 x = batch[0] if isinstance(batch, tuple) else batch
                 heard.batch_begin(i, _size(x))
                 parts.append(_listed(model.predict_on_batch(x)))
                 heard.batch_end(i, _size(x), parts[-1])
                 bar.tick(i + 1)
         heard.end(())
-        results = [np.concatenate(p) for p in zip(*parts)]
+        results = [np.concatenate(p) for p in zip(*(parts if job is None else dealing.in_order(job, parts)))]
         return results[0] if len(results) == 1 else results
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import backend as K
 from .. import device
 from ..compiler import Feed, Function
+from . import dealing
 from .data import make_batches, shuffle_batches, warn
 
 REDRAW = 0.1  # seconds between two looks at the progress display
@@ -28,9 +29,10 @@ class Totals:
         self.live = live or {}  # metrics with a state, by place: their last value counts, and not the mean
         self.averaged = np.array([i not in self.live for i in range(count)], "float64")
 
-    def updates(self, values: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-        """The update that a step makes."""
-        size = K.cast(K.shape(inputs[0])[0], "float64") if inputs else 1.0
+    def updates(self, values: Sequence[Any], inputs: Sequence[Any], size: Any = None) -> list[Any]:
+        """The update that a step makes; `size` is the number of samples, if it is not that of the inputs."""
+        if size is None:
+            size = K.cast(K.shape(inputs[0])[0], "float64") if inputs else 1.0
         now = K.stack([K.cast(v, "float64") for v in values])
         if not self.live:
             return [K.update_add(self.sums, now * size)]
@@ -71,7 +73,9 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
         callbacks: Any, shuffle: Any, initial_epoch: int, steps: int | None, validation_steps: int | None) -> Any:
     """Trains, and returns the History."""
     count = None if steps is not None else arrays[0].shape[0]
-    if verbose and validation and count is not None:
+    dealing.begin(model, "fit", {"batch_size": batch_size, "epochs": epochs, "steps_per_epoch": steps,
+                                 "validation_data": validation is not None}, [*arrays, *(validation or ())])
+    if verbose and validation and count is not None and dealing.is_first():
         print(f"Train on {count} samples, validate on {validation[0].shape[0]} samples")
     run = Training(model, callbacks, verbose, epochs, validation is not None, batch_size, steps, count)
     run.begin(validation)
@@ -129,9 +133,9 @@ class Training:
         self.names = unique_names(model.metrics_names)
         model.history = cb.History()
         model.stop_training = False
-        bar = [cb.ProgbarLogger("steps" if steps is not None else "samples")] if verbose else []
+        bar = [cb.ProgbarLogger("steps" if steps is not None else "samples")] if verbose and dealing.is_first() else []
         # the History comes after the user's callbacks, so that what they add to the logs is recorded
-        self.callbacks = cb.CallbackList([cb.BaseLogger(), *_objects(callbacks), model.history, *bar])
+        self.callbacks = _list([cb.BaseLogger(), *_objects(callbacks), model.history, *bar], model)
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
         self.params = {"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
@@ -143,7 +147,11 @@ class Training:
         self.place = Place()
         # The callback that saves the training, so that it can go on after an interruption, is called by the loops after
         # all others, at every batch: it saves the others' state too.
-        self.keeper = next((c for c in self.callbacks if isinstance(c, cb.BackupAndRestore)), None)
+        self.keeper: Any = next((c for c in self.callbacks if isinstance(c, cb.BackupAndRestore)), None)
+        job = dealing.job_of(model)
+        if self.keeper is not None and job is not None:
+            from ..callbacks.ranked import RankedKeeper
+            self.keeper = RankedKeeper(self.keeper, job)
 
     def begin(self, validation: list[Any] | None) -> None:
         """Tells the callbacks that training begins, and what it is validated with."""
@@ -179,6 +187,7 @@ class Training:
                          "write a smaller learning rate, such as Adam(lr=0.0001), or clipnorm=1.0. Inside `with "
                          "K.debugging():` fit names the op that gave the first NaN.")
                 self.callbacks.on_epoch_end(epoch, logs)
+                dealing.check_agreement(self.model)
                 self.place.epoch, self.place.done = epoch + 1, 0
                 if keeper is not None:
                     keeper.epoch_done(self)
@@ -196,6 +205,7 @@ class Training:
         self.callbacks.on_train_end()
         if self.keeper is not None:
             self.keeper.end()
+        self.callbacks.share()
         return self.model.history
 
     def close(self) -> None:
@@ -237,7 +247,7 @@ class Training:
                 if time.perf_counter() > look:
                     assert display is not None
                     feed.check()
-                    display.tick(seen, lambda at=seen: self.logs(totals.means(at)))  # type: ignore[misc]
+                    display.tick(seen, lambda at=seen: self.logs(totals.means(at)))
                     look = time.perf_counter() + REDRAW
             feed.check()
         return self.logs(totals.means(seen))
@@ -262,7 +272,7 @@ class Training:
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))  # type: ignore[misc]
+                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))
             if self.model.stop_training:
                 break
             if keeper is not None:
@@ -300,6 +310,7 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     phase = model._phase_value(function, False)
     heard = Hooks(callbacks, "test", model.metrics_names)
     heard.begin()
+    verbose = verbose if dealing.is_first() else 0
     if steps is not None:
         with progress(steps, verbose) as bar:
             sums = np.zeros(len(model.metrics_names))
@@ -316,9 +327,12 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     if feed is None or feed.function is not function:
         feed = _feed(function, arrays, phase)
     totals = model._test_totals
+    batches = make_batches(count, batch_size)
+    job = dealing.deals_batches(model, len(batches), heard.batches)
+    if job is not None:
+        return heard.end(totals.averages(dealing.evaluate(job, feed, batches, totals, verbose), count))
     with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
         totals.reset()
-        batches = make_batches(count, batch_size)
         for i, times in Pace(batches, alone=bool(heard.batches)).steps(0):
             start, stop = batches[i]
             heard.batch_begin(i, stop - start)
@@ -337,12 +351,13 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
     """The outputs for all rows, on the host or left on the device."""
     function: Function = model.predict_function
     phase = model._phase_value(function, False)
-    if batch_size is not None and callbacks is None and not verbose and 0 < len(arrays[0]) <= batch_size \
-            and all(isinstance(a, np.ndarray) for a in arrays):
+    if batch_size is not None and callbacks is None and not verbose and dealing.job_of(model) is None \
+            and 0 < len(arrays[0]) <= batch_size and all(isinstance(a, np.ndarray) for a in arrays):
         return function([*arrays, *phase], on_device)  # one batch, and nobody looks on
     from ..callbacks import progress
     heard = Hooks(callbacks, "predict", ())
     heard.begin()
+    verbose = verbose if dealing.is_first() else 0
     if steps is not None:
         with progress(steps, verbose) as bar:
             parts = []
@@ -357,8 +372,14 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
     count = arrays[0].shape[0]
     feed = _feed(function, arrays, phase)
     results: list[Any] = []
+    batches = make_batches(count, batch_size)
+    job = dealing.deals_batches(model, len(batches), heard.batches or on_device)
+    if job is not None:
+        results = dealing.predict(job, feed, batches, verbose)
+        heard.end(())
+        return results
     with np.errstate(all="ignore"), progress(count, verbose) as bar:
-        for i, (start, stop) in enumerate(make_batches(count, batch_size)):
+        for i, (start, stop) in enumerate(batches):
             heard.batch_begin(i, stop - start)
             with function.lock:
                 feed.run(slice(start, stop), stop - start)
@@ -419,11 +440,19 @@ def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
     from .. import callbacks as cb
     if not callbacks or isinstance(callbacks, cb.CallbackList):
         return callbacks or None
-    found = cb.CallbackList(_objects(callbacks))
+    found = _list(_objects(callbacks), model)
     found.set_model(model)
     found.set_params({"epochs": 1, "do_validation": False, "metrics": unique_names(getattr(model, "metrics_names", ())),
                       **params})
     return found
+
+
+def _list(callbacks: list[Any], model: Any) -> Any:
+    """The callbacks as one list to drive: on rank 0 only, if several train the model together."""
+    from .. import callbacks as cb
+    from ..callbacks.ranked import RankedCallbackList
+    job = dealing.job_of(model)
+    return cb.CallbackList(callbacks) if job is None else RankedCallbackList(callbacks, job, model)
 
 
 def _objects(callbacks: Any) -> list[Any]:
@@ -439,7 +468,9 @@ def _objects(callbacks: Any) -> list[Any]:
     return found
 
 
-def _feed(function: Function, arrays: list[Any], phase: list[float]) -> Feed:
+def _feed(function: Any, arrays: list[Any], phase: list[float]) -> Feed:
+    if isinstance(function, dealing.DealtFunction) and function.job.together:
+        return function.feed(arrays, phase)
     return Feed(function, [*arrays, *([None] * len(phase))], {len(arrays) + i: v for i, v in enumerate(phase)})
 
 

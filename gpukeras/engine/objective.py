@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
+from ..backend.ranks import mean_over_ranks
 from ..utils.generic_utils import to_snake_case, unknown_name
 from .data import warn
 
@@ -27,11 +28,11 @@ def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., An
         score = _score(fn, y_true, y_pred)
         if mask is not None:
             mask = K.cast(mask, K.floatx())
-            score = score * mask / K.mean(mask)
+            score = score * mask / mean_over_ranks(K.mean(mask))
         if weights is not None:
             extra = list(range(K.ndim(weights), K.ndim(score)))
             score = K.mean(score, axis=extra) if extra else score
-            score = score * weights / K.mean(K.cast(K.not_equal(weights, 0), K.floatx()))
+            score = score * weights / mean_over_ranks(K.mean(K.cast(K.not_equal(weights, 0), K.floatx())))
         return K.mean(score)
     return weighted
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import backend as K
 from ..utils.np_utils import slice_arrays
-from . import keras1, loops
+from . import dealing, keras1, loops
 from .advice import advise_on_compile, advise_on_fit
 from .data import (
     check_all_given,
@@ -64,13 +64,18 @@ class Model(Network, GeneratorTraining):
 
     def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
-                **kwargs: Any) -> None:
+                distribute: Any = "auto", **kwargs: Any) -> None:
         """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
         for several outputs.
 
         `loss_weights` multiply the losses in their sum; `sample_weight_mode='temporal'` takes weights for time
         steps; `target_tensors` are used instead of fed targets. Raises ValueError for unknown names, with the nearest.
+        `distribute` says whether the processes that mpiexec has started train together: 'auto' (if there are several),
+        True (an error if they can't), or False (each by itself).
         """
+        if distribute not in ("auto", True, False):
+            raise ValueError(f"distribute must be 'auto', True or False, got {distribute!r}")
+        self._distribute = distribute
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
@@ -195,6 +200,8 @@ class Model(Network, GeneratorTraining):
         self._check_compiled()
         self._check_trainable_weights_consistency()
         if self.train_function is None:
+            self.train_function = dealing.make_train_function(self)
+        if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
             self._train_totals = loops.Totals(len(values), self._live_metrics)
@@ -202,6 +209,9 @@ class Model(Network, GeneratorTraining):
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
             self.train_function.name = "train_function"
+        if not getattr(self.train_function, "agreed", False):
+            self.train_function.agreed = True
+            dealing.agree(self)
 
     def _make_test_function(self) -> None:
         """Makes `test_function` if there is none: loss and metrics without training."""

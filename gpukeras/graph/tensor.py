@@ -240,6 +240,8 @@ class Variable(Tensor):
     """
 
     layout = 0
+    journal: list[Variable] | None = None
+    """Where somebody has put a list, the variables that are given a value from outside of programs."""
 
     def __init__(self, value: Any, dtype: str, name: str | None = None, constraint: Any = None):
         array = device.new_array(value, dtype)
@@ -264,6 +266,8 @@ class Variable(Tensor):
         if new.shape != self.shape:
             raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {new.shape}")
         self.array[...] = device.asarray(new.astype(self.dtype, copy=False))
+        if Variable.journal is not None:
+            Variable.journal.append(self)
         if self.is_zero is not None:
             self._know_zero(not self.updated and not new.any())
 

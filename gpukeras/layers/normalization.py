@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from ..backend.ranks import mean_over_ranks, over_ranks
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
@@ -20,6 +21,9 @@ class BatchNormalization(Layer):
     are used. As in Keras 2.0.9 the variance is the biased one (divided by n) in both places, and freezing the layer
     (``trainable=False``) freezes gamma and beta only; ``layer(x, training=False)`` uses the moving values always and
     leaves them alone. Raises ValueError if the number of features isn't known.
+
+    Where several ranks train together, the batch is each one's part of it; with `synchronized` (newer Keras's) it is
+    the whole, at the cost of two messages forward and two back.
 
     Weights: gamma (if `scale`), beta (if `center`), moving_mean, moving_variance; all (features,).
     Source: Ioffe and Szegedy, 2015, arXiv:1502.03167.
@@ -46,10 +50,11 @@ class BatchNormalization(Layer):
                  scale: bool = True, beta_initializer: Any = "zeros", gamma_initializer: Any = "ones",
                  moving_mean_initializer: Any = "zeros", moving_variance_initializer: Any = "ones",
                  beta_regularizer: Any = None, gamma_regularizer: Any = None, beta_constraint: Any = None,
-                 gamma_constraint: Any = None, **kwargs: Any) -> None:
+                 gamma_constraint: Any = None, synchronized: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
         self.axis, self.momentum, self.epsilon = axis, momentum, epsilon
+        self.synchronized = synchronized
         self.center, self.scale = center, scale
         set_parts(self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,
                   moving_mean_initializer=moving_mean_initializer,
@@ -80,26 +85,38 @@ class BatchNormalization(Layer):
         if always_moving:
             return self._by_moving_values(inputs)
         axes = [axis for axis in range(K.ndim(inputs)) if axis != self.axis % K.ndim(inputs)]
-        normalized, mean, variance = K.normalize_batch_in_training(inputs, self.gamma, self.beta, axes,
-                                                                   epsilon=self.epsilon)
+        normalized, mean, variance = self._by_batch(inputs, axes)
         self.add_update([K.moving_average_update(self.moving_mean, mean, self.momentum),
                          K.moving_average_update(self.moving_variance, variance, self.momentum)], inputs)
         return K.in_train_phase(normalized, lambda: self._by_moving_values(inputs), training=training)
 
+    def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
+        """The inputs normalized by mean and variance of the batch, and these two."""
+        if not self.synchronized or not over_ranks():
+            return K.normalize_batch_in_training(inputs, self.gamma, self.beta, axes, epsilon=self.epsilon)
+        mean = mean_over_ranks(K.mean(inputs, axis=axes))
+        variance = mean_over_ranks(K.mean(K.square(inputs - self._along(mean, inputs)), axis=axes))
+        return self._normalized(inputs, mean, variance), mean, variance
+
     def _by_moving_values(self, inputs: Any) -> Any:
+        return self._normalized(inputs, self.moving_mean, self.moving_variance)
+
+    def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:
+        mean, variance, beta, gamma = (None if weight is None else self._along(weight, inputs) for weight in (
+            mean, variance, self.beta, self.gamma))
+        return K.batch_normalization(inputs, mean, variance, beta, gamma, epsilon=self.epsilon)
+
+    def _along(self, weight: Any, inputs: Any) -> Any:
+        """One number for each feature, in a shape that goes with the inputs."""
         along = [1] * K.ndim(inputs)
         along[self.axis] = -1
-
-        def spread(weight: Any) -> Any:
-            return None if weight is None else K.reshape(weight, along)
-
-        return K.batch_normalization(inputs, spread(self.moving_mean), spread(self.moving_variance),
-                                     spread(self.beta), spread(self.gamma), epsilon=self.epsilon)
+        return K.reshape(weight, along)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
-                "center": self.center, "scale": self.scale, **part_configs(self, self._parts)}
+                "center": self.center, "scale": self.scale, **part_configs(self, self._parts),
+                **({"synchronized": True} if self.synchronized else {})}  # newer Keras's: not said where it need not be
 
 
 class LayerNormalization(Layer):

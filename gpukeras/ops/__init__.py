@@ -18,6 +18,7 @@ from . import (
     philox,
     pooling,
     random,
+    ranks,
     reduce,
     scan,
     shape,
@@ -31,6 +32,6 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
 __all__ = [
     "broadcasting", "control", "convolution", "crossentropy", "ctc", "ctc_decode",
     "depthwise", "distinct", "elementwise", "indexing", "joining",
-    "linalg", "normalization", "patches", "philox", "pooling", "random", "reduce", "scan", "shape", "slicing",
+    "linalg", "normalization", "patches", "philox", "pooling", "random", "ranks", "reduce", "scan", "shape", "slicing",
     "softmax",
 ]

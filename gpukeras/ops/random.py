@@ -30,6 +30,7 @@ from ..device import (
     upload,
     xp,
 )
+from ..device.job import joined
 from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
@@ -62,19 +63,21 @@ class Random(Op):
     def state(self) -> Any:
         """On the GPU: how many steps the op has drawn for, and its seed; int64 of shape (2,). As data, not as text, so
         that ops of any seed share a kernel."""
-        return asarray(np.array([0, self.seed]))
+        return asarray(np.array([0, self.seed + _own_stream()]))
 
     @property
     def position(self) -> np.ndarray:
         """Where the stream of this device stands, as whole numbers; may be assigned, and programs go on from there."""
-        return generator_words(self.generator) if NAME == "numpy" else np.array(to_host(self.state))
+        if NAME == "numpy":
+            return generator_words(self.generator)
+        return np.array(to_host(self.state)) - np.array([0, _own_stream()])
 
     @position.setter
     def position(self, words: np.ndarray) -> None:
         if NAME == "numpy":
             set_generator_words(self.generator, words)
         else:
-            upload(self.state, words)
+            upload(self.state, words + np.array([0, _own_stream()]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""
@@ -82,7 +85,16 @@ class Random(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One fill."""
-        out = outs[0]
+        if self._is_dealt:
+            return [(self._fill_part, (outs[0],))]
+        return self._fills(outs[0])
+
+    @property
+    def _is_dealt(self) -> bool:
+        """Whether each of several ranks has a part of the numbers: there is one for each sample."""
+        return joined() is not None and bool(self.dims) and self.dims[0] is None
+
+    def _fills(self, out: Any) -> list[Call]:
         if self.kind == "uniform":
             return [(self.generator.random, (None, out.dtype, out))]
         if self.kind == "normal":
@@ -101,6 +113,8 @@ class Random(Op):
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """Truth values; others where NumPy has a function for programs in C."""
+        if self._is_dealt:
+            return False
         if self.kind == "keep":
             return self._threshold[0] >= 0
         return self.kind != "truncated" and fill_address(self.kind, outs[0].dtype) is not None
@@ -113,6 +127,21 @@ class Random(Op):
         else:
             words = (fill_address(self.kind, out.dtype.name), generator_address(self.generator), out, out.size)
         return [Task("random", "keep" if self.kind == "keep" else "fill", words, 1, COSTS[self.kind] * out.size)]
+
+    def _fill_part(self, out: Any) -> None:
+        """What a rank's rows of a batch get of the numbers that the whole batch would get: all ranks' streams stay
+        together, and stand where that of one process would."""
+        part = joined().part
+        rows = 1 if part is None else max(part.length, 1)
+        whole, start = out, 0
+        if part is not None and len(out) % rows == 0 and part.length < part.whole:
+            each = len(out) // rows
+            whole = np.empty((part.whole * each, *out.shape[1:]), out.dtype)
+            start = min(part.start, part.whole - 1) * each
+        for function, arguments in self._fills(whole):
+            function(*arguments)
+        if whole is not out:
+            out[...] = whole[start:start + len(out)]
 
     @property
     def cuda(self) -> str:
@@ -153,6 +182,12 @@ def _fill_keep(generator: Any, most: int, size: int, out: Any) -> None:
     for start in range(0, out.size, TILE):
         part = out[start:start + TILE]
         xp.greater(raw_bits(generator, part.size, size), most, part)
+
+
+def _own_stream() -> int:
+    """What a rank adds to a seed on a GPU: other ranks' rows are other samples."""
+    job = joined()
+    return 0 if job is None else job.rank * 1_000_003
 
 
 def _fill_truncated(generator: Any, out: Any) -> None:

@@ -23,6 +23,13 @@ class Slice(ViewOp):
     index: Index
     name = "slice"
 
+    @property
+    def keeps_contiguous(self) -> bool:  # type: ignore[override]
+        """Rows that follow each other, taken whole, have no gaps between them."""
+        first, rest = self.index[:1], self.index[1:]
+        rows = first == () or isinstance(first[0], tuple) and first[0][2] in (None, 1)
+        return rows and all(entry == (None, None, None) for entry in rest)
+
     def python_index(self) -> Index:
         """The index as NumPy takes it."""
         return tuple(None if i == "new" else i if isinstance(i, int) else slice(*i) for i in self.index)

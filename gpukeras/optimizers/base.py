@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..backend import ranks
 from ..backend.flat import Flat, flat_groups
 from ..backend.rows import RowGradient
 from ..engine import keras1
@@ -116,7 +117,7 @@ class Optimizer:
         weights that the loss does not depend on.
         """
         grads = [K.zeros_like(p) if g is None else g for p, g in zip(params, self._raw_gradients(loss, params))]
-        return self._clip(grads)
+        return self._clip(ranks.sum_each_over_ranks(grads))
 
     def _raw_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
         """The derivatives; None, with a warning, where there is none. ValueError if there is none at all."""
@@ -206,7 +207,8 @@ class FlatOptimizer(Optimizer):
         grads = [g for g in grads if g is not None]
         tables = {i: t for i, t in enumerate(map(RowGradient.of, params, grads)) if t is not None}
         groups = flat_groups(params, without=tables)
-        joined = self._clip([Flat.join([grads[i] for i in places]) for _, places in groups], list(tables.values()))
+        joined = [ranks.sum_over_ranks(Flat.join([grads[i] for i in places])) for _, places in groups]
+        joined = self._clip(joined, list(tables.values()))
         self.updates = [K.update_add(self.iterations, 1)]
         self.common = self.prepare()
         state: dict[str, list[Any]] = {name: [None] * len(params) for name in self.slots}

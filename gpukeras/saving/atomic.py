@@ -10,6 +10,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from gpukeras.device.job import joined
+
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 
 
@@ -23,10 +25,23 @@ def write_file(path: Any, parts: Iterable[Any]) -> None:
 
     An empty file that this process itself has open, a `NamedTemporaryFile` say, is filled where it is: whoever holds it
     is to read what is written.
+
+    Of ranks that train together only rank 0 writes, and the others wait until it has: they may read the file then.
     """
     if os.fsdecode(path).endswith(os.sep):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
     path = os.path.realpath(os.fsdecode(path))
+    job = joined()
+    if job is None or not job.in_use or not job.together:
+        _replace(path, parts)
+    elif job.rank == 0:
+        _replace(path, parts)
+        job.tell_written(path)
+    elif not job.was_written(path):
+        _replace(path, parts)
+
+
+def _replace(path: str, parts: Iterable[Any]) -> None:
     folder, name = os.path.split(path)
     if _is_held_empty(path):
         with open(path, "r+b") as file:

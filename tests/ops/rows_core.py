@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gpukeras.backend.ranks import parts
 from gpukeras.graph import Variable, apply, constant
 from gpukeras.ops import (
     broadcasting,
@@ -16,6 +17,7 @@ from gpukeras.ops import (
     linalg,
     normalization,
     random,
+    ranks,
     reduce,
     shape,
     slicing,
@@ -179,6 +181,9 @@ OTHERS = [
     Row("Branch", control.branch, (In((), truth()), X, X), None, note="true"),
     Row("IsZero", lambda x: control.is_zero(Variable(0.0, "float64")), (X,), None, constant=True),
     Row("StopGradient", control.stop_gradient, (X,), constant=True),
+    Row("Across", lambda x: ranks.sum_over_ranks(x, parts()), (X,), None),
+    Row("Average", lambda x: ranks.mean_over_ranks(x, parts()), (X,), None),
+    Row("Ratio", lambda x: ranks.ratio("share", parts(), "float64"), (X,), None, constant=True),
     Row("Identity", control.identity, (X,)),
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
 ]

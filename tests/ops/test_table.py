@@ -27,6 +27,9 @@ STEP = 1e-5
 NEED_LENGTHS = ("SparseCrossentropy", "SparseCrossentropyGradient", "SparseSoftmaxCrossentropy", "Depthwise")
 """Ops (or their derivatives) that must know the number of classes or of channels when the graph is built."""
 
+OF_JOBS = {"AllReduce", "AllGather"}
+"""What others become in programs of several ranks: tests/distribute."""
+
 every = pytest.mark.parametrize("row", ROWS, ids=str)
 
 
@@ -35,7 +38,7 @@ def op_classes() -> set[str]:
     modules = [importlib.import_module(f"gpukeras.ops.{m.name}") for m in pkgutil.iter_modules(ops.__path__)]
     found = {c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, Op)}
     names = {c.__name__ for c in found if c.__module__.startswith("gpukeras.ops")}
-    return {n for n in names if not n.startswith("_")} - {"Elementwise"}
+    return {n for n in names if not n.startswith("_")} - {"Elementwise", *OF_JOBS}
 
 
 def test_every_op_has_a_row() -> None:

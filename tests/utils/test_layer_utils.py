@@ -89,7 +89,7 @@ def test_layers_that_do_not():
 
 
 def test_what_is_refused_says_what_to_do():
-    with pytest.raises(NotImplementedError, match=r"multi_gpu_model\(gpus=2\).*a process for each"):
+    with pytest.raises(NotImplementedError, match=r"multi_gpu_model\(gpus=2\).*a process for each GPU: mpiexec -n 2"):
         multi_gpu_model(None, 2)
     with pytest.raises(TypeError, match="no TensorFlow here"):
         optimizers.TFOptimizer(object())

@@ -182,6 +182,14 @@ class _Capture:
         self.invalid = False
 
 
+def __getattr__(name):
+    if name != "nccl":
+        raise AttributeError(name)
+    from . import nccl
+
+    return nccl
+
+
 class Stream:
     null = None
     _count = 0

@@ -1,0 +1,31 @@
+"""Sums over the GPUs of a job, by NCCL, which CuPy brings: they are queued in the current stream, and may be recorded
+as part of a CUDA graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpukeras.device.choice import ensure_ready, xp
+
+
+class Nccl:
+    """The GPUs of a job, one a rank. ImportError if this CuPy has no NCCL."""
+
+    def __init__(self, ranks: Any):
+        ensure_ready()
+        try:
+            from cupy.cuda import nccl
+        except ImportError as error:
+            raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none "
+                              f"({error}): pip install nvidia-nccl-cu12 (or -cu13), or take conda's cupy, which brings "
+                              "it") from error
+        number = ranks.bcast(nccl.get_unique_id() if ranks.rank == 0 else None)
+        self._made = nccl.NcclCommunicator(ranks.size, number, ranks.rank)
+        self._types = {"float16": nccl.NCCL_FLOAT16, "float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
+        self._sum = nccl.NCCL_SUM
+
+    def sum(self, array: Any) -> None:
+        """Adds an array up over the ranks, in place."""
+        pointer = array.data.ptr
+        self._made.allReduce(pointer, pointer, array.size, self._types[array.dtype.name], self._sum,
+                             xp.cuda.get_current_stream().ptr)

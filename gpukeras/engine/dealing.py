@@ -1,0 +1,317 @@
+"""Training on several ranks: each takes its part of every batch, and one sum over the ranks makes the step that of the
+whole batch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend as K
+from .. import device
+from ..backend import ranks
+from ..compiler import Feed, Function
+from ..device.job import Job, job, part_of, refuse_differences
+from ..graph.substitute import substitute
+from . import loops
+from .data import warn
+from .kinds import SAME, Kinds, NotDealt
+
+
+def job_of(model: Any) -> Job | None:
+    """The job whose ranks train this model together; None for a process by itself, or a model that is not to be."""
+    if getattr(model, "_distribute", "auto") is False:
+        return None
+    found = job()
+    return found if found is not None and found.together else None
+
+
+def is_first() -> bool:
+    """Whether this process shows things and writes files: rank 0 does, and any process by itself."""
+    found = job()
+    return found is None or found.rank == 0
+
+
+class DealtFunction:
+    """A training function that takes whole batches, of which this rank computes its part: called like `Function`. The
+    sums over the ranks are inside; by itself (`Job.alone`) a rank computes whole batches without them."""
+
+    def __init__(self, model: Any, found: Job):
+        self.job = found
+        self._function, self._at = _train_function(model)
+        self.name = "train_function"
+
+    inputs = property(lambda self: [p for i, p in enumerate(self._function.inputs) if i != self._at])
+    outputs = property(lambda self: self._function.outputs[:-1])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_function"], name)
+
+    def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
+        """The outputs, which are those of the whole batch, for all ranks."""
+        given = list(inputs)
+        count = next((x.shape[0] for x in map(_array, given) if x is not None and x.shape), 0)
+        if not self.job.together or not count:
+            self.job.changed_alone = True
+            return self._function([*given[:self._at], None, *given[self._at:]], on_device)[:-1]
+        part = part_of(count, self.job.rank, self.job.size)
+        rows = _rows(part)
+        mine = [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in map(_array, given)]
+        with self.job.computing(part):
+            found = self._function([*mine[:self._at], (part.length, count), *mine[self._at:]], on_device)
+        self.check(found[-1])
+        return found[:-1]
+
+    def check(self, shares: Any) -> None:
+        """Whether the ranks had parts of the same batch: their shares of it make 1."""
+        if abs(float(shares) - 1) > 1e-4:
+            raise RuntimeError(f"rank {self.job.rank}: the ranks have trained on batches of different lengths. All "
+                               "ranks must be given the same batches, of which each takes its part.")
+
+    def feed(self, arrays: Sequence[Any], phase: Sequence[float]) -> Feed:
+        """A feed of whole data arrays."""
+        return DealtFeed(self, arrays, phase)
+
+
+class DealtFeed(Feed):
+    """A feed that runs this rank's part of each batch."""
+
+    def __init__(self, function: DealtFunction, arrays: Sequence[Any], phase: Sequence[float]):
+        at = function._at
+        data = [*arrays, *([None] * len(phase))]
+        fixed = {(i if i < at else i + 1): v for i, v in enumerate(phase, len(arrays))}
+        super().__init__(function._function, [*data[:at], None, *data[at:]], {**fixed, at: (0, 0)})
+        self._dealt, self._at = function, at
+
+    def run(self, rows: Any, count: int, times: int = 1) -> None:
+        """One step on `count` rows, a slice of the order; with `times`, as many on the rows that follow."""
+        part = part_of(count, self._dealt.job.rank, self._dealt.job.size)
+        self.fix(self._at, (part.length, count))
+        mine = _rows(part)
+        with self._dealt.job.computing(part):
+            for first in range(rows.start, rows.start + times * count, count):
+                super().run(slice(first + mine.start, first + mine.stop), mine.stop - mine.start)
+
+    def check(self) -> None:
+        """Raises what was wrong in the last step."""
+        super().check()
+        if self._values:
+            self._dealt.check(device.to_host(self._values[-1]))
+
+    def outputs(self, on_device: bool = False) -> list[Any]:
+        """The outputs of the last run."""
+        return super().outputs(on_device)[:-1]
+
+
+def _rows(part: Any) -> slice:
+    """A rank's rows of a batch; one that has none computes a row all the same, which counts nothing."""
+    start = min(part.start, part.whole - 1)
+    return slice(start, start + max(part.length, 1))
+
+
+def _array(x: Any) -> Any:
+    x = x.toarray() if hasattr(x, "toarray") else x
+    return x if x is None or hasattr(x, "shape") else np.asarray(x)
+
+
+def make_train_function(model: Any) -> Any:
+    """The function of a step that the ranks take together; None where each has to compute whole batches, after a
+    warning that says why (or, with distribute=True, NotDealt). None also for a model that one process trains."""
+    found = job_of(model)
+    if found is None:
+        if getattr(model, "_distribute", "auto") is True and job() is None:
+            raise ValueError("compile(distribute=True): this process was started alone. Start the program with mpiexec "
+                             "-n 4 python -m gpukeras run program.py")
+        return None
+    try:
+        function = DealtFunction(model, found)
+    except NotDealt as why:
+        message = f"batches of this model can't be dealt to the {found.size} ranks: {why}"
+        if model._distribute is True:
+            raise NotDealt(f"compile(distribute=True): {message}") from None
+        if found.rank == 0:
+            warn(f"{message[0].upper()}{message[1:]}. Every rank computes whole batches, which is right but no faster.")
+        return None
+    return function
+
+
+def _train_function(model: Any) -> tuple[Function, int]:
+    """The function with its sums over ranks, and the place of the input that says which rows are whose."""
+    fed = [*model._feed_inputs, *model._feed_targets, *model._feed_sample_weights]
+    if not model._feed_inputs:
+        raise NotDealt("it reads tensors of its own")
+    fixed = [p.name for p in model._feed_inputs if p.shape[0] is not None]
+    if fixed:
+        raise NotDealt(f"the number of samples of its input '{fixed[0]}' is fixed (batch_shape)")
+    if model.stateful:
+        raise NotDealt("its layers keep a state for each sample of a batch (stateful=True)")
+    live = model._live_metrics
+    metrics = [model.total_loss, *model.metrics_tensors]
+    layer_updates = list(model.updates)
+    changes = [(v, new) for one in live.values() for v, new in one.updates]
+    kinds = Kinds([*metrics, *(new for _, new in layer_updates), *(new for _, new in changes)], fed,
+                  model._feed_sample_weights)
+    loss = kinds.dealt(model.total_loss)
+    if kinds.mixed and is_first():
+        names = ", ".join(f"'{name}'" for name in list(kinds.mixed)[:4])
+        warn(f"{names} uses a mean or a sum over the samples of a batch: each rank has that of its own samples, as in "
+             "batch normalization.")
+    share = ranks.share(loss.dtype)
+    values = [_averaged(kinds, m, i) for i, m in enumerate(metrics) if i not in live]
+    moving = [(v, new) for v, new in layer_updates if kinds.of(new) != SAME and v.dtype.startswith("float")]
+    added = [_added(v, new, kinds) for v, new in changes]
+    with ranks.summing([*values, *(new * ranks.share(new.dtype) for _, new in moving), *added, share]) as sums:
+        steps = model.optimizer.get_updates(params=model._collected_trainable_weights, loss=loss * share)
+        reduced = sums.rest()
+    parts_of = iter(reduced)
+    whole_values = {i: next(parts_of) for i in range(len(metrics)) if i not in live}
+    whole_moving = {v: next(parts_of) for v, _ in moving}
+    whole_changes = {new: v + next(parts_of) for v, new in changes}
+    for i in live:
+        whole_values[i] = substitute(metrics[i], whole_changes)
+    model._train_totals = loops.Totals(len(metrics), {
+        i: one._replace(updates=[(v, whole_changes[new]) for v, new in one.updates]) for i, one in live.items()})
+    outputs = [whole_values[i] for i in range(len(metrics))]
+    inputs = [*fed, ranks.parts(), *model._phase_inputs()]
+    size = K.maximum(ranks.rows_of_batch(), K.cast(K.shape(fed[0])[0], "float64"))
+    totals = model._train_totals.updates(outputs, (), size)
+    updates = [(v, whole_moving.get(v, new)) for v, new in layer_updates]
+    function = K.function(inputs, [*outputs, next(parts_of)], updates=[*updates, *steps, *totals])
+    function.name = "train_function"
+    return function, len(fed)
+
+
+def _averaged(kinds: Kinds, metric: Any, place: int) -> Any:
+    """This rank's addend of a loss or metric."""
+    try:
+        metric = kinds.dealt(metric)
+    except NotDealt:  # the loss was asked for before: this is a metric, and trains nothing
+        if is_first():
+            warn(f"metric {place} ('{metric.origin or metric.name}') is neither a mean nor a sum over the samples of a "
+                 "batch: what is shown is the mean of its values on the ranks' parts.")
+    return metric * ranks.share(metric.dtype)
+
+
+def _added(variable: Any, new: Any, kinds: Kinds) -> Any:
+    """What a batch adds to the state of a metric; NotDealt if it does anything else."""
+    node = new.producer
+    if node is not None and node.op.name == "add" and variable in node.inputs:
+        return node.inputs[1] if node.inputs[0] is variable else node.inputs[0]
+    raise NotDealt(f"the state '{variable.name}' of a metric is not a sum over batches")
+
+
+# What the ranks agree on -----------------------------------------------------------------------------------------
+
+def begin(model: Any, what: str, described: dict[str, Any], arrays: Sequence[Any] = ()) -> None:
+    """Before the ranks train, evaluate or predict together: RuntimeError, on all of them, if they were given different
+    things; the weights, the optimizer's state and the random numbers of rank 0 become everyone's."""
+    found = job_of(model)
+    if found is None:
+        return
+    found.in_use = True
+    shapes = [None if a is None else (tuple(a.shape), str(a.dtype)) for a in arrays]
+    weights = [tuple(w.shape) for w in model.weights]
+    refuse_differences(found, what, {**described, "shapes of the data": shapes, "shapes of the weights": weights})
+    if model.train_function is not None:
+        agree(model)
+
+
+def agree(model: Any) -> None:
+    """Rank 0's state becomes everyone's, unless it is already."""
+    found = job_of(model)
+    if found is None:
+        return
+    from ..callbacks import training_state
+    digests = found.everyones(_digest(model))
+    if len(set(digests)) > 1:
+        state = (training_state.snapshot(model), training_state.random_numbers()) if found.rank == 0 else None
+        state, numbers = found.first(state)
+        if found.rank:
+            training_state.restore(model, state)
+            training_state.set_random_numbers(numbers)
+
+
+def check_agreement(model: Any) -> None:
+    """After an epoch: RuntimeError, on all ranks, if their weights or random numbers have come apart."""
+    found = job_of(model)
+    if found is None:
+        return
+    digests = found.everyones(_digest(model))
+    apart = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
+    if apart:
+        raise RuntimeError(f"rank {apart[0]} no longer has the weights, the optimizer's state or the random numbers of "
+                           "rank 0: the program has changed them on some ranks only. What changes a model must do so "
+                           "on all of them, or in a callback.")
+
+
+def _digest(model: Any) -> int:
+    from ..callbacks import training_state
+    found = 0
+    state = training_state.snapshot(model)
+    for value in state["variables"]:
+        found = zlib.crc32(np.ascontiguousarray(value).data, found)
+    numbers = training_state.random_numbers()
+    generator = dict(numbers["numpy"]["state"])
+    found = zlib.crc32(np.asarray(generator.pop("key", 0)).tobytes(), found)
+    return zlib.crc32(repr((state["draws"], generator, numbers["python"])).encode(), found)
+
+
+# Evaluation and prediction: whole batches are dealt, so every number is what one process computes --------------------
+
+def deals_batches(model: Any, count: int, whole: bool = False) -> Job | None:
+    """The job, if so many batches are dealt to its ranks. Not if all ranks are to see each batch (`whole`), if a state
+    goes from batch to batch, or if there are fewer batches than ranks: then each rank computes all of them."""
+    found = job_of(model)
+    if found is None:
+        return None
+    found.in_use = True
+    refuse_differences(found, "data", {"the number of batches": count})
+    return None if whole or count < found.size or model.stateful or getattr(model, "_live_metrics", None) else found
+
+
+def evaluate(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], totals: Any, verbose: Any) -> np.ndarray:
+    """The sums over all batches of loss and metrics, added up in their order."""
+    from ..callbacks import progress
+    mine = []
+    with feed.function.lock, np.errstate(all="ignore"), progress(batches[-1][1], verbose) as bar:
+        for start, stop in batches[found.rank::found.size]:
+            feed.run(slice(start, stop), stop - start)
+            mine.append([float(v) for v in feed.values()])
+            bar.tick(stop)
+    sums = np.zeros(len(totals.averaged))
+    for (start, stop), values in zip(batches, in_order(found, mine)):
+        totals.add(sums, values, stop - start)
+    return sums
+
+
+def predict(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], verbose: Any) -> list[np.ndarray]:
+    """The outputs for all rows, of which each rank has computed a stretch of batches."""
+    from ..callbacks import progress
+    stretches = [part_of(len(batches), rank, found.size) for rank in range(found.size)]
+    bounds = [(batches[p.start][0], batches[p.start + p.length - 1][1]) for p in stretches]
+    first, last = bounds[found.rank]
+    results: list[np.ndarray] = []
+    with np.errstate(all="ignore"), progress(last, verbose) as bar:
+        for start, stop in batches[stretches[found.rank].start:][:stretches[found.rank].length]:
+            with feed.function.lock:
+                feed.run(slice(start, stop), stop - start)
+                outputs = feed.outputs()
+                if not results:
+                    results = [np.empty((batches[-1][1], *v.shape[1:]), v.dtype) for v in outputs]
+                for result, values in zip(results, outputs):
+                    result[start:stop] = values
+            bar.tick(stop)
+    for result in results:
+        flat = result.reshape(-1).view(np.uint8)
+        row = flat.size // len(result)
+        mine = flat[first * row:last * row].copy()
+        found.gather(mine, [(stop - start) * row for start, stop in bounds], flat)
+    return results
+
+
+def in_order(found: Job, mine: Sequence[Any]) -> list[Any]:
+    """What the ranks have made of batches dealt to them one by one, in the order of the batches."""
+    everyone = found.everyones(list(mine))
+    return [everyone[i % found.size][i // found.size] for i in range(sum(map(len, everyone)))]

@@ -1,0 +1,119 @@
+"""Jobs that take longer than a test: python -m tests.distribute [same] [kills] [overhead] [overlap].
+
+same      1, 2 and 4 ranks: losses of 100 steps of three models within 1e-5; accuracy, evaluation and prediction equal
+kills     a rank is killed at 20 random moments: seconds until the job has ended, and whether it goes on to the same end
+overhead  what the sum over 2 and 4 ranks costs of a step, for three models, and by itself
+overlap   the sum at the end of the backward pass against slices of it under way meanwhile
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.distribute.jobs import LAUNCHER, Ended, run
+
+PROGRAM = Path(__file__).with_name("models.py")
+MODELS = ("mlp", "mnist_cnn", "lstm")
+KILLS = 20
+ONE_THREAD = {"GPUKERAS_THREADS": "1"}  # products are rounded otherwise where more threads share them
+
+
+def answer(ended: Ended) -> dict:
+    """What a job has printed."""
+    assert ended.status == 0, ended.errors
+    return json.loads(ended.output.strip().splitlines()[-1])
+
+
+def same() -> bool:
+    """1, 2 and 4 ranks against each other: with SGD in float32, and with the examples' own optimizers in float64. In
+    float32 these divide by the roots of tiny numbers, and what is rounded otherwise in one step is a loss that differs
+    by 1e-3 thirty steps later, on one process as well if it has another number of threads."""
+    good = True
+    for name in [f"{model}:{variant}" for model in MODELS for variant in ("sgd", "float64")]:
+        found = {ranks: answer(run(ranks, PROGRAM, "train", name, "-", -1, 0, timeout=900, **ONE_THREAD))
+                 for ranks in (1, 2, 4)}
+        for ranks in (2, 4):
+            apart = float(np.abs(np.subtract(found[ranks]["losses"], found[1]["losses"])).max())
+            accuracy = found[ranks]["accuracy"], found[1]["accuracy"]
+            exact = found[ranks]["exact"] == found[1]["exact"]
+            good &= apart < 1e-5 and exact and (accuracy[0] == accuracy[1] or abs(accuracy[0] - accuracy[1]) < 1e-3
+                                                and name.endswith("sgd"))  # one sample, on the edge between two classes
+            losses = found[ranks]["losses"]
+            print(f"{name}, {ranks} ranks: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3f}, within "
+                  f"{apart:.1e} of one process's; final accuracy {accuracy[0]:.4f}, one process's {accuracy[1]:.4f}; "
+                  f"evaluate and predict {'equal' if exact else 'DIFFER'}", flush=True)
+    return good
+
+
+def kills() -> bool:
+    """A rank killed at random moments; the job then goes on, as many ranks as before."""
+    numbers, seconds, good, named = random.Random(4), [], True, 0
+    with tempfile.TemporaryDirectory() as folder:
+        whole = answer(run(2, PROGRAM, "train", "mlp", Path(folder, "whole"), -1, 0))
+        while len(seconds) < KILLS:
+            place, rank = Path(folder, str(len(seconds))), numbers.randrange(2)
+            killed = run(2, PROGRAM, "train", "mlp", place, rank, round(numbers.uniform(0, whole["seconds"]), 3))
+            if killed.status == 0:  # it was faster this time
+                continue
+            seconds.append(time.time() - float(killed.errors.split("killed at ")[1].split()[0]))
+            named += f"rank {rank} of 2 " in killed.errors
+            equal = answer(run(2, PROGRAM, "train", "mlp", place, -1, 0))["weights"] == whole["weights"]
+            good &= seconds[-1] < 2 and equal
+            print(f"kill {len(seconds)}: rank {rank}; the job ended {seconds[-1]:.2f} s later; resumed, it ended "
+                  f"{'the same' if equal else 'DIFFERENTLY'}", flush=True)
+            shutil.rmtree(place, ignore_errors=True)
+    print(f"{len(seconds)} kills: ended after {np.median(seconds):.2f} s (median), {max(seconds):.2f} s (most); the "
+          f"rank was named {named} times", flush=True)
+    return good
+
+
+def overhead() -> bool:
+    """What the sum costs."""
+    for ranks in (2, 4):
+        print(f"sums over {ranks} ranks, microseconds (median, least): "
+              + json.dumps(answer(run(ranks, PROGRAM, "sums", timeout=300))), flush=True)
+    for name in MODELS:
+        for ranks in (1, 2, 4):
+            found = answer(run(ranks, PROGRAM, "time", name, 8, timeout=900))
+            line = f"{name}, {ranks} rank(s): step {np.median(found['with']):.2f} ms"
+            if ranks > 1:
+                share = np.median(1 - np.divide(found["without"], found["with"]))
+                inside = np.median(np.divide(found["inside"], found["with"]))
+                line += (f", without the sum {np.median(found['without']):.2f} ms (least {min(found['with']):.2f}, "
+                         f"{min(found['without']):.2f}); the sum of {found['bytes'] / 1e6:.2f} MB costs {share:.1%} "
+                         f"of a step; {inside:.1%} are spent within the call, waiting included")
+            print(line, flush=True)
+    return True
+
+
+def overlap() -> bool:
+    """Slices under way."""
+    for ranks in (2, 4):
+        print(f"{ranks} ranks, ms (median, least): {json.dumps(answer(run(ranks, PROGRAM, 'overlap', timeout=300)))}",
+              flush=True)
+    return True
+
+
+def main(chosen: list[str]) -> int:
+    """Runs what was chosen, or all; 1 if anything is not as it must be."""
+    if LAUNCHER is None:
+        print("mpi4py or mpiexec is missing: pip install 'gpukeras[distributed]'", file=sys.stderr)
+        return 1
+    parts = {"same": same, "kills": kills, "overhead": overhead, "overlap": overlap}
+    good = True
+    for name in chosen or list(parts):
+        print(f"{name}:", flush=True)
+        good &= parts[name]()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
