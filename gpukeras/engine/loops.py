@@ -93,7 +93,7 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
         if shuffle and place.order is None:
             place.order = np.arange(count or 0)
         if place.done == 0 and shuffle == "batch":
-            place.order = shuffle_batches(place.order, batch_size)
+            place.order[:] = shuffle_batches(place.order, batch_size)
         elif place.done == 0 and shuffle:
             np.random.shuffle(place.order)
         feed.order(place.order if shuffle else None)
