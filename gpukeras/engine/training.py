@@ -368,6 +368,8 @@ class Model(Network, GeneratorTraining):
         the outputs stay where they were computed: on a GPU they are CuPy's arrays, which other libraries take over
         through DLPack without a copy.
         """
+        if steps is None and not (verbose or callbacks or kwargs) and self._is_one_batch(x, batch_size):
+            return _single(self.predict_function([x, *self._phase_value(self.predict_function, False)], on_device))
         refuse_unknown("predict", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.predict)
         if is_generator(x):
             if on_device:
@@ -388,6 +390,18 @@ class Model(Network, GeneratorTraining):
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
         return _single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
+
+    def _is_one_batch(self, x: Any, batch_size: Any) -> bool:
+        """Whether predict may take x as it is: a plain array that fits the model's only input, in a single batch. For
+        a row or two the usual checks would take longer than the prediction."""
+        if type(x) is not np.ndarray or x.dtype.kind not in "fiub" or not x.dtype.isnative or x.ndim < 2:
+            return False
+        shapes = self._feed_input_shapes
+        if getattr(self, "predict_function", None) is None or len(shapes) != 1 or dealing.job_of(self) is not None:
+            return False
+        want = shapes[0]
+        fits = want is not None and len(want) == x.ndim and all(n in (None, have) for n, have in zip(want, x.shape))
+        return fits and 0 < len(x) <= (32 if batch_size is None else batch_size)
 
     # -------------------------------------------------------------------------------------------- one batch
 
