@@ -1,7 +1,7 @@
 """The three models of the long checks: python -m gpukeras run tests/distribute/models.py MODE MODEL [...].
 
 `train MODEL FOLDER KILL SECONDS` trains 100 steps with backups in FOLDER and prints losses, accuracy and a checksum as
-JSON; rank KILL (if not -1) is killed after so many seconds of training. MODEL may end in `:float64`. `time MODEL ROUNDS`
+JSON; rank KILL (if not -1) is killed after so many seconds of training. MODEL may end in `:float64`. `time MODEL N`
 times steps with and without the sum over the ranks, in turns. `sums` times sums by themselves, `overlap` sums in slices
 under way while others are computed.
 """
