@@ -1,6 +1,6 @@
 """Jobs that take longer than a test: python -m tests.distribute [same] [kills] [overhead] [overlap].
 
-same      1, 2 and 4 ranks: losses of 100 steps of three models within 1e-5; accuracy, evaluation and prediction equal
+same      1, 2 and 4 ranks: losses of 100 steps of three models; accuracy, evaluation and prediction equal
 kills     a rank is killed at 20 random moments: seconds until the job has ended, and whether it goes on to the same end
 overhead  what the sum over 2 and 4 ranks costs of a step, for three models, and by itself
 overlap   the sum at the end of the backward pass against slices of it under way meanwhile
@@ -33,21 +33,20 @@ def answer(ended: Ended) -> dict:
 
 
 def same() -> bool:
-    """1, 2 and 4 ranks against each other: with SGD in float32, and with the examples' own optimizers in float64. In
-    float32 these divide by the roots of tiny numbers, and what is rounded otherwise in one step is a loss that differs
-    by 1e-3 thirty steps later, on one process as well if it has another number of threads."""
+    """1, 2 and 4 ranks against each other, in float32 and float64. In float32 the convolutional network is no measure:
+    which element of a window is the largest, and whether a unit is on, is decided by the last bit here and there, and a
+    loss differs by 1e-3 some fifty steps later. So it does on one process with another number of threads."""
     good = True
-    for name in [f"{model}:{variant}" for model in MODELS for variant in ("sgd", "float64")]:
+    for name, bound in (("mlp", 1e-5), ("lstm", 1e-5), ("mnist_cnn", 1e-2), *((f"{m}:float64", 1e-10) for m in MODELS)):
         found = {ranks: answer(run(ranks, PROGRAM, "train", name, "-", -1, 0, timeout=900, **ONE_THREAD))
                  for ranks in (1, 2, 4)}
         for ranks in (2, 4):
             apart = float(np.abs(np.subtract(found[ranks]["losses"], found[1]["losses"])).max())
             accuracy = found[ranks]["accuracy"], found[1]["accuracy"]
             exact = found[ranks]["exact"] == found[1]["exact"]
-            good &= apart < 1e-5 and exact and (accuracy[0] == accuracy[1] or abs(accuracy[0] - accuracy[1]) < 1e-3
-                                                and name.endswith("sgd"))  # one sample, on the edge between two classes
+            good &= apart < bound and exact and accuracy[0] == accuracy[1]
             losses = found[ranks]["losses"]
-            print(f"{name}, {ranks} ranks: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3f}, within "
+            print(f"{name}, {ranks} ranks: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3g}, within "
                   f"{apart:.1e} of one process's; final accuracy {accuracy[0]:.4f}, one process's {accuracy[1]:.4f}; "
                   f"evaluate and predict {'equal' if exact else 'DIFFER'}", flush=True)
     return good
