@@ -7,6 +7,7 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec, frozen
+from .product_tasks import ROOM
 
 FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
@@ -67,10 +68,7 @@ class Walk:
         words = (*self.head(), *view(source), int(ready), d, width, out, width, gate, COLUMNS)
         return Task("recurrent", "kernel_gradient", words, gates * -(-self.units // COLUMNS),
                     self.time * self.samples * gates * self.units * self.units * PRODUCT,
-                    room=PRODUCT_ROOM + (0 if ready else 4 * PIECE * self.units))
-
-
-PRODUCT_ROOM = 4 * 336 * 32  # bytes that `gemm` of kernels/gemm.h needs at most
+                    room=ROOM + (0 if ready else 4 * PIECE * self.units))
 
 
 def view(a: Any) -> tuple[Any, int, int, int]:
