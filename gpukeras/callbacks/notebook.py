@@ -45,6 +45,7 @@ class Spot:
         bar.n = seen if total is None else min(seen, total)
         bar.set_description_str(text, refresh=False)
         bar.refresh()
+        bar.last_print_t = time.time()  # a bar that was last drawn before it began would not be cleared
         if new and widgets:
             self._handle = import_module("IPython.display").display(bar.container, display_id=True)
         self._drawn = time.perf_counter()

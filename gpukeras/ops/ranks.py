@@ -7,18 +7,17 @@ whole batch), or (0, 0) where the batch is not dealt to ranks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..device import same_memory, xp
 from ..device.job import joined, part_of
-from ..graph import MIX, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply
+from ..graph import MIX, Apply, Call, ExpandedOp, Op, Spec, Tensor, apply, frozen
 from .convert import as_tensor
 
 
-@dataclass(frozen=True)
+@frozen
 class AllReduce(Op):
     """The sum of a tensor over the ranks, the same bits on all of them: one call of MPI, or of NCCL on a GPU."""
 
@@ -39,7 +38,7 @@ class AllReduce(Op):
         return [*copied, (job.sum, (outs[0],))]
 
 
-@dataclass(frozen=True)
+@frozen
 class AllGather(Op):
     """The rows of all ranks in the order of the ranks, of (rows, parts): as many for each sample on all of them."""
 
@@ -66,7 +65,7 @@ def _each(rows: Spec, parts: Spec) -> int:
     return rows.shape[0] // max(int(parts.value[0]), 1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Across(ExpandedOp):
     """(tensor, parts) -> its sum over the ranks ('sum'), or the rows of all ranks ('rows')."""
 
@@ -93,7 +92,7 @@ class Across(ExpandedOp):
         return MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class Average(ExpandedOp):
     """(tensor, parts) -> the mean over the ranks, each with the weight of its rows: of means over samples, their mean
     over the whole batch."""
@@ -123,7 +122,7 @@ class Average(ExpandedOp):
         return MIX
 
 
-@dataclass(frozen=True)
+@frozen
 class Ratio(ExpandedOp):
     """(parts) -> this rank's 'share' of the batch (1 if it has it to itself), its 'inverse' (0 if it has no rows), or
     the 'rows' of the whole batch (0 if it is not dealt)."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,9 @@ def test_of_several_errors_the_first_part_s_is_raised():
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
-def test_ctrl_c_waits_for_the_workers():
+def test_ctrl_c_waits_for_the_workers(request):
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests of this process may have set another
     ended, here = [], threading.get_ident()
     late = [(time.sleep, (0.05,)), (signal.pthread_kill, (here, signal.SIGINT)), (time.sleep, (0.2,)),
             (ended.append, (1,))]

@@ -125,6 +125,7 @@ def test_pictures_of_our_own(network, tmp_path, monkeypatch, file):
 
 def test_dpi(network, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
     sizes = {}
     for dpi in (None, 96, 192):
         shown = plot_model(network, tmp_path / "m.png", dpi=dpi)
