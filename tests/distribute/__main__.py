@@ -23,7 +23,7 @@ from tests.distribute.jobs import LAUNCHER, Ended, run
 PROGRAM = Path(__file__).with_name("models.py")
 MODELS = ("mlp", "mnist_cnn", "lstm")
 KILLS = 20
-ONE_THREAD = {"GPUKERAS_THREADS": "1"}  # products are rounded otherwise where more threads share them
+ONE_THREAD = {"GPUKERAS_THREADS": "1"}  # NumPy's products are rounded otherwise where more threads share them
 
 
 def answer(ended: Ended) -> dict:
@@ -35,7 +35,7 @@ def answer(ended: Ended) -> dict:
 def same() -> bool:
     """1, 2 and 4 ranks against each other, in float32 and float64. In float32 the convolutional network is no measure:
     which element of a window is the largest, and whether a unit is on, is decided by the last bit here and there, and a
-    loss differs by 1e-3 some fifty steps later. So it does on one process with another number of threads."""
+    loss differs by 1e-3 some fifty steps later."""
     good = True
     for name, bound in (("mlp", 1e-5), ("lstm", 1e-5), ("mnist_cnn", 1e-2), *((f"{m}:float64", 1e-10) for m in MODELS)):
         found = {ranks: answer(run(ranks, PROGRAM, "train", name, "-", -1, 0, timeout=900, **ONE_THREAD))
