@@ -141,9 +141,8 @@ def place(group: Group, readers: dict[Value, list[Step]], kept: Container[Value]
     local = [v for s in group.steps for v in s.outs
              if v not in kept and all(r in inside for r in _all_readers(v, readers, inside))]
     if local:
-        most = _lay_out(group, local, readers, 1)
-        group.chunk = min(max(CACHE // max(most, 1), 1), group.carriers.samples)
-    group.room = _lay_out(group, local, readers, group.chunk or 1)
+        group.chunk = min(max(CACHE // _lay_out(group, local, 1), 1), group.carriers.samples)
+        group.room = _lay_out(group, local, group.chunk)
 
 
 def _all_readers(v: Value, readers: dict[Value, list[Step]], inside: Container[Step]) -> list[Step]:
@@ -156,7 +155,7 @@ def _all_readers(v: Value, readers: dict[Value, list[Step]], inside: Container[S
     return found
 
 
-def _lay_out(group: Group, local: Sequence[Value], readers: dict[Value, list[Step]], chunk: int) -> int:
+def _lay_out(group: Group, local: Sequence[Value], chunk: int) -> int:
     from .plan import ALIGNMENT, Arena
     members = set(local)
     ends: dict[Value, int] = {}
