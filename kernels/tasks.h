@@ -12,7 +12,12 @@ typedef long long Word;
 typedef unsigned char Bool;
 
 #define TASK __attribute__((visibility("default")))
-#define ALONE _Pragma("GCC ivdep")  // element i of the result needs elements i of the operands, and no others
+// A loop of which element i of the result needs elements i of the operands, and no others.
+#if defined(__clang__)
+#define ALONE _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define ALONE _Pragma("GCC ivdep")
+#endif
 
 #define FLOATS(word) ((float*)(word))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

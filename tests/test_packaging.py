@@ -204,8 +204,9 @@ def test_what_the_wheel_asks_for(wheel):
 
 
 def test_the_sdist_is_whole_and_builds_the_same_wheel(sdist, wheel, tmp_path):
-    for name in ("README.md", "LICENSE", "CHANGELOG.md", "Makefile", "environment.yml", "pyproject.toml",
-                 "hatch_build.py", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"):
+    for name in ("README.md", "LICENSE", "CHANGELOG.md", "Makefile", "environment.yml", "environment-cpu.yml",
+                 "pyproject.toml", "hatch_build.py", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md",
+                 "CODE_OF_CONDUCT.md"):
         assert (sdist / name).is_file(), name
     assert (sdist / "kernels/softmax_crossentropy.cu").is_file()
     assert (sdist / "tests" / Path(__file__).name).is_file()

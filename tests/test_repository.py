@@ -55,7 +55,7 @@ def declared(extra: str | None = None) -> dict[str, str]:
     return {name: bound for name, _, bound in needs}
 
 
-@pytest.mark.parametrize("file", ["environment.yml", "environment-gpu.yml"])
+@pytest.mark.parametrize("file", ["environment.yml", "environment-cpu.yml"])
 def test_the_conda_environments_have_what_the_package_and_its_tests_need(file):
     """Conda's names of these packages are those of pip's, except CuPy's."""
     yaml = pytest.importorskip("yaml")
@@ -69,7 +69,7 @@ def test_the_conda_environments_have_what_the_package_and_its_tests_need(file):
     assert python and specs.pop("python") == python[1]
     for name, bound in declared().items():
         assert specs.pop(name) == bound, name
-    assert (specs.pop("cupy", None) is not None) == (file == "environment-gpu.yml")
+    assert (specs.pop("cupy", None) is not None) == (file == "environment.yml")
     specs.pop("pip")
     test = declared("test")
     assert {"pytest", "pytest-timeout", "hypothesis", "hatchling"} <= set(specs) <= set(test)
@@ -78,7 +78,7 @@ def test_the_conda_environments_have_what_the_package_and_its_tests_need(file):
 
 def test_the_two_conda_environments_differ_in_cupy_alone():
     plain, gpu = ({line for line in read(file).splitlines() if not line.strip().startswith("#")}
-                  for file in ("environment.yml", "environment-gpu.yml"))
+                  for file in ("environment-cpu.yml", "environment.yml"))
     assert gpu - plain == {"  - cupy"} and plain <= gpu
 
 

@@ -4,8 +4,6 @@ system's wheels serve. Making a wheel does this on request (`hatch_build.py`).""
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -38,7 +36,7 @@ def build(folder: Path, families: Sequence[str] | None = None) -> tuple[list[Pat
     """The libraries that were made, of these families or all, and what is to be told of those that could not be."""
     from gpukeras.device import native, prebuilt
 
-    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    compiler = native.compiler()
     if compiler is None or not prebuilt.levels():
         return [], ["there is no C compiler" if prebuilt.levels() else "nothing is built ahead for this system"]
     made, failures = [], []

@@ -1,5 +1,5 @@
-"""C sources of `kernels/`, compiled once by the system's compiler and kept; without one, NumPy's bodies serve. A wheel
-may bring them compiled (`prebuilt.py`); then nothing is compiled.
+"""C sources of `kernels/`, compiled once by the system's compiler, or the one of the extra `fast`, and kept; else
+NumPy's bodies serve. A wheel may bring them compiled (`prebuilt.py`); then nothing is compiled.
 
 The library lies in the user's cache folder under a name that its source, the compiler's flags and the processor give.
 It is loaded only from a folder that nobody else may write to.
@@ -49,22 +49,35 @@ def load(source: str) -> Any:
         with suppress(OSError):  # made for another C library than the one here: then it is compiled for this one
             return ctypes.CDLL(str(ready))
     import hashlib  # these are late: an import of the package has no use for them
-    import shutil
     import subprocess
-    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler is None:
-        return _refuse("there is no C compiler")
-    key = "\n".join((source, compiler, *FLAGS, _processor()))
+    command = compiler()
+    if command is None:
+        return _refuse("there is no C compiler; pip install 'gpukeras[fast]' brings one")
+    key = "\n".join((source, *command, *FLAGS, _processor()))
     try:
         folder = _folder()
         path = folder / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
         if not path.exists():
-            _compile(compiler, source, path)
+            _compile(command, source, path)
         _check_own(path)
         return ctypes.CDLL(str(path))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
         said = getattr(error, "stderr", None)
         return _refuse(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else ""))
+
+
+def compiler() -> list[str] | None:
+    """The command of a C compiler: what the variable CC says, the system's, or that of the package ziglang."""
+    import importlib.util
+    import shlex
+    import shutil
+    import sys
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if found is None and importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    return [found] if found else None
 
 
 def portable_flags() -> tuple[str, ...]:
@@ -91,17 +104,17 @@ def _check_own(path: Path) -> None:
         raise PermissionError(f"{path} belongs to somebody else, or others may write to it")
 
 
-def _compile(compiler: str, source: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
+def _compile(command: list[str], source: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
     import subprocess
     import tempfile
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
         text.write_text(source, encoding="utf-8")
-        command = [*compiler.split(), *flags, "-o", str(made), str(text), "-lm"]
+        whole = [*command, *flags, "-o", str(made), str(text), "-lm"]
         try:  # AVX-512 at its full width, where a compiler knows it
-            _run([*command, "-mprefer-vector-width=512"])
+            _run([*whole, "-mprefer-vector-width=512"])
         except subprocess.CalledProcessError:
-            _run(command)
+            _run(whole)
         made.chmod(0o700)
         os.replace(made, path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from gpukeras import device
 from gpukeras.compiler import native
 from gpukeras.compiler.fuse import Fused, Member
 from gpukeras.device import tasks
-from gpukeras.device.native import load
+from gpukeras.device.native import compiler, load
 from gpukeras.graph import Spec
 from gpukeras.ops.elementwise import Cast, Elementwise
-from tests.device.machine import output
+from tests.device.machine import ROOT, output
 from tests.kernels.run_tasks import compiled, run_by, run_numpy, run_tasks
 
 pytestmark = pytest.mark.skipif(device.NAME != "numpy", reason="compiled for the CPU")
@@ -140,9 +141,27 @@ print(round(float(y.sum()), 2), '|', why_not())
                                              ({"CC": "false"}, "returned non-zero exit status 1"),
                                              ({"PATH": ""}, "there is no C compiler")])
 def test_without_a_compiler_numpy_computes_the_same(setting, reason, tmp_path):
+    if "PATH" in setting and find_spec("ziglang"):
+        pytest.skip("the extra fast is installed")
     here = output(PROGRAM, driver=False).split(" | ")[0]
     number, why = output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path), **setting).split(" | ")
     assert float(number) == pytest.approx(float(here), abs=0.1) and reason in why
+
+
+@compiled
+def test_the_compiler_of_the_extra_fast_serves_where_the_system_has_none(tmp_path):
+    """A package of that name which hands over to the compiler here: the real one takes 400 MB."""
+    package = tmp_path / "ziglang"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(f"""
+import subprocess, sys
+open({str(tmp_path / "asked")!r}, "a").write(sys.argv[1])
+raise SystemExit(subprocess.call([*{compiler()!r}, *sys.argv[2:]], env={{"PATH": {os.environ["PATH"]!r}}}))
+""")
+    said = output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path), PATH="",
+                  PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert said.endswith("| None") and set((tmp_path / "asked").read_text().split("cc")) == {""}
 
 
 @compiled
