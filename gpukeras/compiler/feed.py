@@ -149,7 +149,7 @@ class _StepLoop:
     @classmethod
     def made(cls, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order) -> _StepLoop | None:
         """The loop; None where part of the program, or of the data, needs Python."""
-        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and _taking(a.dtype, buffer.dtype) and count
+        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and taking_function(a.dtype, buffer.dtype) and count
                     for a, buffer in pairs)
         if program.whole is None or not plain or not tasks.ready("rows"):
             return None
@@ -161,22 +161,25 @@ class _StepLoop:
         self._place[0] = start
         self._loop(times)
 
-    def _bind(self) -> tasks.Loop:
+    def _bind(self) -> tasks.Run:
         self._index = index = self._order.index
         if index is not None and not (index.dtype == np.int64 and index.flags.c_contiguous):
             index, self._index = np.ascontiguousarray(index, np.int64), None  # the copy does not see what becomes of it
         order = 0 if index is None else index
-        made = []
-        for a, buffer in self._pairs:
-            width = (buffer.nbytes if a.dtype == buffer.dtype else buffer.size) // self._count
-            made.append(tasks.Task("rows", _taking(a.dtype, buffer.dtype), (a, order, self._place, buffer, width),
-                                   self._count, TAKEN * a.itemsize * buffer.size))
+        taking = [taking_rows(a, buffer, order, self._place) for a, buffer in self._pairs]
         assert self._program.whole is not None
-        taking = [tasks.Run([tasks.Chain([task], [_impossible]) for task in made])] if made else []
-        return tasks.Loop([*taking, self._program.whole], self._place, self._count)
+        return tasks.Run([*taking, *self._program.whole.chains], self._place, self._count)
 
 
-def _taking(source: np.dtype[Any], target: np.dtype[Any]) -> str:
+def taking_rows(source: np.ndarray, batch: np.ndarray, order: Any, place: np.ndarray) -> tasks.Chain:
+    """The rows of `source` that `order` names (0: all as they stand) from `place` on, taken for a batch."""
+    width = (batch.nbytes if source.dtype == batch.dtype else batch.size) // len(batch)
+    task = tasks.Task("rows", taking_function(source.dtype, batch.dtype), (source, order, place, batch, width),
+                      len(batch), TAKEN * source.itemsize * batch.size)
+    return tasks.Chain([task], [_impossible])
+
+
+def taking_function(source: np.dtype[Any], target: np.dtype[Any]) -> str:
     """The function of `kernels/rows.c` that takes rows of one dtype for a batch of another; '' if there is none."""
     if source == target:
         return "take_rows"
