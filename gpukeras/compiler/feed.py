@@ -12,10 +12,8 @@ from ..device import tasks
 from ..graph import Variable
 from .function import Function, is_debugging
 from .program import Program
+from .rows import taking_function, taking_rows
 
-_CONVERSIONS = {*(f"take_{source}_as_float32" for source in ("float64", "int64", "int32", "uint8", "bool")),
-                "take_float32_as_float64"}
-TAKEN = 0.1  # nanoseconds that it takes to copy a byte
 Rows = Any  # a slice, or an array of row numbers
 Loader = Callable[[Rows], None]
 
@@ -149,9 +147,9 @@ class _StepLoop:
     @classmethod
     def made(cls, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order) -> _StepLoop | None:
         """The loop; None where part of the program, or of the data, needs Python."""
-        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and taking_function(a.dtype, buffer.dtype) and count
+        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and taking_function(a.dtype, buffer.dtype)
                     for a, buffer in pairs)
-        if program.whole is None or not plain or not tasks.ready("rows"):
+        if program.whole is None or not plain or not count or not tasks.ready("rows"):
             return None
         return cls(program, pairs, count, order)
 
@@ -169,26 +167,6 @@ class _StepLoop:
         taking = [taking_rows(a, buffer, order, self._place) for a, buffer in self._pairs]
         assert self._program.whole is not None
         return tasks.Run([*taking, *self._program.whole.chains], self._place, self._count)
-
-
-def taking_rows(source: np.ndarray, batch: np.ndarray, order: Any, place: np.ndarray) -> tasks.Chain:
-    """The rows of `source` that `order` names (0: all as they stand) from `place` on, taken for a batch."""
-    width = (batch.nbytes if source.dtype == batch.dtype else batch.size) // len(batch)
-    task = tasks.Task("rows", taking_function(source.dtype, batch.dtype), (source, order, place, batch, width),
-                      len(batch), TAKEN * source.itemsize * batch.size)
-    return tasks.Chain([task], [_impossible])
-
-
-def taking_function(source: np.dtype[Any], target: np.dtype[Any]) -> str:
-    """The function of `kernels/rows.c` that takes rows of one dtype for a batch of another; '' if there is none."""
-    if source == target:
-        return "take_rows"
-    name = f"take_{source.name}_as_{target.name}"
-    return name if name in _CONVERSIONS and source.isnative else ""
-
-
-def _impossible() -> None:
-    raise AssertionError("rows are in range")
 
 
 # The loaders hold no reference to their feed: a fit that ends leaves no circle behind.
