@@ -300,8 +300,8 @@ class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
         (g, p, labels), out, (index, own) = ins, outs[0], scratch
         flat = out.reshape(-1)
         return [*_flat_index(labels, index, p.shape[-1], _labels(self)), (xp.copyto, (out, p)),
-                (take, (flat, index, None, own)), (xp.subtract, (own, 1, own)),
-                (xp.put, (flat, index, own, "clip")), (xp.multiply, (out, g[..., None], out))]
+                (take, (flat, index, None, own)), (xp.subtract, (own, xp.asarray(1, own.dtype), own)),
+                (flat.put, (index, own, "clip")), (xp.multiply, (out, g[..., None], out))]
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel; NaN for a label out of range."""
