@@ -289,7 +289,8 @@ row("erf", lambda ins, out: [(erf_body, (ins[0], out))], "erf({0})",
 row("sigmoid", _sigmoid, "1 / (1 + exp(-{0}))", _sigmoid_gradient)
 row("sigmoid_gradient", _sigmoid_gradient_calls, "{0} * {1} * (1 - {1})",
     lambda g, y, dy, s: (op("sigmoid_gradient", g, s), g * dy * (1 - s * 2)), in_place=())
-row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], _number(0, out), out))], "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
+row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], _number(0, out), out))],
+    "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
     lambda g, y, x: [g * sigmoid(x)])
 row("sigmoid_crossentropy", lambda ins, out: [(_sigmoid_crossentropy, (*ins, out))],
     "({0} > 0 || {0} != {0} ? {0} : 0) - {0} * {1} + log1p(exp(-abs({0})))",
