@@ -85,6 +85,23 @@ class Chain:
         self.units = tasks[0].units
         shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
         self.chunk = min(chunk or shared, shared)
+        self._rows: list[list[int]] | None = None
+        self._kept: list[Any] = []
+
+    def rows(self) -> list[list[int]]:
+        """What `kernels/tasks.c` knows of each task; made once, for all runs that the chain is part of."""
+        if self._rows is None:
+            self._rows = [self._row(task) for task in self.tasks]
+        return self._rows
+
+    def _row(self, task: Task) -> list[int]:
+        private = self.private
+        words = np.array([*map(_word, task.words)], np.int64)
+        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
+                 if private is not None and isinstance(x, np.ndarray)]
+        moves = np.array([(i, *move) for i, move in found if move], np.int64)
+        self._kept += [words, moves]
+        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
 
 class Private:
@@ -126,12 +143,11 @@ class Run:
     def __init__(self, chains: Sequence[Chain], place: Any = None, step: int = 0):
         self.chains = list(chains)
         tasks = [task for chain in chains for task in chain.tasks]
-        self._kept: list[Any] = []
         rows: list[list[int]] = []
         groups: list[list[int]] = []
         for chain in chains:
             groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
-            rows += [self._row(task, chain.private) for task in chain.tasks]
+            rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
         arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
         room = -(-max(task.room for task in tasks) // 64) * 64
@@ -140,16 +156,8 @@ class Run:
         first, listed, at = (a.ctypes.data for a in arrays)
         self.words = np.array([first, len(groups), listed, room + private, room, at, step,
                                threads.count() if shared else 1], np.int64)
-        self._kept += arrays
+        self._kept = arrays
         self._function, self._program = _function(), int(self.words.ctypes.data)
-
-    def _row(self, task: Task, private: Private | None) -> list[int]:
-        words = np.array([*map(_word, task.words)], np.int64)
-        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
-                 if private is not None and isinstance(x, np.ndarray)]
-        moves = np.array([(i, *move) for i, move in found if move], np.int64)
-        self._kept += [words, moves]
-        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
     def __call__(self, times: int = 1) -> None:
         failed = self._function(self._program, times)
