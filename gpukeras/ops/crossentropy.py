@@ -327,8 +327,7 @@ def _labels(op: Op) -> str:
 def _flat_index(labels: Any, index: Any, classes: int, what: str) -> list[Call]:
     """index = row * classes + label, after a range check."""
     starts = xp.arange(labels.size, dtype="int64").reshape(labels.shape) * classes
-    return [(check_range, (labels, classes, what)), (xp.copyto, (index, labels, "unsafe")),
-            (xp.add, (index, starts, index))]
+    return [(check_range, (labels, classes, what)), (xp.add, (labels, starts, index))]
 
 
 # Builders ------------------------------------------------------------------------------------------------------
