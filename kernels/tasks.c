@@ -216,23 +216,22 @@ static Word run(const Group* groups, Word count, const Task* tasks, Word room, W
     return failed;
 }
 
-// A list of groups and what it needs, as `run` takes it.
+// A list of groups and what it needs, as `run` takes it. `place` is a number that its tasks may read.
 typedef struct {
     const Group* groups;
     Word count;
     const Task* tasks;
-    Word tasks_in_all, room, local, threads;
+    Word room, local;
+    Word* place;
+    Word step, threads;
 } Program;
 
-// The programs one after the other, `times` times; each time `place` goes `step` further. 0, or the first task that
-// failed, counted from 1 through all programs; -1 without memory. `place` is then where it was.
-TASK Word gpukeras_run(const Program* programs, Word count, Word times, Word* place, Word step) {
-    for (Word t = 0; t < times; ++t, *place += step) {
-        for (Word i = 0, before = 0; i < count; before += programs[i++].tasks_in_all) {
-            const Program* p = programs + i;
-            Word failed = run(p->groups, p->count, p->tasks, p->room, p->local, p->threads);
-            if (failed) return failed < 0 ? failed : before + failed;
-        }
+// The program `times` times; each time `place` goes `step` further. 0, or the first task that failed, counted from 1; -1
+// without memory. `place` is then where it was.
+TASK Word gpukeras_run(const Program* p, Word times) {
+    for (Word t = 0; t < times; ++t, *p->place += p->step) {
+        Word failed = run(p->groups, p->count, p->tasks, p->room, p->local, p->threads);
+        if (failed) return failed;
     }
     return 0;
 }

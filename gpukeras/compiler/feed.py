@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,10 @@ from ..device import tasks
 from ..graph import Variable
 from .function import Function, is_debugging
 from .program import Program
+from .rows import taking_function, taking_rows
 
-_CONVERSIONS = {*(f"take_{source}_as_float32" for source in ("float64", "int64", "int32", "uint8", "bool")),
-                "take_float32_as_float64"}
-TAKEN = 0.1  # nanoseconds that it takes to copy a byte
 Rows = Any  # a slice, or an array of row numbers
-Loader = Callable[[Rows], None]
+GATHERED = 1 << 16  # bytes of small batches that are gathered at a time
 
 
 class Order:
@@ -88,9 +86,7 @@ class Feed:
         if bound.loop is not None and isinstance(rows, slice):
             bound.loop(rows.start, times)
         else:
-            for i in range(times):
-                for load in bound.loads:
-                    load(slice(rows.start + i * count, rows.stop + i * count) if times > 1 else rows)
+            for _ in bound.batches(rows, count, times):
                 self._program.run()
         self._values = self._program.outputs
 
@@ -116,7 +112,7 @@ class Feed:
         program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)
-        loads: list[Loader] = []
+        loaders: list[_Loader] = []
         pairs: list[tuple[Any, Any]] = []
         for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
             if buffer is None:
@@ -125,16 +121,24 @@ class Feed:
                 device.upload(buffer, self._fixed[i])
             elif a is not None:
                 pairs.append((a, buffer))
-                loads.append(_loader(a if self._resident is None else self._resident[i], buffer, self._order))
-        return _Bound(program, loads, _StepLoop.made(program, pairs, count, self._order))
+                loaders.append(_loader(a if self._resident is None else self._resident[i], buffer, self._order))
+        return _Bound(program, loaders, _StepLoop.made(program, pairs, count, self._order))
 
 
 class _Bound(NamedTuple):
     """A program with what brings rows into its inputs, and where it can be had, a loop that does both."""
 
     program: Program
-    loads: list[Loader]
+    loaders: list[_Loader]
     loop: _StepLoop | None
+
+    def batches(self, rows: Rows, count: int, times: int) -> Iterable[Any]:
+        """Brings one batch after the other, an item each."""
+        if times > 1 and self.loaders:
+            return zip(*(loader.each(rows.start, count, times) for loader in self.loaders))
+        for loader in self.loaders:
+            loader.load(rows)
+        return range(times)
 
 
 class _StepLoop:
@@ -149,9 +153,9 @@ class _StepLoop:
     @classmethod
     def made(cls, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order) -> _StepLoop | None:
         """The loop; None where part of the program, or of the data, needs Python."""
-        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and _taking(a.dtype, buffer.dtype) and count
+        plain = all(isinstance(a, np.ndarray) and a.flags.c_contiguous and taking_function(a.dtype, buffer.dtype)
                     for a, buffer in pairs)
-        if program.whole is None or not plain or not tasks.ready("rows"):
+        if program.whole is None or not plain or not count or not tasks.ready("rows"):
             return None
         return cls(program, pairs, count, order)
 
@@ -161,42 +165,57 @@ class _StepLoop:
         self._place[0] = start
         self._loop(times)
 
-    def _bind(self) -> tasks.Loop:
+    def _bind(self) -> tasks.Run:
         self._index = index = self._order.index
         if index is not None and not (index.dtype == np.int64 and index.flags.c_contiguous):
             index, self._index = np.ascontiguousarray(index, np.int64), None  # the copy does not see what becomes of it
         order = 0 if index is None else index
-        made = []
-        for a, buffer in self._pairs:
-            width = (buffer.nbytes if a.dtype == buffer.dtype else buffer.size) // self._count
-            made.append(tasks.Task("rows", _taking(a.dtype, buffer.dtype), (a, order, self._place, buffer, width),
-                                   self._count, TAKEN * a.itemsize * buffer.size))
+        taking = [taking_rows(a, buffer, order, self._place) for a, buffer in self._pairs]
         assert self._program.whole is not None
-        taking = [tasks.Run([tasks.Chain([task], [_impossible]) for task in made])] if made else []
-        return tasks.Loop([*taking, self._program.whole], self._place, self._count)
+        return tasks.Run([*taking, *self._program.whole.chains], self._place, self._count)
 
 
-def _taking(source: np.dtype[Any], target: np.dtype[Any]) -> str:
-    """The function of `kernels/rows.c` that takes rows of one dtype for a batch of another; '' if there is none."""
-    if source == target:
-        return "take_rows"
-    name = f"take_{source.name}_as_{target.name}"
-    return name if name in _CONVERSIONS and source.isnative else ""
+class _Loader:
+    """Brings rows of an array into an input's buffer, by the function `load`. It holds no reference to its feed: a fit
+    that ends leaves no circle behind."""
+
+    def __init__(self, load: Callable[[Rows], None]):
+        self.load = load
+
+    def each(self, start: int, count: int, times: int) -> Iterator[None]:
+        """Brings so many batches of `count` rows, one at a time."""
+        for first in range(start, start + times * count, count):
+            yield self.load(slice(first, first + count))
 
 
-def _impossible() -> None:
-    raise AssertionError("rows are in range")
+class _SmallLoader(_Loader):
+    """For small batches of NumPy's arrays: many are gathered at a time, for the call takes longer than the rows."""
+
+    def __init__(self, source: np.ndarray, buffer: np.ndarray, order: Order):
+        super().__init__(_host_load(source, buffer, order))
+        self._source, self._buffer, self._order = source, buffer, order
+
+    def each(self, start: int, count: int, times: int) -> Iterator[None]:
+        """Brings so many batches of `count` rows, one at a time."""
+        source, buffer, stop = self._source, self._buffer, start + times * count
+        block = GATHERED // buffer.nbytes * count
+        for first in range(start, stop, block):
+            rows = self._order.rows(slice(first, min(first + block, stop)))
+            found = source[rows] if isinstance(rows, slice) else source.take(rows, 0)
+            for batch in found.astype(buffer.dtype, copy=False).reshape(-1, *buffer.shape):
+                buffer[...] = batch
+                yield
 
 
-# The loaders hold no reference to their feed: a fit that ends leaves no circle behind.
-def _loader(source: Any, buffer: Any, order: Order) -> Loader:
-    """A function that brings some rows of `source` into `buffer`."""
+def _loader(source: Any, buffer: Any, order: Order) -> _Loader:
+    """What brings some rows of `source` into `buffer`."""
     if device.NAME == "numpy":
-        return _host_loader(source, buffer, order)
+        small = isinstance(source, np.ndarray) and 0 < 2 * buffer.nbytes <= GATHERED
+        return _SmallLoader(source, buffer, order) if small else _Loader(_host_load(source, buffer, order))
     if device.is_device_array(source):
-        return _device_loader(source, buffer, order)
+        return _Loader(_device_load(source, buffer, order))
     streamer = device.Streamer(buffer, _narrower(source.dtype, buffer.dtype))
-    return lambda rows: streamer.load(lambda target: _read(source, order.rows(rows), target))
+    return _Loader(lambda rows: streamer.load(lambda target: _read(source, order.rows(rows), target)))
 
 
 def _taken(a: Any, rows: Rows) -> Any:
@@ -205,7 +224,7 @@ def _taken(a: Any, rows: Rows) -> Any:
     return a[device.asarray(np.asarray(rows))] if there else a[rows]
 
 
-def _host_loader(source: Any, buffer: np.ndarray, order: Order) -> Loader:
+def _host_load(source: Any, buffer: np.ndarray, order: Order) -> Callable[[Rows], None]:
     same = isinstance(source, np.ndarray) and source.dtype == buffer.dtype
     staging = buffer if same else None
 
@@ -236,7 +255,7 @@ def _read(source: Any, rows: Rows, target: np.ndarray) -> None:
         np.copyto(target, source[rows], "unsafe")
 
 
-def _device_loader(source: Any, buffer: Any, order: Order) -> Loader:
+def _device_load(source: Any, buffer: Any, order: Order) -> Callable[[Rows], None]:
     width = buffer[0].size
     defines: dict[str, Any] = {"SOURCE": device.C_NAMES[source.dtype.name]}
 

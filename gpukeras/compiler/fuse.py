@@ -106,6 +106,8 @@ class Fused(Op):
         if device.NAME == "cupy":
             return []
         shape = outs[0].shape
+        if size_of(shape) == 1:
+            return [Spec((8,), "uint8")] * len(self.members)
         elements = max(self._tile_elements(shape), self._tile_elements((size_of(shape),)))  # as it is, or as one row
         return [Spec((elements * 8,), "uint8")] * self._slot_count
 
@@ -150,7 +152,9 @@ class Fused(Op):
             if i in self.exported:
                 target = outs[self.exported.index(i)]
             else:
-                bytes_ = scratch[self._slots[i]][:count * np.dtype(m.dtype).itemsize]
+                # a ufunc that overwrites its input is fast, but not if that is a single number
+                slot = scratch[i if count == 1 else self._slots[i]]
+                bytes_ = slot[:count * np.dtype(m.dtype).itemsize]
                 target = bytes_.view(m.dtype).reshape(shape)
             calls += m.op.calls([values[a] for a in m.args], [target], [])
             values.append(target)

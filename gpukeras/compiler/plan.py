@@ -183,6 +183,8 @@ class Plan:
         """Whether `out` may be written into the memory of an input that dies here."""
         if out in self.parts or dying.shape != out.shape or dying.dtype != out.dtype or dying not in step.ins:
             return False
+        if out.size == 1:  # nothing to save, and NumPy is slow where a single number is overwritten
+            return False
         if any(p.whole is dying or self._holder(p.whole) is dying for p in self.parts.values()):
             return isinstance(step.op, AllReduce)  # a whole that is added up where its parts were made
         if any(root(v) is dying and v is not dying for v in step.reads()):

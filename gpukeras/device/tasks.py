@@ -85,6 +85,23 @@ class Chain:
         self.units = tasks[0].units
         shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
         self.chunk = min(chunk or shared, shared)
+        self._rows: list[list[int]] | None = None
+        self._kept: list[Any] = []
+
+    def rows(self) -> list[list[int]]:
+        """What `kernels/tasks.c` knows of each task; made once, for all runs that the chain is part of."""
+        if self._rows is None:
+            self._rows = [self._row(task) for task in self.tasks]
+        return self._rows
+
+    def _row(self, task: Task) -> list[int]:
+        private = self.private
+        words = np.array([*map(_word, task.words)], np.int64)
+        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
+                 if private is not None and isinstance(x, np.ndarray)]
+        moves = np.array([(i, *move) for i, move in found if move], np.int64)
+        self._kept += [words, moves]
+        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
 
 
 class Private:
@@ -118,68 +135,48 @@ class Private:
 
 
 class Run:
-    """Chains of tasks in order, as one call. Where a task meets an index out of range, what comes after it is not
-    done, and the IndexError of its explanation is raised."""
+    """Chains of tasks in order, as one call: once, or again and again without Python between. Where a task meets an
+    index out of range, what comes after it is not done, and the IndexError of its explanation is raised.
 
-    def __init__(self, chains: Sequence[Chain]):
+    `place` is a number that tasks may read: it grows by `step` each time."""
+
+    def __init__(self, chains: Sequence[Chain], place: Any = None, step: int = 0):
+        self.chains = list(chains)
         tasks = [task for chain in chains for task in chain.tasks]
-        self.explain = [explain for chain in chains for explain in chain.explain]
-        self._kept: list[Any] = [x for task in tasks for x in task.words if isinstance(x, np.ndarray)]
-        self._kept += [chain.private for chain in chains]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
         for chain in chains:
             groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
-            rows += [self._row(task, chain.private) for task in chain.tasks]
-        self._groups, self._tasks = np.array(groups, np.int64), np.array(rows, np.int64)
+            rows += chain.rows()
+        place = np.zeros(1, np.int64) if place is None else place
+        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
         shared = any(chain.chunk < chain.units for chain in chains)
-        self.words = [self._groups.ctypes.data, len(groups), self._tasks.ctypes.data, len(rows), room + private, room,
-                      threads.count() if shared else 1]
-        self._call, self._kept_too = _bound([self.words], np.zeros(1, np.int64), 0)
-        self._once = ctypes.c_longlong(1)
+        first, listed, at = (a.ctypes.data for a in arrays)
+        self.words = np.array([first, len(groups), listed, room + private, room, at, step,
+                               threads.count() if shared else 1], np.int64)
+        self._kept = arrays
+        self._function, self._program = _function(), int(self.words.ctypes.data)
 
-    def _row(self, task: Task, private: Private | None) -> list[int]:
-        words = np.array([*map(_word, task.words)], np.int64)
-        found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
-                 if private is not None and isinstance(x, np.ndarray)]
-        moves = np.array([(i, *move) for i, move in found if move], np.int64)
-        self._kept += [words, moves]
-        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
+    def __call__(self, times: int = 1) -> None:
+        failed = self._function(self._program, times)
+        if failed:
+            self._explain(failed)
 
-    def __call__(self) -> None:
-        _check(self._call(self._once), self.explain)
-
-
-class Loop:
-    """Runs one after the other, again and again, without Python between. `place` is a number that they may read: it
-    grows by `step` each time."""
-
-    def __init__(self, runs: Sequence[Run], place: Any, step: int):
-        self._runs = list(runs)
-        self._call, self._kept = _bound([run.words for run in runs], place, step)
-
-    def __call__(self, times: int) -> None:
-        _check(self._call(ctypes.c_longlong(times)), [explain for run in self._runs for explain in run.explain])
-
-
-def _bound(runs: list[list[int]], place: Any, step: int) -> tuple[Callable[[Any], int], Any]:
-    """A function of the number of times, and what has to be kept for it."""
-    words = np.array(runs, np.int64)
-    function = library("tasks").gpukeras_run
-    function.restype = ctypes.c_longlong
-    pointer = ctypes.c_void_p
-    first, count = pointer(words.ctypes.data), ctypes.c_longlong(len(runs))
-    at, by = pointer(place.ctypes.data), ctypes.c_longlong(step)
-    return lambda times: function(first, count, times, at, by), (words, place)
-
-
-def _check(failed: int, explain: Sequence[Callable[[], Any]]) -> None:
-    if failed:
+    def _explain(self, failed: int) -> None:
         if failed < 0:
             raise MemoryError("there is no memory for what a thread keeps for itself")
-        explain[failed - 1]()
+        with np.errstate(all="ignore"):
+            [explain for chain in self.chains for explain in chain.explain][failed - 1]()
+
+
+@cache
+def _function() -> Any:
+    """What makes a run, of the address of its words and the number of times."""
+    found = library("tasks").gpukeras_run
+    found.argtypes, found.restype = (ctypes.c_void_p, ctypes.c_longlong), ctypes.c_longlong
+    return found
 
 
 def merged(body: Sequence[Chain | Call]) -> list[Call]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import backend as K
 from ..utils.np_utils import slice_arrays
-from . import dealing, keras1, loops
+from . import dealing, keras1, loops, one_batch
 from .advice import advise_on_compile, advise_on_fit
 from .data import (
     check_all_given,
@@ -26,6 +26,7 @@ from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse
 from .hints import input_hint, target_hint
 from .network import Network
 from .objective import Head, Live, loss_functions, metrics_by_output, per_output, plain, weighted_masked_objective
+from .one_batch import single
 from .targets import check_loss_and_targets
 
 # Names that programs of Keras 2.0.9's days import from here.
@@ -57,7 +58,7 @@ class Model(Network, GeneratorTraining):
     metrics_tensors: list[Any]
     train_function: Any
     test_function: Any
-    predict_function: Any
+    predict_function: Any = None
     stop_training = False
 
     # ------------------------------------------------------------------------------------------------ compile
@@ -225,7 +226,7 @@ class Model(Network, GeneratorTraining):
 
     def _make_predict_function(self) -> None:
         """Makes `predict_function` if there is none: the outputs."""
-        if getattr(self, "predict_function", None) is None:
+        if self.predict_function is None:
             self.predict_function = K.function([*self._feed_inputs, *self._phase_inputs()], self.outputs,
                                                updates=self.state_updates)
             self.predict_function.name = "predict_function"
@@ -358,7 +359,7 @@ class Model(Network, GeneratorTraining):
             heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                     samples=xs[0].shape[0] if steps is None else None)
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
-        return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
+        return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else single(values)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
@@ -368,8 +369,11 @@ class Model(Network, GeneratorTraining):
         the outputs stay where they were computed: on a GPU they are CuPy's arrays, which other libraries take over
         through DLPack without a copy.
         """
-        if steps is None and not (verbose or callbacks or kwargs) and self._is_one_batch(x, batch_size):
-            return _single(self.predict_function([x, *self._phase_value(self.predict_function, False)], on_device))
+        if steps is None and not (verbose or callbacks or kwargs) and type(x) is np.ndarray and x.ndim > 1:
+            whole = len(x) <= 32 if batch_size is None else type(batch_size) is int and len(x) <= batch_size
+            found = one_batch.predict(self, x, on_device) if whole else None
+            if found is not None:
+                return found
         refuse_unknown("predict", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.predict)
         if is_generator(x):
             if on_device:
@@ -389,19 +393,7 @@ class Model(Network, GeneratorTraining):
         self._make_predict_function()
         heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
-        return _single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
-
-    def _is_one_batch(self, x: Any, batch_size: Any) -> bool:
-        """Whether predict may take x as it is: a plain array that fits the model's only input, in a single batch. For
-        a row or two the usual checks would take longer than the prediction."""
-        if type(x) is not np.ndarray or x.dtype.kind not in "fiub" or not x.dtype.isnative or x.ndim < 2:
-            return False
-        shapes = self._feed_input_shapes
-        if getattr(self, "predict_function", None) is None or len(shapes) != 1 or dealing.job_of(self) is not None:
-            return False
-        want = shapes[0]
-        fits = want is not None and len(want) == x.ndim and all(n in (None, have) for n, have in zip(want, x.shape))
-        return fits and 0 < len(x) <= (32 if batch_size is None else batch_size)
+        return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
 
     # -------------------------------------------------------------------------------------------- one batch
 
@@ -434,13 +426,17 @@ class Model(Network, GeneratorTraining):
 
     def _by_name(self, values: list[Any], by_name: bool) -> Any:
         names = loops.unique_names(self.metrics_names)
-        return {n: v[()] for n, v in zip(names, values)} if by_name else _single(values)
+        return {n: v[()] for n, v in zip(names, values)} if by_name else single(values)
 
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""
+        if type(x) is np.ndarray and x.ndim > 1:
+            found = one_batch.predict(self, x, on_device)
+            if found is not None:
+                return found
         xs = self._standardize_inputs(x)
         self._make_predict_function()
-        return _single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
+        return single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
 
 
 def _whole_batches(count: int, batch_size: int) -> str:
@@ -448,13 +444,6 @@ def _whole_batches(count: int, batch_size: int) -> str:
     keep = count // batch_size * batch_size
     return (f"Leave the last {count - keep} out: x[:{keep}], y[:{keep}]" if keep else
             f"Repeat them: np.repeat(x, {batch_size}, axis=0)")
-
-
-def _single(values: list[Any]) -> Any:
-    values = [v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in values]
-    if len(values) == 1 and type(values[0]) is float:
-        return np.float64(values[0])  # a float with a shape, as Keras's loss was
-    return values[0] if len(values) == 1 else values
 
 
 def _batch_size(batch_size: int | None, steps: int | None) -> int | None:

@@ -300,8 +300,8 @@ class SparseSoftmaxCrossentropyGradient(_GradientOnRows):
         (g, p, labels), out, (index, own) = ins, outs[0], scratch
         flat = out.reshape(-1)
         return [*_flat_index(labels, index, p.shape[-1], _labels(self)), (xp.copyto, (out, p)),
-                (take, (flat, index, None, own)), (xp.subtract, (own, 1, own)),
-                (xp.put, (flat, index, own, "clip")), (xp.multiply, (out, g[..., None], out))]
+                (take, (flat, index, None, own)), (xp.subtract, (own, xp.asarray(1, own.dtype), own)),
+                (flat.put, (index, own, "clip")), (xp.multiply, (out, g[..., None], out))]
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel; NaN for a label out of range."""
@@ -327,8 +327,7 @@ def _labels(op: Op) -> str:
 def _flat_index(labels: Any, index: Any, classes: int, what: str) -> list[Call]:
     """index = row * classes + label, after a range check."""
     starts = xp.arange(labels.size, dtype="int64").reshape(labels.shape) * classes
-    return [(check_range, (labels, classes, what)), (xp.copyto, (index, labels, "unsafe")),
-            (xp.add, (index, starts, index))]
+    return [(check_range, (labels, classes, what)), (xp.add, (labels, starts, index))]
 
 
 # Builders ------------------------------------------------------------------------------------------------------

@@ -208,8 +208,18 @@ def _keyword_out(ufunc: Any) -> Any:
     return lambda ins, out: [(partial(ufunc, out=out), tuple(ins))]
 
 
+def _not_below_zero(ins: Sequence[Any], out: Any) -> list[Call]:
+    return [(partial(xp.maximum, out=out), (ins[0], _number(0, out)))]
+
+
+def _number(value: float, like: Any) -> Any:
+    """A number as an array, which ufuncs need not make one of at each call."""
+    return xp.asarray(value, like.dtype)
+
+
 def _sigmoid(ins: Sequence[Any], out: Any) -> list[Call]:
-    return [(xp.negative, (ins[0], out)), (xp.exp, (out, out)), (xp.add, (out, 1, out)), (xp.reciprocal, (out, out))]
+    return [(xp.negative, (ins[0], out)), (xp.exp, (out, out)), (xp.add, (out, _number(1, out), out)),
+            (xp.reciprocal, (out, out))]
 
 
 def _where(ins: Sequence[Any], out: Any) -> list[Call]:
@@ -217,7 +227,7 @@ def _where(ins: Sequence[Any], out: Any) -> list[Call]:
 
 
 def _softsign(ins: Sequence[Any], out: Any) -> list[Call]:
-    return [(xp.absolute, (ins[0], out)), (xp.add, (out, 1, out)), (xp.divide, (ins[0], out, out))]
+    return [(xp.absolute, (ins[0], out)), (xp.add, (out, _number(1, out), out)), (xp.divide, (ins[0], out, out))]
 
 
 def _sigmoid_crossentropy(z: Any, target: Any, out: Any) -> None:
@@ -229,7 +239,7 @@ def _sigmoid_crossentropy(z: Any, target: Any, out: Any) -> None:
 
 def _sigmoid_gradient_calls(ins: Sequence[Any], out: Any) -> list[Call]:
     g, y = ins
-    return [(xp.subtract, (1, y, out)), (xp.multiply, (out, y, out)), (xp.multiply, (out, g, out))]
+    return [(xp.subtract, (_number(1, out), y, out)), (xp.multiply, (out, y, out)), (xp.multiply, (out, g, out))]
 
 
 def _sigmoid_gradient(g: Tensor, y: Tensor, x: Tensor) -> Sequence[Tensor | None]:
@@ -262,7 +272,7 @@ row("absolute", xp.absolute, "abs({0})", lambda g, y, x: [g * sign(x)])
 row("sign", xp.sign, "({0} != {0} ? {0} : ({0} > 0) - ({0} < 0))")
 row("square", xp.square, "{0} * {0}", lambda g, y, x: [g * (x * 2)])
 row("sqrt", xp.sqrt, "sqrt({0})", lambda g, y, x: [g * 0.5 / y])
-row("positive_sqrt", lambda ins, out: [(partial(xp.maximum, out=out), (ins[0], 0)), (xp.sqrt, (out, out))],
+row("positive_sqrt", lambda ins, out: [*_not_below_zero(ins, out), (xp.sqrt, (out, out))],
     "sqrt({0} > 0 || {0} != {0} ? {0} : 0)", lambda g, y, x: [where(greater_equal(x, 0), g * 0.5 / y, 0)])
 row("exp", xp.exp, "exp({0})", lambda g, y, x: [g * y])
 row("expm1", xp.expm1, "expm1({0})", lambda g, y, x: [g * (y + 1)])
@@ -279,13 +289,14 @@ row("erf", lambda ins, out: [(erf_body, (ins[0], out))], "erf({0})",
 row("sigmoid", _sigmoid, "1 / (1 + exp(-{0}))", _sigmoid_gradient)
 row("sigmoid_gradient", _sigmoid_gradient_calls, "{0} * {1} * (1 - {1})",
     lambda g, y, dy, s: (op("sigmoid_gradient", g, s), g * dy * (1 - s * 2)), in_place=())
-row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], 0, out))], "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
+row("softplus", lambda ins, out: [(xp.logaddexp, (ins[0], _number(0, out), out))],
+    "({0} > 0 ? {0} : 0) + log1p(exp(-abs({0})))",
     lambda g, y, x: [g * sigmoid(x)])
 row("sigmoid_crossentropy", lambda ins, out: [(_sigmoid_crossentropy, (*ins, out))],
     "({0} > 0 || {0} != {0} ? {0} : 0) - {0} * {1} + log1p(exp(-abs({0})))",
     lambda g, y, z, target: (g * (sigmoid(z) - target), -(g * z)), in_place=())
 row("softsign", _softsign, "{0} / (1 + abs({0}))", lambda g, y, x: [g / square(abs(x) + 1)], in_place=())
-row("relu", lambda ins, out: [(partial(xp.maximum, out=out), (ins[0], 0))], "({0} > 0 || {0} != {0} ? {0} : 0)",
+row("relu", _not_below_zero, "({0} > 0 || {0} != {0} ? {0} : 0)",
     lambda g, y, x: [mask(g, greater(y, 0))])
 row("mask", lambda ins, out: [(xp.multiply, (ins[1], ins[0], out))], "({0} ? {1} : 0)",
     lambda g, y, keep, x: (None, mask(g, keep)), in_place=(1,))

@@ -28,7 +28,8 @@ _UNSIGNED = {np.dtype("int32"): np.dtype("uint32"), np.dtype("int64"): np.dtype(
 def check_range(indices: Any, length: int, what: str) -> None:
     """Raises IndexError for indices (int32 or int64) outside of [0, length)."""
     # Read as unsigned, a negative index is a huge one: one search finds both ends.
-    if indices.size and int(indices.view(_UNSIGNED[indices.dtype]).max()) >= length:
+    found = indices.view(_UNSIGNED[indices.dtype]).reshape(-1)
+    if indices.size and int(found[found.argmax()]) >= length:  # for few numbers faster than max()
         raise IndexError(f"{out_of_range(what, length)}, got values from {int(indices.min())} to {int(indices.max())}")
 
 

@@ -10,7 +10,7 @@ from ..device.tasks import Task
 from ..graph import MIX, ROW, Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
 from .convert import as_float
 from .elementwise import exp
-from .reduce import reduce
+from .reduce import reduce, sum_call
 from .shape import transpose
 
 COST = 0.6  # nanoseconds an element, compiled for a CPU
@@ -57,7 +57,7 @@ class Softmax(_AlongRows):
         """Shifted by the row's maximum, so that nothing overflows."""
         x, y, column = ins[0], outs[0], scratch[0]
         return [(REDUCTIONS["max"], (x, -1, None, column, True)), (xp.subtract, (x, column, y)), (xp.exp, (y, y)),
-                (REDUCTIONS["sum"], (y, -1, None, column, True)), (xp.divide, (y, column, y))]
+                sum_call(y, (-1,), column, True), (xp.divide, (y, column, y))]
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel."""
@@ -168,7 +168,7 @@ def row_or_mix(x: Spec) -> str:
 def log_sum(z: Any, shifted: Any, powers: Any, column: Any) -> list[Call]:
     """shifted = z - max(z); column = log(sum(exp(shifted)))."""
     return [(REDUCTIONS["max"], (z, -1, None, column, True)), (xp.subtract, (z, column, shifted)),
-            (xp.exp, (shifted, powers)), (REDUCTIONS["sum"], (powers, -1, None, column, True)),
+            (xp.exp, (shifted, powers)), sum_call(powers, (-1,), column, True),
             (xp.log, (column, column))]
 
 

@@ -93,3 +93,26 @@ def test_data_moves_once_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_share_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     free = device.xp.cuda.runtime.memGetInfo()[0] + device.xp.get_default_memory_pool().free_bytes()
     assert device.has_room_for(free // 8) and not device.has_room_for(free // 2)
+
+
+@pytest.mark.parametrize("dtype, width", [("float32", 3), ("float16", 3), (">f8", 3), ("float32", 5000)])
+def test_many_batches_in_one_run_are_those_of_many(place: str, dtype: str, width: int) -> None:
+    """Of types that compiled code takes and others, with rows small enough to be gathered ahead or not."""
+    x, y = K.placeholder((None, width)), K.placeholder((None,))
+    total = K.variable(np.zeros((4, width)))
+    f = K.function([x, y], [], [K.update(total, total * 2 + x * K.expand_dims(y))])
+    data, factors = RNG.randint(0, 9, (50, width)).astype(dtype), RNG.randint(1, 4, 50).astype("float32")
+    for order in (None, RNG.permutation(50)):
+        found = []
+        for runs in ([1] * 9, [9], [2, 1, 6]):
+            K.set_value(total, np.zeros((4, width)))
+            feed = Feed(f, [data, factors])
+            feed.order(order)
+            start = 3
+            for times in runs:
+                feed.run(slice(start, start + 4), 4, times)
+                start += 4 * times
+            found.append(K.get_value(total))
+        assert found[0].any()
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[0])

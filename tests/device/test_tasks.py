@@ -65,8 +65,7 @@ def test_a_chain_passes_rows_on_in_memory_of_the_thread():
 def test_a_loop_moves_its_place_on():
     data, place = np.arange(60.0).reshape(30, 2), np.zeros(1, np.int64)
     batch, seen = np.empty((4, 2)), np.empty((4, 2))
-    loop = tasks.Loop([tasks.Run([chain(taking(data, 0, batch, place))]), tasks.Run([chain(taking(batch, 0, seen))])],
-                      place, 4)
+    loop = tasks.Run([chain(taking(data, 0, batch, place)), chain(taking(batch, 0, seen))], place, 4)
     place[0] = 2
     loop(3)
     assert place[0] == 14

@@ -108,7 +108,7 @@ def run_by(threads, made):
     """Tasks by so many threads, as a program runs them."""
     run = tasks.Run([tasks.Chain([task], [_refused]) for task in made])
     run.words[-1] = threads
-    tasks.Loop([run], np.zeros(1, np.int64), 0)(1)
+    run()
 
 
 def _refused():
