@@ -8,6 +8,7 @@ from ..utils.generic_utils import deserialize_keras_object, serialize_keras_obje
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Nadam
 from .base import FlatOptimizer, Hyperparameter, Optimizer, TFOptimizer, clip_norm
+from .loss_scale import LossScaleOptimizer
 from .rules import SGD, Adadelta, Adagrad, RMSprop
 
 if TYPE_CHECKING:
@@ -16,13 +17,28 @@ if TYPE_CHECKING:
     adadelta_v2 = adagrad_v2 = adam_v2 = adamax_v2 = gradient_descent_v2 = legacy
     nadam_v2 = optimizer_v2 = rmsprop_v2 = legacy
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter", "Nadam",
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "FlatOptimizer", "Hyperparameter",
+           "LossScaleOptimizer", "Nadam",
            "Optimizer", "RMSprop", "TFOptimizer", "adadelta", "adagrad", "adam", "adamax", "clip_norm", "deserialize",
            "get", "nadam", "rmsprop", "schedules", "serialize", "sgd"]
 
 sgd, rmsprop, adagrad, adadelta, adam, adamax, nadam = SGD, RMSprop, Adagrad, Adadelta, Adam, Adamax, Nadam
 
 _CLASSES = {c.__name__.lower(): c for c in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam)}
+
+
+_AROUND = {"lossscaleoptimizer": LossScaleOptimizer, "lossscaleoptimizerv3": LossScaleOptimizer}
+"""Optimizers around another; Keras 2.11 to 2.15 call theirs V3."""
+
+
+def for_policies(optimizer: Any, policies: set[str]) -> Any:
+    """The optimizer for a model whose layers have these policies: 'mixed_float16' needs a scaled loss.
+
+    >>> type(for_policies(SGD(), {'mixed_float16'})).__name__
+    'LossScaleOptimizer'
+    """
+    scaled = "mixed_float16" not in policies or isinstance(optimizer, LossScaleOptimizer)
+    return optimizer if scaled or not isinstance(optimizer, Optimizer) else LossScaleOptimizer(optimizer)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
@@ -34,9 +50,10 @@ def serialize(optimizer: Optimizer) -> dict[str, Any]:
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
     """The optimizer that `serialize` described. The class name may have any case; as in Keras 2.0.9, it is in lower
     case in `config` afterwards."""
-    if config["class_name"].lower() in _CLASSES:
+    known = {**_CLASSES, **_AROUND}
+    if config["class_name"].lower() in known:
         config["class_name"] = config["class_name"].lower()
-    result: Optimizer = deserialize_keras_object(config, module_objects=_CLASSES, custom_objects=custom_objects,
+    result: Optimizer = deserialize_keras_object(config, module_objects=known, custom_objects=custom_objects,
                                                  printable_module_name="optimizer")
     return result
 
