@@ -90,16 +90,15 @@ class BatchNormalization(Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The normalized inputs; `training` overrules the learning phase. Under a policy of 16 bits the arithmetic is
         float32."""
-        if self._policy is not None:
-            inputs = in_single(inputs)
+        x = in_single(inputs) if self._policy is not None else inputs
         always_moving = training is not None and not K.is_tensor(training) and not training
         if always_moving:
-            return self._by_moving_values(inputs)
+            return self._by_moving_values(x)
         axes = [axis for axis in range(K.ndim(inputs)) if axis != self.axis % K.ndim(inputs)]
-        normalized, mean, variance = self._by_batch(inputs, axes)
+        normalized, mean, variance = self._by_batch(x, axes)
         self.add_update([K.moving_average_update(self.moving_mean, mean, self.momentum),
                          K.moving_average_update(self.moving_variance, variance, self.momentum)], inputs)
-        return K.in_train_phase(normalized, lambda: self._by_moving_values(inputs), training=training)
+        return K.in_train_phase(normalized, lambda: self._by_moving_values(x), training=training)
 
     def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
         """The inputs normalized by mean and variance of the batch, and these two."""
