@@ -67,7 +67,8 @@ class Reduce(Op):
         """One reduction, in NumPy's fixed order."""
         self._check(ins[0])
         backwards = self.kind in ("max", "min") and any(s < 0 for s in ins[0].strides)
-        arguments = ins[0], self.axes, None, outs[0], self.keepdims
+        wide = "float32" if self.kind == "sum" and ins[0].dtype in ("float16", "bfloat16") else None  # as on a GPU
+        arguments = ins[0], self.axes, wide, outs[0], self.keepdims
         reduction = REDUCTIONS[self.kind]
         return [(_reduce_backwards, (reduction, *arguments)) if backwards else (reduction, arguments)]
 
@@ -272,7 +273,7 @@ class ArgExtreme(Op):
 
 def sum_dtype(dtype: str) -> str:
     """What kernels add up in (`Sum` of types.cuh)."""
-    return "float32" if dtype == "float16" else dtype
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def add_parts(part: Any, out: Any, parts: int | None = None, kind: str = "sum") -> Call:
@@ -357,15 +358,21 @@ def reduce(kind: str, x: Any, axis: Any = None, keepdims: bool = False) -> Tenso
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The average over one axis, several, or all."""
-    t = as_float(x)
+    """The average over one axis, several, or all. Of 16-bit floats too, whose sum could overflow."""
+    given = as_float(x)
+    t = cast(given, sum_dtype(given.dtype))
     axes = canonical_axes(axis, t.ndim)
+    if t is not given:
+        return cast(mean(t, axes, keepdims), given.dtype)
     return divide(reduce("sum", t, axes, keepdims), count(t, axes, t.dtype)) if axes else t
 
 
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The (biased) variance over one axis, several, or all."""
-    t = as_float(x)
+    given = as_float(x)
+    t = cast(given, sum_dtype(given.dtype))
+    if t is not given:
+        return cast(var(t, axis, keepdims), given.dtype)
     return mean(square(t - mean(t, axis, keepdims=True)), axis, keepdims)
 
 
