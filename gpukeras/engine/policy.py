@@ -10,6 +10,7 @@ from ..device import require_bfloat16
 from ..graph import is_float
 
 VARIABLE = "GPUKERAS_POLICY"
+MODULE = "keras.mixed_precision"
 _MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 _DTYPES = ("bfloat16", "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16",
            "uint32", "uint64")
@@ -124,7 +125,7 @@ def own_policy(dtype: Any) -> Policy | None:
 
 
 def described(policy: Policy) -> Any:
-    """What a layer's config says: a dtype's name, or class and config."""
+    """What a layer's config says: a dtype's name, or class and config, in newer Keras's words."""
     if policy.name not in _MIXED:
         return policy.name
-    return {"class_name": "Policy", "config": policy.get_config()}
+    return {"module": MODULE, "class_name": "Policy", "config": policy.get_config(), "registered_name": None}
