@@ -16,8 +16,8 @@ from ..ops.reduce import reduce
 from .settings import epsilon, learning_phase, normalize_data_format
 
 __all__ = ["bias_add", "binary_crossentropy", "categorical_crossentropy", "dropout", "elu", "hard_sigmoid",
-           "in_full_precision", "in_test_phase", "in_top_k", "in_train_phase", "l2_normalize", "relu", "sigmoid", "softmax", "softplus",
-           "softsign", "sparse_categorical_crossentropy", "switch", "tanh"]
+           "in_full_precision", "in_test_phase", "in_top_k", "in_train_phase", "l2_normalize", "relu",
+           "sigmoid", "softmax", "softplus", "softsign", "sparse_categorical_crossentropy", "switch", "tanh"]
 
 Lazy = Any  # a tensor, or a function without arguments that makes one
 

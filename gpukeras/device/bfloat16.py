@@ -8,9 +8,8 @@ from gpukeras.device.choice import NAME
 def require_bfloat16() -> None:
     """Makes 'bfloat16' a dtype of NumPy. ValueError that says what is missing where there is none."""
     if NAME != "numpy":
-        raise ValueError("bfloat16: the kernels of this package know float16, float32 and float64, so on a GPU there is "
-                         "no 'mixed_bfloat16'. Use 'mixed_float16', which runs on the same tensor cores; its loss is "
-                         "scaled by itself")
+        raise ValueError("bfloat16: the kernels of this package know float16, float32 and float64, so there is no "
+                         "'mixed_bfloat16' on a GPU. Use 'mixed_float16', for which the loss is scaled by itself")
     try:
         import ml_dtypes  # noqa: F401 - registers the dtype by its name
     except ImportError:

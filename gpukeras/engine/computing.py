@@ -40,7 +40,8 @@ class Computing:
         """The layer's own policy, else what its dtype says, else the global one."""
         if self._policy is not None:
             return self._policy
-        return Policy(self._given_dtype or self.dtype) if self._given_dtype or self.dtype else global_policy()
+        given = self._given_dtype or self.dtype
+        return Policy(given) if given else global_policy()
 
     @property
     def compute_dtype(self) -> str:

@@ -190,10 +190,10 @@ class Layer(Called, Computing, Connected, Holding):
                    experimental_autocast: bool = True) -> Any:
         """A new weight of the layer, as a variable.
 
-        Without `initializer` it is 'glorot_uniform' for floats and 'zeros' for integers. Under a mixed policy `call`
-        reads it in the dtype it computes in, unless `experimental_autocast` (newer Keras's name) is False. The shape may also
+        Without `initializer` it is 'glorot_uniform' for floats and 'zeros' for integers. The shape may also
         come first, as in newer and older Keras: ``add_weight((3, 2), initializer='zeros')``. Raises
-        ValueError if the shape has unknown dimensions.
+        ValueError if the shape has unknown dimensions. Under a mixed policy `call` reads the weight in the dtype it
+        computes in, unless `experimental_autocast` (newer Keras's name) is False.
         """
         from .. import constraints, initializers, regularizers
 

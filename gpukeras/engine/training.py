@@ -78,7 +78,7 @@ class Model(Network, GeneratorTraining):
         self._distribute = distribute
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         from .. import optimizers
-        self.optimizer = optimizers.for_policies(optimizers.get(optimizer), self._half_policies())
+        self.optimizer = optimizers.for_policies(optimizers.get(optimizer), self._policies())
         self.loss = loss if loss is not None else []
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
@@ -93,12 +93,12 @@ class Model(Network, GeneratorTraining):
         self.train_function = self.test_function = self.predict_function = None
         self._collected_trainable_weights = self.trainable_weights
 
-    def _half_policies(self) -> set[str]:
-        """The names of the policies of 16 bits that layers of the model have."""
-        found, layers = set(), [self]
+    def _policies(self) -> list[Any]:
+        """The policies of the layers that have one, those inside of others too."""
+        found, layers = [], [self]
         while layers:
             layer = layers.pop()
-            found |= {layer._policy.name} if layer._policy is not None else set()
+            found += [] if layer._policy is None else [layer._policy]
             layers += [*getattr(layer, "layers", ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
                        *layer._held()]
         return found

@@ -35,7 +35,8 @@ def _module(name: str) -> Any:
 def add_part_weight(layer: Layer, name: str, shape: Sequence[int], part: str | None = None, **more: Any) -> Any:
     """A weight made with the layer's ``<part>_initializer``, and its `_regularizer` and `_constraint` if it has them;
     `part` is the weight's name if not said otherwise. `more` are other arguments of `add_weight`."""
-    own = {k: getattr(layer, f"{part or name}_{k}", None) for k in ("initializer", "regularizer", "constraint")}
+    kinds = ("initializer", "regularizer", "constraint")
+    own: dict[str, Any] = {k: getattr(layer, f"{part or name}_{k}", None) for k in kinds}
     return layer.add_weight(name=name, shape=tuple(shape), **own, **more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..utils.generic_utils import deserialize_keras_object, serialize_keras_object
@@ -31,14 +32,17 @@ _AROUND = {"lossscaleoptimizer": LossScaleOptimizer, "lossscaleoptimizerv3": Los
 """Optimizers around another; Keras 2.11 to 2.15 call theirs V3."""
 
 
-def for_policies(optimizer: Any, policies: set[str]) -> Any:
+def for_policies(optimizer: Any, policies: Iterable[Any]) -> Any:
     """The optimizer for a model whose layers have these policies: 'mixed_float16' needs a scaled loss.
 
-    >>> type(for_policies(SGD(), {'mixed_float16'})).__name__
+    >>> from gpukeras.mixed_precision import Policy
+    >>> type(for_policies(SGD(), [Policy('mixed_float16')])).__name__
     'LossScaleOptimizer'
     """
-    scaled = "mixed_float16" not in policies or isinstance(optimizer, LossScaleOptimizer)
-    return optimizer if scaled or not isinstance(optimizer, Optimizer) else LossScaleOptimizer(optimizer)
+    scales = [getattr(policy, "loss_scale", "dynamic") for policy in policies if policy.name == "mixed_float16"]
+    wrapped = isinstance(optimizer, LossScaleOptimizer) or not isinstance(optimizer, Optimizer)
+    return optimizer if wrapped or not scales or scales[0] is None else LossScaleOptimizer(optimizer,
+                                                                                           loss_scale=scales[0])
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

@@ -77,8 +77,8 @@ class Optimizer:
     iterations: Any = None
     _scheduled_rate: Any = None
     loss_scaling: Any = None
-    """Where the loss is scaled (see `loss_scale`): what scales it, takes the scale out of derivatives, and knows whether
-    they are finite."""
+    """Where the loss is scaled (see `loss_scale.py`): what scales it, takes the scale out of derivatives, and knows
+    whether they are finite."""
 
     def __init__(self, **kwargs: Any):
         for name in kwargs:

@@ -102,8 +102,9 @@ class LossScaleOptimizer(Optimizer):
 
         if isinstance(inner_optimizer, LossScaleOptimizer):
             raise TypeError("LossScaleOptimizer: the inner optimizer is a LossScaleOptimizer itself")
-        if not isinstance(dynamic, bool):
-            return self._init_by_loss_scale(inner_optimizer, dynamic, **kwargs)
+        loss_scale = kwargs.pop("loss_scale", None) if isinstance(dynamic, bool) else dynamic
+        if loss_scale is not None:  # the second argument of TensorFlow 2.0 to 2.3
+            dynamic, initial_scale = _dynamic_and_initial(loss_scale)
         if kwargs:
             raise TypeError(f"LossScaleOptimizer got an unexpected argument {next(iter(kwargs))!r}; it takes "
                             "inner_optimizer, dynamic, initial_scale and dynamic_growth_steps")
@@ -120,14 +121,6 @@ class LossScaleOptimizer(Optimizer):
             if dynamic else None
         self.loss_scale = K.variable(self.initial_scale, "float32", name="current_loss_scale")
         self.dynamic_counter = K.variable(0, "int64", name="good_steps") if dynamic else None
-
-    def _init_by_loss_scale(self, inner: Any, loss_scale: Any) -> None:
-        """The constructor of TensorFlow 2.0 to 2.3: its second argument is 'dynamic' or a number."""
-        if loss_scale == "dynamic":
-            return LossScaleOptimizer.__init__(self, inner)
-        if isinstance(loss_scale, (int, float)):
-            return LossScaleOptimizer.__init__(self, inner, False, loss_scale)
-        raise TypeError(f"LossScaleOptimizer: dynamic must be True or False, got {loss_scale!r}")
 
     def __getattr__(self, name: str) -> Any:
         inner = self.__dict__.get("inner_optimizer")
@@ -204,7 +197,16 @@ class LossScaleOptimizer(Optimizer):
         old = config.pop("loss_scale", None)
         if isinstance(old, dict):
             old = "dynamic" if old.get("class_name") == "DynamicLossScale" else old["config"]["loss_scale_value"]
-        return cls(inner, old) if old is not None else cls(inner, **config)
+        return cls(inner, **config) if old is None else cls(inner, loss_scale=old)
+
+
+def _dynamic_and_initial(loss_scale: Any) -> tuple[bool, float | None]:
+    """What 'dynamic' or a number means."""
+    if loss_scale == "dynamic":
+        return True, None
+    if isinstance(loss_scale, (int, float)) and not isinstance(loss_scale, bool):
+        return False, loss_scale
+    raise TypeError(f"LossScaleOptimizer: dynamic must be True or False, got {loss_scale!r}")
 
 
 def _positive(name: str, value: Any, default: float) -> float:
