@@ -97,17 +97,22 @@ def set_global_policy(policy: str | Policy | None) -> None:
     >>> set_global_policy(None)
     """
     if policy is not None:
-        policy = policy_of(policy)
+        policy = usable(policy)
         if not is_float(policy.compute_dtype):
             raise ValueError(f"the global policy must be one of floats, such as 'mixed_float16', got '{policy.name}'")
     _set[:] = [policy]
 
 
 def policy_of(value: Any) -> Policy:
-    """A policy from itself, its name or its config; ValueError if it needs bfloat16 and there is none."""
+    """A policy from itself, its name or its config."""
     if isinstance(value, dict) and isinstance(value.get("config"), dict):
         value = value["config"].get("name")
-    policy = value if isinstance(value, Policy) else Policy(value)
+    return value if isinstance(value, Policy) else Policy(value)
+
+
+def usable(value: Any) -> Policy:
+    """The same; ValueError if it needs bfloat16 and there is none."""
+    policy = policy_of(value)
     if policy.compute_dtype == "bfloat16":
         require_bfloat16()
     return policy
@@ -117,11 +122,11 @@ def own_policy(dtype: Any) -> Policy | None:
     """The policy of a layer made with this `dtype`. None for a layer that no policy was chosen for: as in Keras 2.0.9,
     its dtype then is that of what is fed to it, and nothing is cast."""
     if isinstance(dtype, (Policy, dict)) or (isinstance(dtype, str) and dtype.startswith("mixed_")):
-        return policy_of(dtype)
+        return usable(dtype)
     chosen = chosen_policy()
     if chosen is None or dtype is None or not is_float(str(dtype)):
         return chosen
-    return policy_of(str(dtype))
+    return usable(str(dtype))
 
 
 def described(policy: Policy) -> Any:
