@@ -29,7 +29,8 @@ def policy() -> Iterator[None]:
 
 
 def net(optimizer: Any) -> Sequential:
-    model = Sequential([Dense(8, activation="relu", input_shape=(4,)), Dense(3), Activation("softmax", dtype="float32")])
+    model = Sequential([Dense(8, activation="relu", input_shape=(4,)), Dense(3),
+                        Activation("softmax", dtype="float32")])
     rng = np.random.RandomState(5)
     model.set_weights([rng.standard_normal(w.shape) * 0.5 for w in model.get_weights()])
     model.compile(optimizer, "categorical_crossentropy")

@@ -32,7 +32,8 @@ class Computing:
         self._policy = own_policy(dtype)
         self._autocast = self._autocast and kwargs.get("autocast", True)
         self._given_dtype = dtype if isinstance(dtype, str) and is_float(dtype) else None
-        if self._policy is not None:
+        if self._policy is not None and (dtype is None or not isinstance(dtype, str) or is_float(dtype)
+                                         or dtype.startswith("mixed_")):  # else it is that of whole numbers to be fed
             self.dtype = self._policy.variable_dtype
 
     @property
@@ -88,7 +89,7 @@ class Computing:
                 result = self.call(inputs, **kwargs)
         finally:
             self._inputs_as_read = before
-        own = type(self).call.__module__.partition(".")[0] == _OWN_PACKAGE
+        own = str(type(self).call.__module__).partition(".")[0] == _OWN_PACKAGE
         return _cast(result, dtype) if dtype in HALVES and own and not self._keeps_dtype else result
 
     def _as_called(self: Any, inputs: Any) -> Any:

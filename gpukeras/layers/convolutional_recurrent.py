@@ -173,7 +173,7 @@ class ConvRecurrent2D(RNN):
         self.cell._recurrent_dropout_mask = draw(self.get_initial_state(inputs)[0], self.cell.recurrent_dropout)
 
     def _cell_config(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable")}
+        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable", "dtype")}
         return {**own, "implementation": self.implementation,
                 "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
 
