@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import metric_classes as metric_classes
     from . import metrics as metrics
+    from . import mixed_precision as mixed_precision
     from . import models as models
     from . import objectives as objectives
     from . import ops as ops

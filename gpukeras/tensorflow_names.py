@@ -140,8 +140,8 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def _table() -> dict[str, Any]:
-    found: dict[str, Any] = {d: d for d in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8",
-                                            "bool")}
+    found: dict[str, Any] = {d: d for d in ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32",
+                                            "int64", "uint8", "bool")}
     for name in ("sum", "mean", "max", "min", "prod", "any", "all"):
         found[f"reduce_{name}"] = found[f"math.reduce_{name}"] = _axes(getattr(K, name))
     found["math.reduce_std"], found["math.reduce_variance"] = _axes(K.std), _axes(K.var)
@@ -243,6 +243,9 @@ def _table() -> dict[str, Any]:
         "config.list_physical_devices": _devices, "config.experimental.list_physical_devices": _devices,
         "config.list_logical_devices": _devices, "config.experimental.list_logical_devices": _devices,
         "config.experimental.set_memory_growth": _nothing, "config.set_visible_devices": _nothing,
+        "config.experimental.enable_tensor_float_32_execution": lambda enabled: K.set_matmul_precision(
+            "tf32" if enabled else "float32"),
+        "config.experimental.tensor_float_32_execution_enabled": lambda: K.matmul_precision() == "tf32",
         "config.run_functions_eagerly": _nothing,
         "config.experimental_run_functions_eagerly": _nothing,
         "config.threading.set_intra_op_parallelism_threads": _nothing,

@@ -136,7 +136,7 @@ def test_what_is_symbolic_computes_with_k(name):
 
 DEPENDENCIES = {"numpy", "cupy", "h5py", "tqdm"}
 OPTIONAL = {"pandas", "scipy", "PIL", "yaml", "matplotlib", "pydot", "IPython", "mpi4py", "nvmath", "onnx",
-"safetensors"}
+"safetensors", "ml_dtypes"}
 
 
 @pytest.mark.parametrize("name", MODULES)

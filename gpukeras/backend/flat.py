@@ -7,6 +7,8 @@ from collections.abc import Container, Sequence
 import numpy as np
 
 from ..graph import Tensor, Variable, size_of
+from ..ops.convert import cast
+from ..ops.elementwise import Cast
 from .shapes import concatenate, flatten, reshape
 from .tensors import Update, update
 
@@ -39,7 +41,11 @@ class Flat:
 
     @staticmethod
     def join(tensors: Sequence[Tensor]) -> Tensor:
-        """Tensors end to end."""
+        """Tensors end to end. If all of them were cast from another dtype, they are joined before, and cast once."""
+        sources = [source_of_cast(t) for t in tensors]
+        first = sources[0]
+        if first is not None and all(s is not None and s.dtype == first.dtype for s in sources):
+            return cast(concatenate([flatten(s) for s in sources if s is not None], 0), tensors[0].dtype)
         return concatenate([flatten(t) for t in tensors], 0)
 
     def split(self, vector: Tensor) -> list[Tensor]:
@@ -88,11 +94,20 @@ class Flat:
         return owner
 
 
-def flat_groups(variables: Sequence[Variable], without: Container[int] = ()) -> list[tuple[Flat, list[int]]]:
+def source_of_cast(t: Tensor) -> Tensor | None:
+    """What a tensor was cast from, of 16 bits; None if it was not. (The derivative of a weight that a layer reads in
+    16 bits is of that kind.)"""
+    made = t.producer
+    narrow = made is not None and isinstance(made.op, Cast) and made.inputs[0].dtype in ("float16", "bfloat16")
+    return made.inputs[0] if made is not None and narrow else None
+
+
+def flat_groups(variables: Sequence[Variable], without: Container[int] = (),
+                apart: Container[int] = ()) -> list[tuple[Flat, list[int]]]:
     """One Flat for each dtype, with the positions of its variables in the list. Those at positions `without` are left
-    out."""
-    by_dtype: dict[str, list[int]] = {}
+    out, those at `apart` get Flats of their own."""
+    groups: dict[tuple[str, bool], list[int]] = {}
     for i, v in enumerate(variables):
         if i not in without:
-            by_dtype.setdefault(v.dtype, []).append(i)
-    return [(Flat([variables[i] for i in places]), places) for places in by_dtype.values()]
+            groups.setdefault((v.dtype, i in apart), []).append(i)
+    return [(Flat([variables[i] for i in places]), places) for places in groups.values()]

@@ -51,7 +51,7 @@ def _conv(rank: int, x: Any, kernel: Tensor, strides: Ints, padding: str, data_f
     strides, dilation = _ints(strides, rank, "strides"), _ints(dilation_rate, rank, "dilation_rate")
     if max(strides) > 1 and max(dilation) > 1:
         raise ValueError(f"strides={strides} and dilation_rate={dilation} can't both be larger than 1")
-    x = _rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d")
+    x, kernel = convert.unify(_rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d"), kernel)
     y = c.convolution(_channels_last(x, layout), kernel, strides, padding, dilation)
     return _to_layout(y, layout)
 
@@ -90,7 +90,7 @@ def conv3d(x: Any, kernel: Tensor, strides: Ints = (1, 1, 1), padding: str = "va
 def _conv_transpose(rank: int, x: Any, kernel: Tensor, output_shape: Any, strides: Ints, padding: str,
                     data_format: str | None, dilation_rate: Ints) -> Tensor:
     layout = normalize_data_format(data_format)
-    x = _rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d_transpose")
+    x, kernel = convert.unify(_rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d_transpose"), kernel)
     like = b.broadcast_to(convert.as_tensor(0, x.dtype), output_shape)  # only its shape is read
     y = c.transposed_convolution(_channels_last(x, layout), kernel, _channels_last(like, layout),
                                  _ints(strides, rank, "strides"), padding,
@@ -113,7 +113,8 @@ def conv3d_transpose(x: Any, kernel: Tensor, output_shape: Any, strides: Ints = 
 
 def _depthwise(rank: int, x: Any, kernel: Tensor, strides: Ints, padding: str, dilation_rate: Ints,
                layout: str) -> Tensor:
-    x = _rank_checked(convert.as_float(x), rank + 2, f"depthwise convolution in {rank} dimensions")
+    what = f"depthwise convolution in {rank} dimensions"
+    x, kernel = convert.unify(_rank_checked(convert.as_float(x), rank + 2, what), kernel)
     return d.depthwise(_channels_last(x, layout), kernel, _ints(strides, rank, "strides"), padding,
                        _ints(dilation_rate, rank, "dilation_rate"))
 

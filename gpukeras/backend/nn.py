@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import Tensor
+from ..graph import Tensor, ViewOp, apply
 from ..ops import control, convert, indexing, random
 from ..ops import crossentropy as ce
 from ..ops import elementwise as e
@@ -16,8 +16,8 @@ from ..ops.reduce import reduce
 from .settings import epsilon, learning_phase, normalize_data_format
 
 __all__ = ["bias_add", "binary_crossentropy", "categorical_crossentropy", "dropout", "elu", "hard_sigmoid",
-           "in_test_phase", "in_top_k", "in_train_phase", "l2_normalize", "relu", "sigmoid", "softmax", "softplus",
-           "softsign", "sparse_categorical_crossentropy", "switch", "tanh"]
+           "in_full_precision", "in_test_phase", "in_top_k", "in_train_phase", "l2_normalize", "relu",
+           "sigmoid", "softmax", "softplus", "softsign", "sparse_categorical_crossentropy", "switch", "tanh"]
 
 Lazy = Any  # a tensor, or a function without arguments that makes one
 
@@ -94,6 +94,26 @@ def hard_sigmoid(x: Any) -> Tensor:
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over an axis, the last by default."""
     return sm.softmax(x, axis)
+
+
+def in_full_precision(x: Tensor) -> Tensor:
+    """A tensor of 16-bit floats in float32; others as they are. What was made of another one by a softmax, a sigmoid, a
+    cast or a change of shape is made anew of that one in float32, so that a crossentropy still finds the logits.
+
+    >>> from gpukeras import backend as K
+    >>> in_full_precision(K.cast(K.constant([0.1]), 'float16')).dtype
+    'float32'
+    """
+    if x.dtype not in ("float16", "bfloat16"):
+        return x
+    made = x.producer
+    if made is not None and isinstance(made.op, e.Cast) and made.inputs[0].dtype == "float32":
+        return made.inputs[0]
+    if made is not None and (isinstance(made.op, (ViewOp, control.Identity, sm.Softmax, s.Reshape))
+                             or made.op == e.Elementwise("sigmoid")):
+        result: Tensor = apply(made.op, in_full_precision(made.inputs[0]), *made.inputs[1:])
+        return result
+    return convert.cast(x, "float32")
 
 
 def _last(x: Tensor, axis: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import as_host, new_array
-from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply
+from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, weights_read_as
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
@@ -273,14 +273,17 @@ def update(x: Variable, new_x: Any) -> Update:
 
 def update_add(x: Variable, increment: Any) -> Update:
     """An update for `function`: x grows by an increment."""
-    return update(x, x + increment)
+    with weights_read_as(None):
+        return update(x, x + increment)
 
 
 def update_sub(x: Variable, decrement: Any) -> Update:
     """An update for `function`: x shrinks by a decrement."""
-    return update(x, x - decrement)
+    with weights_read_as(None):
+        return update(x, x - decrement)
 
 
 def moving_average_update(x: Variable, value: Any, momentum: float) -> Update:
     """An update for `function`: x becomes momentum x + (1 - momentum) value."""
-    return update(x, x * momentum + value * (1.0 - momentum))
+    with weights_read_as(None):
+        return update(x, x * momentum + value * (1.0 - momentum))

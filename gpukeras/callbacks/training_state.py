@@ -19,7 +19,8 @@ def variables_and_draws(model: Any) -> tuple[list[Variable], list[Random]]:
     roots = [*function.outputs, *(new for _, new in function.updates)]
     nodes = topological(roots)
     met = [*(v for v, _ in function.updates), *roots, *(t for node in nodes for t in node.inputs),
-           *model._weights_by_layer(), *model.optimizer.weights, *vars(model.optimizer).values()]
+           *model._weights_by_layer(), *model.optimizer.weights, *vars(model.optimizer).values(),
+           *vars(getattr(model.optimizer, "inner_optimizer", model.optimizer)).values()]
     variables = dict.fromkeys(v.storage for v in met if isinstance(v, Variable))
     draws = dict.fromkeys(node.op for node in nodes if isinstance(node.op, Random))
     return list(variables), list(draws)

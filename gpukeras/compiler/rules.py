@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Op, is_float
+from ..graph import Op, Variable, is_float
 from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
@@ -115,8 +115,15 @@ def _drop_broadcasts(make: Make, op: Elementwise, ins: Sequence[Value]) -> Value
     return make(op, *slim) if slim != list(ins) else None
 
 
-def _cast(make: Make, op: Cast, ins: Sequence[Value]) -> Value | None:
-    return ins[0] if ins[0].dtype == op.dtype else None
+def _cast(make: Any, op: Cast, ins: Sequence[Value]) -> Value | None:
+    """Nothing to do; or one cast of a whole flat vector for those of all weights in it, which are views of that."""
+    if ins[0].dtype == op.dtype:
+        return ins[0]
+    weight = ins[0].leaf
+    if not isinstance(weight, Variable) or weight.storage is weight or weight.storage.ndim != 1:
+        return None
+    whole = make(op, make.value(weight.storage))
+    return make(Reshape(ins[0].shape), make(Slice(((weight.offset, weight.offset + ins[0].size, None),)), whole))
 
 
 def _reshape(make: Make, op: Reshape, ins: Sequence[Value]) -> Value | None:

@@ -23,6 +23,7 @@ from gpukeras.device.arrays import (
     take,
     upload,
 )
+from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.foreign import adopt, as_host, new_array
@@ -92,6 +93,7 @@ __all__ = [
     "random_generator",
     "raw_bits",
     "raw_kernel",
+    "require_bfloat16",
     "same_memory",
     "scatter_add",
     "set_generator_words",

@@ -8,6 +8,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import Variable
 from ..utils.generic_utils import has_arg
+from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
 
 _OWN_PACKAGE = __name__.partition(".")[0]
@@ -73,7 +74,8 @@ class Called:
         several = isinstance(mask, (list, tuple))
         out_masks = list(mask) if several and len(mask) == len(outputs) else [mask] * len(outputs)
         if self.activity_regularizer is not None:
-            self.add_loss([self.activity_regularizer(x) for x in outputs], to_list(inputs))
+            self.add_loss([self.activity_regularizer(in_single(x) if self._uses_policy() else x) for x in outputs],
+                          to_list(inputs))
         return outputs, out_masks, shapes
 
     def _checked_outputs(self: Any, result: Any) -> list[Any]:

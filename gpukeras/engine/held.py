@@ -42,7 +42,7 @@ class Holding:
     def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
         before = {id(item) for what in ("losses", "updates") for item in self._of_held(what)}
-        result = self.call(inputs, **kwargs)
+        result = self._compute(inputs, **kwargs)
         for what, add in (("losses", self.add_loss), ("updates", self.add_update)):
             new = [item for item in self._of_held(what) if id(item) not in before
                    and depends_on(item, self._inputs_at_work)]

@@ -29,6 +29,7 @@ class InputLayer(Layer):
                  batch_shape: Sequence[int | None] | None = None, ragged: bool = False,
                  **kwargs: Any) -> None:
         super().__init__(name=name or f"input_{K.get_uid('input')}", **kwargs)
+        self._policy = None  # what is fed is cast by the layers that read it
         if ragged:
             raise ValueError(f"InputLayer '{self.name}': ragged inputs do not exist here; pad the rows to one length.")
         if batch_input_shape is None:

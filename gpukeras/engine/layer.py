@@ -9,19 +9,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from ..graph import origin
+from ..graph import is_float, origin, weights_read_as
 from ..graph.spec import StaticShape
 from ..utils.generic_utils import has_arg
 from . import at_once, keras1
 from .budget import charge
 from .calls import Called
+from .computing import Computing
 from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
 from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
 
 
-class Layer(Called, Connected, Holding):
+class Layer(Called, Computing, Connected, Holding):
     """Base class of all layers.
 
     A layer of your own writes some of these methods:
@@ -36,7 +37,8 @@ class Layer(Called, Connected, Holding):
 
     Keywords of the constructor: `name` (unique in a model), `trainable`, `weights` (arrays to start from),
     and for the first layer of a Sequential `input_shape` (without batch axis), `input_dim` (the same for
-    vectors), `batch_size`, `batch_input_shape` and `dtype`.
+    vectors), `batch_size`, `batch_input_shape` and `dtype`. A `dtype` of 'mixed_float16' (or a `Policy`) is every
+    layer's to take: see `mixed_precision`.
 
     >>> class Scale(Layer):
     ...     def build(self, input_shape):
@@ -70,14 +72,15 @@ class Layer(Called, Connected, Holding):
         self._inputs_at_work: list[Any] | None = None
         self._forced_learning_phase = False
         self._initial_weights = kwargs.get("weights")
+        self._take_policy(kwargs)
         shape = self._first_shape(kwargs)
         if shape is not None:
             self.batch_input_shape = shape
-            self.dtype = kwargs.get("dtype") or kwargs.get("input_dtype") or K.floatx()
+            self.dtype = self.dtype or kwargs.get("dtype") or kwargs.get("input_dtype") or K.floatx()
 
     _keywords = frozenset({"input_shape", "input_dim", "batch_input_shape", "batch_size", "dtype", "name",
                            "trainable",
-                           "weights", "input_dtype"})
+                           "weights", "input_dtype", "autocast"})
 
     def _check_keywords(self, kwargs: dict[str, Any]) -> None:
         """TypeError, with the nearest argument there is, for a keyword that nobody took."""
@@ -170,9 +173,7 @@ class Layer(Called, Connected, Holding):
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if hasattr(self, "batch_input_shape"):
             config["batch_input_shape"] = self.batch_input_shape
-        if self.dtype is not None:
-            config["dtype"] = self.dtype
-        return config
+        return {**config, **self._dtype_config()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -185,12 +186,14 @@ class Layer(Called, Connected, Holding):
     @keras1.shape_first
     def add_weight(self, name: Any = None, shape: Any = None, dtype: str | None = None,
                    initializer: Any = None,
-                   regularizer: Any = None, trainable: bool = True, constraint: Any = None) -> Any:
+                   regularizer: Any = None, trainable: bool = True, constraint: Any = None,
+                   experimental_autocast: bool = True) -> Any:
         """A new weight of the layer, as a variable.
 
         Without `initializer` it is 'glorot_uniform' for floats and 'zeros' for integers. The shape may also
         come first, as in newer and older Keras: ``add_weight((3, 2), initializer='zeros')``. Raises
-        ValueError if the shape has unknown dimensions.
+        ValueError if the shape has unknown dimensions. Under a mixed policy `call` reads the weight in the dtype it
+        computes in, unless `experimental_autocast` (newer Keras's name) is False.
         """
         from .. import constraints, initializers, regularizers
 
@@ -205,13 +208,14 @@ class Layer(Called, Connected, Holding):
         if any(d is None for d in shape):
             raise ValueError(f"Layer '{self.name}': weight '{name}' would have shape {shape}. The size of "
                              "the layer's input must be known: give the first layer a complete input_shape.")
-        dtype = dtype or K.floatx()
+        dtype = dtype or (K.floatx() if self._policy is None else self._policy.variable_dtype)
         if charge(self.name, name, shape):  # the values come from a file
             initializer = "zeros"
         make = initializers.get(initializer or ("glorot_uniform" if "float" in dtype else "zeros"))
         value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
         weight = K.variable(value, dtype=dtype, name=f"{self.name}/{name}:0",
                             constraint=constraints.get(constraint))
+        weight.adapts = experimental_autocast and is_float(dtype)
         if regularizer is not None:
             self.add_loss(regularizers.get(regularizer)(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
@@ -311,7 +315,7 @@ class Layer(Called, Connected, Holding):
         """The inputs that losses or updates belong to, looked for during `call` if not said."""
         if inputs is None and self._inputs_at_work and depends_on(items, self._inputs_at_work):
             return self._inputs_at_work
-        return inputs
+        return inputs if inputs is None else self._as_called(inputs)
 
     def get_losses_for(self, inputs: Any) -> list[Any]:
         """Losses of the call on `inputs`; with None, those of no call."""
@@ -354,7 +358,8 @@ class Layer(Called, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
+            with weights_read_as(None):  # a layer built in another's call: regularizers see weights as they are
+                self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
             self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
@@ -387,7 +392,7 @@ class Layer(Called, Connected, Holding):
         with origin(self.name):
             self._build_for(inputs)
             if "states" in kwargs:  # a cell makes one step: an output and states, and no node
-                return self.call(inputs, **kwargs)
+                return self._compute(inputs, **kwargs)
             return self._record_call(inputs, kwargs)
 
 

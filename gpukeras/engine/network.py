@@ -26,6 +26,8 @@ class Network(Layer):
     """
 
     input_spec = None
+    _autocast = False  # its layers see to that
+    _keeps_dtype = True
     _graph: GraphMap
     _first_node_is_own = True
 
@@ -144,6 +146,9 @@ class Network(Layer):
 
     def _held(self) -> list[Any]:
         return []  # the layers inside are said otherwise
+
+    def _uses_policy(self) -> bool:
+        return any(layer._uses_policy() for layer in self._graph.layers)
 
     def _calls(self) -> Iterable[tuple[Layer, Node]]:
         """Every call within this network, layer by layer."""

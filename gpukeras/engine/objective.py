@@ -11,6 +11,7 @@ from .. import backend as K
 from ..backend.ranks import mean_over_ranks
 from ..utils.generic_utils import to_snake_case, unknown_name
 from .data import warn
+from .node import history_of
 
 
 def weighted_masked_objective(fn: Callable[..., Any] | None) -> Callable[..., Any] | None:
@@ -98,6 +99,12 @@ def plain(loss: Any) -> Any:
     return getattr(loss, "fn", None) or loss if hasattr(loss, "per_sample") else loss
 
 
+def _by_policy(tensor: Any) -> bool:
+    """Whether a policy gave an output its dtype: losses and metrics are then computed in float32."""
+    made = history_of(tensor)
+    return made is not None and made.layer._uses_policy()
+
+
 class Live(NamedTuple):
     """The state of a metric: what a step changes of it, and how it begins anew."""
 
@@ -109,7 +116,8 @@ class Head:
     """One output of a model with all that compile says about it."""
 
     def __init__(self, name: str, tensor: Any, shape: Any, mask: Any, loss: Any, loss_weight: float):
-        self.name, self.tensor, self.shape, self.mask = name, tensor, shape, mask
+        self.name, self.shape, self.mask = name, shape, mask
+        self.tensor = K.in_full_precision(tensor) if _by_policy(tensor) else tensor
         self.loss, self.loss_weight = loss, loss_weight
         self.target: Any = None
         self.fed = False

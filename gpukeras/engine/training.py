@@ -79,7 +79,7 @@ class Model(Network, GeneratorTraining):
         self._distribute = distribute
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         from .. import optimizers
-        self.optimizer = optimizers.get(optimizer)
+        self.optimizer = optimizers.for_policies(optimizers.get(optimizer), self._policies())
         self.loss = loss if loss is not None else []
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
@@ -93,6 +93,16 @@ class Model(Network, GeneratorTraining):
         advise_on_compile(self, self._heads)
         self.train_function = self.test_function = self.predict_function = None
         self._collected_trainable_weights = self.trainable_weights
+
+    def _policies(self) -> list[Any]:
+        """The policies of the layers that have one, those inside of others too."""
+        found, layers = [], [self]
+        while layers:
+            layer = layers.pop()
+            found += [] if layer._policy is None else [layer._policy]
+            layers += [*getattr(layer, "layers", ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
+                       *layer._held()]
+        return found
 
     def _make_heads(self, loss: Any, loss_weights: Any, modes: Any, target_tensors: Any) -> list[Head]:
         names = self.output_names

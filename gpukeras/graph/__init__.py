@@ -5,11 +5,23 @@ from .frozen import frozen
 from .gradients import gradients, topological
 from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Op, ViewOp
 from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
-from .tensor import OPERATORS, Apply, Placeholder, Tensor, Variable, apply, constant, made_inside, origin
+from .tensor import (
+    OPERATORS,
+    Apply,
+    Placeholder,
+    Tensor,
+    Variable,
+    apply,
+    as_read,
+    constant,
+    made_inside,
+    origin,
+    weights_read_as,
+)
 
 __all__ = [
     "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Op", "Placeholder", "Shape",
-    "Spec", "Tensor", "Variable", "ViewOp", "apply", "broadcast_shapes", "canonical_axes", "constant",
+    "Spec", "Tensor", "Variable", "ViewOp", "apply", "as_read", "broadcast_shapes", "canonical_axes", "constant",
     "differentiate", "frozen", "gradients", "is_float", "made_inside", "merge_dtypes", "origin", "size_of",
-    "topological",
+    "topological", "weights_read_as",
 ]

@@ -23,6 +23,7 @@ def _apply(name: str, *operands: Any) -> Tensor:
 _names = itertools.count(1)
 _origins: list[str] = []
 _watchers: list[list[Apply]] = []
+_reading: list[str | None] = [None]
 
 
 @contextmanager
@@ -49,6 +50,25 @@ def made_inside() -> Iterator[list[Apply]]:
         yield made
     finally:
         _watchers.pop()
+
+
+@contextmanager
+def weights_read_as(dtype: str | None) -> Iterator[None]:
+    """Inside, ops read weights that adapt (`Variable.adapts`) in this dtype; with None as they are."""
+    _reading.append(dtype)
+    try:
+        yield
+    finally:
+        _reading.pop()
+
+
+def as_read(t: Tensor) -> Tensor:
+    """A tensor as an op reads it: a weight that adapts in the dtype of `weights_read_as`, all else as it is."""
+    dtype = _reading[-1]
+    if dtype is None or t.dtype == dtype or not (isinstance(t, Variable) and t.adapts):
+        return t
+    with weights_read_as(None):
+        return _apply("cast", t, dtype)
 
 
 class Tensor:
@@ -252,6 +272,7 @@ class Variable(Tensor):
         self.holds_others = False
         self.constraint = constraint
         self.trainable = True
+        self.adapts = False  # whether layers that compute in another float dtype read it in that
         self.updated = False  # by a program
         self.is_zero: bool | None = None  # kept up where programs are made for it: see ops.control.is_zero
 
@@ -318,6 +339,8 @@ class Apply:
 
 def apply(op: Any, *inputs: Tensor) -> Any:
     """The tensor (or tuple of tensors) that `op` makes of `inputs`; shapes are checked here, before any run."""
+    if _reading[-1] is not None:
+        inputs = tuple(map(as_read, inputs))
     node = Apply(op, inputs)
     try:
         specs = op.infer(*(t.spec for t in inputs))

@@ -151,7 +151,7 @@ class ConvRecurrent2D(RNN):
     def get_initial_state(self, inputs: Any) -> list[Any]:
         """Zeros for every sample."""
         first = K.zeros_like(inputs[:, 0])
-        blank = K.constant(0.0, shape=K.int_shape(self.cell.kernel)[:-1] + (self.filters,))
+        blank = K.constant(0.0, dtype=K.dtype(inputs), shape=K.int_shape(self.cell.kernel)[:-1] + (self.filters,))
         zeros = K.conv2d(first, blank, self.strides, self.padding, self.data_format, self.dilation_rate)
         return [zeros, zeros]
 
@@ -173,7 +173,7 @@ class ConvRecurrent2D(RNN):
         self.cell._recurrent_dropout_mask = draw(self.get_initial_state(inputs)[0], self.cell.recurrent_dropout)
 
     def _cell_config(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable")}
+        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable", "dtype")}
         return {**own, "implementation": self.implementation,
                 "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
 

@@ -23,6 +23,8 @@ class Embedding(Layer):
 
     _parts = ("embeddings_initializer", "embeddings_regularizer", "activity_regularizer", "embeddings_constraint")
 
+    _autocast = False  # 16 bits would not hold all whole numbers
+
     @interfaces.legacy_embedding_support
     def __init__(self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
                  embeddings_regularizer: Any = None, activity_regularizer: Any = None,
@@ -42,6 +44,7 @@ class Embedding(Layer):
     def build(self, input_shape: Any) -> None:
         """Makes the table."""
         self.embeddings = add_part_weight(self, "embeddings", (self.input_dim, self.output_dim))
+        self.embeddings.adapts = False  # the rows are cast, which are fewer than the table has
         self.built = True
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

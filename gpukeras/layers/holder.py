@@ -12,6 +12,8 @@ from ..engine.layer import Layer
 class Holder(Layer):
     """Base of layers with layers inside; a subclass says in `_inside` which, in the order of their weights."""
 
+    _keeps_dtype = True
+
     def _inside(self) -> list[Layer]:
         raise NotImplementedError(f"{type(self).__name__} does not say what is inside: define _inside(self).")
 
@@ -25,7 +27,7 @@ class Holder(Layer):
         before, layer._inputs_at_work = layer._inputs_at_work, self._inputs_at_work
         try:
             with K.origin(layer.name):
-                return layer.call(inputs, **kwargs)
+                return layer._compute(inputs, **kwargs)
         finally:
             layer._inputs_at_work = before
 

@@ -29,6 +29,8 @@ class Lambda(Layer):
     'lambda'
     """
 
+    _keeps_dtype = True
+
     _keeps_lists = True
 
     def __init__(self, function: Callable[..., Any], output_shape: Any = None, mask: Any = None,

@@ -7,10 +7,19 @@ from typing import Any
 
 from .. import backend as K
 from ..backend.ranks import mean_over_ranks, over_ranks
+from ..engine.computing import HALVES, in_single
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts
+
+
+def _single_weight(layer: Layer, name: str, shape: Sequence[int], trainable: bool = True) -> Any:
+    """A weight that is kept and read in float32 by layers whose policy is one of 16 bits."""
+    dtype = "float32" if layer._policy is not None and layer.variable_dtype in HALVES else None
+    weight = add_part_weight(layer, name, shape, trainable=trainable, dtype=dtype)
+    weight.adapts = False
+    return weight
 
 
 class BatchNormalization(Layer):
@@ -71,24 +80,25 @@ class BatchNormalization(Layer):
                              f"but the input has shape {tuple(input_shape)}. Give the first layer a complete "
                              "input_shape, or another axis.")
         shape = (features,)
-        self.gamma = add_part_weight(self, "gamma", shape) if self.scale else None
-        self.beta = add_part_weight(self, "beta", shape) if self.center else None
+        self.gamma = _single_weight(self, "gamma", shape) if self.scale else None
+        self.beta = _single_weight(self, "beta", shape) if self.center else None
         self.moving_mean, self.moving_variance = (
-            self.add_weight(name=name, shape=shape, initializer=getattr(self, f"{name}_initializer"), trainable=False)
-            for name in ("moving_mean", "moving_variance"))
+            _single_weight(self, name, shape, trainable=False) for name in ("moving_mean", "moving_variance"))
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: features})
         self.built = True
 
     def call(self, inputs: Any, training: Any = None) -> Any:
-        """The normalized inputs; `training` overrules the learning phase."""
+        """The normalized inputs; `training` overrules the learning phase. Under a policy of 16 bits the arithmetic is
+        float32."""
+        x = in_single(inputs) if self._policy is not None else inputs
         always_moving = training is not None and not K.is_tensor(training) and not training
         if always_moving:
-            return self._by_moving_values(inputs)
+            return self._by_moving_values(x)
         axes = [axis for axis in range(K.ndim(inputs)) if axis != self.axis % K.ndim(inputs)]
-        normalized, mean, variance = self._by_batch(inputs, axes)
+        normalized, mean, variance = self._by_batch(x, axes)
         self.add_update([K.moving_average_update(self.moving_mean, mean, self.momentum),
                          K.moving_average_update(self.moving_variance, variance, self.momentum)], inputs)
-        return K.in_train_phase(normalized, lambda: self._by_moving_values(inputs), training=training)
+        return K.in_train_phase(normalized, lambda: self._by_moving_values(x), training=training)
 
     def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
         """The inputs normalized by mean and variance of the batch, and these two."""
@@ -167,13 +177,15 @@ class LayerNormalization(Layer):
             raise ValueError(f"Layer '{self.name}' normalizes axis {self.axis} and must know its length, but the input "
                              f"has shape {tuple(input_shape)}. Give the first layer a complete input_shape, or another "
                              "axis.")
-        self.gamma = add_part_weight(self, "gamma", shape) if self.scale else None
-        self.beta = add_part_weight(self, "beta", shape) if self.center else None
+        self.gamma = _single_weight(self, "gamma", shape) if self.scale else None
+        self.beta = _single_weight(self, "beta", shape) if self.center else None
         self.input_spec = InputSpec(ndim=len(input_shape), axes=dict(zip(axes, shape)))
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """The normalized inputs."""
+        """The normalized inputs. Under a policy of 16 bits the arithmetic is float32."""
+        if self._policy is not None:
+            inputs = in_single(inputs)
         axes = self._axes(K.ndim(inputs))
         centered = inputs - K.mean(inputs, axis=axes, keepdims=True)
         variance = K.mean(K.square(centered), axis=axes, keepdims=True)

@@ -32,11 +32,12 @@ def _module(name: str) -> Any:
     return _MODULES[name.rpartition("_")[2]]
 
 
-def add_part_weight(layer: Layer, name: str, shape: Sequence[int], part: str | None = None) -> Any:
-    """A weight made with the layer's ``<part>_initializer``, `_regularizer` and `_constraint`; `part` is its name if
-    not said otherwise."""
+def add_part_weight(layer: Layer, name: str, shape: Sequence[int], part: str | None = None, **more: Any) -> Any:
+    """A weight made with the layer's ``<part>_initializer``, and its `_regularizer` and `_constraint` if it has them;
+    `part` is the weight's name if not said otherwise. `more` are other arguments of `add_weight`."""
     kinds = ("initializer", "regularizer", "constraint")
-    return layer.add_weight(name=name, shape=tuple(shape), **{k: getattr(layer, f"{part or name}_{k}") for k in kinds})
+    own: dict[str, Any] = {k: getattr(layer, f"{part or name}_{k}", None) for k in kinds}
+    return layer.add_weight(name=name, shape=tuple(shape), **own, **more)
 
 
 def whole_number(layer: Layer, argument: str, value: Any) -> int:

@@ -136,7 +136,7 @@ class TimeDistributed(Wrapper):
         before = [(shelf, copy.copy(shelf)) for one in _all_layers(layer) for shelf in _shelves(one)]
 
         def step(x: Any, states: Any) -> Any:
-            return layer.call(x, **kwargs), []
+            return layer._compute(x, **kwargs), []
 
         with K.origin(layer.name):
             outputs = K.rnn(step, inputs, [], input_length=K.int_shape(inputs)[1])[1]
@@ -155,7 +155,7 @@ class TimeDistributed(Wrapper):
         before, self.layer._inputs_at_work = self.layer._inputs_at_work, [together]
         try:
             with K.origin(self.layer.name):
-                output = self.layer.call(together, **kwargs)
+                output = self.layer._compute(together, **kwargs)
         finally:
             self.layer._inputs_at_work = before
         made, known = K.int_shape(output), self.compute_output_shape(shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..device import as_host
-from ..graph import Tensor, constant, is_float, merge_dtypes
+from ..graph import OPERATORS, Tensor, as_read, constant, is_float, merge_dtypes
 
 default_float = "float32"
 """The dtype of Python floats that meet no float tensor; `K.set_floatx` sets it."""
@@ -19,7 +19,7 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
     Without a dtype, floats take the default float, other arrays keep their own.
     """
     if isinstance(value, Tensor):
-        return value
+        return as_read(value)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         from .joining import stack
         return stack([as_tensor(v, dtype) for v in value], 0)
@@ -39,6 +39,7 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
 
 def unify(*values: Any) -> list[Tensor]:
     """The values as tensors of one dtype: numbers and arrays adapt to the tensors, integers to floats."""
+    values = tuple(as_read(v) if isinstance(v, Tensor) else v for v in values)
     tensors = [v for v in values if isinstance(v, Tensor)]
     if not tensors:
         tensors = [as_tensor(v) for v in values]
@@ -59,3 +60,6 @@ def cast(x: Tensor, dtype: str) -> Tensor:
     from ..graph import apply
     from .elementwise import Cast
     return x if x.dtype == dtype else apply(Cast(dtype), x)
+
+
+OPERATORS["cast"] = cast

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..device import FLOATS, blocks, launch, xp
 from ..device.tasks import Task
-from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply, frozen
+from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, is_float
 from .windows import Window, element_strides
 
 COST = 0.15  # nanoseconds for a cell that a window sees, compiled for a CPU
@@ -84,7 +84,7 @@ class MaxPool(_Pooling):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Cell by cell of the window."""
         x, y = ins[0], outs[0]
-        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        lowest = -np.inf if is_float(x.dtype.name) else np.iinfo(x.dtype).min
         calls: list[Call] = [(y.fill, (lowest,))]
         for tap in self.window.taps(x.shape[1:-1]):
             seen = y[(slice(None), *tap.outputs)]

@@ -203,7 +203,7 @@ def draw(kind: str, shape: Any, dtype: str, seed: int | None, level: float = 0.0
     if seed is None:
         seed = int(np.random.randint(10_000_000))
     dims, dynamic = split_dims(shape)
-    drawn = "float32" if dtype == "float16" else dtype  # the generators know no halves
+    drawn = "float32" if dtype in ("float16", "bfloat16") else dtype  # the generators know no halves
     return cast(apply(Random(kind, dims, drawn, int(seed), level), *dynamic), dtype)
 
 

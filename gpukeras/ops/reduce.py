@@ -162,7 +162,8 @@ def sum_call(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Call:
             return np.dot, (ones, x.reshape(summed, -1), out.reshape(-1))
         if axes == tuple(range(x.ndim - len(axes), x.ndim)):
             return np.dot, (x.reshape(-1, summed), ones, out.reshape(-1))
-    return REDUCTIONS["sum"], (x, axes, None, out, keepdims)
+    wide = "float32" if x.dtype in ("float16", "bfloat16") else None  # as on a GPU
+    return REDUCTIONS["sum"], (x, axes, wide, out, keepdims)
 
 
 def _reduce_backwards(reduce: Any, x: Any, axes: Any, dtype: Any, out: Any, keepdims: bool) -> None:
@@ -292,7 +293,7 @@ class ArgExtreme(Op):
 
 def sum_dtype(dtype: str) -> str:
     """What kernels add up in (`Sum` of types.cuh)."""
-    return "float32" if dtype == "float16" else dtype
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def add_parts(part: Any, out: Any, parts: int | None = None, kind: str = "sum") -> Call:
@@ -377,15 +378,21 @@ def reduce(kind: str, x: Any, axis: Any = None, keepdims: bool = False) -> Tenso
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The average over one axis, several, or all."""
-    t = as_float(x)
+    """The average over one axis, several, or all. Of 16-bit floats too, whose sum could overflow."""
+    given = as_float(x)
+    t = cast(given, sum_dtype(given.dtype))
     axes = canonical_axes(axis, t.ndim)
+    if t is not given:
+        return cast(mean(t, axes, keepdims), given.dtype)
     return divide(reduce("sum", t, axes, keepdims), count(t, axes, t.dtype)) if axes else t
 
 
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The (biased) variance over one axis, several, or all."""
-    t = as_float(x)
+    given = as_float(x)
+    t = cast(given, sum_dtype(given.dtype))
+    if t is not given:
+        return cast(var(t, axis, keepdims), given.dtype)
     return mean(square(t - mean(t, axis, keepdims=True)), axis, keepdims)
 
 

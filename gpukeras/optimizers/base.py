@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backend as K
 from ..backend import ranks
-from ..backend.flat import Flat, flat_groups
+from ..backend.flat import Flat, flat_groups, source_of_cast
 from ..backend.rows import RowGradient
 from ..engine import keras1
 from ..engine.data import warn
@@ -76,6 +76,9 @@ class Optimizer:
     _schedule: schedules.LearningRateSchedule | None = None
     iterations: Any = None
     _scheduled_rate: Any = None
+    loss_scaling: Any = None
+    """Where the loss is scaled (see `loss_scale.py`): what scales it, takes the scale out of derivatives, and knows
+    whether they are finite."""
 
     def __init__(self, **kwargs: Any):
         for name in kwargs:
@@ -117,10 +120,16 @@ class Optimizer:
         weights that the loss does not depend on.
         """
         grads = [K.zeros_like(p) if g is None else g for p, g in zip(params, self._raw_gradients(loss, params))]
-        return self._clip(ranks.sum_each_over_ranks(grads))
+        return self._clip(self._unscaled(ranks.sum_each_over_ranks(grads)))
+
+    def _unscaled(self, grads: list[Tensor], tables: Sequence[RowGradient] = ()) -> list[Tensor]:
+        """The gradients without the scale of the loss, if it has one; those of tables are changed in place."""
+        return grads if self.loss_scaling is None else self.loss_scaling.unscaled(grads, tables)
 
     def _raw_gradients(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:
         """The derivatives; None, with a warning, where there is none. ValueError if there is none at all."""
+        if self.loss_scaling is not None:
+            loss = self.loss_scaling.scaled(loss)
         grads = K.gradients(loss, list(params))
         missing = [f"'{p.name}'" for p, g in zip(params, grads) if g is None]
         if not missing:
@@ -206,9 +215,10 @@ class FlatOptimizer(Optimizer):
         params = [p for p, g in zip(params, grads) if g is not None]
         grads = [g for g in grads if g is not None]
         tables = {i: t for i, t in enumerate(map(RowGradient.of, params, grads)) if t is not None}
-        groups = flat_groups(params, without=tables)
+        groups = flat_groups(params, without=tables, apart={i for i, g in enumerate(grads)
+                                                              if source_of_cast(g) is not None})
         joined = [ranks.sum_over_ranks(Flat.join([grads[i] for i in places])) for _, places in groups]
-        joined = self._clip(joined, list(tables.values()))
+        joined = self._clip(self._unscaled(joined, list(tables.values())), list(tables.values()))
         self.updates = [K.update_add(self.iterations, 1)]
         self.common = self.prepare()
         state: dict[str, list[Any]] = {name: [None] * len(params) for name in self.slots}
@@ -238,6 +248,10 @@ class FlatOptimizer(Optimizer):
         used, used_state = self.step(table.taken(p), table.sums, *map(table.taken, state))
         rest, rest_state = self.coast(p, *state)
         for v, w, u, r in zip([p, *state], [whole, *whole_state], [used, *used_state], [rest, *rest_state]):
+            if self.loss_scaling is not None:  # row by row: to keep the old table whole would cost a copy of it
+                kept = self.loss_scaling.kept
+                w, u, r = kept(w, v), kept(u, table.taken(v)), kept(r, v)
+                self.loss_scaling.guarded.add(v)
             self.updates.append(K.update(v, table.choose(table.put(u, r), w)))
 
     def rate(self) -> Tensor:

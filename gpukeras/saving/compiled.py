@@ -38,9 +38,11 @@ def write(file: Any, model: Any) -> None:
 
 def training_config(model: Any) -> dict[str, Any]:
     """What `compile` was told, in the layout of Keras 2."""
+    scale = optimizer_state.loss_scale(model.optimizer)
     return {"optimizer_config": optimizer_state.writable(model.optimizer), "loss": _full_names(model.loss) or None,
             "metrics": model.metrics or None, "weighted_metrics": model.weighted_metrics or None,
-            "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights}
+            "sample_weight_mode": model.sample_weight_mode, "loss_weights": model.loss_weights,
+            **({} if scale is None else {"loss_scale": scale})}
 
 
 NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergence",
@@ -117,6 +119,7 @@ def compile_as_told(path: str, model: Any, told: Callable[[], dict[str, Any]], c
         try:
             config = told()
             model.compile(**compile_arguments(config, model, origin))
+            optimizer_state.set_loss_scale(model.optimizer, config.get("loss_scale"))
             return config
         except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError,
                 ValueError) as error:

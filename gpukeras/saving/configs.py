@@ -7,7 +7,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..device import require_bfloat16
+from ..engine import policy
 from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
+from ..engine.data import warn
 from ..engine.serialization import described_error, explicit
 from ..utils.generic_utils import get_custom_objects
 from . import keras1, keras3_configs
@@ -26,6 +29,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "zero_output_for_mask": (False, True),
 }
 """Arguments that only other versions of Keras have, and their values that change nothing (None is always one)."""
+_POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
+"""What versions of Keras call the class of a policy."""
 _UNSEEDED = ("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization")
 """Layers whose random numbers have a seed of their own in newer Keras only."""
 
@@ -71,7 +76,7 @@ def _readable(value: Any, origin: Origin, custom: dict[str, Any], depth: int) ->
         return [_readable(v, origin, custom, depth + 1) for v in value]
     if not isinstance(value, dict):
         return value
-    if value.get("class_name") in ("DTypePolicy", "Policy") and isinstance(value.get("config"), dict):
+    if value.get("class_name") in _POLICIES and isinstance(value.get("config"), dict):
         return _dtype(value["config"].get("name"))
     if value.get("class_name") == "__tuple__":
         return [_readable(v, origin, custom, depth + 1) for v in value.get("items", [])]
@@ -93,8 +98,16 @@ def _readable(value: Any, origin: Origin, custom: dict[str, Any], depth: int) ->
 
 
 def _dtype(name: Any) -> Any:
-    """The dtype of a layer's weights under a policy: 'mixed_float16' keeps them in float32."""
-    return "float32" if isinstance(name, str) and name.startswith("mixed_") else name
+    """The dtype of a layer under a policy. Where there is no bfloat16, float32 stands for it: the weights are the
+    same."""
+    if name != "mixed_bfloat16":
+        return name
+    try:
+        require_bfloat16()
+    except ValueError as error:
+        warn(f"The model computes in mixed_bfloat16, and here in float32, because there is no bfloat16: {error}.")
+        return "float32"
+    return name
 
 
 def _own_arguments(custom: Any) -> set[str]:
@@ -182,6 +195,8 @@ def _written(value: Any) -> Any:
         return [_written(v) for v in value]
     if not isinstance(value, dict):
         return value
+    if value.get("class_name") == "Policy" and value.get("module") == policy.MODULE:
+        return value["config"]["name"]  # which Keras 3 takes too
     if value.get("class_name") == "Sequential" and isinstance(value.get("config"), list):
         return {**{k: _written(v) for k, v in value.items()},
                 "config": _sequential(value["config"], value.get("name") or "sequential")}
@@ -228,11 +243,16 @@ def _by_keyword(node: list[Any], names: tuple[str, ...] = ("value", "key", "atte
                           **{name: list(place[:3]) for name, place in zip(names, rest)}}]]
 
 
+def _fed(dtype: Any) -> str:
+    """The dtype of what is fed to a first layer of this dtype: under a mixed policy float32."""
+    return dtype if isinstance(dtype, str) and not dtype.startswith("mixed_") else "float32"
+
+
 def _sequential(layers: list[Any], name: str) -> dict[str, Any]:
     layers = [_written(layer) for layer in layers]
     first = layers[0]["config"] if layers else None
     if isinstance(first, dict) and layers[0]["class_name"] != "InputLayer" and first.get("batch_input_shape"):
         layers.insert(0, {"class_name": "InputLayer", "config": {
-            "batch_input_shape": first["batch_input_shape"], "dtype": first.get("dtype") or "float32",
+            "batch_input_shape": first["batch_input_shape"], "dtype": _fed(first.get("dtype")),
             "sparse": False, "name": f"{first.get('name', 'first')}_input"}})
     return {"name": name, "layers": layers}

@@ -53,7 +53,9 @@ def compile_config(model: Any) -> dict[str, Any]:
     from .. import optimizers
 
     training = own_config(model)
-    entry = json.loads(json.dumps(optimizer_state.writable(model.optimizer), default=compiled.by_name))
+    # the scale of a loss follows from the policies of the layers: it stands in the words of this library only
+    optimizer = optimizer_state.inside(model.optimizer)
+    entry = json.loads(json.dumps(optimizer_state.writable(optimizer), default=compiled.by_name))
     kind, settings = entry["class_name"], entry["config"]
     known = kind.lower() in optimizers._CLASSES
     if known:
@@ -67,9 +69,9 @@ def compile_config(model: Any) -> dict[str, Any]:
     rate = settings.get("learning_rate")
     if isinstance(rate, dict):
         settings["learning_rate"] = {"module": "keras.optimizers.schedules", **rate, "registered_name": None}
-    optimizer = {"module": "keras.optimizers" if known else "builtins", "class_name": kind, "config": settings,
-                 "registered_name": None if known else kind}
-    return {"optimizer": optimizer, "loss": _renamed(training["loss"], compiled.NEW_NAMES, "losses"),
+    written = {"module": "keras.optimizers" if known else "builtins", "class_name": kind, "config": settings,
+               "registered_name": None if known else kind}
+    return {"optimizer": written, "loss": _renamed(training["loss"], compiled.NEW_NAMES, "losses"),
             "loss_weights": training["loss_weights"], "metrics": _renamed(training["metrics"], _METRICS, "metrics"),
             "weighted_metrics": _renamed(training["weighted_metrics"], _METRICS, "metrics"), "run_eagerly": False,
             "steps_per_execution": 1, "jit_compile": False}
@@ -100,17 +102,19 @@ def write_state(file: Any, model: Any) -> None:
 
     The state of an optimizer that has not begun is written too: zeros, where Keras would begin with something else.
     """
-    optimizer, parameters = model.optimizer, model._collected_trainable_weights
+    optimizer, parameters = optimizer_state.inside(model.optimizer), model._collected_trainable_weights
     if not optimizer_state.is_ours(optimizer):
         write_vars(file, "optimizer", "optimizer", K.batch_get_value(list(optimizer.weights)))
         return
     kind = type(optimizer).__name__
     values: list[Any] = [np.asarray(K.get_value(optimizer.iterations), "int32")]
     config = optimizer_state.writable(optimizer)["config"]
-    if not isinstance(config["learning_rate"], dict) and not config.get("decay"):
+    # Under a scaled loss as Keras 2.15 has them: it fails to load others, where Keras 3 would begin anew in any case
+    scaled = optimizer is not model.optimizer
+    if not scaled and not isinstance(config["learning_rate"], dict) and not config.get("decay"):
         values.append(np.asarray(K.get_value(optimizer.lr), "float32"))
     slots = optimizer_state.slots_of(optimizer)
-    if kind == "SGD" and config["momentum"] == 0:
+    if kind == "SGD" and config["momentum"] == 0 and not scaled:
         slots = []
     elif slots:
         slots = K.batch_get_value(slots)
@@ -141,11 +145,12 @@ def restore(path: str, root: Group, model: Any, custom_objects: dict[str, Any], 
                                     origin)
     if told is None:
         return
-    arrays = read_vars(root, "optimizer")
+    # Keras 3 has the scale in the first place, and the inner optimizer's state in the second
+    arrays = read_vars(root, "optimizer/inner_optimizer") or read_vars(root, "optimizer")
     if arrays:
         compiled.make_step(model, path)
         initial = told["optimizer_config"].get("initial", 0.0)
-        wrong = _restore_state(model.optimizer, _ordered(model, order), arrays, initial)
+        wrong = _restore_state(optimizer_state.inside(model.optimizer), _ordered(model, order), arrays, initial)
         if wrong:
             warn(f"'{path}': the optimizer starts afresh, because its state in the file does not fit: {wrong}.")
 
@@ -184,12 +189,18 @@ def _functions(entry: Any, known: Mapping[str, Any]) -> Any:
 
 def _optimizer(entry: Any) -> dict[str, Any]:
     """An optimizer of newer Keras with all of its settings, as this library's that computes the same."""
+    from .. import optimizers
+
     if isinstance(entry, str):
         entry = {"class_name": entry, "config": {}}
     if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str) \
             or not isinstance(entry.get("config"), dict):
         raise compiled.Unknown(f"the optimizer {entry!r:.200} is not understood")
     known = get_custom_objects()
+    if entry["class_name"].lower() in optimizers._AROUND:
+        inner = _optimizer(entry["config"].get("inner_optimizer"))
+        return {"class_name": entry["class_name"], "config": {**entry["config"], "inner_optimizer": inner},
+                "initial": inner.get("initial", 0.0)}
     name = keras3_configs.own_name(entry["class_name"].removeprefix("Custom>"), entry, known)
     if name in known or name.lower() not in _DEFAULTS:
         return {"class_name": name, "config": dict(entry["config"])}

@@ -34,9 +34,36 @@ def described(optimizer: Any) -> dict[str, Any]:
     return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
 
 
+def inside(optimizer: Any) -> Any:
+    """The optimizer that a LossScaleOptimizer scales the loss for; any other itself. Only its state is in files, as
+    Keras does it; what the scale has come to stands in `training_config`."""
+    from ..optimizers import LossScaleOptimizer
+
+    return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+
+
+def loss_scale(optimizer: Any) -> list[float] | None:
+    """The scale and the good steps since it changed, of a LossScaleOptimizer."""
+    if inside(optimizer) is optimizer:
+        return None
+    return [float(K.get_value(v)) for v in optimizer.scale_state]
+
+
+def set_loss_scale(optimizer: Any, state: Any) -> None:
+    """Gives a LossScaleOptimizer what `loss_scale` said; anything else changes nothing."""
+    if inside(optimizer) is optimizer or not isinstance(state, list) or len(state) != len(optimizer.scale_state):
+        return
+    if all(type(v) in (int, float) and 0 <= v < 2.0 ** 63 for v in state) and state[0] > 0:
+        K.batch_set_value(list(zip(optimizer.scale_state, state)))
+
+
 def writable(optimizer: Any) -> dict[str, Any]:
     """Class and config as Keras 2.15 and Keras 3 read them."""
     config = optimizer.get_config()
+    if inside(optimizer) is not optimizer:
+        config["inner_optimizer"] = {"module": "keras.optimizers", **writable(optimizer.inner_optimizer),
+                                     "registered_name": None}
+        return {"class_name": "LossScaleOptimizer", "config": config}
     if is_ours(optimizer):
         config.pop("epsilon_under_root", None)
         config["learning_rate"] = config.pop("lr")
@@ -63,6 +90,14 @@ def readable(entry: dict[str, Any], origin: Origin) -> Any:
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError(f"the optimizer {entry!r:.200} is not understood")
     config, name = dict(config), name.removeprefix("Custom>")  # as Keras 2.15 calls its new optimizers
+    around = optimizers._AROUND.get(name.lower())
+    if around is not None:
+        own_words = ("dynamic", "initial_scale", "dynamic_growth_steps", "loss_scale")
+        inner = config.get("inner_optimizer") or config.get("optimizer")
+        if not isinstance(inner, dict):
+            raise ValueError(f"the optimizer {name} has no inner optimizer")
+        return around.from_config({"inner_optimizer": readable(inner, origin),
+                                   **{k: v for k, v in config.items() if k in own_words}})
     own = optimizers._CLASSES.get(name.lower())
     if own is not None:
         config = _settings(own, config, origin)
@@ -111,6 +146,7 @@ def slots_of(optimizer: Any) -> list[Any]:
 
 def arrays_of(optimizer: Any, parameters: Sequence[Any]) -> tuple[list[str], list[np.ndarray]]:
     """Names and values of the state, in Keras 2's order; none if the optimizer has not begun."""
+    optimizer = inside(optimizer)
     if not optimizer.weights:
         return [], []
     kind = type(optimizer).__name__
@@ -136,14 +172,19 @@ def arrays_of(optimizer: Any, parameters: Sequence[Any]) -> tuple[list[str], lis
     return names, K.batch_get_value([*variables, *slots])
 
 
+_SCALE_OF_KERAS_3 = "loss_scale_optimizer/"
 _COUNTERS = ("iter", "iteration", "iterations")
 
 
 def restore(optimizer: Any, parameters: Sequence[Any], names: Sequence[str], arrays: Sequence[Array],
             origin: Origin) -> str | None:
     """Gives the optimizer a state from a file. Returns what does not fit, and then nothing is changed; else None."""
+    optimizer = inside(optimizer)
     if not is_ours(optimizer):
         return set_in_order(optimizer.weights, arrays)
+    own = [i for i, name in enumerate(names) if not name.startswith(_SCALE_OF_KERAS_3)]
+    if len(names) == len(arrays):
+        names, arrays = [names[i] for i in own], [arrays[i] for i in own]
     short = [name.split("/")[-1].partition(":")[0] for name in names]
     scalars: list[tuple[Any, Array]] = []
     vectors: list[Array] = []

@@ -47,6 +47,7 @@ class CellLayer(CellArguments, RNN):
 
     def __init__(self, cell: Cell, activity_regularizer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(cell, *args, **kwargs)
+        cell._policy = self._policy
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
     def _walk(self, inputs: Any, initial_state: list[Any], mask: Any, training: Any,
@@ -62,7 +63,7 @@ class CellLayer(CellArguments, RNN):
         return super()._walk(inputs, initial_state, mask, training, constants)
 
     def _cell_config(self) -> dict[str, Any]:
-        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable")}
+        own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable", "dtype")}
         return {**own, "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
 
     @classmethod

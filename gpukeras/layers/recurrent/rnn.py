@@ -217,6 +217,8 @@ class RNN(Holder):
             raise ValueError(f"Layer '{self.name}': can't unroll a loop over {K.int_shape(inputs)[1]} steps. With "
                              "unroll=True the number of steps must be known and more than one: give the first layer a "
                              "complete input_shape (an Embedding `input_length`), or leave unroll out.")
+        if self._policy is not None:
+            initial_state = [K.cast(x, K.dtype(inputs)) for x in initial_state]
         draw_dropout_masks(self.cell, inputs, training)
         last, outputs, states = self._walk(inputs, list(initial_state), mask, training, constants)
         if self.stateful:
