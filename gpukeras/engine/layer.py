@@ -19,6 +19,7 @@ from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
 from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
+from .tracing import apart, in_model
 
 
 class Layer(Called, Connected, Holding):
@@ -309,7 +310,8 @@ class Layer(Called, Connected, Holding):
 
     def _owner_of(self, items: Any, inputs: Any) -> Any:
         """The inputs that losses or updates belong to, looked for during `call` if not said."""
-        if inputs is None and self._inputs_at_work and depends_on(items, self._inputs_at_work):
+        if inputs is None and self._inputs_at_work and (
+                in_model() or depends_on(items, self._inputs_at_work)):
             return self._inputs_at_work
         return inputs
 
@@ -354,7 +356,8 @@ class Layer(Called, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
+            with apart():
+                self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
             self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
