@@ -23,7 +23,7 @@ def sees_data(method: F) -> F:
         if not (self.built and self.outputs):
             given = dict(zip(names[1:], args))
             given.update(kwargs)
-            data = given.get(names[1])
+            data: Any = given.get(names[1])
             if _is_iterator(data):
                 batch = next(data)
                 again = itertools.chain([batch], data)
@@ -31,6 +31,16 @@ def sees_data(method: F) -> F:
                 data = batch_inputs(batch)
             self._build_from(data, given.get("batch_size"))
         return method(self, *args, **kwargs)
+    return wrapper  # type: ignore[return-value]
+
+
+def returns_outputs(method: F) -> F:
+    """Decorates a method of Model that returns its outputs: as a dict, if that is what `call` of a subclass returns."""
+    @functools.wraps(method)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = method(self, *args, **kwargs)
+        keys = self._output_keys
+        return dict(zip(keys, found if len(keys) > 1 else [found])) if keys else found
     return wrapper  # type: ignore[return-value]
 
 
@@ -55,5 +65,9 @@ def shape_of(data: Any) -> tuple[int, ...] | None:
     None where there is no data."""
     if data is None:
         return None
-    shape = tuple(data.shape) if hasattr(data, "shape") else np.shape(data)
-    return shape if len(shape) > 1 else (*shape, 1)
+    try:
+        shape = tuple(data.shape) if hasattr(data, "shape") else np.shape(data)
+    except ValueError:
+        raise ValueError("the model takes an array, or a list or dict of arrays, one for each input; got something "
+                         f"nested of unequal parts: {data!r:.100}") from None
+    return shape if len(shape) > 1 else (*shape, 1) if shape else None

@@ -48,7 +48,8 @@ class Holding:
         outer = at_work()
         with working(Trace(outer.phase if outer else None)) as trace:
             result = self.call(inputs, **kwargs)
-        for what, brought, add in (("losses", trace.losses, self.add_loss), ("updates", trace.updates, self.add_update)):
+        for what, brought, add in (("losses", trace.losses, self.add_loss),
+                                   ("updates", trace.updates, self.add_update)):
             here = [item for item in self._of_held(what) if id(item) not in before]  # also of `layer.call(x)`
             new = [item for item in unique([*brought, *here]) if depends_on(item, self._inputs_at_work)]
             if new:

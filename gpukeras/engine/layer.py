@@ -19,7 +19,7 @@ from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
 from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
-from .tracing import apart, in_model
+from .tracing import Trace, in_model, working
 
 
 class Layer(Called, Connected, Holding):
@@ -356,7 +356,7 @@ class Layer(Called, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            with apart():
+            with working(Trace()):  # what is called here, on inputs of its own, is part of no `call`
                 self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
             self.built = True
             if self._initial_weights is not None:

@@ -22,8 +22,8 @@ from .network import Network
 from .node import as_shape_list, masks_of, one_or_list, shapes_of, to_list
 from .tracing import Trace, at_work, working
 
-_NO_GRAPH = ("what it computes is the Python code of its `call`, which no file holds. Keep the program and save_weights("
-             "'weights.h5'), or build the model from Input(...): Model(inputs, outputs)")
+_NO_GRAPH = ("what it computes is the Python code of its `call`, which no file holds. Keep the program, and its "
+             "weights: save_weights('weights.h5'); or build the model from Input(...): Model(inputs, outputs)")
 _STEPS = ("train_step", "test_step", "predict_step", "make_train_function")
 
 
@@ -37,7 +37,7 @@ class Subclassed(Network):
 
     # ---------------------------------------------------------------------------------------------------- the parts
 
-    @property  # type: ignore[misc]
+    @property
     def layers(self) -> list[Layer]:
         """The layers of the model. Of a subclass with a `call`: those in its attributes, in the order of setting."""
         self._check_begun()
@@ -75,9 +75,8 @@ class Subclassed(Network):
             built = self.built
             self._disconnect()
             self.built = built
-            for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights"):
-                self.__dict__.pop(name, None)
-        self.__dict__.pop("_at_once", None)
+        for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights", "_at_once"):
+            self.__dict__.pop(name, None)
 
     # --------------------------------------------------------------------------------------------------- as a layer
 
@@ -114,7 +113,7 @@ class Subclassed(Network):
         self.add_update(trace.updates, at)
         self._states.setdefault(_key(at), []).extend(trace.states)
         self._metrics_of_call, self._masks_of_call = trace.metrics, one_or_list(masks)
-        return outputs
+        return one_or_list(outputs)
 
     def _phase_of(self, kwargs: dict[str, Any]) -> Any:
         """The phase that a call is for: what it was told, else what the model around it was, else a fixed one. None if
@@ -157,7 +156,7 @@ class Subclassed(Network):
         return (list(map(_either, trains, tests)),
                 [b if a is None else a if b is None else _either(a, b) for a, b in zip(masks, other_masks)], both)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # type: ignore[override]
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs: those that the layers which made them gave them."""
         if self._is_graph_network:
             return super().compute_mask(inputs, mask)
@@ -201,6 +200,7 @@ class Subclassed(Network):
 
     def build(self, input_shape: Any = None) -> None:
         """Builds a subclass for inputs of `input_shape`, batch axis included: a shape, or a list or dict of shapes."""
+        self._check_begun()
         if not self._is_graph_network and not self._builds_itself:
             if input_shape is None:
                 raise ValueError(f"Model '{self.name}' of class {type(self).__name__} can't be built: its input shape "
@@ -234,6 +234,8 @@ class Subclassed(Network):
 
     def _connect_inputs(self, shapes: Any) -> None:
         """Calls the model on inputs of these batch shapes (one, a list, or a dict), which become its own."""
+        if self.outputs:
+            self._forget_call()
         keys = sorted(shapes) if isinstance(shapes, Mapping) else None
         several = [shapes[key] for key in keys] if keys else shapes if isinstance(shapes, list) else [shapes]
         names = keys or [f"input_{i + 1}" for i in range(len(several))]

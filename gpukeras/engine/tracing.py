@@ -1,5 +1,5 @@
-"""What the calls of layers bring along (losses, updates, metrics) while the `call` of a layer or model around them runs.
-"""
+"""What the calls of layers bring along, losses, updates and metrics, while the `call` of a layer or model around them
+runs."""
 
 from __future__ import annotations
 
@@ -50,16 +50,6 @@ def working(trace: Trace) -> Iterator[Trace]:
     token = _at_work.set(trace)
     try:
         yield trace
-    finally:
-        _at_work.reset(token)
-
-
-@contextmanager
-def apart() -> Iterator[None]:
-    """Inside, nothing is reported: a stack that is built calls its layers on inputs of its own."""
-    token = _at_work.set(None)
-    try:
-        yield
     finally:
         _at_work.reset(token)
 

@@ -22,10 +22,19 @@ from .data import (
     standardize_weights,
     warn,
 )
-from .first_data import sees_data
+from .first_data import returns_outputs, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
-from .hints import input_hint, target_hint
-from .objective import Head, Live, loss_functions, metrics_by_output, per_output, plain, weighted_masked_objective
+from .hints import build_hint, input_hint, target_hint
+from .objective import (
+    Head,
+    Live,
+    check_losses,
+    loss_functions,
+    metrics_by_output,
+    per_output,
+    plain,
+    weighted_masked_objective,
+)
 from .subclassed import Subclassed
 from .targets import check_loss_and_targets
 
@@ -83,6 +92,7 @@ class Model(Subclassed, GeneratorTraining):
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
         if not self.outputs:  # the input shape isn't known yet
+            check_losses(loss)
             self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
                                    "loss_weights": loss_weights, "sample_weight_mode": sample_weight_mode,
                                    "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
@@ -255,7 +265,8 @@ class Model(Subclassed, GeneratorTraining):
 
     def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
         return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input",
-                                lambda i, have, want: input_hint(have, want, trains))
+                                lambda i, have, want: input_hint(have, want, trains) if self._is_graph_network
+                                else build_hint(have, want))
 
     def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                                check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
@@ -383,6 +394,7 @@ class Model(Subclassed, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
 
+    @returns_outputs
     @sees_data
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
@@ -462,6 +474,7 @@ class Model(Subclassed, GeneratorTraining):
         names = loops.unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else _single(values)
 
+    @returns_outputs
     @sees_data
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""
