@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,16 +23,6 @@ from .utils.generic_utils import shortened
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
            "model_from_yaml", "save_model"]
-
-
-def _builds_first(name: str) -> Callable[..., Any]:
-    """The method `name` of Model, for a Sequential that may have to learn its input shape from the data."""
-    @functools.wraps(getattr(Model, name))
-    def method(self: Sequential, *args: Any, **kwargs: Any) -> Any:
-        if not self.built:
-            self._build_from(args[0] if args else kwargs.get("x", kwargs.get("generator")))
-        return getattr(super(Sequential, self), name)(*args, **kwargs)
-    return method
 
 
 class Sequential(Model):
@@ -58,7 +47,6 @@ class Sequential(Model):
         self.layers: list[Layer] = []
         self._results: list[Any] = []  # the output tensor after each layer, once the input is known
         self._hidden_input: InputLayer | None = None
-        self._compile_later: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         with self._adding_many():
             for layer in layers or ():
                 self.add(layer)
@@ -195,12 +183,9 @@ class Sequential(Model):
         waiting[0].batch_input_shape = tuple(input_shape)
         waiting[0].dtype = waiting[0].dtype or K.floatx()
         self._hidden_input = None
-        if self._compile_later is not None:
-            args, kwargs = self._compile_later
-            self._compile_later = None
-            self.compile(*args, **kwargs)
+        self._compile_now()
 
-    def _build_from(self, data: Any) -> None:
+    def _build_from(self, data: Any, batch_size: int | None = None) -> None:
         """Builds the stack for the shape of the first data it sees: arrays, or a Sequence of batches."""
         if isinstance(data, (list, tuple)) and len(data) == 1:
             data = data[0]
@@ -221,14 +206,9 @@ class Sequential(Model):
         """As Model.compile; without an input shape yet, it is done as soon as there is one."""
         kwargs.update(loss=loss, metrics=metrics, sample_weight_mode=sample_weight_mode,
                       weighted_metrics=weighted_metrics, target_tensors=target_tensors)
-        if self.built or not self.layers:
+        if not self.layers:
             self.build()
-            super().compile(optimizer, **kwargs)
-        else:
-            from . import optimizers
-
-            self.optimizer = optimizers.get(optimizer)
-            self._compile_later = (self.optimizer,), kwargs
+        super().compile(optimizer, **kwargs)
 
     @keras1.fit_method
     def fit(  # type: ignore[override]
@@ -236,38 +216,25 @@ class Sequential(Model):
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0, **kwargs: Any) -> Any:
         """As Model.fit, for 10 epochs unless told otherwise."""
-        if not self.built:
-            self._build_from(x)
         return super().fit(x, y, _unless_steps(batch_size, kwargs), epochs, verbose, callbacks, validation_split,
                            validation_data, shuffle, class_weight, sample_weight, initial_epoch, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any, class_weight: Any = None,  # type: ignore[override]
                        sample_weight: Any = None, **kwargs: Any) -> Any:
         """As Model.train_on_batch, with the two weights in the other order, as in Keras 2.0.9."""
-        if not self.built:
-            self._build_from(x)
         return super().train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight,
                                       **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = 32,  # type: ignore[override]
                  verbose: Any = 1, sample_weight: Any = None, **kwargs: Any) -> Any:
         """As Model.evaluate."""
-        if not self.built:
-            self._build_from(x)
         return super().evaluate(x, y, _unless_steps(batch_size, kwargs), verbose, sample_weight, **kwargs)
 
     def predict(self, x: Any, batch_size: int | None = 32, verbose: Any = 0,  # type: ignore[override]
                 **kwargs: Any) -> Any:
         """As Model.predict."""
-        if not self.built:
-            self._build_from(x)
         return super().predict(x, _unless_steps(batch_size, kwargs), verbose, **kwargs)
 
-    test_on_batch = _builds_first("test_on_batch")
-    predict_on_batch = _builds_first("predict_on_batch")
-    fit_generator = _builds_first("fit_generator")
-    evaluate_generator = _builds_first("evaluate_generator")
-    predict_generator = _builds_first("predict_generator")
 
     # -------------------------------------------------------------------------------------------------- use
 
@@ -416,6 +383,8 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
     """
     if not isinstance(model, Model):
         raise ValueError(f"clone_model needs a model, got {model!r:.200}.")
+    if not model._is_graph_network:
+        return type(model).from_config(model.get_config())
     if isinstance(model, Sequential):
         return _clone_sequential(model, input_tensors)
     copies: dict[Layer, Layer] = {}

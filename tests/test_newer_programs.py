@@ -206,17 +206,6 @@ def test_rates_are_logged_and_outputs_projected(tmp_path):
     np.testing.assert_allclose(rows, expected, rtol=1e-5)
 
 
-def test_models_as_subclasses_are_refused_with_a_way_out():
-    class Mine(Model):
-        def call(self, inputs):
-            return inputs
-
-    with pytest.raises(NotImplementedError, match="Derive the class from Layer"):
-        Mine()
-    with pytest.raises(TypeError, match="Input tensors of a Model"):
-        Model()
-
-
 def test_names_that_need_no_import_of_their_own():
     assert gpukeras.wrappers.scikit_learn.KerasClassifier
     assert gpukeras.optimizers.adam_v2.Adam is gpukeras.optimizers.Adam

@@ -39,8 +39,10 @@ def graph_of(model: Any, expand_nested: bool = False) -> Graph:
     no model. A pair of layers has one edge for each output and input that it joins, whatever the number of calls."""
     if not hasattr(model, "_graph"):
         raise TypeError(f"Only a model can be drawn (Sequential, Model), got {model!r}")
-    if not model.built:
+    if not model.built and model._is_graph_network:
         model.build()
+    if not model._is_graph_network:  # what `call` does with the layers is not known
+        return Graph(model, [Item(model, None)], [], [0], [0])
     found = Graph(model, [Item(layer, _inner(layer, expand_nested)) for layer in model._graph.layers])
     place = {item.layer: i for i, item in enumerate(found.items)}
     edges: dict[Edge, None] = {}
@@ -56,7 +58,7 @@ def graph_of(model: Any, expand_nested: bool = False) -> Graph:
 
 def _inner(layer: Any, expand: bool) -> Graph | None:
     model = layer if hasattr(layer, "_graph") else getattr(layer, "layer", None)
-    return graph_of(model, True) if expand and hasattr(model, "_graph") else None
+    return graph_of(model, True) if expand and getattr(model, "_is_graph_network", False) else None
 
 
 def _edge(graph: Graph, start: int, output: int, end: int, number: int) -> Edge:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Number
 from typing import Any
 
@@ -52,16 +54,23 @@ def _function(layer: Any, arrays: list[np.ndarray], several: bool, kwargs: dict[
     # as many rows as there are, where there are no axes to tell rows by
     places = [K.placeholder((None, *a.shape[1:]) if a.ndim else (), dtype=a.dtype.name) for a in arrays]
     inputs = layer._unpacked(list(places)) if several else places[0]
-    shelves = ("_losses", "_updates", "_per_input_losses", "_per_input_updates")
     with origin(layer.name):
         layer._build_for(inputs)
-        before = {name: _copy(getattr(layer, name)) for name in shelves}
-        try:
+        with shelves_kept(layer):
             outputs = layer._run(inputs, one_or_list([None] * len(places)), kwargs)[0]
-        finally:
-            for name, items in before.items():
-                setattr(layer, name, items)
     return K.function(to_list(places), outputs)
+
+
+@contextmanager
+def shelves_kept(layer: Any) -> Iterator[None]:
+    """What the layer adds inside, losses and updates, it does not have afterwards."""
+    shelves = ("_losses", "_updates", "_per_input_losses", "_per_input_updates")
+    before = {name: _copy(getattr(layer, name)) for name in shelves}
+    try:
+        yield
+    finally:
+        for name, items in before.items():
+            setattr(layer, name, items)
 
 
 def _copy(items: Any) -> Any:

@@ -10,6 +10,7 @@ from ..graph import Variable
 from ..utils.generic_utils import has_arg
 from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
+from .tracing import called
 
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -47,7 +48,8 @@ class Called:
     def _record_call(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """Applies the (built) layer, makes the node of the call, and returns the output(s)."""
         masks_in = masks_of(inputs)
-        outputs, masks_out, shapes_out = self._run(inputs, masks_in, kwargs)
+        with called(self, inputs, kwargs) as kwargs:
+            outputs, masks_out, shapes_out = self._run(inputs, masks_in, kwargs)
         outputs = [_own(x, to_list(inputs)) for x in outputs]
         flagged = self._forces_phase() or any(x._uses_learning_phase for x in to_list(inputs))
         self._add_inbound_node(inputs, outputs, masks_in, masks_out, shapes_of(to_list(inputs)), shapes_out,

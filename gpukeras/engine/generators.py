@@ -14,6 +14,7 @@ import numpy as np
 from ..utils.generic_utils import unknown_name
 from . import dealing, keras1, loops
 from .data import brief, warn
+from .first_data import returns_outputs, sees_data
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
@@ -31,6 +32,7 @@ class GeneratorTraining:
     """The methods of Model that take generators."""
 
     @keras1.generator_method
+    @sees_data
     def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: Any = 1,
                       callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
                       class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
@@ -114,6 +116,7 @@ class GeneratorTraining:
         return run.logs(totals.averages(place.sums, place.seen))
 
     @keras1.generator_method
+    @sees_data
     def evaluate_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                            use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
                            **kwargs: Any) -> Any:
@@ -158,7 +161,9 @@ class GeneratorTraining:
         means = heard.end(totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 
+    @returns_outputs
     @keras1.generator_method
+    @sees_data
     def predict_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                           use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
                           **kwargs: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .node import depends_on
+from .node import depends_on, unique
+from .tracing import Trace, at_work, working
 
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -24,7 +25,7 @@ class Holding:
         found: dict[int, Any] = {}
         for name, value in vars(self).items():
             if not name.endswith("bound_nodes"):
-                found.update((id(layer), layer) for layer in _layers_in(value) if layer is not self)
+                found.update((id(layer), layer) for layer in layers_in(value) if layer is not self)
         return list(found.values())
 
     def _of_held(self: Any, what: str, *args: Any) -> list[Any]:
@@ -41,22 +42,35 @@ class Holding:
 
     def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
+        if not self._held():
+            return self._compute(inputs, **kwargs)
         before = {id(item) for what in ("losses", "updates") for item in self._of_held(what)}
-        result = self._compute(inputs, **kwargs)
-        for what, add in (("losses", self.add_loss), ("updates", self.add_update)):
-            new = [item for item in self._of_held(what) if id(item) not in before
-                   and depends_on(item, self._inputs_at_work)]
+        outer = at_work()
+        with working(Trace(outer.phase if outer else None)) as trace:
+            result = self._compute(inputs, **kwargs)
+        for what, brought, add in (("losses", trace.losses, self.add_loss),
+                                   ("updates", trace.updates, self.add_update)):
+            here = [item for item in self._of_held(what) if id(item) not in before]  # also of `layer.call(x)`
+            new = [item for item in unique([*brought, *here]) if depends_on(item, self._inputs_at_work)]
             if new:
                 add(new)
         return result
 
 
-def _layers_in(value: Any) -> Iterator[Any]:
+def layers_in(value: Any) -> Iterator[Any]:
     if isinstance(value, Holding):
         yield value
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _layers_in(item)
+            yield from layers_in(item)
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _layers_in(item)
+        for item in _by_key(value):
+            yield from layers_in(item)
+
+
+def _by_key(found: dict[Any, Any]) -> list[Any]:
+    """The values in the order of their keys, as newer Keras has them, in whatever order they were set."""
+    try:
+        return [found[key] for key in sorted(found)]
+    except TypeError:  # keys of several kinds
+        return list(found.values())

@@ -20,6 +20,7 @@ from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
 from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
+from .tracing import Trace, in_model, working
 
 
 class Layer(Called, Computing, Connected, Holding):
@@ -313,7 +314,8 @@ class Layer(Called, Computing, Connected, Holding):
 
     def _owner_of(self, items: Any, inputs: Any) -> Any:
         """The inputs that losses or updates belong to, looked for during `call` if not said."""
-        if inputs is None and self._inputs_at_work and depends_on(items, self._inputs_at_work):
+        if inputs is None and self._inputs_at_work and (
+                in_model() or depends_on(items, self._inputs_at_work)):
             return self._inputs_at_work
         return inputs if inputs is None else self._as_called(inputs)
 
@@ -358,7 +360,9 @@ class Layer(Called, Computing, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            with weights_read_as(None):  # a layer built in another's call: regularizers see weights as they are
+            with weights_read_as(None), working(Trace()):
+                # As a layer built in another's call: regularizers see weights as they are, and what is called here, on
+                # inputs of its own, is part of no `call`.
                 self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
             self.built = True
             if self._initial_weights is not None:

@@ -34,13 +34,24 @@ class Network(Layer):
     @keras1.network
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None,
                  trainable: bool = True) -> None:
-        if inputs is None and outputs is None and type(self).call is not Network.call:
-            raise NotImplementedError(f"{type(self).__name__}: models as subclasses of Model, with a `call` of their "
-                                      "own, are not there yet. Derive the class from Layer, which finds the layers in "
-                                      "its attributes, and train Sequential([it]) or Model(x, it(x))")
         super().__init__(name=name, trainable=trainable)
+        if inputs is None and outputs is None and self._says_call():
+            self._is_graph_network = self._first_node_is_own = False
+            self._disconnect()
+            return
         self._connect(to_list(inputs), to_list(outputs))
         self.layers: list[Layer] = self._graph.layers
+
+    _is_graph_network = True
+    """Whether `inputs` and `outputs` say what is computed; else `call` does, as a subclass writes it."""
+
+    def _says_call(self) -> bool:
+        """Whether a subclass says in `call` what it computes. NotImplementedError for one that says nothing at all."""
+        if type(self).call is Network.call and type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
+            raise NotImplementedError(f"{type(self).__name__} has no `call`: a subclass of Model says there what it "
+                                      "computes, def call(self, inputs): ..., or gives inputs and outputs to "
+                                      "super().__init__(inputs=..., outputs=...)")
+        return type(self).call is not Network.call
 
     def _default_name(self) -> str:
         kind = type(self).__name__.lower()
@@ -148,7 +159,7 @@ class Network(Layer):
         return []  # the layers inside are said otherwise
 
     def _uses_policy(self) -> bool:
-        return any(layer._uses_policy() for layer in self._graph.layers)
+        return any(layer._uses_policy() for layer in self.layers)
 
     def _calls(self) -> Iterable[tuple[Layer, Node]]:
         """Every call within this network, layer by layer."""
@@ -210,18 +221,22 @@ class Network(Layer):
     @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
-        return unique(w for layer in self._members() for w in layer.trainable_weights) if self.trainable else []
+        if not self.trainable:
+            return []
+        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights])
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
-        rest = [w for layer in self._members() for w in layer.non_trainable_weights]
-        return unique(rest if self.trainable
-                       else [w for layer in self._members() for w in layer.trainable_weights] + rest)
+        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights]
+        if not self.trainable:
+            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights, *rest]
+        return unique(rest)
 
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""
-        return [w for layer in self._graph.layers or self.layers for w in layer.weights]
+        inside = [w for layer in self._graph.layers or self.layers for w in layer.weights]
+        return [*inside, *self._trainable_weights, *self._non_trainable_weights]
 
     def get_weights(self) -> list[Any]:
         """The values of all weights, layer by layer (within a layer, trainable ones first)."""

@@ -25,11 +25,9 @@ def network_config(network: Network) -> dict[str, Any]:
     Calls are numbered among those inside the network; a network used as a layer counts its own graph as call
     0.
     """
-    from .network import Network
-
     number: dict[str, int] = {}
     for layer in network._graph.layers:
-        count = 1 if isinstance(layer, Network) else 0
+        count = 1 if layer._first_node_is_own else 0
         for i in range(len(layer.inbound_nodes)):
             key = network._node_key(layer, i)
             if key in network.container_nodes:

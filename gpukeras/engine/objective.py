@@ -81,6 +81,13 @@ def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
     return [losses.get(fn) for fn in chosen]
 
 
+def check_losses(loss: Any) -> None:
+    """ValueError for an unknown name among the losses, whatever the outputs will be."""
+    from .. import losses
+    for one in loss.values() if isinstance(loss, dict) else loss if isinstance(loss, (list, tuple)) else [loss]:
+        losses.get(one)
+
+
 def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
     """The metrics of each output, from a list for all of them or a dict by output name."""
     if not metrics:

@@ -22,11 +22,21 @@ from .data import (
     standardize_weights,
     warn,
 )
+from .first_data import returns_outputs, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
-from .hints import input_hint, target_hint
-from .network import Network
-from .objective import Head, Live, loss_functions, metrics_by_output, per_output, plain, weighted_masked_objective
+from .hints import build_hint, input_hint, target_hint
+from .objective import (
+    Head,
+    Live,
+    check_losses,
+    loss_functions,
+    metrics_by_output,
+    per_output,
+    plain,
+    weighted_masked_objective,
+)
 from .one_batch import single
+from .subclassed import Subclassed
 from .targets import check_loss_and_targets
 
 # Names that programs of Keras 2.0.9's days import from here.
@@ -40,7 +50,7 @@ _HARMLESS = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_lo
 """Arguments of other Keras versions that choose a way of running, not a result."""
 
 
-class Model(Network, GeneratorTraining):
+class Model(Subclassed, GeneratorTraining):
     """A network of layers from `inputs` to `outputs` that can be trained.
 
     >>> import numpy as np
@@ -78,8 +88,18 @@ class Model(Network, GeneratorTraining):
             raise ValueError(f"distribute must be 'auto', True or False, got {distribute!r}")
         self._distribute = distribute
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
+        self._check_begun()
+        self._check_steps()
         from .. import optimizers
-        self.optimizer = optimizers.for_policies(optimizers.get(optimizer), self._policies())
+        self.optimizer = optimizers.get(optimizer)
+        if not self.outputs:  # the input shape isn't known yet
+            check_losses(loss)
+            self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
+                                   "loss_weights": loss_weights, "sample_weight_mode": sample_weight_mode,
+                                   "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
+                                   "distribute": distribute}
+            return
+        self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
         self.loss = loss if loss is not None else []
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
@@ -103,6 +123,15 @@ class Model(Network, GeneratorTraining):
             layers += [*getattr(layer, "layers", ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
                        *layer._held()]
         return found
+
+    _compile_later: dict[str, Any] | None = None
+    """What `compile` said before the input shape was known."""
+
+    def _compile_now(self) -> None:
+        """Compiles a model that has just learned its input shape, if that was asked for."""
+        later, self._compile_later = self._compile_later, None
+        if later is not None:
+            self.compile(**later)
 
     def _make_heads(self, loss: Any, loss_weights: Any, modes: Any, target_tensors: Any) -> list[Head]:
         names = self.output_names
@@ -169,6 +198,9 @@ class Model(Network, GeneratorTraining):
                         self._live_metrics[len(self.metrics_names)] = live
                     self.metrics_names.append(name if len(self._heads) == 1 else f"{head.name}_{name}")
                     self.metrics_tensors.append(value)
+        for name, value in getattr(self, "_added_metrics", {}).items():
+            self.metrics_names.append(name)
+            self.metrics_tensors.append(value)
 
     def _mirror_heads(self) -> None:
         """The lists by output that Keras 2.0.9's own training code and programs look at."""
@@ -245,7 +277,8 @@ class Model(Network, GeneratorTraining):
 
     def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
         return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input",
-                                lambda i, have, want: input_hint(have, want, trains))
+                                lambda i, have, want: input_hint(have, want, trains) if self._is_graph_network
+                                else build_hint(have, want))
 
     def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                                check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
@@ -282,6 +315,7 @@ class Model(Network, GeneratorTraining):
     # ------------------------------------------------------------------------------------------- whole arrays
 
     @keras1.fit_method
+    @sees_data
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
@@ -349,6 +383,7 @@ class Model(Network, GeneratorTraining):
                              "with")
         return [a for part in train for a in slice_arrays(part, self._split_at, None)]
 
+    @sees_data
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = 1,
                  sample_weight: Any = None, steps: int | None = None, callbacks: Any = None, return_dict: bool = False,
                  **kwargs: Any) -> Any:
@@ -371,6 +406,8 @@ class Model(Network, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else single(values)
 
+    @returns_outputs
+    @sees_data
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
@@ -412,6 +449,7 @@ class Model(Network, GeneratorTraining):
         for live in getattr(self, "_live_metrics", {}).values():
             live.reset()
 
+    @sees_data
     def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                        reset_metrics: bool = True, return_dict: bool = False) -> Any:
         """One step on one batch; the loss (and metrics) before it.
@@ -424,6 +462,7 @@ class Model(Network, GeneratorTraining):
         return self._by_name(self.train_function([*xs, *ys, *ws, *self._phase_value(self.train_function, True)]),
                            return_dict)
 
+    @sees_data
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True,
                       return_dict: bool = False) -> Any:
         """The loss (and metrics) on one batch, without training."""
@@ -438,6 +477,8 @@ class Model(Network, GeneratorTraining):
         names = loops.unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else single(values)
 
+    @returns_outputs
+    @sees_data
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""
         if type(x) is np.ndarray and x.ndim > 1:

@@ -28,6 +28,8 @@ class Op:
     stateful = False
     generates = False
     """Makes numbers out of nothing, each place by itself: a GPU makes them anew wherever they are read."""
+    chooses = False
+    """Of (condition, a, b) it is either a or b, whichever the condition says."""
     shape_only: tuple[int, ...] = ()
     """Inputs of which only the shape is read: they need not be computed."""
     in_place: tuple[int, ...] = ()

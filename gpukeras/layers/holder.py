@@ -27,7 +27,7 @@ class Holder(Layer):
         before, layer._inputs_at_work = layer._inputs_at_work, self._inputs_at_work
         try:
             with K.origin(layer.name):
-                return layer._compute(inputs, **kwargs)
+                return layer._call_and_adopt(inputs, kwargs)
         finally:
             layer._inputs_at_work = before
 

@@ -136,10 +136,9 @@ class TimeDistributed(Wrapper):
         before = [(shelf, copy.copy(shelf)) for one in _all_layers(layer) for shelf in _shelves(one)]
 
         def step(x: Any, states: Any) -> Any:
-            return layer._compute(x, **kwargs), []
+            return self._call_on(x, kwargs), []
 
-        with K.origin(layer.name):
-            outputs = K.rnn(step, inputs, [], input_length=K.int_shape(inputs)[1])[1]
+        outputs = K.rnn(step, inputs, [], input_length=K.int_shape(inputs)[1])[1]
         if all(shelf == old for shelf, old in before):
             return outputs
         for shelf, old in before:
@@ -147,17 +146,21 @@ class TimeDistributed(Wrapper):
             shelf.update(old) if isinstance(shelf, dict) else shelf.extend(old)
         return None
 
+    def _call_on(self, x: Any, kwargs: dict[str, Any]) -> Any:
+        """What the layer makes of steps; what it adds meanwhile belongs to these."""
+        before, self.layer._inputs_at_work = self.layer._inputs_at_work, [x]
+        try:
+            with K.origin(self.layer.name):
+                return self.layer._call_and_adopt(x, kwargs)
+        finally:
+            self.layer._inputs_at_work = before
+
     def _all_at_once(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
         shape = K.int_shape(inputs)
         lengths = K.shape(inputs)
         together = _joined(inputs)
         self._input_map[object_list_uid(self._inputs_at_work or inputs)] = together
-        before, self.layer._inputs_at_work = self.layer._inputs_at_work, [together]
-        try:
-            with K.origin(self.layer.name):
-                output = self.layer._compute(together, **kwargs)
-        finally:
-            self.layer._inputs_at_work = before
+        output = self._call_on(together, kwargs)
         made, known = K.int_shape(output), self.compute_output_shape(shape)
         sizes = K.shape(output)
         rest = [sizes[a] if None in (d, known[a + 1]) and made[a] is None else (d if d is not None else known[a + 1])

@@ -11,7 +11,6 @@ from ..device import to_host, xp
 from ..device.tasks import Task
 from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply, frozen
 from . import copies
-from .broadcasting import zeros_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
 
@@ -22,6 +21,7 @@ class Branch(ExpandedOp):
     leaves only the chosen side in it; otherwise both are computed and one is selected."""
 
     name = "switch"
+    chooses = True
 
     def infer(self, *ins: Spec) -> Spec:
         """The dimensions on which both sides agree."""
@@ -40,9 +40,8 @@ class Branch(ExpandedOp):
         return make(Elementwise("where"), make(Cast("bool"), ins[0]), ins[1], ins[2])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
-        """To the side that is taken."""
-        condition, a, b = node.inputs
-        return [None, branch(condition, grads[0], zeros_like(a)), branch(condition, zeros_like(b), grads[0])]
+        """To either side: `gradients` keeps apart what is for which."""
+        return [None, grads[0], grads[0]]
 
 
 def branch(condition: Any, a: Any, b: Any) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 from ..engine.data import warn
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import plain
+from ..engine.subclassed import refuse_subclassed
 from . import compiled, keras3_files
 from .archive import is_archive
 from .atomic import write_file
@@ -27,6 +28,8 @@ from .weights import (
     by_order,
     hdf5_image,
     origin_of,
+    own_pair,
+    own_weights,
     read_layers,
     write_layers,
 )
@@ -94,10 +97,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
         file.attrs["keras_version"] = KERAS_VERSION.encode()
         file.attrs["backend"] = b"tensorflow"
         file.attrs["model_config"] = json.dumps(marked(writable(model), plain)).encode()
-        write_layers(file.create_group("model_weights"), model._stored_layers())
+        write_layers(file.create_group("model_weights"), model._stored_layers(), own_weights(model))
         if include_optimizer and compiled.is_compiled(model):
             compiled.write(file, model)
 
+    refuse_subclassed(model)
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known: build it, or "
                          "let it see data, before it is saved.")
@@ -172,7 +176,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """The weights of all layers as an HDF5 file, as safely as `save_model`: in the layout of Keras 2, or in that of
     Keras 3 if the name ends in '.weights.h5' and `save_format` does not say 'h5'."""
-    as_keras3 = _format(filepath, save_format, ("h5", "keras3"), ".weights.h5") == "keras3"
+    as_keras3 = _format(filepath, save_format, ("h5", "keras3"), ".weights.h5") == "keras3" and model._is_graph_network
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet, since its input shape isn't known.")
     if not _is_group(filepath) and not may_write(filepath, overwrite):
@@ -180,7 +184,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format:
     if as_keras3:
         keras3_files.save_keras3_weights(model, filepath)
     else:
-        write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers()))
+        write_hdf5(filepath, lambda file: write_layers(file, model._stored_layers(), own_weights(model)))
 
 
 def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, skip_mismatch: bool = False) -> None:
@@ -218,4 +222,4 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
         if by_name_only and stored and not pairs:
             warn(f"'{root.path}': none of its layers has the name of one of the model's, so nothing was loaded. Leave "
                  f"by_name out, or give the layers their names, as in name='{stored[0].name}'")
-        assign(pairs, origin_of(group), skip_mismatch)
+        assign([*pairs, *([] if by_name_only else own_pair(model, group))], origin_of(group), skip_mismatch)

@@ -71,8 +71,20 @@ def write_arrays(group: Any, names: Sequence[str], values: Sequence[np.ndarray])
         group.create_dataset(name, data=np.ascontiguousarray(value) if np.ndim(value) else value)
 
 
-def write_layers(group: Any, layers: Sequence[Any]) -> None:
-    """The weights of the layers, as `load_weights` of Keras 2 and 3 reads them."""
+class OwnWeights(NamedTuple):
+    """The weights that a model has besides those of its layers, as if they were another layer's."""
+
+    name: str
+    weights: list[Any]
+
+
+def own_weights(model: Any) -> OwnWeights:
+    """What a model has made itself with `add_weight`."""
+    return OwnWeights(model.name, [*model._trainable_weights, *model._non_trainable_weights])
+
+
+def write_layers(group: Any, layers: Sequence[Any], own: OwnWeights | None = None) -> None:
+    """The weights of the layers, as `load_weights` of Keras 2 and 3 reads them, and a model's own."""
     write_texts(group, "layer_names", [layer.name for layer in layers])
     group.attrs["backend"] = b"tensorflow"  # readers flip the kernels of others
     group.attrs["keras_version"] = KERAS_VERSION.encode()
@@ -82,7 +94,8 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
                              "rename the layer.")
         write_arrays(group.require_group(_checked(layer.name)), weight_names(layer),
                      for_file(layer, K.batch_get_value(layer.weights)))
-    write_texts(group.create_group(TOP_LEVEL), "weight_names", [])
+    own = own or OwnWeights("", [])
+    write_arrays(group.create_group(TOP_LEVEL), weight_names(own), K.batch_get_value(own.weights))
 
 
 def weight_names(layer: Any) -> list[str]:
@@ -183,6 +196,14 @@ def by_name(layers: Sequence[Any], stored: Sequence[StoredLayer]) -> Pairs:
     """Layers of the model and of the file with the same name."""
     found = {one.name: one for one in stored}
     return [(layer, found[layer.name]) for layer in layers if layer.weights and layer.name in found]
+
+
+def own_pair(model: Any, group: Group) -> Pairs:
+    """A model's own weights and those in the file, if it has any."""
+    own = own_weights(model)
+    if not own.weights or TOP_LEVEL not in group:
+        return []
+    return [(own, StoredLayer(TOP_LEVEL, read_arrays(group.group(TOP_LEVEL))))]
 
 
 def by_name_or_order(layers: Sequence[Any], stored: Sequence[StoredLayer], path: str) -> Pairs:

@@ -52,7 +52,8 @@ def summary_rows(model: Any) -> tuple[list[str], list[list[Any]]]:
     more than a chain."""
     chain = _is_chain(model)
     titles = ["Layer (type)", "Output Shape", "Param #"] + ([] if chain else ["Connected to"])
-    return titles, [[f"{layer.name} ({type(layer).__name__})", _shape_text(layer), _params_text(layer),
+    unbuilt = "unbuilt" if getattr(model, "_is_graph_network", True) else "0 (unused)"
+    return titles, [[f"{layer.name} ({type(layer).__name__})", _shape_text(layer), _params_text(layer, unbuilt),
                      *([] if chain else [_givers(model, layer)])] for layer in model.layers]
 
 
@@ -121,9 +122,9 @@ def _shape_text(layer: Any) -> str:
         return "multiple" if getattr(layer, "inbound_nodes", None) else "?"
 
 
-def _params_text(layer: Any) -> str:
-    """The number of parameters; a layer of a model that has no input shape yet has none."""
-    return str(layer.count_params()) if layer.built else "unbuilt"
+def _params_text(layer: Any, unbuilt: str) -> str:
+    """The number of parameters; a layer that isn't built, for want of an input shape or of a call, has none."""
+    return str(layer.count_params()) if layer.built else unbuilt
 
 
 def _givers(model: Any, layer: Any) -> list[str]:

@@ -179,3 +179,44 @@ def test_deep_graphs_do_not_recurse() -> None:
         y = y * 1.0001
     got = at([y, *K.gradients(y, [x])], {x: [1.0, 2.0]})
     np.testing.assert_allclose(got[1], 1.0001**3000, 1e-3)
+
+
+def steps(outputs: list[Any], inputs: list[Any], values: list[Any]) -> str:
+    f = K.function(inputs, outputs)
+    f(values)
+    (program,) = f._programs.values()
+    return program.describe()
+
+
+def test_what_is_not_chosen_is_not_differentiated() -> None:
+    x = K.placeholder((4,))
+    w = K.variable(np.ones(4))
+    middle = K.in_train_phase(K.sin(x * w), K.cos(K.exp(x * w)))
+    twice = K.in_train_phase(K.tanh(middle), K.in_train_phase(K.sqrt(middle), K.square(middle)))
+    other = K.in_train_phase(x * w, K.exp(w))
+    slopes = K.gradients(K.sum(twice) + K.sum(other * middle), [w, x])
+    numbers = np.array([0.1, 0.4, 0.3, 0.2], "float32")
+    for phase, plain in ((1, lambda: K.sum(K.tanh(K.sin(x * w))) + K.sum(x * w * K.sin(x * w))),
+                         (0, lambda: K.sum(K.square(K.cos(K.exp(x * w)))) + K.sum(K.exp(w) * K.cos(K.exp(x * w))))):
+        inputs, values = [x, K.learning_phase()], [numbers, phase]
+        expected = K.gradients(plain(), [w, x])
+        for found, right in zip(K.function(inputs, slopes)(values), K.function([x], expected)([numbers])):
+            np.testing.assert_allclose(found, right, rtol=1e-5)
+        made = steps(slopes, inputs, values)
+        assert ("exp" in made) is (phase == 0) and "where" not in made
+        assert made.count("\n") <= steps(expected, [x], [numbers]).count("\n")
+
+
+def test_a_choice_by_a_value_is_differentiated_on_both_sides() -> None:
+    x, c = K.placeholder((3,)), K.placeholder(())
+    inner = K.switch(K.greater(c, 2.0), x * 5.0, x * x)
+    y = K.switch(K.greater(c, 1.0), K.square(inner), inner * x)
+    (slope,) = K.gradients(K.sum(y) + K.sum(inner), [x])
+    (bend,) = K.gradients(K.sum(slope), [x])
+    points = np.array([1.0, 2.0, 3.0])
+    for condition, first, second in ((3.0, 50 * points + 5, [50.0] * 3), (1.5, 4 * points**3 + 2 * points,
+                                                                         12 * points**2 + 2),
+                                     (0.0, 3 * points**2 + 2 * points, 6 * points + 2)):
+        found = at([slope, bend], {x: points, c: condition})
+        np.testing.assert_allclose(found[0], first)
+        np.testing.assert_allclose(found[1], second)

@@ -1,0 +1,319 @@
+"""Models whose class says in `call` what they compute: `class Mine(keras.Model)`, as in Keras 2.2 and later.
+
+Such a model is a layer that holds layers. Called on tensors, it runs `call`; where that asks for `training`, it runs it
+once for each learning phase, so that `if training:` is right in both. To be trained, it is called on inputs whose
+shapes the first data, or `build`, say; from there on it is a Model like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from .. import backend as K
+from ..utils.generic_utils import has_arg
+from .at_once import shelves_kept
+from .first_data import first_of, shape_of
+from .held import Holding, layers_in
+from .input_layer import Input
+from .layer import Layer, _key
+from .network import Network
+from .node import as_shape_list, masks_of, one_or_list, shapes_of, to_list
+from .tracing import Trace, at_work, working
+
+_NO_GRAPH = ("what it computes is the Python code of its `call`, which no file holds. Keep the program, and its "
+             "weights: save_weights('weights.h5'); or build the model from Input(...): Model(inputs, outputs)")
+_STEPS = ("train_step", "test_step", "predict_step", "make_train_function")
+
+
+class Subclassed(Network):
+    """What Model does otherwise where a subclass has a `call` of its own (`_is_graph_network` is False then)."""
+
+    _keys: list[str] | None = None  # of the dict that `call` takes
+    _output_keys: list[str] | None = None  # of the dict that it returns
+    _masks_of_call: Any = None
+    _builds_itself = False
+
+    # ---------------------------------------------------------------------------------------------------- the parts
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the model. Of a subclass with a `call`: those in its attributes, in the order of setting."""
+        self._check_begun()
+        if self._is_graph_network:
+            return self._layers
+        found: list[Layer] = self._held()
+        return found
+
+    @layers.setter
+    def layers(self, layers: list[Layer]) -> None:
+        self._layers = layers
+
+    def _held(self) -> list[Any]:
+        return [] if self._is_graph_network else Holding._held(self)
+
+    def _check_begun(self) -> None:
+        if "_per_input_losses" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__} did not call super().__init__() in its constructor. Begin it "
+                               "with that line.")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not self._is_graph_network and (_holds(value) or _holds(self.__dict__.get(name))):
+            self.__dict__.pop(name, None)  # a new layer under an old name comes last
+            self._forget_call()
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if not self._is_graph_network and _holds(self.__dict__.get(name)):
+            self._forget_call()
+        super().__delattr__(name)
+
+    def _forget_call(self) -> None:
+        """The layers are others now: what `call` made of them, and what was compiled, is no more."""
+        if self.outputs:
+            built = self.built
+            self._disconnect()
+            self.built = built
+        for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights", "_at_once"):
+            self.__dict__.pop(name, None)
+
+    # --------------------------------------------------------------------------------------------------- as a layer
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for tensors (one, a list, or for a `call` that takes it a dict), or at once for arrays."""
+        if self._is_graph_network:
+            return super().__call__(inputs, *args, **kwargs)
+        self._check_begun()
+        self._keys = sorted(inputs) if isinstance(inputs, Mapping) else None
+        result = super().__call__([inputs[key] for key in self._keys] if self._keys else inputs, *args, **kwargs)
+        return dict(zip(self._output_keys, to_list(result))) if self._output_keys else result
+
+    def _build_for(self, inputs: Any) -> None:
+        if self._is_graph_network or self.built:
+            super()._build_for(inputs)
+            return
+        self._builds_itself = True  # `call`, which is about to run, builds the layers
+        try:
+            super()._build_for(inputs)
+        finally:
+            self._builds_itself = False
+
+    def _call_and_adopt(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        if self._is_graph_network:
+            return super()._call_and_adopt(inputs, kwargs)
+        self._states: dict[Any, list[Any]] = self.__dict__.get("_states", {})
+        phase = self._phase_of(kwargs)
+        if phase is None and has_arg(self.call, "training"):
+            outputs, masks, trace = self._of_both_phases(inputs, kwargs)
+        else:
+            outputs, masks, trace = self._traced(inputs, kwargs, phase)
+        at: Any = self._inputs_at_work
+        self.add_loss(trace.losses, at)
+        self.add_update(trace.updates, at)
+        self._states.setdefault(_key(at), []).extend(trace.states)
+        self._metrics_of_call, self._masks_of_call = trace.metrics, one_or_list(masks)
+        return one_or_list(outputs)
+
+    def _phase_of(self, kwargs: dict[str, Any]) -> Any:
+        """The phase that a call is for: what it was told, else what the model around it was, else a fixed one. None if
+        it is for both."""
+        told, around, phase = kwargs.get("training"), at_work(), K.learning_phase()
+        if told is not None and told is not phase:
+            return told
+        if around is not None and around.phase is not None:
+            return around.phase
+        return bool(phase) if isinstance(phase, int) else None
+
+    def _traced(self, inputs: Any, kwargs: dict[str, Any], phase: Any) -> tuple[list[Any], list[Any], Trace]:
+        """Outputs, masks, and all else that a run of `call` brings."""
+        if has_arg(self.call, "training"):
+            kwargs = {**kwargs, "training": phase}
+        given = dict(zip(self._keys, to_list(inputs))) if self._keys else inputs
+        with shelves_kept(self), working(Trace(phase, in_model=True)) as trace:
+            losses, updates = len(self._losses), len(self._updates)
+            result = self._compute(given, **kwargs)
+            trace.losses += self._losses[losses:]
+            trace.updates += self._updates[updates:]
+        self._output_keys = sorted(result) if isinstance(result, dict) else None
+        outputs = self._checked_outputs([result[key] for key in self._output_keys] if self._output_keys else result)
+        return outputs, to_list(masks_of(outputs)), trace
+
+    def _of_both_phases(self, inputs: Any, kwargs: dict[str, Any]) -> tuple[list[Any], list[Any], Trace]:
+        """As `_traced`, with outputs and losses that depend on the learning phase."""
+        trains, masks, in_training = self._traced(inputs, kwargs, True)
+        tests, other_masks, in_test = self._traced(inputs, kwargs, False)
+        if len(trains) != len(tests) or any(map(_differ, trains, tests)):
+            raise ValueError(f"Model '{self.name}': call() of {type(self).__name__} returns tensors of shapes "
+                             f"{shapes_of(trains)} with training=True and {shapes_of(tests)} with training=False. They "
+                             "must be as many and of one shape in both.")
+        both = Trace(updates=in_training.updates, states=in_test.states)
+        both.losses = [_either(_scalar(a), _scalar(b)) for a, b in
+                       zip_longest(in_training.losses, in_test.losses, fillvalue=0.0)]
+        names = {**in_training.metrics, **in_test.metrics}
+        both.metrics = {name: _either(in_training.metrics.get(name, 0.0), in_test.metrics.get(name, 0.0))
+                        for name in names}
+        return (list(map(_either, trains, tests)),
+                [b if a is None else a if b is None else _either(a, b) for a, b in zip(masks, other_masks)], both)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks of the outputs: those that the layers which made them gave them."""
+        if self._is_graph_network:
+            return super().compute_mask(inputs, mask)
+        ends = bool(self.outputs) and _key(inputs) == _key(self.inputs)
+        return masks_of(self.outputs) if ends else self._masks_of_call
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output shape(s) for input shape(s): of a subclass, found by a call."""
+        if self._is_graph_network:
+            return super().compute_output_shape(input_shape)
+        places = [K.placeholder(shape) for shape in as_shape_list(input_shape)]
+        with shelves_kept(self), K.origin(self.name):
+            self._build_for(one_or_list(places))
+            return one_or_list(self._run(one_or_list(places), None, {})[2])
+
+    def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
+        """A tensor whose mean over the samples is logged as `name`. Said in `call`, or before `compile`."""
+        if not K.is_tensor(value) or not name or aggregation not in (None, "mean"):
+            raise ValueError(f"add_metric takes a tensor, a name, and aggregation='mean'; got {value!r:.100}, "
+                             f"name={name!r}, aggregation={aggregation!r}")
+        trace = at_work()
+        added = self.__dict__.setdefault("_added_metrics", {}) if trace is None else trace.metrics
+        added[name] = K.mean(value) if K.ndim(value) else value
+
+    def _states_for(self, inputs: Any) -> list[Any]:
+        if self._is_graph_network:
+            kept = {id(item) for item in self.state_updates}
+            return [item for item in self.get_updates_for(inputs) if id(item) in kept]
+        return self.__dict__.get("_states", {}).get(_key(inputs), [])
+
+    @property
+    def state_updates(self) -> list[Any]:
+        """Updates of stateful layers, which prediction makes too."""
+        if self._is_graph_network:
+            return super().state_updates
+        if self.outputs:
+            return self._states_for(self.inputs)
+        return [item for items in self.__dict__.get("_states", {}).values() for item in items]
+
+    # -------------------------------------------------------------------------------------------- inputs and outputs
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds a subclass for inputs of `input_shape`, batch axis included: a shape, or a list or dict of shapes."""
+        self._check_begun()
+        if not self._is_graph_network and not self._builds_itself:
+            if input_shape is None:
+                raise ValueError(f"Model '{self.name}' of class {type(self).__name__} can't be built: its input shape "
+                                 "isn't known. Call build((None, ...)), with the batch axis, or let it see data.")
+            self.built = True  # a `build` of the subclass has come here
+            several = isinstance(input_shape, (list, Mapping)) and not _is_shape(input_shape)
+            self._connect_inputs(input_shape if several else tuple(input_shape))
+        self.built = True
+
+    def _build_from(self, data: Any, batch_size: int | None = None) -> None:
+        """Makes inputs and outputs for the shapes of the first data."""
+        self._check_begun()
+        data = first_of(data)
+        if isinstance(data, Mapping):
+            shapes: Any = {key: shape_of(value) for key, value in data.items()}
+        elif isinstance(data, (list, tuple)) and data and all(hasattr(value, "shape") for value in data):
+            shapes = [shape_of(value) for value in data]
+        else:
+            shapes = shape_of(data)
+        found = list(shapes.values()) if isinstance(shapes, dict) else shapes if isinstance(shapes, list) else [shapes]
+        if not found or None in found:
+            raise ValueError(f"Model '{self.name}' of class {type(self).__name__} has no inputs yet, and there is no "
+                             "data to learn their shapes from. Call build((None, ...)) first.")
+        rows = min(found[0][0], batch_size or 32) if any(layer.stateful for layer in self.layers) else None
+
+        def without_rows(shape: Any) -> Any:
+            return (rows, *shape[1:])
+        self._connect_inputs({key: without_rows(shape) for key, shape in shapes.items()} if isinstance(shapes, dict)
+                             else [without_rows(shape) for shape in shapes] if isinstance(shapes, list)
+                             else without_rows(shapes))
+
+    def _connect_inputs(self, shapes: Any) -> None:
+        """Calls the model on inputs of these batch shapes (one, a list, or a dict), which become its own."""
+        if self.outputs:
+            self._forget_call()
+        keys = sorted(shapes) if isinstance(shapes, Mapping) else None
+        several = [shapes[key] for key in keys] if keys else shapes if isinstance(shapes, list) else [shapes]
+        names = keys or [f"input_{i + 1}" for i in range(len(several))]
+        inputs = [Input(batch_shape=tuple(shape), name=name) for shape, name in zip(several, names)]
+        result = self(dict(zip(keys, inputs)) if keys else inputs if isinstance(shapes, list) else inputs[0])
+        outputs = list(result.values()) if isinstance(result, dict) else to_list(result)
+        self.inputs, self.outputs = inputs, outputs
+        self.input_names = list(names)
+        self.output_names = self._output_keys or [f"output_{i + 1}" for i in range(len(outputs))]
+        self.internal_input_shapes, self.internal_output_shapes = shapes_of(inputs), shapes_of(outputs)
+        self._feed_input_names, self._feed_inputs = self.input_names, inputs
+        self._feed_input_shapes = self.internal_input_shapes
+        self._added_metrics = dict(self._metrics_of_call)
+        self.built = True
+        self._compile_now()  # type: ignore[attr-defined]
+
+    # -------------------------------------------------------------------------------------------------- descriptions
+
+    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None,
+                print_fn: Callable[[str], Any] = print) -> None:
+        """Prints the layers, their output shapes and numbers of parameters, line by line with `print_fn`."""
+        self._check_begun()
+        if not self._is_graph_network and not self.built:
+            raise ValueError(f"Model '{self.name}' of class {type(self).__name__} has no weights yet, so there is "
+                             "nothing to sum up. Call build((None, ...)), with the batch axis, or let it see data.")
+        super().summary(line_length, positions, print_fn)
+
+    def get_config(self) -> dict[str, Any]:
+        """Layers and connections as plain data; a subclass with a `call` writes a get_config of its own."""
+        if self._is_graph_network:
+            return super().get_config()
+        if type(self).get_config is not Subclassed.get_config:
+            return {}  # that of the subclass asks what there is already
+        raise NotImplementedError(f"Model '{self.name}' of class {type(self).__name__} has no config: {_NO_GRAPH}.")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A new model, with new weights, from `get_config`'s result."""
+        if cls.call is Network.call or "input_layers" in config:
+            return super().from_config(config, custom_objects)
+        return cls(**config)
+
+    def _check_steps(self) -> None:
+        """NotImplementedError for a subclass that says in TensorFlow's way what a training step is."""
+        own = [name for name in _STEPS if hasattr(type(self), name)]
+        if own:
+            raise NotImplementedError(
+                f"{type(self).__name__} defines {own[0]}: training steps of your own, with a GradientTape, don't exist "
+                "here. Say the loss with compile(loss=...) or, in call, with self.add_loss(...); for steps that train "
+                "several models in turn, call their train_on_batch in a loop.")
+
+
+def refuse_subclassed(model: Any) -> None:
+    """NotImplementedError if the model can't be put into a file."""
+    if not getattr(model, "_is_graph_network", True):
+        raise NotImplementedError(f"Model '{model.name}' of class {type(model).__name__} can't be saved as a whole: "
+                                  f"{_NO_GRAPH}.")
+
+
+def _holds(value: Any) -> bool:
+    """Whether there is a layer in the value of an attribute."""
+    return next(layers_in(value), None) is not None
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(n is None or isinstance(n, int) for n in value)
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two tensors can't be one and the other side of a branch."""
+    one, other = K.int_shape(a), K.int_shape(b)
+    return len(one) != len(other) or any(n != m and None not in (n, m) for n, m in zip(one, other))
+
+
+def _scalar(loss: Any) -> Any:
+    return K.mean(loss) if K.is_tensor(loss) and K.ndim(loss) else loss
+
+
+def _either(trains: Any, tests: Any) -> Any:
+    """The one in training, the other in inference."""
+    return trains if trains is tests else K.in_train_phase(trains, tests)
