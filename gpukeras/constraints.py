@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpukeras import backend as K
-from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, interpreted, serialize_keras_object
 
 Axis = int | Sequence[int]
 
@@ -102,6 +102,7 @@ non_neg = nonneg = NonNeg
 unit_norm = unitnorm = UnitNorm
 min_max_norm = MinMaxNorm
 
+
 def serialize(constraint: Any) -> Any:
     """The config entry of a constraint."""
     return serialize_keras_object(constraint)
@@ -121,16 +122,8 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
-    if isinstance(identifier, type) and issubclass(identifier, Constraint):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(f"Could not interpret constraint identifier: {identifier!r}. Expected None, a name such "
-                     "as 'max_norm', a constraint, or a function of a tensor.")
+    return interpreted(identifier, Constraint, deserialize,
+                       "None, a name such as 'max_norm', a constraint, or a function of a tensor")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -15,7 +15,7 @@ import numpy as np
 from gpukeras import backend as K
 from gpukeras.device.openblas import single_thread
 from gpukeras.ops import philox
-from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, interpreted, serialize_keras_object
 
 # A normal distribution cut at two standard deviations has this much of its standard deviation left.
 TRUNCATED_STD = 0.87962566103423978
@@ -338,16 +338,8 @@ def get(identifier: Any) -> Any:
     >>> get("he_uniform").scale, type(get("zeros")).__name__
     (2.0, 'Zeros')
     """
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(f"Could not interpret initializer identifier: {identifier!r}. Expected a name such as "
-                     "'glorot_uniform', an initializer, or a function of (shape, dtype).")
+    return interpreted(identifier, Initializer, deserialize,
+                       "a name such as 'glorot_uniform', an initializer, or a function of (shape, dtype)")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpukeras import backend as K
-from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, interpreted, serialize_keras_object
 
 
 class Regularizer:
@@ -68,6 +68,7 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
 
 L1, L2 = l1, l2  # the class names that configs of newer Keras hold
 
+
 def serialize(regularizer: Any) -> Any:
     """The config entry of a regularizer."""
     return serialize_keras_object(regularizer)
@@ -87,16 +88,8 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
-    if isinstance(identifier, type) and issubclass(identifier, Regularizer):
-        return identifier()
-    if callable(identifier):
-        return identifier
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier!r}. Expected None, a name "
-                     "such as 'l2', a regularizer, or a function of a tensor.")
+    return interpreted(identifier, Regularizer, deserialize,
+                       "None, a name such as 'l2', a regularizer, or a function of a tensor")
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

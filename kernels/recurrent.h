@@ -1,5 +1,6 @@
 #pragma once
-// What the recurrences of recurrent.c share: arrays, activations of rows, and products with the recurrent kernel.
+// What the recurrences of recurrent.c share: arrays, activations of rows, products with the recurrent kernel, and the
+// way through time, forward and back.
 //
 // A unit of work is a block of samples, for which a thread goes through all of time: what passes from one step to the
 // next stays in its caches, and so does the recurrent kernel, which a task before has packed.
@@ -33,7 +34,7 @@ static inline Recurrence recurrence(const Word* w) {
     return (Recurrence){w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], FLOATS(w[9]),
                         (const Bool*)w[10], w[11], w[12], array(w + 13)};
 }
-#define OWN_WORDS 17  // of a Recurrence
+#define HEAD_WORDS 17  // of a Recurrence
 
 static inline float* row(Array a, Word step, Word sample) { return a.at + step * a.step + sample * a.row; }
 
@@ -42,7 +43,6 @@ static inline Word place_of(const Recurrence* r, Word step) { return r->backward
 static inline int live(const Recurrence* r, Word place, Word sample) {
     return !r->mask || r->mask[place * r->mask_step + sample * r->mask_row];
 }
-
 
 // ------------------------------------------------------------------------------------------- rows of features
 
@@ -125,4 +125,136 @@ static void back_through(const Recurrence* r, Word first, Word rows, const float
             add_row(out + i * units, spare + i * units, 1, units);
         }
     }
+}
+
+// ------------------------------------------------------------------------------------------ the way through time
+
+#define CARRIED 2  // states that go from step to step, at most
+#define OWN 5      // other arrays of a cell, at most
+
+// Where a walk is. The words of a task: those of a Recurrence; forward, for each state that is carried on, the initial
+// one, all, and the last; back, the derivatives by all states, and for each that is carried on, those by the last and
+// by the initial one; then the cell's own arrays.
+typedef struct {
+    Recurrence r;
+    Array begin[CARRIED], all[CARRIED], end[CARRIED], own[OWN];
+    Word from, rows;   // the block of samples
+    Word step, place;  // the step, and where the input has it
+    float* product;    // rows of the block: states times the kernel; on the way back, what came back through it
+    float* through;    // rows of the block: on the way back, what passes the product by. Else as a cell likes
+    float* spare;      // rows of the block
+    float* pair;       // two rows
+} Walk;
+
+// What a cell does with a block of samples at a step. `gates` are those of the product with the kernel that is made
+// before a step forward and after a step back.
+typedef struct {
+    Word carried, own, gates;  // states that are carried on, arrays of its own, gates
+    void (*step)(const Walk* x);
+    Word derivatives;  // the first so many own arrays: what a step back makes, for all gates
+    int passes;        // whether a step back leaves something in `through`
+} Cell;
+
+// Whether the step counts for sample i of the block.
+static inline int lives(const Walk* x, Word i) { return live(&x->r, x->place, x->from + i); }
+
+#define EACH_SAMPLE(x, i) for (Word i = 0; i < (x)->rows; ++i)
+#define EACH_LIVE(x, i) EACH_SAMPLE(x, i) if (lives(x, i))
+
+// Its rows: of an array in the order of the input, of one in that of the steps, of a state, and of the thread's room.
+static inline float* here(const Walk* x, Array a, Word i) { return row(a, x->place, x->from + i); }
+static inline float* before(const Walk* x, Array a, Word i) { return row(a, x->step, x->from + i); }
+static inline float* after(const Walk* x, Array a, Word i) { return row(a, x->step + 1, x->from + i); }
+static inline float* of_state(const Walk* x, Array a, Word i) { return row(a, 0, x->from + i); }
+static inline float* of_block(float* rows, const Walk* x, Word i) { return rows + i * x->r.units; }
+
+static inline Walk walk(const Word* w, char* room) {
+    Walk x = {.r = recurrence(w)};
+    Word block = x.r.block * x.r.units;
+    x.product = FLOATS(room);
+    x.through = x.product + block * x.r.gates;
+    x.spare = x.through + block;
+    x.pair = x.spare + block;
+    return x;
+}
+
+static inline void take_own(const Cell* cell, Walk* x, const Word* w) {
+    for (Word k = 0; k < cell->own; ++k) x->own[k] = array(w + 4 * k);
+}
+
+static inline void take_block(Walk* x, Word unit) {
+    x->from = unit * x->r.block;
+    x->rows = MIN(x->r.block, x->r.samples - x->from);
+}
+
+static inline void go_to(Walk* x, Word step) {
+    x->step = step;
+    x->place = place_of(&x->r, step);
+}
+
+// The block's rows at a step, from one array to another.
+static inline void copy_rows(const Walk* x, Array to, Word to_step, Array from, Word from_step) {
+    for (Word i = x->from; i < x->from + x->rows; ++i)
+        copy_row(row(to, to_step, i), row(from, from_step, i), from.column, x->r.units);
+}
+
+// Units first ... last-1, forward.
+static inline Word forward(const Cell* cell, const Word* w, Word first, Word last, char* room) {
+    Walk x = walk(w, room);
+    w += HEAD_WORDS;
+    for (Word k = 0; k < cell->carried; ++k, w += 12) {
+        x.begin[k] = array(w);
+        x.all[k] = array(w + 4);
+        x.end[k] = array(w + 8);
+    }
+    take_own(cell, &x, w);
+    for (Word unit = first; unit < last; ++unit) {
+        take_block(&x, unit);
+        for (Word k = 0; k < cell->carried; ++k) copy_rows(&x, x.all[k], 0, x.begin[k], 0);
+        for (Word step = 0; step < x.r.time; ++step) {
+            go_to(&x, step);
+            times_kernel(&x.r, x.from, x.rows, before(&x, x.all[0], 0), cell->gates, x.spare, x.product);
+            cell->step(&x);
+            EACH_SAMPLE(&x, i)
+                for (Word k = 0; k < cell->carried && !lives(&x, i); ++k)
+                    copy_row(after(&x, x.all[k], i), before(&x, x.all[k], i), 1, x.r.units);
+        }
+        for (Word k = 0; k < cell->carried; ++k) copy_rows(&x, x.end[k], 0, x.all[k], x.r.time);
+    }
+    return 0;
+}
+
+// And back. The derivatives by the states that a step makes are in `end`, where those by the states that it takes
+// replace them: of h here, of others by the cell.
+static inline Word back(const Cell* cell, const Word* w, Word first, Word last, char* room) {
+    Walk x = walk(w, room);
+    Word units = x.r.units, wide = x.r.gates * units;
+    Array all = x.all[0] = array(w + HEAD_WORDS);
+    w += HEAD_WORDS + 4;
+    for (Word k = 0; k < cell->carried; ++k, w += 8) {
+        x.begin[k] = array(w);
+        x.end[k] = array(w + 4);
+    }
+    take_own(cell, &x, w);
+    Array d = x.end[0];
+    for (Word unit = first; unit < last; ++unit) {
+        take_block(&x, unit);
+        for (Word k = 0; k < cell->carried; ++k) copy_rows(&x, x.end[k], 0, x.begin[k], 0);
+        for (Word step = x.r.time; step-- > 0;) {
+            go_to(&x, step);
+            EACH_SAMPLE(&x, i) {
+                add_row(of_state(&x, d, i), after(&x, all, i), all.column, units);
+                for (Word k = 0; k < cell->derivatives && !lives(&x, i); ++k) clear_row(here(&x, x.own[k], i), wide);
+            }
+            cell->step(&x);
+            back_through(&x.r, x.from, x.rows, here(&x, x.own[0], 0), wide, cell->gates, x.spare, x.product);
+            EACH_LIVE(&x, i) {
+                float *to = of_state(&x, d, i), *product = of_block(x.product, &x, i);
+                if (cell->passes) sum_rows(to, of_block(x.through, &x, i), product, units);
+                else memcpy(to, product, (size_t)units * 4);
+            }
+        }
+        EACH_SAMPLE(&x, i) add_row(of_state(&x, d, i), row(all, 0, x.from + i), all.column, units);
+    }
+    return 0;
 }

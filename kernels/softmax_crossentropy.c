@@ -126,19 +126,6 @@ TASK Word softmax(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Words: g, the softmax's result y, result, columns, rows of a unit.
-TASK Word softmax_gradient(const Word* w, Word first, Word last, char* room) {
-    EACH_TABLE(t, w[3], w[4]) {
-        float total[SIDE];
-        load(&t, FLOATS(w[0]) + row * t.columns, 0, t.a);
-        load(&t, FLOATS(w[1]) + row * t.columns, 0, t.b);
-        sum_products(&t, t.a, t.b, total);
-        EACH_LINE(t) LINES t.a[k * SIDE + j] = t.b[k * SIDE + j] * (t.a[k * SIDE + j] - total[j]);
-        store(&t, t.a, FLOATS(w[2]) + row * t.columns);
-    }
-    return 0;
-}
-
 // As softmax.
 TASK Word log_softmax(const Word* w, Word first, Word last, char* room) {
     EACH_TABLE(t, w[2], w[3]) {
@@ -151,16 +138,29 @@ TASK Word log_softmax(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// As softmax_gradient.
-TASK Word log_softmax_gradient(const Word* w, Word first, Word last, char* room) {
+// The gradient of softmax or of its logarithm. Words: g, the result y, the gradient, columns, rows of a unit.
+static inline void gradient_by_rows(const Word* w, Word first, Word last, char* room, int logarithm) {
     EACH_TABLE(t, w[3], w[4]) {
         float total[SIDE];
         load(&t, FLOATS(w[0]) + row * t.columns, 0, t.a);
         load(&t, FLOATS(w[1]) + row * t.columns, 0, t.b);
-        sum(&t, t.a, total);
-        EACH_LINE(t) LINES t.a[k * SIDE + j] -= exp_float(t.b[k * SIDE + j]) * total[j];
+        if (logarithm) sum(&t, t.a, total);
+        else sum_products(&t, t.a, t.b, total);
+        EACH_LINE(t) LINES {
+            float g = t.a[k * SIDE + j], y = t.b[k * SIDE + j];
+            t.a[k * SIDE + j] = logarithm ? g - exp_float(y) * total[j] : y * (g - total[j]);
+        }
         store(&t, t.a, FLOATS(w[2]) + row * t.columns);
     }
+}
+
+TASK Word softmax_gradient(const Word* w, Word first, Word last, char* room) {
+    gradient_by_rows(w, first, last, room, 0);
+    return 0;
+}
+
+TASK Word log_softmax_gradient(const Word* w, Word first, Word last, char* room) {
+    gradient_by_rows(w, first, last, room, 1);
     return 0;
 }
 

@@ -83,28 +83,26 @@ KERNEL log_softmax(const Value* x, Value* y, Index rows, Index columns, Index la
     }
 }
 
-// Softmax's own gradient from its result y: dx = y * (dy - sum(y * dy)).
-KERNEL softmax_backward(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
+// The gradients from the results y: softmax's dx = y * (dy - sum(y * dy)), its logarithm's dx = dy - exp(y) * sum(dy).
+template <bool LOGARITHM>
+__device__ void row_gradients(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
     EACH_ROUND(first) {
         Row row(first, rows, columns, lanes);
-        const Value *g = dy + row.start, *p = y + row.start;
+        const Value *g = dy + row.start, *own = y + row.start;
         Sum sum = 0;
-        EACH_COLUMN(j, row) sum += Sum(p[j]) * Sum(g[j]);
+        EACH_COLUMN(j, row) sum += LOGARITHM ? Sum(g[j]) : Sum(own[j]) * Sum(g[j]);
         sum = row_reduce(sum, row, Add());
-        EACH_COLUMN(j, row) dx[row.start + j] = Value(Sum(p[j]) * (Sum(g[j]) - sum));
+        EACH_COLUMN(j, row)
+            dx[row.start + j] = Value(LOGARITHM ? Sum(g[j]) - exp(Sum(own[j])) * sum : Sum(own[j]) * (Sum(g[j]) - sum));
     }
 }
 
-// Log-softmax's gradient from its result y: dx = dy - exp(y) * sum(dy).
-KERNEL log_softmax_backward(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
-    EACH_ROUND(first) {
-        Row row(first, rows, columns, lanes);
-        const Value *g = dy + row.start, *l = y + row.start;
-        Sum sum = 0;
-        EACH_COLUMN(j, row) sum += Sum(g[j]);
-        sum = row_reduce(sum, row, Add());
-        EACH_COLUMN(j, row) dx[row.start + j] = Value(Sum(g[j]) - exp(Sum(l[j])) * sum);
-    }
+KERNEL softmax_gradient(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
+    row_gradients<false>(dy, y, dx, rows, columns, lanes);
+}
+
+KERNEL log_softmax_gradient(const Value* dy, const Value* y, Value* dx, Index rows, Index columns, Index lanes) {
+    row_gradients<true>(dy, y, dx, rows, columns, lanes);
 }
 
 KERNEL dense_forward(const Value* x, const Value* t, Value* loss, Index rows, Index columns, Index lanes) {

@@ -25,7 +25,8 @@ from ..ops.elementwise import TABLE, Cast, Elementwise
 if TYPE_CHECKING:
     from .fuse import Fused, Member
 
-TILE = 1024  # elements: a register of float32 has 4 KiB, and a chain uses a handful
+TILE = 256  # elements: while some are computed, others come from memory, so that steps of few overlap well
+MOST_REPEATED = 1024  # elements of what repeats itself that are written out once: a tile then has as many
 MOST_CALLED = 4096  # elements for which functions of C's library are called, number by number
 LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
 COSTS = {"plain": 0.025, "curved": 0.4, "called": 10.0}  # nanoseconds that an operation takes for one element,
@@ -148,10 +149,10 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     once: list[_Spread] = []
     period = 1
     for made in sorted((s for s in spread if s.period), key=lambda s: s.period):
-        if lcm(period, made.period) <= TILE:
+        if lcm(period, made.period) <= MOST_REPEATED:
             period = lcm(period, made.period)
             once.append(made)
-    tile = min(TILE // period, -(-size // period)) * period
+    tile = min(max(TILE // period, 1), -(-size // period)) * period
     register = -(-tile // 8) * 64  # bytes, for elements of 8
     places = {made.number: (fused._slot_count + k) * register for k, made in enumerate(spread)}
     operands = [-1 - places[i] if i in places else 16 * i + x.itemsize for i, x in enumerate(ins)]

@@ -11,7 +11,6 @@ from ..graph import (
     OPERATORS,
     ROW,
     Apply,
-    ExpandedOp,
     Spec,
     Tensor,
     ViewOp,
@@ -21,7 +20,7 @@ from ..graph import (
     frozen,
 )
 from .convert import as_tensor
-from .shape import Dims, InsertAxes, Reshape, fill_dims, reshape, shape_of, split_dims
+from .shape import Dims, InsertAxes, Reshape, _Like, fill_dims, reshape, shape_of, split_dims
 
 
 @frozen
@@ -55,16 +54,15 @@ class BroadcastTo(ViewOp):
 
 
 @frozen
-class BroadcastLike(ExpandedOp):
+class BroadcastLike(_Like):
     """Broadcast to the shape of a second tensor."""
 
     name = "broadcast_like"
-    shape_only = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
-        """The second shape."""
+        """The second shape. ValueError where the first does not broadcast to it."""
         broadcast_shapes(ins[0].shape, ins[1].shape)
-        return Spec(ins[1].shape, ins[0].dtype)
+        return super().infer(*ins)
 
     def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
         """A broadcast to constants."""
@@ -76,15 +74,10 @@ class BroadcastLike(ExpandedOp):
 
 
 @frozen
-class SumLike(ExpandedOp):
+class SumLike(_Like):
     """Summed down to the shape of a second tensor that broadcasts to the first: broadcasting undone."""
 
     name = "sum_like"
-    shape_only = (1,)
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The second shape."""
-        return Spec(ins[1].shape, ins[0].dtype)
 
     def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
         """A sum over the axes that were broadcast."""

@@ -45,13 +45,25 @@ def _slide(window: Window, image: Any, multiplier: int, x: Any, kernel: Any, y: 
 
 
 @frozen
-class Depthwise(Op):
+class _Depthwise(Op):
+    """What the three ops share."""
+
+    window: Window
+    kernel_types = FLOATS
+    c_family = "depthwise"
+    gapless = (1,)
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """See window_tasks.py."""
+        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
+
+
+@frozen
+class Depthwise(_Depthwise):
     """(x, kernel) -> y: x (samples, *space, channels), kernel (*size, channels, multiplier), y (samples, *positions,
     channels * multiplier)."""
 
-    window: Window
     name = "depthwise_convolution"
-    kernel_types = FLOATS
     packed = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
@@ -84,13 +96,6 @@ class Depthwise(Op):
         (x, kernel), y = ins, outs[0]
         return [_slide(self.window, x, kernel.shape[-1], x, kernel, y)] if y.size else []
 
-    c_family = "depthwise"
-    gapless = (1,)
-
-    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
-        """See window_tasks.py."""
-        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
-
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """See depthwise_tasks.py."""
         return depthwise_tasks.forward(self.window, ins[0], ins[1], outs[0])
@@ -107,14 +112,12 @@ class Depthwise(Op):
 
 
 @frozen
-class DepthwiseInputGradient(Op):
+class DepthwiseInputGradient(_Depthwise):
     """(g, kernel, like x) -> the derivative for x."""
 
-    window: Window
     name = "depthwise_input_gradient"
     shape_only = (2,)
     contiguous = (0,)
-    kernel_types = FLOATS
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""
@@ -154,13 +157,6 @@ class DepthwiseInputGradient(Op):
         return (*positions, *cells, *size, *strides, *dilation,
                 *((n - 1) * d - b for n, d, b in zip(size, dilation, before)))
 
-    c_family = "depthwise"
-    gapless = (1,)
-
-    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
-        """See window_tasks.py."""
-        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
-
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """See depthwise_tasks.py."""
         return depthwise_tasks.input_gradient(self.window, ins[0], ins[1], outs[0])
@@ -177,14 +173,12 @@ class DepthwiseInputGradient(Op):
 
 
 @frozen
-class DepthwiseKernelGradient(Op):
+class DepthwiseKernelGradient(_Depthwise):
     """(x, g, like kernel) -> the derivative for the kernel."""
 
-    window: Window
     name = "depthwise_kernel_gradient"
     shape_only = (2,)
     contiguous = (1,)
-    kernel_types = FLOATS
     packed = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
@@ -220,13 +214,6 @@ class DepthwiseKernelGradient(Op):
         sums = _launch(self.window, "depthwise_kernel_gradient", (blocks(dk.size), chunks), x, dk.shape[-1], x, g, part,
                        numbers=(rows, *element_strides(x)))
         return [sums, add_parts(part, dk)]
-
-    c_family = "depthwise"
-    gapless = (1,)
-
-    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
-        """See window_tasks.py."""
-        return window_tasks.takes(self.window, ins[0], ins[1], outs[0])
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """Partial sums."""

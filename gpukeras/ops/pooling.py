@@ -65,10 +65,9 @@ class _Pooling(Op):
 
 
 @frozen
-class MaxPool(_Pooling):
-    """x (samples, *space, channels) -> the largest of each window."""
+class _OverWindows(_Pooling):
+    """x (samples, *space, channels) -> one number of each window, by a task and a kernel named as the op."""
 
-    name = "max_pool"
     packed = ()
     c_family = "pooling"
     gapless = ()
@@ -81,6 +80,17 @@ class MaxPool(_Pooling):
         """(samples, *positions, channels)."""
         return self._pooled(ins[0])
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, a thread for each window."""
+        return self._launch(self.name, outs[0].size, ins[0], ins[0], ins[0], outs[0])
+
+
+@frozen
+class MaxPool(_OverWindows):
+    """x (samples, *space, channels) -> the largest of each window."""
+
+    name = "max_pool"
+
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Cell by cell of the window."""
         x, y = ins[0], outs[0]
@@ -90,10 +100,6 @@ class MaxPool(_Pooling):
             seen = y[(slice(None), *tap.outputs)]
             calls.append((partial(xp.maximum, out=seen), (seen, x[(slice(None), *tap.inputs)])))
         return calls
-
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel, a thread for each window."""
-        return self._launch("max_pool", outs[0].size, ins[0], ins[0], ins[0], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """To the first largest cell of each window."""
@@ -195,21 +201,10 @@ class MaxPoolPick(_AtMaximum):
 
 
 @frozen
-class AveragePool(_Pooling):
+class AveragePool(_OverWindows):
     """x -> the mean of the real cells of each window; padding does not count."""
 
     name = "average_pool"
-    packed = ()
-    c_family = "pooling"
-    gapless = ()
-
-    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """One."""
-        return self._task(ins[0], ins[0], *element_strides(ins[0]), ins[0].shape[-1], outs[0])
-
-    def infer(self, *ins: Spec) -> Spec:
-        """(samples, *positions, channels)."""
-        return self._pooled(ins[0])
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """Cell by cell of the window, then divided by the number of cells."""
@@ -219,10 +214,6 @@ class AveragePool(_Pooling):
             seen = y[(slice(None), *tap.outputs)]
             calls.append((xp.add, (seen, x[(slice(None), *tap.inputs)], seen)))
         return [*calls, (xp.divide, (y, _cells(self.window, x.shape[1:-1], y.dtype), y))]
-
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel, a thread for each window."""
-        return self._launch("average_pool", outs[0].size, ins[0], ins[0], ins[0], outs[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Spread evenly."""

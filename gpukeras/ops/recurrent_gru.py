@@ -132,8 +132,8 @@ class GRUSequence(_GRU):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
-        (z, kernel, h), walk = ins[:3], self._task_walk(ins, ins[0])
-        return [walk.pack(kernel, room[0], 2, 1), walk.task("gru_forward", room[0], z, h, *outs)]
+        (z, kernel, h), (gates, *states), walk = ins[:3], outs, self._task_walk(ins, ins[0])
+        return [walk.pack(kernel, room[0], 2, 1), walk.task("gru_forward", room[0], h, *states, z, gates)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By GRUSequenceGradient."""
@@ -255,8 +255,9 @@ class GRUSequenceGradient(_GRU):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""
-        walk, states, (dz, dh, dkernel), (packed, resets) = self._task_walk(ins, outs[0]), ins[3], outs, room
+        (dstates, dlast, gates, states), (dz, dh, dkernel), (packed, resets) = ins[:4], outs, room
+        walk = self._task_walk(ins, dz)
         return [walk.pack(ins[4], packed, 2, 1, transposed=True),
-                walk.task("gru_backward", packed, *ins[:4], dz, dh, resets),
+                walk.task("gru_backward", packed, dstates, dlast, dh, dz, gates, states, resets),
                 walk.kernel_gradient(states, dz, dkernel, 0, 2),
                 walk.kernel_gradient(resets, dz, dkernel, 2, 1, ready=True)]

@@ -93,8 +93,10 @@ class GRUSequenceResetAfter(_GRU):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
-        (z, kernel, h, bias), walk = ins[:4], self._task_walk(ins, ins[0])
-        return [walk.pack(kernel, room[0], 3), walk.task("gru_after_forward", room[0], z, h, bias, *outs)]
+        (z, kernel, h, bias), (gates, states, inner, last) = ins[:4], outs
+        walk = self._task_walk(ins, z)
+        return [walk.pack(kernel, room[0], 3),
+                walk.task("gru_after_forward", room[0], h, states, last, z, bias, gates, inner)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By GRUSequenceResetAfterGradient; the bias' is a sum over steps and samples."""
@@ -187,7 +189,8 @@ class GRUSequenceResetAfterGradient(_GRU):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""
-        walk, states, (dz, dsums, dh, dkernel) = self._task_walk(ins, outs[0]), ins[3], outs
+        (dstates, dlast, gates, states, inner), (dz, dsums, dh, dkernel) = ins[:5], outs
+        walk = self._task_walk(ins, dz)
         return [walk.pack(ins[5], room[0], 3, transposed=True),
-                walk.task("gru_after_backward", room[0], *ins[:5], dz, dsums, dh),
+                walk.task("gru_after_backward", room[0], dstates, dlast, dh, dsums, dz, gates, states, inner),
                 walk.kernel_gradient(states, dsums, dkernel, 0, 3)]

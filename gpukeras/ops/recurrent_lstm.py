@@ -107,8 +107,10 @@ class LSTMSequence(_LSTM):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
-        (z, kernel, h, c), walk = ins[:4], self._task_walk(ins, ins[0])
-        return [walk.pack(kernel, room[0], 4), walk.task("lstm_forward", room[0], z, h, c, *outs)]
+        (z, kernel, h, c), (gates, states, cells, *last) = ins[:4], outs
+        walk = self._task_walk(ins, z)
+        return [walk.pack(kernel, room[0], 4),
+                walk.task("lstm_forward", room[0], h, states, last[0], c, cells, last[1], z, gates)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By LSTMSequenceGradient."""
@@ -202,9 +204,10 @@ class LSTMSequenceGradient(_LSTM):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""
-        walk, states, (dz, dh, dc, dkernel) = self._task_walk(ins, outs[0]), ins[4], outs
+        (dstates, dlast_h, dlast_c, gates, states, cells), (dz, dh, dc, dkernel) = ins[:6], outs
+        walk = self._task_walk(ins, dz)
         return [walk.pack(ins[6], room[0], 4, transposed=True),
-                walk.task("lstm_backward", room[0], *ins[:6], dz, dh, dc),
+                walk.task("lstm_backward", room[0], dstates, dlast_h, dh, dlast_c, dc, dz, gates, cells),
                 walk.kernel_gradient(states, dz, dkernel, 0, 4)]
 
 

@@ -68,7 +68,7 @@ class SimpleRNNSequence(_Recurrence):
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
         walk = self._task_walk(ins, ins[0])
-        return [walk.pack(ins[1], room[0], 1), walk.task("simple_forward", room[0], ins[0], ins[2], *outs)]
+        return [walk.pack(ins[1], room[0], 1), walk.task("simple_forward", room[0], ins[2], *outs, ins[0])]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By SimpleRNNSequenceGradient."""
@@ -149,5 +149,5 @@ class SimpleRNNSequenceGradient(_Recurrence):
         (dstates, dlast, states, kernel), (dz, dh, dkernel) = ins[:4], outs
         walk = self._task_walk(ins, dz)
         return [walk.pack(kernel, room[0], 1, transposed=True),
-                walk.task("simple_backward", room[0], dstates, dlast, states, dz, dh),
+                walk.task("simple_backward", room[0], dstates, dlast, dh, dz, states),
                 walk.kernel_gradient(states, dz, dkernel, 0, 1)]

@@ -47,10 +47,10 @@ class Walk:
                 self.drops, packed, *mask, *drop)
 
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
-        """The task that goes through time."""
+        """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
         words = [word for a in arrays for word in view(a)]
         return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
-                    room=4 * self.units * (self.block * (self.gates + 3) + 2))
+                    room=4 * self.units * (self.block * (self.gates + 2) + 2))
 
     def pack(self, kernel: Any, packed: Any, *parts: int, transposed: bool = False) -> Task:
         """The task that packs the kernel: so many gates in each part; with a dropout factor for each, one."""

@@ -167,16 +167,21 @@ class Reshape(ViewOp):
         return ROW if ins[0].shape and self.infer(*ins).shape[:1] == ins[0].shape[:1] else MIX
 
 
-@frozen
-class ReshapeLike(ExpandedOp):
-    """Reshape to the shape of a second tensor."""
+class _Like(ExpandedOp):
+    """Base of ops that give a tensor the shape of a second one."""
 
-    name = "reshape_like"
     shape_only = (1,)
 
     def infer(self, *ins: Spec) -> Spec:
         """The second shape, the first dtype."""
         return Spec(ins[1].shape, ins[0].dtype)
+
+
+@frozen
+class ReshapeLike(_Like):
+    """Reshape to the shape of a second tensor."""
+
+    name = "reshape_like"
 
     def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
         """A reshape to constants."""

@@ -31,6 +31,10 @@ class _AlongRows(Op):
         """One, named as the op."""
         return task_by_rows(self.name, outs[0], *ins, outs[0])
 
+    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
+        """One kernel, named as the op."""
+        return by_rows(self.name, outs[0], *ins, outs[0])
+
     def infer(self, *ins: Spec) -> Spec:
         """The same shape."""
         if not ins[-1].shape:
@@ -46,6 +50,18 @@ class _AlongRows(Op):
         return row_or_mix(ins[-1])
 
 
+class _RowGradient(_AlongRows):
+    """(g, result of an op along rows) -> the derivative by its input, for which there is a formula."""
+
+    def formula(self, g: Tensor, y: Tensor) -> Tensor:
+        """The derivative, of plain ops."""
+        raise NotImplementedError(f"op {self.name} has no formula")
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """That of its formula."""
+        return differentiate(self.formula, node, grads[0])
+
+
 @frozen
 class Softmax(_AlongRows):
     """exp(x) / sum(exp(x)) over the last axis."""
@@ -59,17 +75,13 @@ class Softmax(_AlongRows):
         return [(REDUCTIONS["max"], (x, -1, None, column, True)), (xp.subtract, (x, column, y)), (xp.exp, (y, y)),
                 sum_call(y, (-1,), column, True), (xp.divide, (y, column, y))]
 
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel."""
-        return by_rows("softmax", ins[0], ins[0], outs[0])
-
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """y (g - sum(g y))."""
         return [apply(SoftmaxGradient(), grads[0], node.outputs[0])]
 
 
 @frozen
-class SoftmaxGradient(_AlongRows):
+class SoftmaxGradient(_RowGradient):
     """(g, y) -> y (g - sum(g y)), y being the softmax's output."""
 
     name = "softmax_gradient"
@@ -80,13 +92,9 @@ class SoftmaxGradient(_AlongRows):
         return [(xp.multiply, (g, y, out)), (REDUCTIONS["sum"], (out, -1, None, column, True)),
                 (xp.subtract, (g, column, out)), (xp.multiply, (out, y, out))]
 
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel."""
-        return by_rows("softmax_backward", ins[1], *ins, outs[0])
-
-    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
-        """That of its formula."""
-        return differentiate(lambda g, y: y * (g - reduce("sum", g * y, -1, keepdims=True)), node, grads[0])
+    def formula(self, g: Tensor, y: Tensor) -> Tensor:
+        """As above."""
+        return y * (g - reduce("sum", g * y, -1, keepdims=True))
 
 
 @frozen
@@ -103,17 +111,13 @@ class LogSoftmax(_AlongRows):
         """The shifted input less the log of its exponentials' sum."""
         return [*log_sum(ins[0], outs[0], *scratch), (xp.subtract, (outs[0], scratch[1], outs[0]))]
 
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel."""
-        return by_rows("log_softmax", ins[0], ins[0], outs[0])
-
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """g - softmax(x) sum(g)."""
         return [apply(LogSoftmaxGradient(), grads[0], node.outputs[0])]
 
 
 @frozen
-class LogSoftmaxGradient(_AlongRows):
+class LogSoftmaxGradient(_RowGradient):
     """(g, y) -> g - exp(y) sum(g), y being the log-softmax's output."""
 
     name = "log_softmax_gradient"
@@ -124,13 +128,9 @@ class LogSoftmaxGradient(_AlongRows):
         return [(REDUCTIONS["sum"], (g, -1, None, column, True)), (xp.exp, (y, out)),
                 (xp.multiply, (out, column, out)), (xp.subtract, (g, out, out))]
 
-    def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
-        """One kernel."""
-        return by_rows("log_softmax_backward", ins[1], *ins, outs[0])
-
-    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
-        """That of its formula."""
-        return differentiate(lambda g, y: g - exp(y) * reduce("sum", g, -1, keepdims=True), node, grads[0])
+    def formula(self, g: Tensor, y: Tensor) -> Tensor:
+        """As above."""
+        return g - exp(y) * reduce("sum", g, -1, keepdims=True)
 
 
 def column_of(x: Spec) -> Spec:

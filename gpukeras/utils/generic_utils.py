@@ -219,6 +219,20 @@ def deserialize_keras_object(identifier: Any, module_objects: Mapping[str, Any] 
         return found.from_config(config)
 
 
+def interpreted(identifier: Any, base: type, deserialize: Callable[..., Any], expected: str) -> Any:
+    """What an argument stands for: a config, a name, a class below `base`, or a callable, which is taken as it is.
+    ValueError, which says what is `expected`, for anything else."""
+    if isinstance(identifier, str):
+        identifier = {"class_name": identifier, "config": {}}
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise ValueError(f"Could not interpret {base.__name__.lower()} identifier: {identifier!r}. Expected {expected}.")
+
+
 def _needs_arguments(function: Any) -> bool:
     """Whether a function of the user's can't be called without any."""
     import inspect

@@ -21,7 +21,7 @@ MUTATIONS = [
     ("a row begins one place late", "start = mine ? number * width : 0;", "start = mine ? number * width + 1 : 0;"),
     ("the last row of a block is left out", "mine = number < rows;", "mine = number < rows - 1;"),
     ("targets are taken to add up to 1", "(Sum(own[j]) * mass - Sum(target[j]))", "(Sum(own[j]) - Sum(target[j]))"),
-    ("softmax's derivative lacks the sum", "Value(Sum(p[j]) * (Sum(g[j]) - sum))", "Value(Sum(p[j]) * Sum(g[j]))"),
+    ("softmax's derivative lacks the sum", ": Sum(own[j]) * (Sum(g[j]) - sum)", ": Sum(own[j]) * Sum(g[j])"),
     ("labels are not checked", "loss[row.number] = in_range(label, columns, fault) ?", "loss[row.number] = true ?"),
     ("an impossible class makes NaN", "if (weight != 0) sum", "sum"),
 ]

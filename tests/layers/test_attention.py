@@ -162,13 +162,6 @@ def test_steps_may_be_unknown():
     assert [p.shape for p in grid.predict(GRID)] == [(2, 3, 2, 4), (2, 2, 3, 2, 3, 2)]
 
 
-@pytest.fixture
-def _float64():
-    K.set_floatx("float64")
-    yield
-    K.set_floatx("float32")
-
-
 MAKERS = {
     "attention": (lambda: Attention(use_scale=True), {}),
     "concat": (lambda: Attention(use_scale=True, score_mode="concat"), {"use_causal_mask": True}),
@@ -178,7 +171,7 @@ MAKERS = {
 }
 
 
-@pytest.mark.usefixtures("_float64")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", MAKERS)
 def test_gradients(name, masked):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -16,11 +14,7 @@ from gpukeras.optimizers import SGD
 RNG = np.random.RandomState(4)
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    K.set_floatx("float64")
-    yield
-    K.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def padded(x, size, strides, padding, dilation):

@@ -14,11 +14,6 @@ N, STEPS, ROWS, COLS, CHANNELS, FILTERS = 2, 3, 5, 4, 2, 3
 X = np.random.RandomState(0).normal(size=(N, STEPS, ROWS, COLS, CHANNELS)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def _same_weights():
-    np.random.seed(3)
-
-
 def by_hand(weights, x, **options):
     """All outputs, with K.conv2d for the products."""
     kernel, recurrent, bias = (K.constant(w) for w in weights)

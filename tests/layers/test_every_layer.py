@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 import pytest
 
 from gpukeras import backend as K
@@ -69,12 +66,7 @@ TABLE = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    K.set_floatx("float64")
-    np.random.seed(1)
-    yield
-    K.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.mark.parametrize(("name", "make", "shape", "options"), TABLE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpukeras import backend as K
 from gpukeras.layers import Highway, Input, MaxoutDense
 from gpukeras.models import Model, Sequential
 from tests.layers.layer_check import check_layer, check_training
@@ -22,15 +21,7 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def _float64():
-    K.set_floatx("float64")
-    np.random.seed(1)
-    yield
-    K.set_floatx("float32")
-
-
-@pytest.mark.usefixtures("_float64")
+@pytest.mark.usefixtures("float64")
 @pytest.mark.filterwarnings("ignore:`(Highway|MaxoutDense)` is a layer of Keras 1")
 @pytest.mark.parametrize("make", ROWS)
 def test_layers(make):

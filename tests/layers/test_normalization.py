@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -14,11 +12,7 @@ from gpukeras.models import Model, Sequential
 RNG = np.random.RandomState(8)
 
 
-@pytest.fixture(autouse=True)
-def _float64() -> Iterator[None]:
-    K.set_floatx("float64")
-    yield
-    K.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def weights_of(layer):

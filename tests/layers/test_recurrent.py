@@ -23,12 +23,7 @@ MASKED[0, :2] = MASKED[1, 2] = MASKED[2] = MASKED[5:, 3:] = 0
 every = pytest.mark.parametrize("layer_class", LAYERS)
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    K.set_floatx("float64")
-    np.random.seed(3)
-    yield
-    K.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def weights_for(layer, seed=1):

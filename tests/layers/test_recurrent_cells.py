@@ -29,11 +29,6 @@ N, STEPS, SIZE = 2, 4, 3
 X = np.random.RandomState(0).normal(size=(N, STEPS, SIZE)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def _same_weights():
-    np.random.seed(3)
-
-
 class Leaky(Layer):
     """A cell with a weight, an argument, and a constant if there is one."""
 

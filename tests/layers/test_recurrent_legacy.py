@@ -13,11 +13,6 @@ N, STEPS, SIZE, UNITS = 2, 4, 3, 5
 X = np.random.RandomState(0).normal(size=(N, STEPS, SIZE)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def _same_weights():
-    np.random.seed(3)
-
-
 class Own(Recurrent):
     """Multiplies in `preprocess_input`, and adds a constant of its own at every step."""
 

@@ -15,11 +15,6 @@ N, STEPS, SIZE, UNITS = 2, 4, 3, 5
 RNG = np.random.RandomState(0)
 X = RNG.normal(size=(N, STEPS, SIZE)).astype("float32")
 
-@pytest.fixture(autouse=True)
-def _same_weights():
-    np.random.seed(3)
-
-
 every = pytest.mark.parametrize("layer_class", LAYERS)
 
 

@@ -30,11 +30,6 @@ N, STEPS, SIZE = 3, 4, 2
 X = np.random.RandomState(0).normal(size=(N, STEPS, SIZE)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def _same_weights():
-    np.random.seed(3)
-
-
 # TimeDistributed -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("batch", [None, N])
 @pytest.mark.parametrize("make, shape", [
