@@ -46,7 +46,7 @@ from gpukeras.device.memory import (
 )
 from gpukeras.device.precision import compute_capability, precision, set_precision
 from gpukeras.device.select import BackendUnavailable
-from gpukeras.device.streaming import Streamer, has_room_for
+from gpukeras.device.streaming import Flight, Streamer, has_room_for
 
 if TYPE_CHECKING:
     from gpukeras.device.report import Config
@@ -61,6 +61,7 @@ __all__ = [
     "SCANS",
     "BackendUnavailable",
     "Complaint",
+    "Flight",
     "Launch",
     "Recording",
     "Streamer",
