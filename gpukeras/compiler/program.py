@@ -16,6 +16,7 @@ from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
 from .bodies import bind, explain, in_layer, rooms, run, uses_tasks
+from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view
@@ -39,7 +40,7 @@ class Program:
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
-        roots = fuse(lowering.finish(roots))
+        roots = fuse(take_epilogues(lowering.finish(roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

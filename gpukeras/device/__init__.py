@@ -25,6 +25,8 @@ from gpukeras.device.arrays import (
 )
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.epilogues import product as product_with_epilogue
+from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
@@ -89,6 +91,7 @@ __all__ = [
     "launch",
     "new_array",
     "precision",
+    "product_with_epilogue",
     "products",
     "random_generator",
     "raw_bits",
@@ -96,6 +99,7 @@ __all__ = [
     "same_memory",
     "scatter_add",
     "set_generator_words",
+    "serves_epilogue",
     "set_precision",
     "synchronize",
     "take",

@@ -20,16 +20,17 @@ class _Driver:
 
 
 @cache
-def _cublas():
+def _library(name):
     from cublas import Cublas
+    from cublas_lt import CublasLt
 
-    return Cublas()
+    return {"libcublas.so.12": Cublas, "libcublasLt.so.12": CublasLt}[name]()
 
 
 def _load(name, *rest, **named):
     if name in ("libcuda.so.1", "nvcuda.dll"):
         return _Driver()
-    return _cublas() if name == "libcublas.so.12" else _real(name, *rest, **named)
+    return _library(name) if name in ("libcublas.so.12", "libcublasLt.so.12") else _real(name, *rest, **named)
 
 
 ctypes.CDLL = _load
