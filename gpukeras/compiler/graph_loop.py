@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
 STEPS = (64, 16, 4, 1)  # in a graph
 CALLS = 2048  # in a graph at most: each is a node with its arguments, which takes memory and has to be set up
+REPAID = 64  # times as many steps are made before a longer graph is recorded: that takes the time of some launches each
 
 
 class GraphLoop:
-    """Steps of a program on rows that lie on the device. A graph is recorded when so many steps are first asked for at
-    a time; the program's first run, which compiles its kernels, is made plainly."""
+    """Steps of a program on rows that lie on the device. The program's first run, which compiles its kernels, is made
+    plainly, then graphs of one step are launched, and longer ones where so many are asked for at a time, once there
+    have been enough steps for a recording not to count among them."""
 
     def __init__(self, program: Program, pairs: Sequence[tuple[Any, Any]], count: int, order: Order):
         self._program, self._pairs, self._count, self._order = program, list(pairs), count, order
         self._place = device.asarray(np.zeros(1, np.int64))
         self._at: int | None = 0  # what the device has there; None: unknown
+        self._made = 0  # steps
         self._sizes = [n for n in STEPS if n == 1 or n * (len(program.calls) + len(pairs)) <= CALLS]
         self._graphs: dict[int, device.Recording] = {}
         self._launches: list[device.Launch] = []  # what the graphs call, which keep no memory alive
@@ -51,7 +54,7 @@ class GraphLoop:
         while times:
             self._go_to(start)
             steps = self._steps(times)
-            start, times = start + steps * self._count, times - steps
+            start, times, self._made = start + steps * self._count, times - steps, self._made + steps
             self._at = start
 
     def _go_to(self, start: int) -> None:
@@ -62,13 +65,13 @@ class GraphLoop:
     def _steps(self, times: int) -> int:
         """Makes some of the steps; their number."""
         if self._program.recordable:
-            steps = next(n for n in self._sizes if n <= times)
+            steps = next(n for n in self._sizes if n <= times and (
+                n == 1 or n in self._graphs or self._made >= REPAID * n))
             graph = self._graphs.get(steps) or self._record(steps)
             if graph is not None:
                 graph()
                 return steps
-        for launch in self._gather(0):
-            launch()
+        _all(self._gather(0))
         self._program.run()
         self._move_on(1)()
         return 1
@@ -76,17 +79,16 @@ class GraphLoop:
     def _record(self, steps: int) -> device.Recording | None:
         """A graph of so many steps. What can't be recorded, the program says and remembers; more steps than fit into
         memory are not tried again."""
+        if not self._graphs:  # what is launched for the first time is loaded, which a recording does not allow
+            _all([*self._gather(0), self._move_on(0)])
         gathers = [self._gather(i * self._count) for i in range(steps)]
         move_on = self._move_on(steps)
-        launches = [launch for step in gathers for launch in step] + [move_on]
-        for launch in launches:
-            launch.compile()
         graph = self._program.record([partial(_all, step) for step in gathers], move_on)
         if graph is None:
             self._sizes = [n for n in self._sizes if n < steps] or [1]
         else:
             self._graphs[steps] = graph
-            self._launches += launches
+            self._launches += [launch for step in gathers for launch in step] + [move_on]
         return graph
 
     def _gather(self, ahead: int) -> list[device.Launch]:

@@ -51,13 +51,9 @@ class Launch:
         self.arguments = tuple(a.array if isinstance(a, Complaint) else a for a in arguments)
         self._kernel: Any = None
 
-    def compile(self) -> None:
-        """Compiles the kernel now: in a recording it can't be done."""
+    def __call__(self) -> None:
         if self._kernel is None:
             self._kernel = raw_kernel(self.family, self.name, self.defines)
-
-    def __call__(self) -> None:
-        self.compile()
         self._kernel(self.grid, self.block, self.arguments, shared_mem=self.shared)
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ Y = X.sum(axis=1, keepdims=True)
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "STRIDE", 10.0)
+    monkeypatch.setattr(graph_loop, "REPAID", 0)
     monkeypatch.setattr(programs, "_noted", set())
 
 
@@ -205,6 +206,24 @@ def test_steps_that_do_not_fit_into_one_graph_are_launched_apart(launched: list[
     assert set(launched) == {1, 4}
     monkeypatch.setattr(programs.Program, "_make_calls", calls)
     assert trained(net()) == found
+
+
+def test_a_longer_graph_is_recorded_when_there_were_many_steps(launched: list[int],
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_loop, "REPAID", 8)
+    trained(net())
+    at = launched.index(4)
+    assert set(launched[:at]) == {1} and 8 * 4 <= at + 1 < 51
+    assert 16 in launched and sum(launched[:launched.index(16)]) >= 8 * 16 - 2
+
+
+def test_the_driver_counts_what_a_launch_makes(launched: list[int]) -> None:
+    feed, _ = summing()
+    feed.run(slice(0, 1), 1)
+    feed.run(slice(1, 2), 1, 5)
+    bound = feed._bound[1]
+    calls = len(bound.program.calls)
+    assert {n: graph.nodes() for n, graph in bound.loop._graphs.items()} == {1: calls + 2, 4: 4 * (calls + 1) + 1}
 
 
 def test_long_programs_make_no_long_graphs(monkeypatch: pytest.MonkeyPatch, launched: list[int]) -> None:

@@ -18,6 +18,12 @@ class _Driver:
         pointer._obj.value = 1
         return 0
 
+    def cuGraphGetNodes(self, graph, nodes, count):
+        from cupy.cuda import nodes_at
+
+        count._obj.value = nodes_at(graph.value)
+        return 0
+
 
 @cache
 def _library(name):
