@@ -11,9 +11,11 @@ from .. import device
 from ..device import tasks
 from ..graph import Variable
 from .function import Function, is_debugging
+from .graph_loop import GraphLoop, gather
 from .program import Program
 from .rows import taking_function, taking_rows
 
+FLIGHT = 2  # runs that may be under way on a GPU, each of them one step or, of quick ones, as many as take a moment
 Rows = Any  # a slice, or an array of row numbers
 GATHERED = 1 << 16  # bytes of small batches that are gathered at a time
 
@@ -22,20 +24,29 @@ class Order:
     """The order in which an epoch takes the rows: row numbers on the host and, once asked for, on the device."""
 
     def __init__(self) -> None:
-        self.set(None)
+        self.index: np.ndarray | None = None
+        self._there: Any = None
+        self._sent = False
 
     def set(self, index: np.ndarray | None) -> None:
         """From now on, slices count along `index`; None: along the data."""
-        self.index, self._there = index, None
+        self._sent = self._sent and index is None and self.index is None
+        self.index = index
 
     def rows(self, rows: Rows) -> Rows:
         """The rows that are meant, on the host."""
         return self.index[rows] if self.index is not None and isinstance(rows, slice) else rows
 
-    def there(self) -> Any:
-        """All row numbers on the device."""
-        if self._there is None:
-            self._there = device.asarray(np.asarray(self.index, np.int64))
+    def there(self, count: int) -> Any:
+        """The row numbers on the device, for data of `count` rows: in the same memory as the last ones, if they are as
+        many, for recorded graphs read them there."""
+        if not self._sent:
+            index = np.arange(count) if self.index is None else np.ascontiguousarray(self.index, np.int64)
+            if self._there is None or len(self._there) != len(index):
+                self._there = device.asarray(index)
+            else:
+                device.upload(self._there, index)
+            self._sent = True
         return self._there
 
 
@@ -58,6 +69,7 @@ class Feed:
         self._values: list[Any] = []
         self._order = Order()
         self._resident: list[Any] | None = None
+        self._flight = device.Flight(FLIGHT) if device.NAME == "cupy" else None
 
     def order(self, index: np.ndarray | None) -> None:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""
@@ -89,6 +101,8 @@ class Feed:
             for _ in bound.batches(rows, count, times):
                 self._program.run()
         self._values = self._program.outputs
+        if self._flight is not None:
+            self._flight.launched()
 
     def check(self) -> None:
         """Raises IndexError if the last program met labels or indices out of range that it could only note."""
@@ -112,17 +126,19 @@ class Feed:
         program = self.function.program(shapes, [self._fixed.get(i) for i in range(len(self._data))])
         if device.NAME == "cupy" and self._resident is None:
             self._resident = _moved(self._data, program.inputs)
+        sources = self._data if self._resident is None else self._resident
         loaders: list[_Loader] = []
         pairs: list[tuple[Any, Any]] = []
-        for i, (a, buffer) in enumerate(zip(self._data, program.inputs)):
+        for i, (a, buffer) in enumerate(zip(sources, program.inputs)):
             if buffer is None:
                 continue
             if i in self._fixed:
                 device.upload(buffer, self._fixed[i])
             elif a is not None:
                 pairs.append((a, buffer))
-                loaders.append(_loader(a if self._resident is None else self._resident[i], buffer, self._order))
-        return _Bound(program, loaders, _StepLoop.made(program, pairs, count, self._order))
+                loaders.append(_loader(a, buffer, self._order))
+        loop = _StepLoop if device.NAME == "numpy" else GraphLoop
+        return _Bound(program, loaders, loop.made(program, pairs, count, self._order))
 
 
 class _Bound(NamedTuple):
@@ -130,7 +146,7 @@ class _Bound(NamedTuple):
 
     program: Program
     loaders: list[_Loader]
-    loop: _StepLoop | None
+    loop: _StepLoop | GraphLoop | None
 
     def batches(self, rows: Rows, count: int, times: int) -> Iterable[Any]:
         """Brings one batch after the other, an item each."""
@@ -256,20 +272,13 @@ def _read(source: Any, rows: Rows, target: np.ndarray) -> None:
 
 
 def _device_load(source: Any, buffer: Any, order: Order) -> Callable[[Rows], None]:
-    width = buffer[0].size
-    defines: dict[str, Any] = {"SOURCE": device.C_NAMES[source.dtype.name]}
-
+    """For rows that no `GraphLoop` brings: those of an array of row numbers, and those beside data that is streamed."""
     def load(rows: Rows) -> None:
-        if not isinstance(rows, slice):
-            there, start = device.asarray(np.asarray(rows, np.int64)), 0
-        elif order.index is not None:
-            there, start = order.there(), rows.start
-        else:
+        rows = order.rows(rows)
+        if isinstance(rows, slice):
             device.xp.copyto(buffer, source[rows], "unsafe")
-            return
-        gather, _ = device.launch("rows", "gather_rows", buffer.dtype, device.blocks(buffer.size), buffer, source,
-                                  there, start, len(buffer), width, **defines)
-        gather()
+        else:
+            gather(buffer, source, device.asarray(np.asarray(rows, np.int64)), device.asarray(np.zeros(1, np.int64)))()
     return load
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import length_hint
 from typing import Any
@@ -16,6 +16,7 @@ from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
 from .bodies import bind, explain, in_layer, rooms, run, uses_tasks
+from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view
@@ -27,6 +28,10 @@ WARM_UPS = 1  # runs before a program is recorded
 _noted: set[str] = set()  # ops that were reported as impossible to record
 
 
+def _nothing() -> None:
+    """What goes before and after a program that runs alone."""
+
+
 class Program:
     """What a Function does for one set of input shapes. `run` makes the calls; `inputs[i]` is the buffer of input i
     (None if nothing depends on it), `outputs[i]` the array of output i, valid until the next run."""
@@ -35,7 +40,7 @@ class Program:
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
-        roots = fuse(lowering.finish(roots))
+        roots = fuse(take_epilogues(lowering.finish(roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
@@ -69,7 +74,9 @@ class Program:
         self.inputs = [fed.get(t) for t in inputs]
         self._hold = device.threads.hold(self.calls)
         self._runs = 0
+        self._refuses = False  # to be recorded
         self._recording: device.Recording | None = None
+        self.recordings = 0  # how often a graph was made of it
 
     @property
     def whole(self) -> Run | None:
@@ -80,15 +87,50 @@ class Program:
     def run(self) -> None:
         """Makes every call, in order. On a GPU the first run compiles the kernels, the second records them as a graph,
         which it and all later runs launch."""
+        if self._recording is None and self.recordable:
+            self._recording = self.record()
         if self._recording is not None:
             self._recording()
-        elif device.NAME == "cupy" and self._runs == WARM_UPS:
-            self._record()
         else:
-            self._runs += 1
             self._run_plainly()
 
+    @property
+    def recordable(self) -> bool:
+        """Whether the program can be recorded now: on a GPU, once it has run, unless something in it refused."""
+        return device.NAME == "cupy" and self._runs >= WARM_UPS and not self._refuses
+
+    def record(self, before: Sequence[Callable[[], None]] = (_nothing,),
+               after: Callable[[], None] = _nothing) -> device.Recording | None:
+        """Steps as one graph: for each of `before` it and all calls, and in the end `after`. None, and a warning, if
+        that can't be: what refuses to be recorded alone is not tried again."""
+        def steps() -> None:
+            for first in before:
+                first()
+                self._make_calls()
+            after()
+
+        try:
+            made = device.Recording(steps)
+        except Exception as error:  # whatever refuses to be recorded, by CuPy, CUDA or a user's function
+            self._refused(len(before), str(error) or type(error).__name__)
+            return None
+        self.recordings += 1
+        return made
+
+    def _refused(self, steps: int, why: str) -> None:
+        if steps > 1:
+            warnings.warn(f"{steps} steps can't be one CUDA graph ({why}); fewer at a time are launched.",
+                          RuntimeWarning, stacklevel=2)
+            return
+        self._refuses = True
+        step = self._failed()
+        if step.op.name not in _noted:
+            _noted.add(step.op.name)
+            warnings.warn(f"{describe(step)} can't be part of a CUDA graph ({why}); programs with it launch kernel "
+                          "by kernel, which is slower.", RuntimeWarning, stacklevel=2)
+
     def _run_plainly(self) -> None:
+        self._runs += 1
         try:
             self._make_calls()
         except IndexError as e:  # labels or indices out of range: say of which layer
@@ -108,21 +150,6 @@ class Program:
 
     def _failed_call(self) -> int:
         return len(self.calls) - length_hint(self._pending) - 1
-
-    def _record(self) -> None:
-        self._runs += 1
-        try:
-            self._recording = device.Recording(self._make_calls)
-        except Exception as error:  # whatever refuses to be recorded, by CuPy, CUDA or a user's function
-            step = self._failed()
-            if step.op.name not in _noted:
-                _noted.add(step.op.name)
-                why = str(error) or type(error).__name__
-                warnings.warn(f"{describe(step)} can't be part of a CUDA graph ({why}); programs with it launch kernel "
-                              "by kernel, which is slower.", RuntimeWarning, stacklevel=2)
-            self._run_plainly()
-        else:
-            self._recording()
 
     def check(self) -> None:
         """Raises IndexError if labels or indices were out of range in a run: a kernel can't raise, it makes a note."""

@@ -26,6 +26,8 @@ from gpukeras.device.arrays import (
 from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.epilogues import product as product_with_epilogue
+from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
@@ -47,7 +49,7 @@ from gpukeras.device.memory import (
 )
 from gpukeras.device.precision import compute_capability, precision, set_precision
 from gpukeras.device.select import BackendUnavailable
-from gpukeras.device.streaming import Streamer, has_room_for
+from gpukeras.device.streaming import Flight, Streamer, has_room_for
 
 if TYPE_CHECKING:
     from gpukeras.device.report import Config
@@ -62,6 +64,7 @@ __all__ = [
     "SCANS",
     "BackendUnavailable",
     "Complaint",
+    "Flight",
     "Launch",
     "Recording",
     "Streamer",
@@ -89,6 +92,7 @@ __all__ = [
     "launch",
     "new_array",
     "precision",
+    "product_with_epilogue",
     "products",
     "random_generator",
     "raw_bits",
@@ -97,6 +101,7 @@ __all__ = [
     "same_memory",
     "scatter_add",
     "set_generator_words",
+    "serves_epilogue",
     "set_precision",
     "synchronize",
     "take",

@@ -17,7 +17,7 @@ Call = tuple[Any, tuple[Any, ...]]
 
 PRODUCT = 0.02  # nanoseconds that a multiplication takes on one core, in a product that is worth dealing to threads
 WORKSPACE = 32 << 20  # bytes: what NVIDIA advises for the largest generation; fixed, so that results repeat
-_DATA = {"float16": 2, "float32": 0, "float64": 1}  # cudaDataType_t
+DATA = {"float16": 2, "float32": 0, "float64": 1}  # cudaDataType_t
 _COMPUTE = {"float16": 68, "float32": 68, "float64": 70}  # cublasComputeType_t: 32F, 64F
 _FASTER = {"tf32": 77, "float16": 74}  # 32F_FAST_TF32, 32F_FAST_16F
 _NORMAL, _TRANSPOSED = 0, 1  # cublasOperation_t
@@ -27,7 +27,7 @@ _DEFAULT_ALGORITHM = -1
 def gemm(a: Any, b: Any, out: Any, beta: float = 0.0) -> Call:
     """The call that makes out = a b + beta out, for matrices (m, k), (k, n), (m, n) of one dtype; `out` is contiguous,
     a and b may be transposed views."""
-    if NAME == "numpy" or out.dtype.name not in _DATA:
+    if NAME == "numpy" or out.dtype.name not in DATA:
         if beta == 0:
             return xp.dot, (a, b, out)
         accumulate = openblas.accumulate(a, b, out, beta) if NAME == "numpy" else None
@@ -45,7 +45,7 @@ def products(a: Any, b: Any, out: Any) -> list[Call]:
         # np.dot would copy a part of a transposed matrix first
         return threads.together([[openblas.accumulate(a[p], b, out[p], 0.0) or (np.dot, (a[p], b, out[p]))]
                                  for p in parts])
-    if NAME == "numpy" or out.dtype.name not in _DATA:
+    if NAME == "numpy" or out.dtype.name not in DATA:
         return [(xp.dot if out.ndim == 2 else xp.matmul, (a, b, out))]
     if out.ndim == 2:
         return [_product(a, b, out, 0.0)]
@@ -74,8 +74,9 @@ def _merge_leading(x: Any) -> Any:
     return xp.lib.stride_tricks.as_strided(x, (count, *x.shape[-2:]), (stride, *x.strides[-2:]))
 
 
-def _leading(x: Any) -> tuple[int, int] | None:
-    """How cuBLAS must read the last two axes of a row-major operand: (operation, leading dimension)."""
+def leading(x: Any) -> tuple[int, int] | None:
+    """How cuBLAS must read the last two axes of a row-major operand: (operation, leading dimension). None if it
+    can't."""
     (rows, columns), size = x.shape[-2:], x.itemsize
     down, along = x.strides[-2:]
     if (along == size or columns == 1) and (down >= columns * size and down % size == 0 or rows == 1):
@@ -94,23 +95,22 @@ def _product(a: Any, b: Any, out: Any, beta: float) -> Call:
         return (out.fill, (0,)) if beta == 0 else (xp.multiply, (out, beta, out))
     copies = []
     for x in (a, b):
-        if _leading(x) is None:
+        if leading(x) is None:
             copies.append((xp.empty(x.shape, x.dtype), x))
     if copies:
         fresh = {id(x): copy for copy, x in copies}
         inner = _product(fresh.get(id(a), a), fresh.get(id(b), b), out, beta)
         return _copy_first, (copies, inner)
     name = out.dtype.name
-    compute = _FASTER.get(precision(), _COMPUTE[name]) if name == "float32" else _COMPUTE[name]
     scalar = ctypes.c_double if name == "float64" else ctypes.c_float
-    (op_a, lead_a), (op_b, lead_b) = _leading(a), _leading(b)  # type: ignore[misc]
+    (op_a, lead_a), (op_b, lead_b) = leading(a), leading(b)  # type: ignore[misc]
     batch = out.shape[0] if out.ndim == 3 else 1
     step_a, step_b, step_out = (x.strides[0] // x.itemsize if x.ndim == 3 else 0 for x in (a, b, out))
     pointer, long = ctypes.c_void_p, ctypes.c_longlong
     arguments = (op_b, op_a, n, m, k, ctypes.byref(scalar(1.0)),
-                 pointer(b.data.ptr), _DATA[name], lead_b, long(step_b),
-                 pointer(a.data.ptr), _DATA[name], lead_a, long(step_a), ctypes.byref(scalar(beta)),
-                 pointer(out.data.ptr), _DATA[name], n, long(step_out), batch, compute, _DEFAULT_ALGORITHM)
+                 pointer(b.data.ptr), DATA[name], lead_b, long(step_b),
+                 pointer(a.data.ptr), DATA[name], lead_a, long(step_a), ctypes.byref(scalar(beta)),
+                 pointer(out.data.ptr), DATA[name], n, long(step_out), batch, compute_type(name), _DEFAULT_ALGORITHM)
     return _run, (arguments, (a, b, out))
 
 
@@ -128,23 +128,39 @@ def _copy_first(copies: list[tuple[Any, Any]], call: Call) -> None:
 def _run(arguments: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
     """`kept` holds the arrays whose addresses are among the arguments."""
     handle = _handles.ready()
-    _check(_library().cublasGemmStridedBatchedEx(handle, *arguments), "cublasGemmStridedBatchedEx")
+    check(_library().cublasGemmStridedBatchedEx(handle, *arguments), "cublasGemmStridedBatchedEx")
 
 
-def _check(status: int, what: str) -> None:
+def compute_type(dtype: str) -> int:
+    """What products of a dtype are computed in, as `precision` has it."""
+    return _FASTER.get(precision(), _COMPUTE[dtype]) if dtype == "float32" else _COMPUTE[dtype]
+
+
+def workspace() -> Any:
+    """This thread's room for products, WORKSPACE bytes."""
+    _handles.ready()
+    return _handles.workspace
+
+
+def check(status: int, what: str) -> None:
+    """RuntimeError for a status that is no success."""
     if status:
         raise RuntimeError(f"{what} failed with cuBLAS status {status}")
 
 
 @cache
 def _library() -> Any:
-    """The cuBLAS that CuPy works with: loading it again by name gives the same one."""
+    return load("cublas")
+
+
+def load(name: str) -> Any:
+    """A library of the cuBLAS that CuPy works with: loading it again by name gives the same one."""
     xp.cuda.device.get_cublas_handle()  # makes CuPy load it, from wherever it was installed
     major = xp.cuda.runtime.runtimeGetVersion() // 1000
-    names = (f"libcublas.so.{major}", f"cublas64_{major}.dll")
-    for name in names:
+    names = (f"lib{name}.so.{major}", f"{name}64_{major}.dll")
+    for file in names:
         try:
-            return ctypes.CDLL(name)
+            return ctypes.CDLL(file)
         except OSError:
             continue
     raise RuntimeError(f"CuPy works with a cuBLAS, but none of {', '.join(names)} can be loaded")
@@ -156,18 +172,19 @@ class _Handles(threading.local):
     def __init__(self) -> None:
         self._handle: Any = None
         self._stream: int | None = None
+        self.workspace: Any = None
 
     def ready(self) -> Any:
         """The handle, set to the current stream."""
         if self._handle is None:
             self._handle = ctypes.c_void_p()
-            _check(_library().cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
-            self._workspace = xp.empty(WORKSPACE, np.uint8)
+            check(_library().cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+            self.workspace = xp.empty(WORKSPACE, np.uint8)
         stream = xp.cuda.get_current_stream().ptr
         if stream != self._stream:
-            _check(_library().cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
+            check(_library().cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
             # setting the stream also takes the workspace away
-            _check(_library().cublasSetWorkspace_v2(self._handle, ctypes.c_void_p(self._workspace.data.ptr),
+            check(_library().cublasSetWorkspace_v2(self._handle, ctypes.c_void_p(self.workspace.data.ptr),
                                                     ctypes.c_size_t(WORKSPACE)), "cublasSetWorkspace")
             self._stream = stream
         return self._handle

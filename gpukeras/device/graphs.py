@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
 from gpukeras.device.blas import prepare
 from gpukeras.device.choice import xp
+from gpukeras.device.select import driver_library
 
 
 class Recording:
@@ -35,6 +37,15 @@ class Recording:
 
     def __call__(self) -> None:
         self._graph.launch()
+
+    def nodes(self) -> int:
+        """How many kernels, copies and fills a launch makes, as the driver counts them."""
+        found = ctypes.c_size_t()
+        driver = ctypes.CDLL(driver_library())
+        status = driver.cuGraphGetNodes(ctypes.c_void_p(self._graph.graph), None, ctypes.byref(found))
+        if status:
+            raise RuntimeError(f"cuGraphGetNodes failed with status {status}")
+        return found.value
 
 
 def _give_up(stream: Any) -> None:

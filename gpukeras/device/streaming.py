@@ -1,4 +1,5 @@
-"""Data on its way to a GPU: all of it at once where it fits, else batch by batch through pinned memory."""
+"""Data on its way to a GPU: all of it at once where it fits, else batch by batch through pinned memory. And how far the
+host may run ahead."""
 
 from __future__ import annotations
 
@@ -53,3 +54,18 @@ class _Lane:
         self.host = np.frombuffer(pinned, dtype, buffer.size).reshape(buffer.shape)
         self.there = xp.empty(buffer.shape, dtype)
         self.arrived, self.consumed = (xp.cuda.Event(disable_timing=True) for _ in range(2))
+
+
+class Flight:
+    """Work that was launched and may not be done yet. The host runs ahead of the GPU, so that the GPU never waits for
+    it, but not without end: what is shown, and an interruption, should be of now."""
+
+    def __init__(self, most: int):
+        self._events = [xp.cuda.Event(disable_timing=True) for _ in range(most)]
+
+    def launched(self) -> None:
+        """Some work was launched: waits until what was launched `most` calls ago is done."""
+        event = self._events.pop(0)
+        self._events.append(event)
+        event.record()
+        self._events[0].synchronize()  # of one that was never recorded, CUDA says that it is done

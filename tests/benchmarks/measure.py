@@ -15,7 +15,8 @@ from .programs import CASES, flops
 from .rivals import Lost, Rival, Worker, busy
 
 PREDICTIONS = 30  # of one row, a sample
-SIDE = 2048  # of the matrices whose product is timed
+SIDE = {"cpu": 2048, "gpu": 4096}  # of the matrices whose product is timed
+LENGTH = 1 << 28  # of the array whose copy is timed on a GPU
 PAUSE = 0.1  # seconds before a sample: threads of the one before stop spinning
 
 Found = dict[str, Any]
@@ -31,11 +32,11 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
     with tempfile.TemporaryDirectory() as folder:
         found["data"] = data.write(Path(folder), sorted({CASES[p].data for p in programs}))
         for rival in rivals:
-            _who(rival, device, found, 128 if quick else SIDE)
+            _who(rival, device, found, quick)
         for program in programs:
             for rival in rivals:
                 if rival.name in found["products"]:  # again, lest other work was at its worst the first time
-                    _who(rival, device, found, 128 if quick else SIDE)
+                    _who(rival, device, found, quick)
             found["programs"][program] = _program(rivals, program, rounds, device, folder, quick)
             say(f"{program}: done")
             if keep is not None:
@@ -43,11 +44,11 @@ def steps(rivals: Sequence[Rival], programs: Sequence[str], rounds: int, device:
     return found
 
 
-def _who(rival: Rival, device: str, found: Found, side: int) -> None:
+def _who(rival: Rival, device: str, found: Found, quick: bool) -> None:
     """Its versions, and how fast it makes a large product; in a process of its own, since that takes memory."""
     try:
         with Worker(rival, device) as worker:
-            who = worker.ask("who", side=side)
+            who = worker.ask("who", side=128 if quick else SIDE[device], length=1 << 10 if quick else LENGTH)
     except Lost as error:
         say(str(error))
         return

@@ -68,8 +68,11 @@ def steps(found: Found, rivals: Sequence[Rival]) -> str:
     said += [f"data: {', '.join(f'{kind}: {what}' for kind, what in found['data'].items())}"]
     peak = max(found["products"].values(), default=0.0)
     if peak:
-        said.append("float32 products of 2048x2048, GFLOP/s: " + ", ".join(
+        side = {"cpu": 2048, "gpu": 4096}[found["device"]]
+        said.append(f"float32 products of {side}x{side}, GFLOP/s: " + ", ".join(
             f"{name} {value / 1e9:.0f}" for name, value in found["products"].items()))
+    if found.get("bandwidth"):
+        said.append(f"a copy on the GPU, read and written: {found['bandwidth'] / 1e9:.0f} GB/s")
     said.append(f"{found['rounds']} rounds; times are medians, ratios medians of the ratios within the rounds (above "
                 "1: gpukeras is faster)")
     parts = ["\n".join(f"- {line}" for line in said)]
@@ -116,19 +119,23 @@ def _memory(results: Found, rivals: Sequence[Rival]) -> str | None:
 
 
 def _on_gpu(found: Found, rivals: Sequence[Rival], peak: float) -> list[str]:
-    """Kernels a step, and the step's time over its floor: the longer of its products at the peak and its bytes at the
-    speed of a copy."""
+    """Kernels a step, and its time over its floor: the longer of its products at the speed of this form's own largest
+    product and its bytes at the speed of a copy. What fit takes beyond the device's own time is gaps between steps."""
     rows = []
     for program, row in found["programs"].items():
         for rival in (r for r in rivals if r.ours):
             result = row["rivals"].get(rival.name, {})
             if work := result.get("work"):
-                least = floor(row["flops"], work["traffic"], peak, found["bandwidth"])
-                over = f"{median(result['fit']) / least:.2f}" if least else "-"
-                rows.append([program, str(work.get("kernels", 0)), str(work["calls"]), f"{work['traffic'] / 2**20:.1f}",
-                             f"{least * 1e6:.1f}" if least else "-", over])
-    return ["On the GPU, gpukeras's step:",
-            table(["program", "kernels", "calls", "MiB read and written", "floor, us", "time over floor"], rows)]
+                own = found["products"].get(rival.name, peak)
+                least = floor(row["flops"], work["traffic"], own, found["bandwidth"])
+                fit = median(result["fit"])
+                rows.append([program, rival.name, str(work["kernels"]), str(work["together"]),
+                             f"{work['traffic'] / 2**20:.1f}", f"{least * 1e6:.1f}" if least else "-",
+                             f"{work['device'] * 1e6:.1f}", f"{fit * 1e6:.1f}", f"{fit / least:.2f}" if least else "-",
+                             f"{max(1 - work['device'] / fit, 0):.0%}"])
+    head = ["program", "by", "kernels", "steps a launch", "MiB read and written", "floor, us", "on the device, us",
+            "fit, us", "fit over floor", "gaps"]
+    return ["On the GPU, gpukeras's step:", table(head, rows)]
 
 
 def floor(flops: int, traffic: int, peak: float, bandwidth: float | None) -> float | None:

@@ -49,6 +49,10 @@ def rivals(options: Any) -> list[Rival]:
     backend = {"GPUKERAS_BACKEND": "cupy" if options.device == "gpu" else "numpy"}
     found = [Rival("numpy" if value else "gpukeras", "NumPy alone" if value else "gpukeras", "gpukeras",
                    sys.executable, {**backend, "GPUKERAS_NATIVE": value}) for value in native]
+    if options.device == "gpu":  # what it can do besides, each a setting
+        found += [found[0]._replace(key=key, name=f"gpukeras, {key}", environment=found[0].environment | more)
+                  for key, more in (("tf32", {"GPUKERAS_PRECISION": "tf32"}),
+                                    ("epilogues", {"GPUKERAS_EPILOGUES": "on"}))]
     if options.keras209:
         found.append(Rival("keras209", "Keras 2.0.9", "keras", options.keras209, {"KERAS_BACKEND": "tensorflow"}))
     if options.keras2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,11 @@ def test_who_takes_part():
     assert [r.key for r in everybody if r.apart] == ["compile"] and [r.key for r in everybody if r.ours] == ["gpukeras"]
     assert [r.key for r in rivals(options(rivals="numpy"))] == ["numpy"]
     assert rivals(options(device="gpu"))[0].environment["GPUKERAS_BACKEND"] == "cupy"
-    assert rivals(options(device="gpu", keras3="b"))[2].environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    on_gpu = rivals(options(device="gpu", keras3="b", native="on"))
+    assert [r.key for r in on_gpu] == ["gpukeras", "tf32", "epilogues", "jax", "keras3-torch", "torch", "compile"]
+    assert on_gpu[1].environment["GPUKERAS_PRECISION"] == "tf32" and on_gpu[1].ours
+    assert on_gpu[2].environment["GPUKERAS_EPILOGUES"] == "on"
+    assert on_gpu[3].environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     with pytest.raises(SystemExit, match="there is no torch here"):
         rivals(options(rivals="gpukeras,torch"))
 
@@ -171,12 +176,14 @@ def test_the_gpu_paths_on_the_stand_in(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "standin"))
     those = rivals(options(device="gpu", native="on"))
     found = measure.steps(those, ["tiny"], 1, "gpu", quick=True)
-    work = found["programs"]["tiny"]["rivals"]["gpukeras"]["work"]
-    assert 0 < work["kernels"] <= work["calls"] and work["uncompiled"] < work["steps"]
-    found["products"], found["bandwidth"] = {"PyTorch": 5e13}, 3e12
+    rows = found["programs"]["tiny"]["rivals"]
+    work, fewer = rows["gpukeras"]["work"], rows["gpukeras, epilogues"]["work"]
+    assert work["calls"] < work["kernels"] < 2 * work["calls"] and work["uncompiled"] < work["steps"]
+    assert fewer["kernels"] < work["kernels"] and work["device"] > 0
+    assert set(found["products"]) == {"gpukeras", "gpukeras, tf32", "gpukeras, epilogues"} and found["bandwidth"] > 0
     said = report.steps(found, those)
-    assert "on cupy, compiled: kernels" in said
-    assert f"| tiny    | {work['kernels']}" in said and "| tiny       | -        |" in said
+    assert "on cupy, compiled: kernels" in said and "products of 4096x4096" in said and "GB/s" in said
+    assert re.search(rf"\| tiny +\| gpukeras +\| {work['kernels']} +\| 1 +\| [\d.]+ +\| [\d.]+ +\| [\d.]+ ", said)
 
 
 @pytest.mark.slow

@@ -18,11 +18,12 @@ WARM_UPS, RUNS = 2, 3
 def count(program: str, model: Any, x: Any, y: Any) -> dict[str, int]:
     """Of a step of the model's train function on a batch:
 
-    - `calls`: calls that Python makes; on a GPU, `kernels`: those of them that launch one
+    - `calls`: calls that Python makes
     - `steps`: ops with work to do, after fusion (views have none); `uncompiled`: those that run neither compiled nor as
       a kernel
     - `arena`: bytes of memory planned for; `traffic`: bytes that the steps read and write, each input and output once
     - `passing`: bytes that a step allocates and frees again; `growing`: bytes that it does not, over three steps
+    - on a GPU also what `_on_device` finds
     """
     from gpukeras import device
     from gpukeras.compiler.bodies import uses_kernel, uses_tasks
@@ -42,9 +43,27 @@ def count(program: str, model: Any, x: Any, y: Any) -> dict[str, int]:
         "traffic": sum(_bytes(v) for step in steps for v in {*step.reads(), *step.outs}),
         **_allocated(feed, rows, batch),
     }
-    if device.NAME == "cupy":
-        found["kernels"] = sum(isinstance(function, device.Launch) for function, _ in made.calls)
-    return found
+    return found | _on_device(model, x, y, batch) if device.NAME == "cupy" else found
+
+
+def _on_device(model: Any, x: Any, y: Any, batch: int) -> dict[str, Any]:
+    """Of an epoch as `fit` makes it, when nobody looks at it meanwhile: the `kernels` of a step, batch gathered and all
+    (nodes of the recorded graph, which the driver counts), how many steps are `together` in a graph, and the seconds of
+    a step on the `device`, between two events."""
+    from gpukeras.device import xp
+
+    feed, _ = _feed(model, x, y)
+    steps, first = len(x) // batch, slice(0, batch)
+    for times in (1, 1, steps, steps):
+        feed.run(first, batch, times)
+    begin, end = xp.cuda.Event(), xp.cuda.Event()
+    begin.record()
+    feed.run(first, batch, steps)
+    end.record()
+    end.synchronize()
+    graphs = feed._bound[batch].loop._graphs
+    return {"kernels": graphs[1].nodes() if graphs else len(feed._program.calls), "together": max(graphs, default=1),
+            "device": xp.cuda.get_elapsed_time(begin, end) / 1e3 / steps}
 
 
 def _feed(model: Any, x: Any, y: Any) -> tuple[Any, slice]:

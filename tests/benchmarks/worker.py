@@ -73,6 +73,8 @@ class Library:
         if self.name == "gpukeras" and self.device == "cpu":
             def multiply() -> Any:
                 return np.dot(a, a)
+        elif self.name == "gpukeras":
+            multiply = self._product_on_gpu(a)
         elif self.name == "torch":
             there = self.module.from_numpy(a).to("cuda" if self.device == "gpu" else "cpu")
 
@@ -87,20 +89,42 @@ class Library:
             times.append(time.perf_counter() - begin)
         return 2 * side ** 3 / min(times[1:])
 
-    def bandwidth(self) -> float | None:
-        """Bytes a second of the best copy of a large array on the GPU, read and written; None elsewhere."""
-        if self.name != "torch" or self.device != "gpu":
+    def _product_on_gpu(self, a: Any) -> Any:
+        from gpukeras import device
+        there = device.asarray(a)
+        function, arguments = device.gemm(there, there, device.xp.empty(a.shape, a.dtype))
+
+        def multiply() -> Any:
+            function(*arguments)
+            device.synchronize()
+        return multiply
+
+    def bandwidth(self, length: int) -> float | None:
+        """Bytes a second of the best copy of so many numbers on the GPU, read and written; None elsewhere."""
+        if self.device != "gpu" or self.name not in ("torch", "gpukeras"):
             return None
-        a = self.module.zeros(1 << 28, device="cuda")
-        b = self.module.empty_like(a)
+        if self.name == "torch":
+            wait = self.module.cuda.synchronize
+            a = self.module.zeros(length, device="cuda")
+            b = self.module.empty_like(a)
+
+            def copy() -> Any:
+                b.copy_(a)
+        else:
+            from gpukeras import device
+            wait = device.synchronize
+            x, y = device.xp.zeros(length, "float32"), device.xp.empty(length, "float32")
+
+            def copy() -> Any:
+                device.xp.copyto(y, x)
         times = []
         for _ in range(6):
-            self.module.cuda.synchronize()
+            wait()
             begin = time.perf_counter()
-            b.copy_(a)
-            self.module.cuda.synchronize()
+            copy()
+            wait()
             times.append(time.perf_counter() - begin)
-        return 2 * 4 * (1 << 28) / min(times[1:])
+        return 2 * 4 * length / min(times[1:])
 
 
 def memory() -> dict[str, int]:
@@ -140,7 +164,7 @@ class Session:
         """The answer to one request."""
         if request["do"] == "who":
             return {"versions": self.library.versions(), "product": self.library.product(request["side"]),
-                    "bandwidth": self.library.bandwidth()}
+                    "bandwidth": self.library.bandwidth(request["length"])}
         return {"open": self.open, "fit": self.fit, "predict": self.predict, "work": self.work}[request["do"]](request)
 
     def open(self, request: dict[str, Any]) -> dict[str, Any]:

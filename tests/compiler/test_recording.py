@@ -25,7 +25,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recorded(function: Any) -> list[bool]:
     """For each program of a function that ran twice or more, whether it is a graph."""
-    return [p._recording is not None for p in function._programs.values() if p._runs > 1 or p._recording is not None]
+    return [p.recordings > 0 for p in function._programs.values() if p._runs > 1 or p.recordings > 0]
 
 
 def test_the_second_run_records() -> None:

@@ -92,3 +92,30 @@ def test_whole_numbers():
     for function, arguments in device.products(a, a.transpose(1, 0), out):
         function(*arguments)
     np.testing.assert_array_equal(device.to_host(out), [[5, 14], [14, 50]])
+
+
+# Each sum here is of 4608 ones, which halves can hold; a sum of halves comes to a stop at 2048.
+@pytest.mark.skipif(device.NAME != "cupy", reason="how a GPU adds halves")
+def test_halves_are_added_up_in_float32():
+    from gpukeras import backend as K
+
+    def ones(*shape):
+        return K.ones(shape, dtype="float16")
+
+    kernel = ones(1, 1, 8, 8)
+    found = [K.dot(ones(2, 4608), ones(4608, 3)), K.conv2d(ones(2, 3, 3, 512), ones(3, 3, 512, 8)),
+             K.gradients(K.sum(K.conv2d(ones(4608, 1, 1, 8), kernel)), [kernel])[0]]
+    for value in K.function([], found)([]):
+        assert value.dtype == "float16" and set(value.ravel().tolist()) == {4608.0}
+
+
+@pytest.mark.skipif(device.NAME != "cupy", reason="how a GPU adds halves")
+def test_products_of_halves_in_a_recurrence_too():
+    from gpukeras.device import blas
+
+    assert blas.compute_type("float16") == blas.compute_type("float32") == 68  # CUBLAS_COMPUTE_32F
+    h, kernel = (device.asarray(np.ones(shape, "float16")) for shape in ((2, 4608), (4608, 4)))
+    out = device.asarray(np.zeros((2, 4), "float16"))
+    function, arguments = blas.gemm(h, kernel, out)  # what ops/recurrent.py asks for at every step
+    function(*arguments)
+    assert set(device.to_host(out).ravel().tolist()) == {4608.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,21 @@ def test_callbacks_see_every_batch(monkeypatch):
     assert seen == 5 * [*((i, 10) for i in range(10)), (10, 3)]
     for a, b in zip(weights, trained(True, 10.0, monkeypatch)[0], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("device, host", [(3e-6, 2e-6), (6e-5, 1e-5), (3e-4, 1e-5), (5e-3, 1e-5), (5e-2, 1e-5)])
+def test_a_gpu_never_waits_and_is_never_far_behind(device, host, monkeypatch):
+    """The pace with a GPU that takes `device` seconds a step, of which `host` seconds are spent on launching it, on a
+    clock of the test's own. As `Feed` does, every run waits until the one before is done."""
+    now, busy, ends = 0.0, 0.0, [0.0]
+    monkeypatch.setattr(loops, "time", SimpleNamespace(perf_counter=lambda: now))
+    for _, times in Pace(make_batches(5000, 1), alone=False).steps(0):
+        for _ in range(times):
+            now += host
+            assert not busy or now <= busy, "the device has nothing to do"
+            busy = max(now, busy) + device
+        assert busy - now <= max(5 * loops.STRIDE, 3 * device)
+        now, ends = max(now, ends[-1]), [*ends, busy]
 
 
 @pytest.mark.parametrize("size, batch", [(0, 4), (3, 4), (8, 4), (41, 4), (40, 1)])

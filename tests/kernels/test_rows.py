@@ -11,7 +11,9 @@ from tests.kernels.run_op import run_call
 
 DEFINES = [{"SOURCE": "unsigned char"}, {"SOURCE": "double"}]
 MUTATIONS = [
-    ("the batch's place in the order is ignored", "order[start + i / width]", "order[i / width]"),
+    ("the batch's place in the order is ignored", "order + place[0] + ahead", "order + ahead"),
+    ("the batches of a graph are all the same", "order + place[0] + ahead", "order + place[0]"),
+    ("the place stays", "place[0] += by", "place[0] = by"),
     ("rows lie apart by one too few", "* width + i % width]", "* (width - 1) + i % width]"),
 ]
 
@@ -27,9 +29,18 @@ def test_rows_of_a_batch_in_the_epochs_order(shape, source, dtype, seed):
     data = (rng.rand(*shape) * 100).astype(source)
     order = rng.permutation(shape[0])
     start = int(rng.randint(shape[0]))
-    count = int(rng.randint(1, shape[0] - start + 1))
+    ahead = int(rng.randint(shape[0] - start))
+    count = int(rng.randint(1, shape[0] - start - ahead + 1))
     out = asarray(np.full((count, shape[1]), 99, dtype))
-    call = launch("rows", "gather_rows", dtype, blocks(out.size), out, asarray(data), asarray(order), start, count,
-                  shape[1], SOURCE=C_NAMES[source])
+    call = launch("rows", "gather_rows", dtype, blocks(out.size), out, asarray(data), asarray(order),
+                  asarray(np.array([start])), ahead, count, shape[1], SOURCE=C_NAMES[source])
     run_call(*call)
-    np.testing.assert_array_equal(to_host(out), data[order[start : start + count]].astype(dtype))
+    first = start + ahead
+    np.testing.assert_array_equal(to_host(out), data[order[first : first + count]].astype(dtype))
+
+
+@given(st.integers(0, 2**40), st.integers(0, 2**20))
+def test_the_place_moves_on(place, by):
+    there = asarray(np.array([place]))
+    run_call(*launch("rows", "move_on", "float32", 1, there, by, block=32))
+    assert to_host(there).tolist() == [place + by]

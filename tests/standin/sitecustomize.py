@@ -18,18 +18,25 @@ class _Driver:
         pointer._obj.value = 1
         return 0
 
+    def cuGraphGetNodes(self, graph, nodes, count):
+        from cupy.cuda import nodes_at
+
+        count._obj.value = nodes_at(graph.value)
+        return 0
+
 
 @cache
-def _cublas():
+def _library(name):
     from cublas import Cublas
+    from cublas_lt import CublasLt
 
-    return Cublas()
+    return {"libcublas.so.12": Cublas, "libcublasLt.so.12": CublasLt}[name]()
 
 
 def _load(name, *rest, **named):
     if name in ("libcuda.so.1", "nvcuda.dll"):
         return _Driver()
-    return _cublas() if name == "libcublas.so.12" else _real(name, *rest, **named)
+    return _library(name) if name in ("libcublas.so.12", "libcublasLt.so.12") else _real(name, *rest, **named)
 
 
 ctypes.CDLL = _load

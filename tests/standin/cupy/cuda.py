@@ -10,6 +10,7 @@ an array that it uses was freed, or its memory given to another array, raises Ru
 """
 
 import threading
+import time
 import weakref
 from bisect import bisect_right, insort
 from contextlib import contextmanager
@@ -291,9 +292,11 @@ class Event:
     def __init__(self, block=False, disable_timing=False, interprocess=False):
         self.ptr = id(self)
         self._stream = self._mark = None
+        self._timed = not disable_timing
 
     def record(self, stream=None):
         stream = stream or get_current_stream()
+        self._time = time.perf_counter()
         self._stream, self._mark = stream, lambda: None
         if stream._late and not stream._capture:
             stream._queue.append(self._mark)
@@ -307,6 +310,21 @@ class Event:
         return self._stream is None or self._mark not in self._stream._queue
 
 
+_graphs = weakref.WeakValueDictionary()
+
+
+def nodes_at(pointer):
+    """How many nodes the graph has that cuGraphGetNodes is asked for."""
+    return len(_graphs[pointer]._works)
+
+
+def get_elapsed_time(begin, end):
+    """Milliseconds between two events."""
+    if not (begin._timed and end._timed and begin.done and end.done):
+        raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle", "invalid resource handle")
+    return (end._time - begin._time) * 1e3
+
+
 class Graph:
     def __init__(self, *args, **kwargs):
         raise NotImplementedError("a graph is made by capturing a stream")
@@ -315,6 +333,8 @@ class Graph:
     def _of(cls, capture):
         graph = cls.__new__(cls)
         graph._works = capture.works
+        graph.graph = id(graph)
+        _graphs[graph.graph] = graph
         graph._versions = {block: block.version for block in capture.blocks}
         graph._loose = {block for block in capture.blocks if not block.used}  # temporary: nobody else may get them
         return graph
