@@ -24,7 +24,7 @@ from .transforms import (
 
 __all__ = [
     "DataFrameIterator", "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator",
-    "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift", "apply_transform", "array_to_img", "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness",
-    "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img",
-    "transform_matrix_offset_center",
+    "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift", "apply_transform", "array_to_img",
+    "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness", "random_channel_shift",
+    "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img", "transform_matrix_offset_center",
 ]

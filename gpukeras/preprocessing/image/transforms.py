@@ -57,8 +57,9 @@ def apply_transform(x: Any, transform_matrix: Any, channel_axis: int = 0, fill_m
                     cval: float = 0., order: int = 0) -> np.ndarray:
     """The picture `x`, of 3 axes, changed by a matrix of shape (3, 3). Needs SciPy.
 
-    With `order` 0 a place between pixels gets the nearest one's value, with 1 a value between theirs. `fill_mode` says what lies outside of the picture: 'nearest' its edge, 'constant' the value `cval`, 'reflect' and
-    'wrap' the picture itself, mirrored or repeated.
+    With `order` 0 a place between pixels gets the nearest one's value, with 1 a value between theirs. `fill_mode` says
+    what lies outside of the picture: 'nearest' its edge, 'constant' the value `cval`, 'reflect' and 'wrap' the picture
+    itself, mirrored or repeated.
     """
     ndimage = need("scipy.ndimage", "image", "Turning, moving, shearing and zooming pictures")
     matrix, offset = transform_matrix[:2, :2], transform_matrix[:2, 2]
