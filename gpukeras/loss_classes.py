@@ -6,6 +6,7 @@ on numbers, it gives the value at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,27 @@ def spread(weights: Any, values: Any) -> Any:
     while K.ndim(weights) < K.ndim(values):
         weights = K.expand_dims(weights, axis=-1)
     return weights
+
+
+class LossFunctionWrapper(Loss):
+    """A function of (y_true, y_pred) as an object, with arguments for it.
+
+    >>> LossFunctionWrapper(losses.huber, delta=2.0)([[0.]], [[4.]])
+    6.0
+    """
+
+    def __init__(self, fn: Callable[..., Any], reduction: Any = "auto", name: str | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(reduction, name or getattr(fn, "__name__", None))
+        self.fn, self._fn_kwargs = fn, kwargs
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The function's value."""
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings without the function."""
+        return {**super().get_config(), **self._fn_kwargs}
 
 
 class _Plain(Loss):
@@ -239,9 +261,7 @@ class BinaryCrossentropy(_Crossentropy):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The mean over the last axis."""
-        if self.label_smoothing:
-            y_true = y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
-        return K.mean(K.binary_crossentropy(y_true, y_pred, from_logits=self.from_logits), axis=-1)
+        return losses.binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing)
 
 
 class CategoricalCrossentropy(_Crossentropy):
@@ -251,11 +271,7 @@ class CategoricalCrossentropy(_Crossentropy):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One number for each distribution."""
-        if self.label_smoothing:
-            classes = K.int_shape(y_pred)[-1]
-            assert classes is not None  # the units of a layer
-            y_true = y_true * (1.0 - self.label_smoothing) + self.label_smoothing / classes
-        return K.categorical_crossentropy(y_true, y_pred, from_logits=self.from_logits)
+        return losses.categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing)
 
 
 class SparseCategoricalCrossentropy(Loss):
@@ -281,7 +297,7 @@ class SparseCategoricalCrossentropy(Loss):
 
 
 __all__ = [
-    "Loss", "Reduction", "MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError",
+    "Loss", "LossFunctionWrapper", "Reduction", "MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError",
     "MeanSquaredLogarithmicError", "Hinge", "SquaredHinge", "CategoricalHinge", "LogCosh", "Poisson", "KLDivergence",
     "Huber", "CosineSimilarity", "BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy",
 ]

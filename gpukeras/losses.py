@@ -92,20 +92,28 @@ def logcosh(y_true: Any, y_pred: Any) -> Any:
     return K.mean(difference + K.softplus(-2.0 * difference) - math.log(2.0), axis=-1)
 
 
-def categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """``-sum(y_true * log(y_pred))`` over classes; predictions are probabilities, first divided by their
-    sum."""
-    return K.categorical_crossentropy(y_true, y_pred)
+def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Any:
+    """``-sum(y_true * log(y_pred))`` over classes; predictions are probabilities, first divided by their sum, or logits.
+    `label_smoothing` moves targets by that part towards the same probability for every class."""
+    return K.categorical_crossentropy(_smoothed(y_true, label_smoothing, lambda: K.int_shape(y_pred)[-1]), y_pred,
+                                      from_logits=from_logits)
 
 
-def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """`categorical_crossentropy` with integer classes as targets."""
-    return K.sparse_categorical_crossentropy(y_true, y_pred)
+def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    """`categorical_crossentropy` with integer classes as targets; they lie along `axis` of the predictions."""
+    return K.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
 
-def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """Mean of ``-y log(p) - (1 - y) log(1 - p)`` over the outputs, each a yes or no of its own."""
-    return K.mean(K.binary_crossentropy(y_true, y_pred), axis=-1)
+def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Any:
+    """Mean of ``-y log(p) - (1 - y) log(1 - p)`` over the outputs, each a yes or no of its own, a probability or a
+    logit. `label_smoothing` moves targets by that part towards 0.5."""
+    y_true = _smoothed(y_true, label_smoothing, lambda: 2)
+    return K.mean(K.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis=-1)
+
+
+def _smoothed(y_true: Any, part: float, classes: Callable[[], Any]) -> Any:
+    """Targets moved by a part towards equal probabilities of so many classes."""
+    return y_true * (1.0 - part) + part / classes() if part else y_true
 
 
 def kullback_leibler_divergence(y_true: Any, y_pred: Any) -> Any:

@@ -131,9 +131,10 @@ def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     return -losses.cosine_similarity(y_true, y_pred, axis)
 
 
-def _crossentropy(kind: str) -> Callable[..., Any]:
-    def values(y_true: Any, y_pred: Any, **settings: Any) -> Any:
-        return getattr(losses, kind)(**settings).call(y_true, y_pred)
+def _signed(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function for targets -1 and 1, with targets that are all 0 or 1 taken for those."""
+    def values(y_true: Any, y_pred: Any) -> Any:
+        return fn(K.switch(K.all(K.equal(K.square(y_true), y_true)), 2.0 * y_true - 1.0, y_true), y_pred)
     return values
 
 
@@ -159,19 +160,19 @@ MeanAbsolutePercentageError = _wrapped("MeanAbsolutePercentageError", "mean_abso
                                        losses.mean_absolute_percentage_error)
 MeanSquaredLogarithmicError = _wrapped("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error",
                                        losses.mean_squared_logarithmic_error)
-Hinge = _wrapped("Hinge", "hinge", losses.hinge)
-SquaredHinge = _wrapped("SquaredHinge", "squared_hinge", losses.squared_hinge)
+Hinge = _wrapped("Hinge", "hinge", _signed(losses.hinge))
+SquaredHinge = _wrapped("SquaredHinge", "squared_hinge", _signed(losses.squared_hinge))
 CategoricalHinge = _wrapped("CategoricalHinge", "categorical_hinge", losses.categorical_hinge)
 KLDivergence = _wrapped("KLDivergence", "kullback_leibler_divergence", losses.kullback_leibler_divergence)
 Poisson = _wrapped("Poisson", "poisson", losses.poisson)
 LogCoshError = _wrapped("LogCoshError", "logcosh", losses.logcosh)
 CosineSimilarity = _wrapped("CosineSimilarity", "cosine_similarity", _cosine, axis=-1)
-BinaryCrossentropy = _wrapped("BinaryCrossentropy", "binary_crossentropy", _crossentropy("BinaryCrossentropy"),
+BinaryCrossentropy = _wrapped("BinaryCrossentropy", "binary_crossentropy", losses.binary_crossentropy,
                               from_logits=False, label_smoothing=0)
 CategoricalCrossentropy = _wrapped("CategoricalCrossentropy", "categorical_crossentropy",
-                                   _crossentropy("CategoricalCrossentropy"), from_logits=False, label_smoothing=0)
+                                   losses.categorical_crossentropy, from_logits=False, label_smoothing=0)
 SparseCategoricalCrossentropy = _wrapped("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy",
-                                         _crossentropy("SparseCategoricalCrossentropy"), from_logits=False)
+                                         losses.sparse_categorical_crossentropy, from_logits=False, axis=-1)
 
 
 class BinaryAccuracy(MeanMetricWrapper):
@@ -195,6 +196,10 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         super().__init__(_sparse_top_k, name, dtype, k=k)
 
 
+def _squares(y_true: Any, y_pred: Any) -> Any:
+    return K.square(y_pred - y_true)
+
+
 class RootMeanSquaredError(MeanMetricWrapper):
     """The square root of the mean of all squared differences.
 
@@ -203,7 +208,7 @@ class RootMeanSquaredError(MeanMetricWrapper):
     """
 
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
-        super().__init__(losses.mean_squared_error, name, dtype)
+        super().__init__(_squares, name, dtype)
 
     def _value(self) -> Any:
         return K.sqrt(super()._value())

@@ -86,16 +86,20 @@ if TYPE_CHECKING:
     from gpukeras.metric_classes import TopKCategoricalAccuracy as TopKCategoricalAccuracy
     from gpukeras.metric_classes import TrueNegatives as TrueNegatives
     from gpukeras.metric_classes import TruePositives as TruePositives
+    from gpukeras.paired_metrics import SensitivityAtSpecificity as SensitivityAtSpecificity
+    from gpukeras.paired_metrics import SpecificityAtSensitivity as SpecificityAtSensitivity
 
 
-def binary_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """The part of each sample's outputs that round to their target (0.5 rounds to 0).
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
+    """The part of each sample's outputs that round to their target (0.5 rounds to 0), or with another `threshold` lie
+    on its side.
 
     >>> from gpukeras import backend as K
     >>> K.eval(binary_accuracy(K.constant([[1.0, 0.0]]), K.constant([[0.8, 0.9]]))).tolist()
     [0.5]
     """
-    return K.mean(_agree(y_true, K.round(y_pred)), axis=-1)
+    found = K.round(y_pred) if threshold == 0.5 else K.cast(K.greater(y_pred, threshold), K.floatx())
+    return K.mean(_agree(y_true, found), axis=-1)
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -184,9 +188,9 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 def _objects() -> dict[str, Any]:
     """The metrics that are classes. They are made from what is here, so they load later."""
-    from gpukeras import metric_classes
+    from gpukeras import metric_classes, paired_metrics
 
-    return {name: getattr(metric_classes, name) for name in metric_classes.__all__}
+    return {name: getattr(module, name) for module in (metric_classes, paired_metrics) for name in module.__all__}
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others

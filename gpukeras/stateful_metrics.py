@@ -70,7 +70,7 @@ class Metric:
             name = to_snake_case(type(self).__name__)
             count = K.get_uid("metric_" + name)
             name = name if count == 1 else f"{name}_{count - 1}"
-        self.name, self.dtype = name, dtype
+        self.name, self.dtype = name, dtype or K.floatx()
         self.weights: list[Any] = []
         self._first: list[Any] = []
 

@@ -183,3 +183,21 @@ def test_get():
 def test_get_errors(identifier, words):
     with pytest.raises(ValueError, match=words):
         losses.get(identifier)
+
+
+@pytest.mark.parametrize(("name", "y", "made"), [
+    ("binary_crossentropy", [[1., 0.]], "BinaryCrossentropy"),
+    ("categorical_crossentropy", [[0., 1.]], "CategoricalCrossentropy")])
+def test_crossentropies_of_logits_with_smoothed_targets(name, y, made):
+    y, logits = K.constant(y), K.constant([[2., -1.]])
+    smoothed = y * 0.8 + 0.1
+    plain = getattr(losses, name)(smoothed, K.sigmoid(logits) if name[0] == "b" else K.softmax(logits))
+    found = getattr(losses, name)(y, logits, from_logits=True, label_smoothing=0.2)
+    np.testing.assert_allclose(K.eval(found), K.eval(plain), 1e-5)
+    obj = getattr(losses, made)(from_logits=True, label_smoothing=0.2)
+    np.testing.assert_allclose(K.eval(obj(y, logits)), K.eval(K.mean(plain)), 1e-5)
+
+
+def test_a_loss_object_of_any_function():
+    loss = losses.LossFunctionWrapper(losses.huber, name="h", delta=2.0)
+    assert loss([[0.]], [[4.]]) == 6.0 and loss.get_config()["delta"] == 2.0 and loss.name == "h"

@@ -183,3 +183,26 @@ def test_errors():
         metrics.BinaryCrossentropy(logits=True)
     with pytest.raises(AttributeError, match="Nothing"):
         _ = losses.Nothing
+
+
+def test_hinges_take_targets_0_and_1_for_minus_1_and_1():
+    p = [[0.3, -0.5]]
+    for kind in (metrics.Hinge, metrics.SquaredHinge):
+        assert kind()([[0., 1.]], p) == kind()([[-1., 1.]], p)
+
+
+def test_root_mean_square_weighs_elements():
+    assert metrics.RootMeanSquaredError()([2., 4., 6.], [1., 3., 2.], [0., 1., 0.]) == 1.0
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), [
+    ("SensitivityAtSpecificity", 0.7, 0.5), ("SensitivityAtSpecificity", 0.0, 1.0),
+    ("SpecificityAtSensitivity", 0.4, 0.5), ("SpecificityAtSensitivity", 1.0, 0.0)])
+def test_one_rate_where_the_other_reaches_a_value(kind, value, expected):
+    metric = getattr(metrics, kind)(value, num_thresholds=5)  # 0, 0.25, 0.5, 0.75, 1
+    y, p = [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.6, 0.2, 0.9]
+    assert metric(y, p) == pytest.approx(expected)
+    again = type(metric).from_config(metric.get_config())
+    assert again(y, p) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        getattr(metrics, kind)(1.5)

@@ -23,6 +23,8 @@ from ..utils.data_utils import get_file
 from .imagenet_utils import _obtain_input_shape
 
 _RELEASES = "https://github.com/fchollet/deep-learning-models/releases/download"
+KERAS_TEAM = "https://github.com/keras-team/keras-applications/releases/download"
+"""Where Keras published the files of its later networks."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,12 @@ class Weights:
     without_top: str | None
     ending: str = "_weights_tf_dim_ordering_tf_kernels{}.h5"
     no_top: str = "_notop"
+    base: str = _RELEASES
 
     def fetch(self, include_top: bool) -> str:
         """The path of the file in Keras's cache, downloaded if it isn't there."""
         name = self.name + self.ending.format("" if include_top else self.no_top)
-        return get_file(name, f"{_RELEASES}/{self.release}/{name}", cache_subdir="models",
+        return get_file(name, f"{self.base}/{self.release}/{name}", cache_subdir="models",
                         file_hash=self.with_top if include_top else self.without_top)
 
 

@@ -7,10 +7,11 @@ from .settings import (
     epsilon,
     floatx,
     image_data_format,
+    normalize_data_format,
     set_epsilon,
     set_floatx,
     set_image_data_format,
 )
 
-__all__ = ["cast_to_floatx", "epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx",
+__all__ = ["cast_to_floatx", "epsilon", "floatx", "image_data_format", "normalize_data_format", "set_epsilon", "set_floatx",
            "set_image_data_format"]

@@ -284,8 +284,13 @@ def resize_volumes(x: Tensor, depth_factor: int, height_factor: int, width_facto
 
 # Normalisation -------------------------------------------------------------------------------------------------
 def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: Tensor | None, gamma: Tensor | None,
-                        epsilon: float = 1e-3) -> Tensor:
-    """gamma (x - mean) / sqrt(var + epsilon) + beta; None for gamma is 1, for beta 0."""
+                        epsilon: float = 1e-3, axis: int = -1) -> Tensor:
+    """gamma (x - mean) / sqrt(var + epsilon) + beta; None for gamma is 1, for beta 0. `axis` is where those of one
+    axis belong; others are taken as they come."""
+    if axis not in (-1, x.ndim - 1):
+        wide = [-1 if a == axis % x.ndim else 1 for a in range(x.ndim)]
+        mean, var, beta, gamma = (t if t is None or t.ndim != 1 else s.reshape(t, wide)
+                                  for t in (mean, var, beta, gamma))
     scale = 1 / e.sqrt(var + epsilon)
     scale = scale if gamma is None else gamma * scale
     shift = -mean * scale if beta is None else beta - mean * scale

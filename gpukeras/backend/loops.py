@@ -23,8 +23,8 @@ def rnn(step_function: Step, inputs: Any, initial_states: Sequence[Any], go_back
 
     Returns the last output (samples, ...), all outputs (samples, steps, ...) and the last states. `go_backwards` walks
     from the last step, and the outputs are in the order walked. Where the mask (samples, steps) is false, a sample
-    keeps its states, and its output is its first state; with `unroll` the output before, zeros at first. That is all
-    that `unroll` changes. `input_length` is not needed. ValueError for inputs of fewer than 3 axes, an
+    keeps its states, and its output is its first state; with `unroll`, and where the first state has another shape
+    than the output, the output before, zeros at first. That is all that `unroll` changes. `input_length` is not needed. ValueError for inputs of fewer than 3 axes, an
     unrolled loop over an unknown number of steps, or a mask without states.
 
     >>> x = convert.as_tensor([[[1.], [2.], [3.]]])
@@ -59,15 +59,21 @@ def rnn(step_function: Step, inputs: Any, initial_states: Sequence[Any], go_back
             return ([] if new and output is new[0] else [output]), new
         count = xs[1]
         masked = [_choose(count, convert.as_tensor(a), b) for a, b in zip(new, kept)]
-        if unroll:
+        if before:
             repeated = _choose(count, output, states[0])
             return [], [repeated, *masked]
+        if not _fit(output, kept[0]):
+            raise _OtherShape
         same = bool(new) and output is new[0]
         return ([] if same else [_choose(count, output, kept[0])]), masked
 
     if mask is not None and unroll:
         before.append(_zero_output(step_function, inputs, initial, fixed))
-    outputs, states = scan(step, sequences, [*before, *initial])
+    try:
+        outputs, states = scan(step, sequences, [*before, *initial])
+    except _OtherShape:
+        before.append(_zero_output(step_function, inputs, initial, fixed))
+        outputs, states = scan(step, sequences, [*before, *initial])
     # Where the output is the first state (or the one that masked steps repeat), it is kept once.
     walked = outputs[0] if outputs else states[0][1:]
     last = outputs[0][-1] if outputs else states[0][-1]
@@ -76,6 +82,16 @@ def rnn(step_function: Step, inputs: Any, initial_states: Sequence[Any], go_back
     for t in (last, result):
         t._uses_learning_phase = t._uses_learning_phase or any(flags)
     return last, result, ends
+
+
+class _OtherShape(Exception):
+    """The first state can't be the output of masked steps."""
+
+
+def _fit(output: Tensor, state: Tensor) -> bool:
+    """Whether the one can stand for the other in a sample."""
+    return output.ndim == state.ndim and all(None in sizes or sizes[0] == sizes[1]
+                                             for sizes in zip(output.shape[1:], state.shape[1:]))
 
 
 def _steps_first(x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..compiler import Function
 from ..graph import OPERATORS, Tensor, Variable
+from .tensors import Update
 
 
 class Session:
@@ -25,8 +26,11 @@ class Session:
 
     def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None,
             run_metadata: Any = None) -> Any:
-        """The value of a tensor, or those of a list, a tuple or a dict of tensors. None, which initializers of
-        variables are here, gives None: variables have their values already. TypeError for anything else."""
+        """The value of a tensor, or those of a list, a tuple or a dict of tensors. An update is carried out, after
+        all tensors are computed, and gives the new value. None, which initializers of variables are here, gives None:
+        variables have their values already. TypeError for anything else."""
+        if isinstance(fetches, Update):
+            return self._values([fetches], feed_dict)[0]
         if isinstance(fetches, (list, tuple)):
             return type(fetches)(self._values(list(fetches), feed_dict))
         if isinstance(fetches, Mapping):
@@ -36,13 +40,14 @@ class Session:
     @staticmethod
     def _values(fetches: list[Any], feed_dict: Mapping[Any, Any] | None) -> list[Any]:
         for item in fetches:
-            if item is not None and not isinstance(item, Tensor):
+            if item is not None and not isinstance(item, (Tensor, Update)):
                 raise TypeError(f"Session.run runs tensors, got {item!r:.200}. Training steps of TensorFlow's "
                                 "optimizers are not here: compile a model, or use an optimizer's get_updates")
         fed = {k: v for k, v in (feed_dict or {}).items() if isinstance(k, Tensor)}  # a fixed phase is a number
-        wanted = [item for item in fetches if item is not None]
+        wanted = [item for item in fetches if isinstance(item, Tensor)]
         found = iter(Function(list(fed), wanted, name="Session.run")(list(fed.values())) if wanted else [])
-        return [None if item is None else next(found) for item in fetches]
+        values = [next(found) if isinstance(item, Tensor) else None for item in fetches]
+        return [item.run(fed) if isinstance(item, Update) else value for item, value in zip(fetches, values)]
 
     def as_default(self) -> Session:
         """The session itself, for `with`."""

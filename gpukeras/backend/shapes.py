@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +14,11 @@ from ..ops import convert, slicing
 from ..ops import shape as s
 from ..ops.joining import concatenate
 from ..ops.joining import stack as _stack
+from ..ops.reduce import prod
 from ..ops.shape import expand_dims, reshape, squeeze
 
 __all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "permute_dimensions", "repeat",
-           "repeat_elements", "reshape", "reverse", "squeeze", "stack", "tile", "transpose"]
+           "repeat_elements", "reshape", "reverse", "size", "slice", "squeeze", "stack", "tile", "transpose"]
 
 
 def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
@@ -85,3 +87,21 @@ def reverse(x: Tensor, axes: Any) -> Tensor:
     """Some axes backwards."""
     t = convert.as_tensor(x)
     return slicing.reverse(t, canonical_axes(axes, t.ndim))
+
+
+def size(x: Any, name: str | None = None) -> Tensor:
+    """How many elements it has, as an integer tensor."""
+    return prod(s.shape_of(convert.as_tensor(x)))
+
+
+def slice(x: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    """The part that begins at `start` and has `size` elements, a number for each axis; -1 is all that is left.
+
+    >>> from gpukeras import backend as K
+    >>> K.eval(slice(K.constant([[1, 2, 3], [4, 5, 6]]), [0, 1], [2, -1])).tolist()
+    [[2.0, 3.0], [5.0, 6.0]]
+    """
+    t = convert.as_tensor(x)
+    if len(start) != t.ndim or len(size) != t.ndim:
+        raise ValueError(f"slice needs a start and a size for each axis of shape {t.shape}, got {start} and {size}")
+    return t[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in zip(start, size))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,17 @@ from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
 from .settings import floatx
 
-Update = tuple[Variable, Tensor]
+
+class Update(tuple[Variable, Tensor]):
+    """A variable and what it becomes: for `function` and layers, or carried out at once by `eval` or a session."""
+
+    def run(self, feeds: Mapping[Any, Any] | None = None) -> np.ndarray:
+        """Carries it out, with values for placeholders; the variable's new value."""
+        from ..compiler import Function
+        fed = dict(feeds or {})
+        Function(list(fed), [], updates=[self], name="update")(list(fed.values()))
+        return self[0].read()
+
 
 
 def variable(value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None) -> Variable:
@@ -142,13 +152,16 @@ def count_params(x: Any) -> int:
 
 
 def eval(x: Any) -> np.ndarray:
-    """The value of a variable, or of a tensor that depends on no placeholder.
+    """The value of a variable, or of a tensor that depends on no placeholder. An update is carried out, and gives
+    the variable's new value.
 
     >>> float(eval(constant(2.) * 3))
     6.0
     """
     if isinstance(x, Variable):
         return x.read()
+    if isinstance(x, Update):
+        return x.run()
     if not isinstance(x, Tensor):
         return np.asarray(x)
     if x.value is not None:
@@ -198,9 +211,14 @@ def ones(shape: Sequence[int], dtype: str | None = None, name: str | None = None
     return variable(np.ones(tuple(shape)), dtype, name)
 
 
-def eye(size: int, dtype: str | None = None, name: str | None = None) -> Variable:
-    """A variable holding the identity matrix."""
-    return variable(np.eye(size), dtype, name)
+def eye(size: int | Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
+    """A variable holding the identity matrix, of so many rows, or rows and columns."""
+    return variable(np.eye(*(int(n) for n in np.atleast_1d(np.asarray(size)))), dtype, name)
+
+
+def is_variable(x: Any) -> bool:
+    """Whether it is a variable."""
+    return isinstance(x, Variable)
 
 
 def zeros_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
@@ -268,7 +286,7 @@ def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: 
 
 def update(x: Variable, new_x: Any) -> Update:
     """An update for `function`: x becomes new_x."""
-    return x, convert.cast(convert.as_tensor(new_x, x.dtype), x.dtype)
+    return Update((x, convert.cast(convert.as_tensor(new_x, x.dtype), x.dtype)))
 
 
 def update_add(x: Variable, increment: Any) -> Update:

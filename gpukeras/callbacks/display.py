@@ -99,10 +99,10 @@ class Meter:
 class ProgbarLogger(Callback):
     """Shows the epochs of a training as the parameter 'verbose' says.
 
-    1 ('auto', True): a bar with the running averages, and in its place at the end a line with all results;
-    where the output is no terminal, that line alone (in a notebook under one bar for the whole training). 2: the
-    line of Keras 2, after 'Epoch 1/20' on a line of its own. 0: nothing. `count_mode` 'samples' or 'steps' says
-    what is counted, and in what unit `tick` is told.
+    1 ('auto', True): 'Epoch 1/20', and under it a bar with the running averages, in its place at the end the full bar
+    with all results; where the output is no terminal, the full bar alone. In a notebook, a line an epoch under one bar
+    for the whole training. 2: Keras 2's line without a bar. 0: nothing. `count_mode` 'samples' or 'steps' says what
+    is counted, and in what unit `tick` is told.
 
     Raises ValueError for another `count_mode`.
     """
@@ -145,7 +145,7 @@ class ProgbarLogger(Callback):
         self._title = f"Epoch {epoch + 1}/{self.epochs}"
         self.target = self.params.get("steps" if self.use_steps else "samples")
         self._meter = Meter(self.target, self.verbose == 1 and can_redraw(), self._spot, f"{self._title} - ")
-        if self._meter.live and self._spot is None or self.verbose >= 2:
+        if self.verbose and self._spot is None:
             print(self._title, flush=True)
 
     def tick(self, seen: int, read_logs: Callable[[], Mapping[str, Any]]) -> None:
@@ -180,10 +180,10 @@ class ProgbarLogger(Callback):
         seen = self.seen or self.target or self._told  # an epoch nobody counted is taken to be complete
         if self.verbose == 2:
             print(f" - {meter.seconds:.0f}s{results}", flush=True)
-        elif self.verbose == 1 and meter.live and self._spot is None:
+        elif self.verbose == 1 and self._spot is None:
             print(f"{meter.summary(seen)}{results}", flush=True)
         elif self.verbose == 1:  # a notebook's kernel sends its lines together, five times a second, unless it is urged
-            print(f"{self._title} - {meter.timing(seen)}{results}", flush=self._spot is None)
+            print(f"{self._title} - {meter.timing(seen)}{results}")
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave no bar behind."""

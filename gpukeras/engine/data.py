@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backend as K
 from .. import device
 from ..utils.generic_utils import unknown_name
 from .sparse import SparseRows, is_sparse_matrix
@@ -115,6 +116,12 @@ def _as_array(x: Any, name: str, what: str) -> Any:
         return None
     if type(x).__name__ in ("DataFrame", "Series"):
         x = x.values
+    if K.is_tensor(x):
+        if not x.is_known():
+            raise ValueError(f"{what}: what is given for '{name}' is a tensor that has no values yet: {x!r}. Give an "
+                             "array; or build the model on the tensor, by Input(tensor=...), and compile it with "
+                             "target_tensors=")
+        x = np.asarray(x)
     x = device.adopt(x)
     if is_sparse_matrix(x):
         x = SparseRows(x) if len(x.shape) == 2 else x.toarray()

@@ -37,7 +37,7 @@ class GeneratorTraining:
                       callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
                       class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
                       use_multiprocessing: bool = False, shuffle: bool = True, initial_epoch: int = 0,
-                      **kwargs: Any) -> Any:
+                      validation_freq: Any = 1, **kwargs: Any) -> Any:
         """Trains on batches (x, y) or (x, y, sample_weight) that `generator` yields for ever, or that a Sequence
         holds; workers prepare batches ahead. Returns the History.
 
@@ -74,7 +74,7 @@ class GeneratorTraining:
         numbers = range(initial_epoch, epochs)
         used = run.used(numbers, steps_per_epoch)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, shuffle, used) as batches:
-            run.epochs(numbers, train, None if validation_data is None else validate)
+            run.epochs(numbers, train, None if validation_data is None else validate, validation_freq)
         return run.end()
 
     def _fit_batches(self, generator: Any, y: Any, more: dict[str, Any], **arguments: Any) -> Any:

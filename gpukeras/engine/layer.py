@@ -58,6 +58,7 @@ class Layer(Called, Computing, Connected, Holding):
     dtype: str | None = None
     batch_input_shape: tuple[int | None, ...]
     activity_regularizer: Any = None
+    _scope: str = ""  # what the names of the weights begin with, if a layer that holds this one says so
 
     def __init__(self, **kwargs: Any) -> None:
         self._check_keywords(kwargs)
@@ -214,13 +215,17 @@ class Layer(Called, Computing, Connected, Holding):
             initializer = "zeros"
         make = initializers.get(initializer or ("glorot_uniform" if "float" in dtype else "zeros"))
         value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
-        weight = K.variable(value, dtype=dtype, name=f"{self.name}/{name}:0",
+        weight = K.variable(value, dtype=dtype, name=f"{self._weight_scope()}/{name}:0",
                             constraint=constraints.get(constraint))
         weight.adapts = experimental_autocast and is_float(dtype)
         if regularizer is not None:
             self.add_loss(regularizers.get(regularizer)(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
         return weight
+
+    def _weight_scope(self) -> str:
+        """What the names of its weights begin with: in Keras, the name of the outermost layer that is being built."""
+        return self._scope or self.name
 
     @property
     def trainable_weights(self) -> list[Any]:

@@ -70,7 +70,8 @@ class Totals:
 
 
 def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size: int | None, epochs: int, verbose: Any,
-        callbacks: Any, shuffle: Any, initial_epoch: int, steps: int | None, validation_steps: int | None) -> Any:
+        callbacks: Any, shuffle: Any, initial_epoch: int, steps: int | None, validation_steps: int | None,
+        validation_freq: Any = 1) -> Any:
     """Trains, and returns the History."""
     count = None if steps is not None else arrays[0].shape[0]
     dealing.begin(model, "fit", {"batch_size": batch_size, "epochs": epochs, "steps_per_epoch": steps,
@@ -103,8 +104,17 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
         assert validation is not None
         return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks, held)
 
-    run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate)
+    run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate, validation_freq)
     return run.end()
+
+
+def _due(freq: Any) -> Callable[[int], bool]:
+    """Whether an epoch (from 1) is validated: every so many epochs, or those that are listed."""
+    if isinstance(freq, (list, tuple, set, range)):
+        return lambda epoch: epoch in freq
+    if not isinstance(freq, int) or freq < 1:
+        raise ValueError(f"validation_freq must be a number of epochs, at least 1, or a list of epochs, got {freq!r}")
+    return lambda epoch: epoch % freq == 0
 
 
 @dataclass
@@ -166,10 +176,11 @@ class Training:
         if self.keeper is not None:
             self.keeper.begin(self)
 
-    def epochs(self, numbers: range, train: Callable[[], Any], validate: Callable[[], Sequence[float]] | None) -> None:
-        """The rounds of a training: `train` runs one and returns its logs, `validate` the values after a whole one.
-        A callback may stop them. After an interruption, they go on where the last backup was made."""
-        keeper = self.keeper
+    def epochs(self, numbers: range, train: Callable[[], Any], validate: Callable[[], Sequence[float]] | None,
+               validation_freq: Any = 1) -> None:
+        """The rounds of a training: `train` runs one and returns its logs, `validate` the values after a whole one
+        that is due. A callback may stop them. After an interruption, they go on where the last backup was made."""
+        keeper, due = self.keeper, _due(validation_freq)
         try:
             if keeper is not None:
                 numbers = keeper.resume(self, numbers)
@@ -179,8 +190,8 @@ class Training:
                     keeper.resume_epoch(self)
                 self.place.epoch = epoch
                 logs = train()
-                if validate is not None and self.finished:
-                    logs.update(zip((f"val_{name}" for name in self.names), validate()))
+                if validate is not None and self.finished and due(epoch + 1):  # their values come first in Keras's History
+                    logs = self._logs_class([*zip((f"val_{name}" for name in self.names), validate()), *logs.items()])
                 if logs["loss"] != logs["loss"] and not self.told_of_nan:
                     self.told_of_nan = True
                     warn(f"The loss is NaN since epoch {epoch + 1}. If the data are sound, the steps are too great: "

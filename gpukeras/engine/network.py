@@ -398,7 +398,8 @@ class Network(Layer):
         """Weights from a file of `save_weights` or `save`, here or in Keras, in order or `by_name` of the layers.
 
         Layers whose arrays don't fit are a ValueError, and nothing is changed; with `skip_mismatch` they are left as
-        they are, with a warning. With `isolated=True` another process does the reading: see `load_model`.
+        they are, with a warning. With `reshape=True` arrays may have other shapes of the same size. With
+        `isolated=True` another process does the reading: see `load_model`.
         """
         from ..saving.files import load_weights
 

@@ -319,12 +319,14 @@ class Model(Subclassed, GeneratorTraining):
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
-            steps_per_epoch: int | None = None, validation_steps: int | None = None, **kwargs: Any) -> Any:
+            steps_per_epoch: int | None = None, validation_steps: int | None = None, validation_freq: Any = 1,
+            **kwargs: Any) -> Any:
         """Trains for `epochs` rounds over the data and returns a History.
 
         `x`, `y`: arrays, lists of arrays, dicts by name; or a generator or Sequence of batches as `x`.
         `validation_split` sets aside the last fraction of the rows, before shuffling; `shuffle` is True, False or
-        'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. By default `batch_size` is 32 and
+        'batch'. `verbose` 1 draws a bar, 2 prints a line an epoch, 0 nothing. `validation_freq` is every how many
+        epochs it validates, or a list of epochs, from 1. By default `batch_size` is 32 and
         `epochs` 1 (10 for a Sequential).
         """
         epochs = _whole("epochs", epochs, 0)
@@ -337,7 +339,8 @@ class Model(Subclassed, GeneratorTraining):
             return self._fit_batches(x, y, kwargs, steps_per_epoch=steps_per_epoch, epochs=epochs, verbose=verbose,
                                      callbacks=callbacks, validation_data=validation_data,
                                      validation_steps=validation_steps, class_weight=class_weight,
-                                     shuffle=bool(shuffle), initial_epoch=initial_epoch)
+                                     shuffle=bool(shuffle), initial_epoch=initial_epoch,
+                                     validation_freq=validation_freq)
         refuse_unknown("fit", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.fit)
         if x is None and y is None and steps_per_epoch is None:
             raise ValueError("fit needs data (x and y); only a model on tensors of its own goes without, with "
@@ -356,7 +359,7 @@ class Model(Subclassed, GeneratorTraining):
         if val is not None or validation_steps:
             self._make_test_function()
         return loops.fit(self, [*xs, *ys, *ws], val, batch_size, epochs, verbose, callbacks, shuffle, initial_epoch,
-                         steps_per_epoch, validation_steps)
+                         steps_per_epoch, validation_steps, validation_freq)
 
     def _validation(self, data: Any, split: float, validation_steps: Any, steps: Any, train: Any,
                     batch_size: int | None) -> list[Any] | None:

@@ -239,3 +239,6 @@ class ConvLSTM2D(CellArguments, ConvRecurrent2D):
     def step(self, inputs: Any, states: Sequence[Any]) -> Any:
         """One step: an image, output and carry (what follows them is left out) to output and new states."""
         return self.cell.call(inputs, states[:2])
+
+
+ConvRNN2D = ConvRecurrent2D  # its name in Keras 2.1.3 and later

@@ -88,6 +88,7 @@ class TimeDistributed(Wrapper):
                              f"{shape}.")
         self.input_spec = InputSpec(shape=(None, None, *shape[2:]))
         if not self.layer.built:
+            self.layer._scope = self._weight_scope()
             with K.origin(self.layer.name):
                 self.layer.build((shape[0], *shape[2:]))
             self.layer.built = True
@@ -236,6 +237,7 @@ class Bidirectional(Wrapper):
         constants = shapes[len(shapes) - self._num_constants:]
         for layer in self._inside():
             if not layer.built:
+                layer._scope = f"{self._weight_scope()}/{layer.name}"
                 with K.origin(layer.name):
                     layer.build([shapes[0], *constants] if constants else shapes[0])
                 layer.built = True

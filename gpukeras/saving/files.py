@@ -196,11 +196,11 @@ def read_group(group: Any, layers: Sequence[Any], by_name_only: bool = False, sk
 
 
 def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mismatch: bool = False,
-                 isolated: bool | None = None) -> None:
+                 isolated: bool | None = None, reshape: bool = False) -> None:
     """Weights from a file of any kind that `save_weights` or `save_model` wrote, here or in Keras.
 
-    Layers are paired in order, or by their names; all are changed, or in case of an error none. `isolated` is that of
-    `load_model`.
+    Layers are paired in order, or by their names; all are changed, or in case of an error none. With `reshape`, arrays
+    in Keras 2's layout may have other shapes of the same size. `isolated` is that of `load_model`.
     """
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights to load into, since its input shape isn't known: build "
@@ -222,4 +222,5 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
         if by_name_only and stored and not pairs:
             warn(f"'{root.path}': none of its layers has the name of one of the model's, so nothing was loaded. Leave "
                  f"by_name out, or give the layers their names, as in name='{stored[0].name}'")
-        assign([*pairs, *([] if by_name_only else own_pair(model, group))], origin_of(group), skip_mismatch)
+        pairs = [*pairs, *([] if by_name_only else own_pair(model, group))]
+        assign(pairs, origin_of(group), skip_mismatch, reshape=reshape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -162,8 +163,14 @@ def check_shapes(layer: Any, found: Sequence[tuple[int, ...]], name: str) -> str
     return None
 
 
-def values_for(layer: Any, stored: StoredLayer, origin: Origin) -> list[np.ndarray]:
-    """The arrays for `layer.weights`; ValueError, before anything is read, if their shapes don't fit."""
+def values_for(layer: Any, stored: StoredLayer, origin: Origin, reshape: bool = False) -> list[np.ndarray]:
+    """The arrays for `layer.weights`; ValueError, before anything is read, if their shapes don't fit. With `reshape`
+    it is enough that they have as many elements."""
+    def made(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        found = converted(layer, arrays, origin)
+        return [a.reshape(w.shape) if reshape and w is not None and a.size == math.prod(w.shape) else a
+                for a, w in itertools.zip_longest(found, layer.weights[:len(found)])]
+
     expected = sum(math.prod(w.shape) for w in layer.weights)
     shapes = [a.shape for a in stored.arrays]
     if stored.size > 2 * expected:  # cuDNN's second bias is the most that a conversion takes away
@@ -171,12 +178,12 @@ def values_for(layer: Any, stored: StoredLayer, origin: Origin) -> list[np.ndarr
     # What becomes of the shapes is found out on arrays that have no memory, so that nothing is read in vain.
     blanks = [np.broadcast_to(np.zeros((), a.dtype), a.shape) for a in stored.arrays]
     try:
-        wrong = check_shapes(layer, [a.shape for a in converted(layer, blanks, origin)], stored.name)
+        wrong = check_shapes(layer, [a.shape for a in made(blanks)], stored.name)
     except (IndexError, ValueError) as error:
         raise ValueError(check_shapes(layer, shapes, stored.name) or str(error)) from error
     if wrong:
         raise ValueError(check_shapes(layer, shapes, stored.name) or wrong)
-    return converted(layer, [a.read() for a in stored.arrays], origin)
+    return made([a.read() for a in stored.arrays])
 
 
 Pairs = list[tuple[Any, StoredLayer]]
@@ -213,8 +220,8 @@ def by_name_or_order(layers: Sequence[Any], stored: Sequence[StoredLayer], path:
     return pairs if len(pairs) == count == len(stored) else by_order(layers, stored, path)
 
 
-def assign(pairs: Pairs, origin: Origin, skip_mismatch: bool = False,
-           say: Callable[[str], None] = warn) -> None:
+def assign(pairs: Pairs, origin: Origin, skip_mismatch: bool = False, say: Callable[[str], None] = warn,
+           reshape: bool = False) -> None:
     """Reads the arrays and gives them to the layers: to all, or in case of an error to none.
 
     With `skip_mismatch`, layers whose arrays don't fit are left as they are, with a warning.
@@ -222,7 +229,7 @@ def assign(pairs: Pairs, origin: Origin, skip_mismatch: bool = False,
     values: list[tuple[Any, np.ndarray]] = []
     for layer, stored in pairs:
         try:
-            values += zip(layer.weights, values_for(layer, stored, origin))
+            values += zip(layer.weights, values_for(layer, stored, origin, reshape))
         except BrokenFileError:
             raise
         except ValueError as error:

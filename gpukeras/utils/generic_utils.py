@@ -282,15 +282,15 @@ def has_arg(fn: Callable[..., Any], name: str, accept_all: bool = False) -> bool
 # ------------------------------------------------------------------------------------------------------ lists
 
 
-def to_list(x: Any) -> list[Any]:
-    """`x` itself if it is a list, its items if it is a tuple, else a list of it alone.
+def to_list(x: Any, allow_tuple: bool = True) -> list[Any]:
+    """`x` itself if it is a list, its items if it is a tuple (and `allow_tuple`), else a list of it alone.
 
     >>> to_list(3), to_list((1, 2)), to_list(None)
     ([3], [1, 2], [None])
     """
     if isinstance(x, list):
         return x
-    return list(x) if isinstance(x, tuple) else [x]
+    return list(x) if allow_tuple and isinstance(x, tuple) else [x]
 
 
 def unpack_singleton(x: Any) -> Any:
@@ -385,7 +385,7 @@ class Progbar:
 
     `target` is the number of steps expected (None if unknown), `width` the bar's characters, `verbose` 1 for
     a bar, 2 for one line at the end, 0 for silence, `interval` the least number of seconds between two
-    drawings.
+    drawings. Of the `stateful_metrics` the last values are shown, not averages.
 
     >>> bar = Progbar(2, verbose=2)
     >>> bar.update(1, [("loss", 0.5)])
@@ -393,7 +393,9 @@ class Progbar:
      - 0s - loss: 1.0000
     """
 
-    def __init__(self, target: int | None, width: int = 30, verbose: int = 1, interval: float = 0.05) -> None:
+    def __init__(self, target: int | None, width: int = 30, verbose: int = 1, interval: float = 0.05,
+                 stateful_metrics: Iterable[str] | None = None) -> None:
+        self.stateful_metrics = set(stateful_metrics or ())
         self.target = target
         self.width = width
         self.verbose = verbose
@@ -418,6 +420,9 @@ class Progbar:
             if name not in self.sum_values:
                 self.sum_values[name] = [0.0, 0]
                 self.unique_values.append(name)
+            if name in self.stateful_metrics:
+                self.sum_values[name] = [value, 1]
+                continue
             entry = self.sum_values[name]
             entry[0] = entry[0] + value * steps
             entry[1] += steps

@@ -10,6 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .h5dict import H5Dict as H5Dict
+from .h5dict import load_from_binary_h5py as load_from_binary_h5py
+from .h5dict import save_to_binary_h5py as save_to_binary_h5py
+
+h5dict = H5Dict
+
 
 class HDF5Matrix:
     """Rows `start` to `end` of the data set `dataset` in the HDF5 file `datapath`, read when they are indexed.
@@ -28,7 +34,7 @@ class HDF5Matrix:
                  normalizer: Callable[[Any], Any] | None = None) -> None:
         self._arguments = datapath, dataset, start, end, normalizer
         self._file = self._open(os.path.realpath(datapath))
-        self.data = _data_set(self._file, dataset)
+        self.data = dataset_inside(self._file, dataset)
         self.start = start
         self.end = self.data.shape[0] if end is None else end
         if not 0 <= self.start <= self.end <= self.data.shape[0]:
@@ -119,7 +125,7 @@ class HDF5Matrix:
         return int(np.prod(self.shape))
 
 
-def _data_set(file: Any, name: str) -> Any:
+def dataset_inside(file: Any, name: str) -> Any:
     """The data set at the end of a path, every step of which must lie in the file itself."""
     import h5py
 

@@ -132,3 +132,10 @@ def _givers(model: Any, layer: Any) -> list[str]:
     inside = {node for level in model.nodes_by_depth.values() for node in level}
     return [f"{giver.name}[{index}][{tensor}]" for node in layer.inbound_nodes if node in inside
             for giver, index, tensor in zip(node.inbound_layers, node.node_indices, node.tensor_indices)]
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = None) -> list[Any]:
+    """The input tensors that `tensor` is computed from, each once, under Keras 2.2's address: see `keras.engine`."""
+    from ..engine.network import get_source_inputs as found
+
+    return found(tensor, layer, node_index)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 
-def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
-    """One-hot rows for class numbers `y` (integers of any shape, flattened): float64 (n, num_classes).
+def to_categorical(y: Any, num_classes: int | None = None, dtype: Any = "float64") -> np.ndarray:
+    """One-hot rows for class numbers `y` (integers of any shape, flattened): (n, num_classes) of the `dtype`.
 
     `num_classes` defaults to the largest number plus one. ValueError for a class number that has no column.
 
@@ -32,7 +32,7 @@ def to_categorical(y: Any, num_classes: int | None = None) -> np.ndarray:
             f"{num_classes - 1}. Class numbers start at 0: "
             "write to_categorical(y - 1) if yours start at 1."
         )
-    result: np.ndarray = np.eye(num_classes)[labels]
+    result: np.ndarray = np.eye(num_classes, dtype=dtype)[labels]
     return result
 
 

@@ -19,7 +19,8 @@ from gpukeras.models import Model
 NETWORKS = {
     "VGG16": (138357544, 512), "VGG19": (143667240, 512), "ResNet50": (25636712, 2048),
     "InceptionV3": (23851784, 2048), "Xception": (22910480, 2048), "MobileNet": (4253864, 1024),
-    "InceptionResNetV2": (55873736, 1536),
+    "InceptionResNetV2": (55873736, 1536), "DenseNet121": (8062504, 1024), "DenseNet169": (14307880, 1664),
+    "DenseNet201": (20242984, 1920), "MobileNetV2": (3538984, 1280),
 }
 QUICK = ["VGG16", "MobileNet"]
 

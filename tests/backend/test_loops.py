@@ -136,3 +136,18 @@ def test_map_over_several_tensors():
     total, product = K.map_fn(lambda v: [v[0] + v[1], v[0] * v[1]], [a, b])
     assert K.eval(total).tolist() == [4, 6] and K.eval(product).tolist() == [3, 8]
     assert K.dtype(K.map_fn(lambda v: v > 1, a, dtype="int32")) == "int32"
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_masked_steps_whose_output_is_no_state(unroll):
+    mask = np.array([[1, 1, 0, 1, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0]], bool)
+    _, outputs, (end,) = K.rnn(lambda x, h: (K.concatenate([x, x, h[0]]), [h[0] + 1]), K.constant(X),
+                               [K.zeros((N, 1))], mask=K.constant(mask), unroll=unroll)
+    before, count, expected = np.zeros((N, 2 * SIZE + 1)), np.zeros((N, 1)), []
+    for t in range(STEPS):
+        now = mask[:, t, None]
+        before = np.where(now, np.concatenate([X[:, t], X[:, t], count], axis=1), before)
+        count = count + now
+        expected.append(before)
+    np.testing.assert_allclose(K.eval(outputs), np.stack(expected, axis=1), 1e-6)
+    assert K.eval(end).tolist() == count.tolist()

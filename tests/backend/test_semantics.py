@@ -398,3 +398,31 @@ def test_extrema_of_reversed_rows(reduce, n):
     x = np.random.RandomState(n).randn(3, n).astype("float32")
     found = K.eval(getattr(K, reduce)(K.reverse(K.variable(x), 1), axis=1))
     np.testing.assert_array_equal(found, getattr(x, reduce)(axis=1))
+
+
+# Updates at once, and names of later Keras 2 -----------------------------------------------------------------------
+def test_an_update_is_carried_out_by_eval_and_by_a_session() -> None:
+    x, p = K.variable([1., 2.]), K.placeholder((2,))
+    assert K.eval(K.update_add(x, 1.)).tolist() == K.get_value(x).tolist() == [2., 3.]
+    old, new = K.get_session().run([x * 1, K.update_sub(x, p)], {p: [1., 1.]})
+    assert (old.tolist(), new.tolist()) == ([2., 3.], [1., 2.])
+    assert K.get_session().run(K.update(x, [0., 0.])).tolist() == K.get_value(x).tolist() == [0., 0.]
+
+
+def test_slice_size_eye_and_is_variable() -> None:
+    x = K.constant([[1, 2, 3], [4, 5, 6]])
+    assert K.eval(K.slice(x, [1, 0], [-1, 2])).tolist() == [[4, 5]]
+    assert int(K.eval(K.size(x))) == 6 and not K.is_variable(x) and K.is_variable(K.zeros((1,)))
+    assert K.eval(K.eye((2, 3))).shape == (2, 3) and K.eval(K.eye(2)).shape == (2, 2)
+    with pytest.raises(ValueError, match="a start and a size for each axis"):
+        K.slice(x, [0], [1])
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_batch_normalization_along_an_axis(axis: int) -> None:
+    x = np.random.RandomState(0).normal(size=(2, 3, 4))
+    mean, var, beta, gamma = np.random.RandomState(1).rand(4, x.shape[axis])
+    wide = [(-1, 1) if axis == 1 else (1, -1)] * 4
+    m, v, b, g = (a.reshape(w) for a, w in zip((mean, var, beta, gamma), wide))
+    found = K.batch_normalization(K.constant(x), *map(K.constant, (mean, var, beta, gamma)), axis=axis)
+    np.testing.assert_allclose(K.eval(found), (x - m) / np.sqrt(v + 1e-3) * g + b, 1e-4, 1e-5)

@@ -67,13 +67,14 @@ def test_verbose_0_prints_nothing(capsys):
 
 
 @pytest.mark.parametrize("verbose", [1, "auto", True])
-def test_verbose_1_in_a_file_is_one_line_an_epoch(verbose, capsys):
+def test_verbose_1_in_a_file_is_the_heading_and_the_full_bar(verbose, capsys):
     bar = start(verbose)
     bar.on_epoch_begin(0)
     for seen in range(100):
         bar.tick(seen, lambda: pytest.fail("nothing is drawn"))
     bar.on_epoch_end(0, dict(RESULTS))
-    assert re.fullmatch(rf"Epoch 1/2 - 0s \d+(us|ms)/step{re.escape(SHOWN)}\n", capsys.readouterr().out)
+    line = rf"100/100 \[={{30}}\] - 0s \d+(us|ms)/step{re.escape(SHOWN)}"
+    assert re.fullmatch(rf"Epoch 1/2\n{line}\n", capsys.readouterr().out)
 
 
 def test_verbose_1_on_a_terminal_draws_and_leaves_the_results(screen):

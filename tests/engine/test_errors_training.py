@@ -263,3 +263,13 @@ def test_nothing_was_trained_when_an_error_comes():
             call()
     for a, b in zip(made.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("run", [
+    lambda m, x, y: m.fit(x, y, verbose=0), lambda m, x, y: m.fit(np.ones((4, 3)), y, verbose=0),
+    lambda m, x, y: m.predict(x), lambda m, x, y: m.train_on_batch(x, y), lambda m, x, y: m.evaluate(m.input, y)])
+def test_tensors_without_values(run):
+    model = Sequential([Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"a tensor that has no values yet.*Input\(tensor=\.\.\.\)"):
+        run(model, K.placeholder((4, 3)), K.placeholder((4, 2)))

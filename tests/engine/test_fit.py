@@ -290,3 +290,26 @@ def test_verbose_0_prints_nothing(capsys):
     softmax_model().fit(X, HOT, validation_split=0.3, epochs=2, verbose=0)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+@pytest.mark.parametrize("by", ["arrays", "generator"])
+@pytest.mark.parametrize(("freq", "count"), [(1, 5), (2, 2), ([1, 4], 2), (9, 0)])
+def test_validation_freq(by, freq, count):
+    def batches():
+        while True:
+            yield X, HOT
+    model = softmax_model()
+    data = (X, HOT) if by == "arrays" else (batches(),)
+    more = {} if by == "arrays" else {"steps_per_epoch": 1}
+    history = model.fit(*data, epochs=5, verbose=0, validation_data=(X, HOT), validation_freq=freq, **more).history
+    assert len(history["loss"]) == 5 and len(history.get("val_loss", [])) == count
+
+
+def test_what_validation_freq_refuses():
+    with pytest.raises(ValueError, match="validation_freq must be a number of epochs"):
+        softmax_model().fit(X, HOT, verbose=0, validation_split=0.5, validation_freq=0)
+
+
+def test_history_has_the_order_of_keras_2():
+    history = softmax_model().fit(X, HOT, epochs=1, verbose=0, validation_split=0.5).history
+    assert list(history) == ["val_loss", "val_acc", "loss", "acc"]

@@ -363,3 +363,14 @@ def test_constants_go_to_both_directions():
     np.testing.assert_array_equal(other.predict([X, state, 2 * state, c]), y)
     with pytest.raises(ValueError, match="takes them"):
         Bidirectional(LSTM(2))(inputs[0], constants=inputs[3])
+
+
+# Names ---------------------------------------------------------------------------------------------------------
+def test_weights_are_named_by_the_outermost_layer():
+    model = Sequential([Bidirectional(GRU(1, return_sequences=True), name="both", input_shape=(STEPS, SIZE)),
+                        TimeDistributed(Dense(2), name="each"), RNN([SimpleRNNCell(2), SimpleRNNCell(1)], name="deep")])
+    forward = model.layers[0].forward_layer.name
+    names = [w.name for w in model.weights]
+    assert names[0] == f"both/{forward}/kernel:0" and names[6:8] == ["each/kernel:0", "each/bias:0"]
+    assert names[8:] == [f"deep/{kind}{number}:0" for number in ("", "_1")
+                         for kind in ("kernel", "recurrent_kernel", "bias")]

@@ -265,3 +265,15 @@ def test_without_the_extra_the_error_names_it(module, work, monkeypatch):
         work()
     flipped = next(ImageDataGenerator(horizontal_flip=True, rescale=.5).flow(pictures()))
     assert flipped.shape == (5, 6, 7, 3)  # this much needs neither
+
+
+def test_affine_changes_by_name():
+    x = np.arange(48.).reshape(4, 4, 3)
+    generator = ImageDataGenerator(fill_mode="constant")
+    turned = image.apply_affine_transform(x, theta=90, fill_mode="constant", order=0)
+    np.testing.assert_array_equal(turned, generator.apply_transform(x, {"theta": 90}))  # degrees, both
+    assert image.apply_affine_transform(x).tolist() == x.tolist()
+    moved = image.apply_affine_transform(x, tx=1, fill_mode="constant")
+    np.testing.assert_array_equal(moved[:3], x[1:])
+    assert image.apply_affine_transform(x, tx=0.5, fill_mode="nearest")[0, 0, 0] == 6  # between two pixels
+    assert image.apply_channel_shift(x, 1, 2).max() == 47 and image.apply_brightness_shift(x, 2)[0, 1, 0] == 6

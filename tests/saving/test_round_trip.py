@@ -281,3 +281,16 @@ def test_a_model_without_weights_yet_is_not_written(tmp_path):
         with pytest.raises(ValueError, match="its input shape isn't known"):
             write(tmp_path / "m.h5")
     assert not os.listdir(tmp_path)
+
+
+def test_weights_of_other_shapes_of_the_same_size(tmp_path):
+    one = Sequential([Dense(6, name="d", input_shape=(4,), use_bias=False)])
+    two = Sequential([Dense(4, name="d", input_shape=(6,), use_bias=False)])
+    one.save_weights(tmp_path / "w.h5")
+    with pytest.raises(ValueError, match="shape"):
+        two.load_weights(tmp_path / "w.h5", by_name=True)
+    two.load_weights(tmp_path / "w.h5", by_name=True, reshape=True)
+    np.testing.assert_array_equal(two.get_weights()[0].ravel(), one.get_weights()[0].ravel())
+    other = Sequential([Dense(5, name="d", input_shape=(4,), use_bias=False)])
+    with pytest.raises(ValueError, match="shape"):
+        other.load_weights(tmp_path / "w.h5", by_name=True, reshape=True)

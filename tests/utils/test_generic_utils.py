@@ -321,3 +321,14 @@ def test_progbar_takes_any_names_and_clears_longer_lines(monkeypatch):
 def test_time_per_and_duration():
     assert generic_utils.time_per(0.5, "sample") == "500ms/sample"
     assert [generic_utils._duration(seconds) for seconds in (5, 65, 3725)] == ["5s", "1:05", "1:02:05"]
+
+
+def test_a_progbar_shows_the_last_value_of_a_stateful_metric(capsys):
+    bar = generic_utils.Progbar(2, verbose=2, stateful_metrics=["auc"])
+    for step, value in ((1, 1.0), (2, 3.0)):
+        bar.update(step, [("loss", value), ("auc", value)])
+    assert capsys.readouterr().out == " - 0s - loss: 2.0000 - auc: 3.0000\n"
+
+
+def test_a_tuple_may_be_one_thing():
+    assert generic_utils.to_list((1, 2), allow_tuple=False) == [(1, 2)] and generic_utils.to_list([1]) == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pickle
 
@@ -13,7 +14,12 @@ import pytest
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential
 from gpukeras.utils import HDF5Matrix
-from gpukeras.utils.io_utils import ask_to_proceed_with_overwrite
+from gpukeras.utils.io_utils import (
+    H5Dict,
+    ask_to_proceed_with_overwrite,
+    load_from_binary_h5py,
+    save_to_binary_h5py,
+)
 
 X = np.arange(40.0).reshape(20, 2)
 
@@ -135,3 +141,42 @@ def test_the_question(answers, may, monkeypatch, capsys):
 def test_a_normalizer_may_change_shape_and_type(path):
     rows = HDF5Matrix(path, "x", 2, 6, normalizer=lambda x: x[:, :1].astype("uint8"))
     assert (rows.shape, rows.dtype, rows.ndim, rows.size) == ((4, 1), np.uint8, 2, 4)
+
+
+def stores(folder):
+    return [os.fspath(folder / "a.h5"), folder / "b.h5", {}]
+
+
+def test_an_h5dict_keeps_groups_arrays_and_attributes(tmp_path):
+    array = np.random.RandomState(0).rand(3, 2)
+    names = [f"layer_{i:060d}".encode() for i in range(2000)]  # more than one attribute holds
+    for store in stores(tmp_path):
+        with H5Dict(store, mode="w") as f:
+            f["text"], f["names"], f["long"] = "abc", [b"x", b"y"], names
+            f["group"]["inner"]["array"] = array
+            f[b"by_bytes"] = "yes"
+        with H5Dict(store, mode="r") as f:
+            assert f["text"] == "abc" and f["names"] == [b"x", b"y"] and f["by_bytes"] == "yes"
+            assert f["long"] == names and "group" in f and f.get("none", 5) == 5
+            assert (f["group"]["inner"]["array"] == array).all()
+            for wrong in (lambda f=f: f["none"], lambda f=f: f["group"]["none"], lambda f=f: f.update({"x": 1})):
+                with pytest.raises(ValueError, match="read-only"):
+                    wrong()
+    with pytest.raises(TypeError, match="Required Group, str, Path or dict"):
+        H5Dict(5)
+
+
+def test_an_h5dict_follows_no_link_to_another_file(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["secret"] = [1]
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f["away"] = h5py.ExternalLink("other.h5", "/secret")
+    with H5Dict(tmp_path / "a.h5", mode="r") as f, pytest.raises(ValueError, match="link to elsewhere"):
+        f["away"]
+
+
+def test_functions_of_a_file_on_a_stream():
+    stream = io.BytesIO()
+    save_to_binary_h5py(lambda file: file.create_dataset("x", data=[1, 2]), stream)
+    stream.seek(0)
+    assert load_from_binary_h5py(lambda file: file["x"][:].tolist(), stream) == [1, 2]

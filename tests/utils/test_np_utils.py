@@ -45,3 +45,7 @@ def test_normalize():
     np.testing.assert_allclose(normalize(x, axis=0), [[1, 1], [0, 0]])
     np.testing.assert_allclose(normalize([3.0, 4.0]), [0.6, 0.8])
     assert x[0, 0] == 3
+
+
+def test_the_dtype_of_one_hot_rows():
+    assert to_categorical([0, 1]).dtype == "float64" and to_categorical([0, 1], 2, "float32").dtype == "float32"

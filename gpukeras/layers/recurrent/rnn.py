@@ -131,6 +131,7 @@ class RNN(Holder):
         self._set_input_spec(shape)
         step = (shape[0], *shape[2:])
         if isinstance(self.cell, Layer) and not self.cell.built:
+            self.cell._scope = self._weight_scope()
             with K.origin(self.cell.name):
                 self.cell.build([step, *constants] if self._num_constants is not None else step)
             self.cell.built = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,10 +41,12 @@ class StackedRNNCells(Holder):
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         for cell in self.cells:
             if isinstance(cell, Layer) and not cell.built:
+                cell._scope = self._weight_scope()
                 with K.origin(cell.name):
                     cell.build([shape, *constants] if constants and has_arg(cell.call, "constants") else shape)
                 cell.built = True
             shape = (shape[0], state_sizes(cell)[0])
+        _number_names(self.weights)
         self.built = True
 
     def call(self, inputs: Any, states: Sequence[Any], training: Any = None, constants: Any = None) -> Any:
@@ -80,3 +83,14 @@ def state_sizes(cell: Any) -> list[int]:
     """The sizes of a cell's states."""
     sizes = cell.state_size
     return list(sizes) if hasattr(sizes, "__len__") else [sizes]
+
+
+def _number_names(weights: Sequence[Any]) -> None:
+    """Numbers those of one name, as TensorFlow 1 does: 'rnn_1/kernel:0', 'rnn_1/kernel_1:0'."""
+    seen: Counter[str] = Counter()
+    for weight in weights:
+        name = weight.name
+        if seen[name]:
+            stem, _, output = name.rpartition(":")
+            weight.name = f"{stem}_{seen[name]}:{output}"
+        seen[name] += 1

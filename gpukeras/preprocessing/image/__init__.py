@@ -8,6 +8,9 @@ from .files import array_to_img, img_to_array, list_pictures, load_img, save_img
 from .generator import ImageDataGenerator
 from .iterators import DirectoryIterator, Iterator, NumpyArrayIterator
 from .transforms import (
+    apply_affine_transform,
+    apply_brightness_shift,
+    apply_channel_shift,
     apply_transform,
     flip_axis,
     random_brightness,
@@ -21,7 +24,7 @@ from .transforms import (
 
 __all__ = [
     "DataFrameIterator", "DirectoryIterator", "ImageDataGenerator", "Iterator", "NumpyArrayIterator",
-    "apply_transform", "array_to_img", "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness",
-    "random_channel_shift", "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img",
-    "transform_matrix_offset_center",
+    "apply_affine_transform", "apply_brightness_shift", "apply_channel_shift", "apply_transform", "array_to_img",
+    "flip_axis", "img_to_array", "list_pictures", "load_img", "random_brightness", "random_channel_shift",
+    "random_rotation", "random_shear", "random_shift", "random_zoom", "save_img", "transform_matrix_offset_center",
 ]

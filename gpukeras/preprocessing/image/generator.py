@@ -148,7 +148,7 @@ class ImageDataGenerator:
             np.random.seed(seed)
         drawn: dict[str, Any] = {}
         limit = self.rotation_range
-        drawn["theta"] = np.pi / 180 * np.random.uniform(-limit, limit) if limit else 0
+        drawn["theta"] = np.random.uniform(-limit, limit) if limit else 0
         drawn["tx"] = _draw_shift(self.height_shift_range, img_shape[self.row_axis - 1])
         drawn["ty"] = _draw_shift(self.width_shift_range, img_shape[self.col_axis - 1])
         limit = self.shear_range
@@ -164,7 +164,7 @@ class ImageDataGenerator:
         return drawn
 
     def apply_transform(self, x: Any, transform_parameters: dict[str, Any]) -> np.ndarray:
-        """One picture changed as `transform_parameters` say: `theta` (here in radians), `tx`, `ty`, `shear` (radians),
+        """One picture changed as `transform_parameters` say: `theta` (degrees), `tx`, `ty`, `shear` (radians),
         `zx`, `zy`, `channel_shift_intensity` (a number, or one a channel), `flip_horizontal`, `flip_vertical`,
         `brightness`; what is missing changes nothing.
         """
@@ -173,14 +173,8 @@ class ImageDataGenerator:
         rows, columns, channels = self.row_axis - 1, self.col_axis - 1, self.channel_axis - 1
         theta, tx, ty, shear = (get(name, 0) for name in ("theta", "tx", "ty", "shear"))
         zx, zy = get("zx", 1), get("zy", 1)
-        steps = [transforms.rotation(theta)] if theta else []
-        steps += [transforms.shift(tx, ty)] if tx or ty else []
-        steps += [transforms.shear(shear)] if shear else []
-        steps += [transforms.zoom(zx, zy)] if zx != 1 or zy != 1 else []
-        if steps:
-            matrix = steps[0]
-            for step in steps[1:]:
-                matrix = matrix @ step
+        matrix = transforms.combined(np.pi / 180 * theta, tx, ty, shear, zx, zy)
+        if matrix is not None:
             matrix = transforms.transform_matrix_offset_center(matrix, x.shape[rows], x.shape[columns])
             x = transforms.apply_transform(x, matrix, channels, self.fill_mode, self.cval)
         amounts = get("channel_shift_intensity")

@@ -7,6 +7,7 @@ with 3 axes is laid out; channels come first unless told otherwise.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -53,17 +54,40 @@ def transform_matrix_offset_center(matrix: Any, x: float, y: float) -> np.ndarra
 
 
 def apply_transform(x: Any, transform_matrix: Any, channel_axis: int = 0, fill_mode: str = "nearest",
-                    cval: float = 0.) -> np.ndarray:
+                    cval: float = 0., order: int = 0) -> np.ndarray:
     """The picture `x`, of 3 axes, changed by a matrix of shape (3, 3). Needs SciPy.
 
-    `fill_mode` says what lies outside of the picture: 'nearest' its edge, 'constant' the value `cval`, 'reflect' and
-    'wrap' the picture itself, mirrored or repeated.
+    With `order` 0 a place between pixels gets the nearest one's value, with 1 a value between theirs. `fill_mode` says
+    what lies outside of the picture: 'nearest' its edge, 'constant' the value `cval`, 'reflect' and 'wrap' the picture
+    itself, mirrored or repeated.
     """
     ndimage = need("scipy.ndimage", "image", "Turning, moving, shearing and zooming pictures")
     matrix, offset = transform_matrix[:2, :2], transform_matrix[:2, 2]
-    channels = [ndimage.affine_transform(channel, matrix, offset, order=0, mode=fill_mode, cval=cval)
+    channels = [ndimage.affine_transform(channel, matrix, offset, order=order, mode=fill_mode, cval=cval)
                 for channel in np.moveaxis(np.asarray(x), channel_axis, 0)]
     return np.moveaxis(np.stack(channels), 0, channel_axis)
+
+
+def combined(theta: float = 0., tx: float = 0., ty: float = 0., shear_angle: float = 0., zx: float = 1.,
+             zy: float = 1.) -> np.ndarray | None:
+    """The matrix of a turn, a shift, a shear and a zoom, in radians and pixels; None if nothing changes."""
+    steps = [rotation(theta)] if theta else []
+    steps += [shift(tx, ty)] if tx or ty else []
+    steps += [shear(shear_angle)] if shear_angle else []
+    steps += [zoom(zx, zy)] if zx != 1 or zy != 1 else []
+    return functools.reduce(np.matmul, steps) if steps else None
+
+
+def apply_affine_transform(x: Any, theta: float = 0, tx: float = 0, ty: float = 0, shear: float = 0, zx: float = 1,
+                           zy: float = 1, row_axis: int = 0, col_axis: int = 1, channel_axis: int = 2,
+                           fill_mode: str = "nearest", cval: float = 0., order: int = 1) -> np.ndarray:
+    """The picture turned and sheared (by degrees), moved by `tx` rows and `ty` columns, and zoomed: newer Keras's
+    name. `fill_mode`, `cval` and `order` are those of `apply_transform`."""
+    matrix = combined(np.deg2rad(theta), tx, ty, np.deg2rad(shear), zx, zy)
+    if matrix is None:
+        return np.asarray(x)
+    matrix = transform_matrix_offset_center(matrix, x.shape[row_axis], x.shape[col_axis])
+    return apply_transform(x, matrix, channel_axis, fill_mode, cval, order)
 
 
 def _about_the_middle(x: Any, matrix: np.ndarray, row_axis: int, col_axis: int, channel_axis: int, fill_mode: str,
@@ -123,6 +147,11 @@ def shift_channels(x: Any, amounts: Any, channel_axis: int) -> np.ndarray:
     return np.moveaxis(np.stack(moved), 0, channel_axis)
 
 
+def apply_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.ndarray:
+    """The picture with `intensity` added to each channel, within the range of its values."""
+    return shift_channels(x, [intensity] * np.shape(x)[channel_axis], channel_axis)
+
+
 def random_channel_shift(x: Any, intensity: float, channel_axis: int = 0) -> np.ndarray:
     """The picture with a number from -intensity to intensity added to each channel, within the range of its values."""
     amounts = [np.random.uniform(-intensity, intensity) for _ in range(np.shape(x)[channel_axis])]
@@ -134,6 +163,11 @@ def change_brightness(x: Any, factor: float) -> np.ndarray:
     x = np.asarray(x)
     result: np.ndarray = np.clip(x * np.asarray(factor, x.dtype), None, max(255, x.max(initial=0)))
     return result
+
+
+def apply_brightness_shift(x: Any, brightness: float) -> np.ndarray:
+    """The picture with its values, from 0 to 255, times `brightness`."""
+    return change_brightness(x, brightness)
 
 
 def random_brightness(x: Any, brightness_range: Any) -> np.ndarray:
