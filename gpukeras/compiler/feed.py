@@ -17,7 +17,6 @@ from .program import Program
 _CONVERSIONS = {*(f"take_{source}_as_float32" for source in ("float64", "int64", "int32", "uint8", "bool")),
                 "take_float32_as_float64"}
 TAKEN = 0.1  # nanoseconds that it takes to copy a byte
-FLIGHT = 2  # runs that may be under way on a GPU, each of them one step or, of quick ones, as many as take a moment
 Rows = Any  # a slice, or an array of row numbers
 Loader = Callable[[Rows], None]
 
@@ -71,7 +70,7 @@ class Feed:
         self._values: list[Any] = []
         self._order = Order()
         self._resident: list[Any] | None = None
-        self._flight = device.Flight(FLIGHT) if device.NAME == "cupy" else None
+        self._flight = device.Flight() if device.NAME == "cupy" else None
 
     def order(self, index: np.ndarray | None) -> None:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""
