@@ -15,7 +15,6 @@ from .graph_loop import GraphLoop, gather
 from .program import Program
 from .rows import taking_function, taking_rows
 
-FLIGHT = 2  # runs that may be under way on a GPU, each of them one step or, of quick ones, as many as take a moment
 Rows = Any  # a slice, or an array of row numbers
 GATHERED = 1 << 16  # bytes of small batches that are gathered at a time
 
@@ -69,7 +68,7 @@ class Feed:
         self._values: list[Any] = []
         self._order = Order()
         self._resident: list[Any] | None = None
-        self._flight = device.Flight(FLIGHT) if device.NAME == "cupy" else None
+        self._flight = device.Flight() if device.NAME == "cupy" else None
 
     def order(self, index: np.ndarray | None) -> None:
         """From now on, slices count along `index`, an array of row numbers; None: along the data."""

@@ -74,25 +74,20 @@ class Function:
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._known: dict[Any, Again | None] = {}  # by shape and dtype of an array; only of `_programs`
         self._memory = Memory()
+        self._flight: device.Flight | None = None
         self.lock = threading.RLock()
 
     def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
         """The outputs for these inputs, as NumPy arrays of the caller's own, or with `on_device` as arrays of the
         device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is on the GPU
         in use doesn't leave it."""
-        if len(inputs) != len(self.inputs):
-            raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
-        arrays = [_array(x) for x in inputs]
+        arrays = self._arrays(inputs)
         with self.lock, np.errstate(all="ignore"):
             if _debugging:
                 feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
                 found = Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
                 return list(map(device.asarray, found)) if on_device else found
-            program = self.program([None if a is None else a.shape for a in arrays], arrays)
-            for buffer, a in zip(program.inputs, arrays):
-                if buffer is not None:
-                    device.upload(buffer, a)
-            program.run()
+            program = self._run(arrays)
             program.check()
             if on_device:
                 return [device.new_array(a, a.dtype.name) for a in program.outputs]
@@ -114,6 +109,32 @@ class Function:
             if (x.shape, x.dtype) not in self._known and not _debugging:
                 arrays = [_array(a) for a in inputs]
                 self._known[x.shape, x.dtype] = Again.made(self.program([a.shape for a in arrays], arrays), arrays)
+    def launch(self, inputs: Sequence[Any]) -> None:
+        """A call for the sake of its updates: no value is read, so a GPU may be a step behind. `check` then says what
+        a call would have raised."""
+        arrays = self._arrays(inputs)
+        with self.lock, np.errstate(all="ignore"):
+            self._run(arrays)
+            self._flight = self._flight or device.Flight()
+            self._flight.launched()
+
+    def check(self) -> None:
+        """Raises IndexError if labels or indices were out of range in a call that was only launched."""
+        for program in self._programs.values():
+            program.check()
+
+    def _arrays(self, inputs: Sequence[Any]) -> list[Any]:
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
+        return [_array(x) for x in inputs]
+
+    def _run(self, arrays: Sequence[Any]) -> Program:
+        program = self.program([None if a is None else a.shape for a in arrays], arrays)
+        for buffer, a in zip(program.inputs, arrays):
+            if buffer is not None:
+                device.upload(buffer, a)
+        program.run()
+        return program
 
     def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
         """The program for these input shapes (None: nothing is fed, the placeholder's default is meant). Learning

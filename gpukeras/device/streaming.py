@@ -10,6 +10,7 @@ import numpy as np
 
 from gpukeras.device.choice import ensure_ready, xp
 
+FLIGHT = 2  # launches that may be under way on a GPU, each of one step or, of quick ones, as many as take a moment
 SHARE = 0.25  # of the free memory that training data may take: the rest is for the program, and for other programs
 
 
@@ -60,7 +61,7 @@ class Flight:
     """Work that was launched and may not be done yet. The host runs ahead of the GPU, so that the GPU never waits for
     it, but not without end: what is shown, and an interruption, should be of now."""
 
-    def __init__(self, most: int):
+    def __init__(self, most: int = FLIGHT):
         self._events = [xp.cuda.Event(disable_timing=True) for _ in range(most)]
 
     def launched(self) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
+from ..compiler import Function
+from ..compiler.function import is_debugging
 from ..utils.generic_utils import unknown_name
 from . import dealing, keras1, loops
 from .data import brief, warn
@@ -18,6 +21,15 @@ from .first_data import returns_outputs, sees_data
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
+
+
+def _runs_ahead(run: loops.Training) -> bool:
+    """Whether the next batch may be prepared while a GPU is at work on this one: nobody asks for a batch's values, so
+    what the program adds up will do. A `train_on_batch` of a user's own is called."""
+    model = run.model
+    own = getattr(model.train_on_batch, "__module__", None) or ""
+    return (device.NAME == "cupy" and isinstance(model.train_function, Function) and own.startswith("gpukeras.")
+            and run.keeper is None and not run.callbacks.needs_batches and not is_debugging())
 
 
 def is_generator(x: Any) -> bool:
@@ -94,26 +106,37 @@ class GeneratorTraining:
             place.sums, place.seen, place.size = np.zeros(len(run.names)), 0, 32
             totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
+        ahead = _runs_ahead(run)
+
+        def averages() -> list[float]:
+            if not ahead:
+                return totals.averages(place.sums, place.seen)
+            model.train_function.check()
+            return totals.means(place.seen)
+
         for i in range(place.done, count):
             x, y, sample_weight = _parts(batches())
             place.size = size = _size(x)
             if watched:
                 run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
-            values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight, **more)
-            values = _listed(values)
-            totals.add(place.sums, values, size)
+            if ahead:
+                model.train_function.launch(model._step_inputs(x, y, sample_weight, class_weight))
+            else:
+                values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight, **more)
+                values = _listed(values)
+                totals.add(place.sums, values, size)
             place.seen += size
             if watched:
                 run.callbacks.on_batch_end(i, run.logs(values, batch=i, size=size))
             if display is not None:
-                display.tick(i + 1, lambda: run.logs(totals.averages(place.sums, place.seen)))
+                display.tick(i + 1, lambda: run.logs(averages()))
             if model.stop_training:
                 run.finished = i == count - 1
                 break
             if keeper is not None:
                 place.done = i + 1
                 keeper.batch_done(run)
-        return run.logs(totals.averages(place.sums, place.seen))
+        return run.logs(averages())
 
     @keras1.generator_method
     @sees_data

@@ -460,10 +460,14 @@ class Model(Subclassed, GeneratorTraining):
         `reset_metrics=False` lets metrics with a state go on; `return_dict` gives the values by name."""
         if reset_metrics:
             self.reset_metrics()
+        inputs = self._step_inputs(x, y, sample_weight, class_weight)
+        return self._by_name(self.train_function(inputs), return_dict)
+
+    def _step_inputs(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> list[Any]:
+        """What the train function takes for a batch."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight)
         self._make_train_function()
-        return self._by_name(self.train_function([*xs, *ys, *ws, *self._phase_value(self.train_function, True)]),
-                           return_dict)
+        return [*xs, *ys, *ws, *self._phase_value(self.train_function, True)]
 
     @sees_data
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True,

