@@ -109,6 +109,7 @@ class Function:
             if (x.shape, x.dtype) not in self._known and not _debugging:
                 arrays = [_array(a) for a in inputs]
                 self._known[x.shape, x.dtype] = Again.made(self.program([a.shape for a in arrays], arrays), arrays)
+
     def launch(self, inputs: Sequence[Any]) -> None:
         """A call for the sake of its updates: no value is read, so a GPU may be a step behind. `check` then says what
         a call would have raised."""
