@@ -134,13 +134,15 @@ def _drop_broadcasts(make: Make, op: Elementwise, ins: Sequence[Value]) -> Value
 
 
 def _cast(make: Any, op: Cast, ins: Sequence[Value]) -> Value | None:
-    """Nothing to do; or one cast of a whole flat vector for those of all weights in it, which are views of that."""
+    """Nothing to do; or one cast of a whole flat vector to 16 bits for those of all weights in it, which are views of
+    that: layers in mixed precision read all of them so."""
     if ins[0].dtype == op.dtype:
         return ins[0]
     if _is_nothing(ins[0]):
         return _repeat(make, np.zeros((), op.dtype), ins[0].shape)
     weight = ins[0].leaf
-    if not isinstance(weight, Variable) or weight.storage is weight or weight.storage.ndim != 1:
+    if op.dtype not in ("float16", "bfloat16") or not isinstance(weight, Variable) or weight.storage is weight \
+            or weight.storage.ndim != 1:
         return None
     whole = make(op, make.value(weight.storage))
     return make(Reshape(ins[0].shape), make(Slice(((weight.offset, weight.offset + ins[0].size, None),)), whole))
