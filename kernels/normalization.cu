@@ -5,7 +5,8 @@
 // neighbouring threads on neighbouring features if inner is 1, else columns = 1 and neighbouring threads on
 // neighbouring elements of a feature) and has BLOCK / columns lines of threads for each. Blocks along x are for the
 // features; blocks along y for parts of `length` elements where sums are taken, else for any share of the elements.
-// Sums are taken in an order that depends on the sizes only. Mean, variance and sums have the type Sum.
+// Sums are taken in an order that depends on the sizes only. Mean, variance, sums, gamma, beta
+// and the derivatives by these two have the type Sum.
 //
 // With d = x - mean and r = 1 / sqrt(variance + epsilon):
 //     y      = d * r * gamma + beta
@@ -131,12 +132,12 @@ KERNEL join_statistics(const Sum* means, const Sum* variances, Sum* mean, Sum* v
     }
 }
 
-KERNEL normalize(const Value* x, const Value* gamma, const Value* beta, const Sum* mean, const Sum* variance, Value* y,
+KERNEL normalize(const Value* x, const Sum* gamma, const Sum* beta, const Sum* mean, const Sum* variance, Value* y,
                  Index features, Index columns, Index inner, Index n, Index gamma_step, Index beta_step, Sum epsilon) {
     Share share(features, columns);
     if (!share.mine) return;
-    Sum middle = mean[share.feature], shift = Sum(beta[share.feature * beta_step]);
-    Sum scale = Sum(gamma[share.feature * gamma_step]) / sqrt(variance[share.feature] + epsilon);
+    Sum middle = mean[share.feature], shift = beta[share.feature * beta_step];
+    Sum scale = gamma[share.feature * gamma_step] / sqrt(variance[share.feature] + epsilon);
     EACH_ELEMENT(e, n) {
         Index at = place(e, share.feature, features, inner);
         y[at] = Value((Sum(x[at]) - middle) * scale + shift);
@@ -183,20 +184,20 @@ KERNEL join_sums(const Sum* part_sums, const Sum* part_products, Sum* sums, Sum*
     }
 }
 
-KERNEL gradient(const Value* g, const Value* x, const Value* gamma, const Sum* mean, const Sum* variance,
+KERNEL gradient(const Value* g, const Value* x, const Sum* gamma, const Sum* mean, const Sum* variance,
                 const Sum* g_mean, const Sum* g_variance, const Sum* sums, const Sum* products, Value* dx,
-                Value* dgamma, Value* dbeta, Index features, Index columns, Index inner, Index n, Index gamma_step,
+                Sum* dgamma, Sum* dbeta, Index features, Index columns, Index inner, Index n, Index gamma_step,
                 Index mean_step, Index variance_step, Sum epsilon) {
     Share share(features, columns);
     if (!share.mine) return;
     Index f = share.feature;
-    Sum r = 1 / sqrt(variance[f] + epsilon), scale = Sum(gamma[f * gamma_step]) * r;
+    Sum r = 1 / sqrt(variance[f] + epsilon), scale = gamma[f * gamma_step] * r;
     Sum of_gamma = products[f] * r, of_beta = sums[f], middle = mean[f];
     Sum slope = (2 * g_variance[f * variance_step] - scale * r * of_gamma) / Sum(n);
     Sum shift = (g_mean[f * mean_step] - scale * of_beta) / Sum(n);
     if (blockIdx.y == 0 && share.line == 0) {
-        dgamma[f] = Value(of_gamma);
-        dbeta[f] = Value(of_beta);
+        dgamma[f] = of_gamma;
+        dbeta[f] = of_beta;
     }
     EACH_ELEMENT(e, n) {
         Index at = place(e, f, features, inner);

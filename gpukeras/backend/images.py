@@ -300,13 +300,16 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: Tensor | Non
 def normalize_batch_in_training(x: Tensor, gamma: Tensor | None, beta: Tensor | None, reduction_axes: Sequence[int],
                                 epsilon: float = 1e-3) -> tuple[Tensor, Tensor, Tensor]:
     """x normalised with its own mean and (biased) variance over some axes; returns both as well. None for gamma is 1,
-    for beta 0."""
+    for beta 0. An x of 16-bit floats may have a gamma and beta of float32, and has such a mean and variance then."""
     axes = canonical_axes(list(reduction_axes), x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     wide = [x.shape[a] if a in kept else 1 for a in range(x.ndim)]
-    x, *given = convert.unify(convert.as_float(x), *(t for t in (gamma, beta) if t is not None))
-    scale = constant(1, x.dtype) if gamma is None else given.pop(0)
-    shift = constant(0, x.dtype) if beta is None else given.pop(0)
+    x, *given = (convert.as_float(t) for t in (x, gamma, beta) if t is not None)
+    if x.dtype not in ("float16", "bfloat16") or {t.dtype for t in given} != {"float32"}:  # else as they are
+        x, *given = convert.unify(x, *given)
+    dtype = given[0].dtype if given else x.dtype
+    scale = constant(1, dtype) if gamma is None else given.pop(0)
+    shift = constant(0, dtype) if beta is None else given.pop(0)
     if len(kept) == 1 and all(t.ndim < 2 or list(t.shape) == wide for t in (scale, shift)):
         scale, shift = (s.reshape(t, [-1]) if t.ndim > 1 else t for t in (scale, shift))
         return normalization.batch_normalize(x, scale, shift, kept[0], epsilon)

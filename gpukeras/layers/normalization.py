@@ -90,31 +90,37 @@ class BatchNormalization(Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The normalized inputs; `training` overrules the learning phase. Under a policy of 16 bits the arithmetic is
         float32."""
-        x = in_single(inputs) if self._policy is not None else inputs
         always_moving = training is not None and not K.is_tensor(training) and not training
         if always_moving:
-            return self._by_moving_values(x)
+            return self._by_moving_values(inputs)
         axes = [axis for axis in range(K.ndim(inputs)) if axis != self.axis % K.ndim(inputs)]
-        normalized, mean, variance = self._by_batch(x, axes)
+        normalized, mean, variance = self._by_batch(inputs, axes)
         self.add_update([K.moving_average_update(self.moving_mean, mean, self.momentum),
                          K.moving_average_update(self.moving_variance, variance, self.momentum)], inputs)
-        return K.in_train_phase(normalized, lambda: self._by_moving_values(x), training=training)
+        return K.in_train_phase(normalized, lambda: self._by_moving_values(inputs), training=training)
 
     def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
         """The inputs normalized by mean and variance of the batch, and these two."""
+        in_16_bits = self._policy is not None and K.dtype(inputs) in HALVES
         if not self.synchronized or not over_ranks():
-            return K.normalize_batch_in_training(inputs, self.gamma, self.beta, axes, epsilon=self.epsilon)
-        mean = mean_over_ranks(K.mean(inputs, axis=axes))
-        variance = mean_over_ranks(K.mean(K.square(inputs - self._along(mean, inputs)), axis=axes))
+            gamma = K.constant(1.0, dtype="float32") if in_16_bits and self.gamma is None else self.gamma
+            return K.normalize_batch_in_training(inputs, gamma, self.beta, axes, epsilon=self.epsilon)
+        x = in_single(inputs) if in_16_bits else inputs
+        mean = mean_over_ranks(K.mean(x, axis=axes))
+        variance = mean_over_ranks(K.mean(K.square(x - self._along(mean, x)), axis=axes))
         return self._normalized(inputs, mean, variance), mean, variance
 
     def _by_moving_values(self, inputs: Any) -> Any:
         return self._normalized(inputs, self.moving_mean, self.moving_variance)
 
     def _normalized(self, inputs: Any, mean: Any, variance: Any) -> Any:
+        dtype = K.dtype(inputs)
+        if self._policy is not None:
+            inputs = in_single(inputs)
         mean, variance, beta, gamma = (None if weight is None else self._along(weight, inputs) for weight in (
             mean, variance, self.beta, self.gamma))
-        return K.batch_normalization(inputs, mean, variance, beta, gamma, epsilon=self.epsilon)
+        normalized = K.batch_normalization(inputs, mean, variance, beta, gamma, epsilon=self.epsilon)
+        return normalized if self._policy is None else K.cast(normalized, dtype)
 
     def _along(self, weight: Any, inputs: Any) -> Any:
         """One number for each feature, in a shape that goes with the inputs."""

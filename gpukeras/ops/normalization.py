@@ -18,7 +18,7 @@ from ..graph import Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
 from .broadcasting import sum_like
 from .convert import cast
 from .elementwise import sqrt
-from .reduce import reduce
+from .reduce import reduce, sum_dtype
 from .shape import InsertAxes, count
 
 TILE = 65536  # elements of a tile: with what is made of it, it stays in the second-level cache
@@ -35,7 +35,7 @@ BLOCKS = 512  # blocks that share the sums: enough to keep the memory of a large
 class BatchNormalize(Op):
     """(x, gamma, beta) -> (y, mean, variance): each feature along `axis` normalized over all other axes, then
     gamma y + beta. Gamma and beta have shape (features,), or () for one number. Mean and (biased) variance have shape
-    (features,) and the dtype of x, but float32 for float16."""
+    (features,). All four have the dtype of x, but float32 for float16."""
 
     axis: int
     epsilon: float
@@ -72,6 +72,8 @@ class BatchNormalize(Op):
             raise ValueError(f"there is no axis {self.axis} to normalize")
         features = x.shape[self.axis]
         for s in ins[1:]:
+            if s.dtype != _precise(x.dtype):
+                raise ValueError(f"gamma and beta must be {_precise(x.dtype)} for {x.dtype}, got {s.dtype}")
             if len(s.shape) > 1 or s.shape and None not in (s.shape[0], features) and s.shape[0] != features:
                 raise ValueError(f"gamma and beta need one number for each of {features} features")
         vector = Spec((features,), _precise(x.dtype))
@@ -177,7 +179,7 @@ class BatchNormalizeGradient(Op):
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """The input's shape, and two vectors."""
         x = ins[1]
-        vector = Spec((x.shape[self.axis],), x.dtype)
+        vector = Spec((x.shape[self.axis],), ins[3].dtype)
         return Spec(x.shape, x.dtype), vector, vector
 
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
@@ -269,18 +271,20 @@ class BatchNormalizeGradient(Op):
         scale = gamma * inverse
         dx = g * wide(scale) + wide((g_mean - scale * dbeta) / n) \
             + away * wide((g_variance * 2 - scale * inverse * dgamma) / n)
-        return cast(dx, inputs[1].dtype), cast(dgamma, inputs[1].dtype), cast(dbeta, inputs[1].dtype)
+        return cast(dx, inputs[1].dtype), dgamma, dbeta
 
 
 def batch_normalize(x: Tensor, gamma: Tensor, beta: Tensor, axis: int, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """x normalized along an axis by its own statistics, times gamma, plus beta; mean and variance, in x's dtype."""
-    y, mean, variance = apply(BatchNormalize(axis % x.ndim, float(epsilon)), x, gamma, beta)
-    return y, cast(mean, x.dtype), cast(variance, x.dtype)
+    """x normalized along an axis by its own statistics, times gamma, plus beta; mean and variance, in gamma's dtype,
+    which may be float32 for an x of 16 bits."""
+    factors = (cast(t, _precise(x.dtype)) for t in (gamma, beta))
+    y, mean, variance = apply(BatchNormalize(axis % x.ndim, float(epsilon)), x, *factors)
+    return y, cast(mean, gamma.dtype), cast(variance, gamma.dtype)
 
 
 def _precise(dtype: str) -> str:
     """The dtype to add in."""
-    return "float32" if dtype == "float16" else dtype
+    return sum_dtype(dtype)
 
 
 def _step(vector: Any) -> int:
@@ -382,7 +386,7 @@ def _room(t: Tiles, dtype: str, groups: int, vectors: int, wide: int) -> list[Sp
 
 def _wide_copies(x: Spec, number: int) -> list[Spec]:
     """Half precision is computed in a copy of single precision."""
-    return [Spec(x.shape, "float32")] * number if x.dtype == "float16" else []
+    return [Spec(x.shape, "float32")] * number if x.dtype in ("float16", "bfloat16") else []
 
 
 # Compiled for a CPU -----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras.backend.flat import Flat
 from gpukeras.compiler import Function, debugging
 from gpukeras.compiler.lower import Lowering
 
@@ -272,3 +273,29 @@ def test_a_sum_of_a_number_that_is_not_zero_is_computed() -> None:
     assert K.function([x], [K.sum(K.ones_like(x), axis=1)])([np.zeros((2, 1000))])[0].tolist() == [1000, 1000]
     moved = K.permute_dimensions(K.expand_dims(K.ones_like(x), 1), (2, 1, 0))
     np.testing.assert_array_equal(K.function([x], [moved])([np.zeros((2, 1000))])[0], np.ones((1000, 1, 2)))
+
+
+def test_the_derivative_of_a_side_that_is_not_taken_costs_nothing() -> None:
+    x, phase = K.placeholder((None, 100)), K.learning_phase()
+    w, v = K.variable(np.full(100, 3.0)), K.variable(np.full(100, 5.0))
+    y = K.in_train_phase(K.exp(x * w), lambda: K.tanh(-x / v) * K.cast(K.greater(x, 0), "float32"))
+    slopes = K.gradients(K.sum(y), [x, w])
+    made = steps([x, phase], slopes, [(4, 100), ()], [None, 1])
+    assert not any(name in step for step in made for name in ("tanh", "divide", "negative", "mask"))
+    a = np.random.RandomState(0).rand(4, 100)
+    np.testing.assert_allclose(K.function([x, phase], slopes)([a, 1])[0], 3 * np.exp(3 * a), rtol=1e-5)
+    zero = K.function([x], [x * 0.0])([np.array([[np.nan] * 100])])[0]  # a zero that a program writes is multiplied
+    assert np.isnan(zero).all()
+
+
+def test_weights_in_a_flat_vector_are_cast_together() -> None:
+    weights = [K.variable(np.arange(6.0).reshape(2, 3)), K.variable(np.arange(3.0)), K.variable(np.full((), 7.0))]
+    casts = [K.cast(w, "float16") for w in weights]
+    assert steps([], casts, []).count("cast") == 3
+    flat = Flat(weights)
+    together = Function([], casts).program([]).describe().splitlines()
+    assert [line for line in together if line.startswith("cast")] == ["cast(float32[10]) -> float16[10]"]
+    assert isinstance(flat.value, K.Variable)
+    K.set_value(weights[1], [1, 2, 3])  # read at each call
+    for made, w in zip(K.function([], casts)([]), weights):
+        np.testing.assert_array_equal(made, K.get_value(w))

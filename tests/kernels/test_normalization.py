@@ -95,7 +95,8 @@ def draw(case, dtype, numbers, mean, rng):
     shape, axis = case
     x = (rng.standard_normal(shape) + mean).astype(dtype)
     count = () if numbers else (shape[axis],)
-    return x, rng.uniform(0.5, 2, count).astype(dtype), rng.standard_normal(count).astype(dtype), axis
+    precise = "float32" if dtype == "float16" else dtype
+    return x, rng.uniform(0.5, 2, count).astype(precise), rng.standard_normal(count).astype(precise), axis
 
 
 def close(got, want, dtype, amount=1.0):
@@ -126,7 +127,7 @@ def test_gradient(run, case, dtype, numbers, mean, seed):
     g_mean, g_variance = rng.standard_normal((2, x.shape[axis])).astype(precise)
     inputs = (g, x, gamma, m, v, g_mean, g_variance)
     got = run(BatchNormalizeGradient(axis, EPSILON), *inputs)
-    assert [a.dtype for a in got] == [dtype] * 3
+    assert [a.dtype for a in got] == [dtype, precise, precise]
     close(got, definition_of_gradient(*inputs, axis), dtype, 20 * (1 + abs(mean)))
 
 
