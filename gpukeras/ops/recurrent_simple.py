@@ -137,8 +137,8 @@ class SimpleRNNSequenceGradient(_Recurrence):
         mask, drop = self._extras(ins)
 
         def at(step: int, place: int) -> list[Call]:
-            return [self._launch("simple_backward", dh, states[step + 1], dstates[step + 1], back, of(mask, place), drop,
-                                 keep, dz[place]),
+            return [self._launch("simple_backward", dh, states[step + 1], dstates[step + 1], back, of(mask, place),
+                                 drop, keep, dz[place]),
                     *self._product_back(dz[place], kernel, back)]
 
         return [*self._backward(dlast, dstates, dh, (back, keep), drop, 1, at),
