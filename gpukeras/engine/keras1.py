@@ -85,11 +85,6 @@ class Spelling:
                 call.put(new, table.get(value, value) if isinstance(value, (str, int)) else value, old)
 
 
-def renamed_arguments(**new_name: str) -> Spelling:
-    """Decorates a function that also takes the given old keywords: ``renamed_arguments(p='rate')``."""
-    return Spelling(new_name)
-
-
 def _brief(value: Any) -> str:
     """The value as a program writes it, or dots."""
     if isinstance(value, (str, bool, Integral, float, type(None))):

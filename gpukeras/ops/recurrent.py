@@ -11,7 +11,7 @@ kernels/recurrent.cu, launched one after another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
@@ -289,6 +289,29 @@ class _Recurrence(Op):
         inner, outer = self._activations()
         return launch("recurrent", kernel, like.dtype, blocks(like.size), *(a for a in arguments if a is not None),
                       *like.shape, MASKED=int(self.masked), DROPS=self.drops, ACTIVATION=inner, RECURRENT=outer)
+
+    def _forward(self, carried: Sequence[tuple[Any, Any, Any]], drop: Any, dropped: Any,
+                 step: Callable[[int, int], list[Call]]) -> list[Call]:
+        """The way forward, where `step` lists what is done at a step, given its number and its place in the input. Of
+        each state that is carried on: the initial one, all, and the last; h is the first of them."""
+        (h, states, _), made = carried[0], list[Call]()
+        for begin, every, _ in carried:
+            made.append((xp.copyto, (every[0], begin)))
+        if self.drops:
+            made.append(self._launch("drop_states", h, h, drop, dropped))
+        for number, place in self._places(len(states) - 1):
+            made += step(number, place)
+        return [*made, *((xp.copyto, (end, every[-1])) for _, every, end in carried)]
+
+    def _backward(self, dlast: Any, dstates: Any, dh: Any, room: tuple[Any, Any], drop: Any, gates: int,
+                  step: Callable[[int, int], list[Call]]) -> list[Call]:
+        """The way back to the derivative by the initial h. The room is for what comes back from the product, of so many
+        gates, and for what a step hands on without it."""
+        back, keep = room
+        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
+        for number, place in reversed(self._places(len(dstates) - 1)):
+            made += step(number, place)
+        return [*made, self._launch("collect", dh, dstates[0], back, drop, keep, dh, gates)]
 
     def _product(self, h: Any, kernel: Any, dropped: Any, out: Any) -> list[Call]:
         """out = the states, which a kernel has dropped, times the recurrent kernel."""

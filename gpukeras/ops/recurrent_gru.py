@@ -118,17 +118,16 @@ class GRUSequence(_GRU):
         (z, kernel, h), (gates, states, last), (reset, third, two, *rest) = ins[:3], outs, room
         (mask, drop), dropped = self._extras(ins), rest[0] if self.drops else None
         units = h.shape[-1]
-        made: list[Call] = [(xp.copyto, (states[0], h))]
-        if self.drops:
-            made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in self._places(len(z)):
+
+        def at(step: int, place: int) -> list[Call]:
             before, after = states[step], states[step + 1]
-            made += self._product(before, kernel[:, :2 * units], dropped, two)
-            made.append(self._launch("gru_gates", h, z[place], two, before, drop, gates[place], reset))
-            made.append(blas.gemm(reset, kernel[:, 2 * units:], third))
-            made.append(self._launch("gru_forward", h, z[place], third, of(mask, place), drop, dropped, before,
-                                     gates[place], after))
-        return [*made, (xp.copyto, (last, states[len(z)]))]
+            return [*self._product(before, kernel[:, :2 * units], dropped, two),
+                    self._launch("gru_gates", h, z[place], two, before, drop, gates[place], reset),
+                    blas.gemm(reset, kernel[:, 2 * units:], third),
+                    self._launch("gru_forward", h, z[place], third, of(mask, place), drop, dropped, before,
+                                 gates[place], after)]
+
+        return self._forward([(h, states, last)], drop, dropped, at)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
@@ -237,17 +236,16 @@ class GRUSequenceGradient(_GRU):
         dstates, dlast, gates, states, kernel = ins[:5]
         (dz, dh, dkernel), (back, inner, keep, *rest) = outs, room
         (mask, drop), units = self._extras(ins), dh.shape[-1]
-        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(self._places(len(dz))):
-            d, y, before = dz[place], gates[place], states[step]
-            made.append(self._launch("gru_backward", dh, y, before, dstates[step + 1], back, of(mask, place), drop,
-                                     keep, d))
-            made.append(blas.gemm(d[:, 2 * units:], kernel[:, 2 * units:].T, inner))
-            made.append(self._launch("gru_reset_backward", dh, y, before, inner, of(mask, place), drop, keep, d,
-                                     rest[0][place]))
-            made += self._product_back(d[:, :2 * units], kernel[:, :2 * units], back)
-        made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 2))
-        return [*made, *self._kernel_parts(states[:len(dz)], dz, drop, dkernel, rest)]
+
+        def at(step: int, place: int) -> list[Call]:
+            d, y, before, live = dz[place], gates[place], states[step], of(mask, place)
+            return [self._launch("gru_backward", dh, y, before, dstates[step + 1], back, live, drop, keep, d),
+                    blas.gemm(d[:, 2 * units:], kernel[:, 2 * units:].T, inner),
+                    self._launch("gru_reset_backward", dh, y, before, inner, live, drop, keep, d, rest[0][place]),
+                    *self._product_back(d[:, :2 * units], kernel[:, :2 * units], back)]
+
+        return [*self._backward(dlast, dstates, dh, (back, keep), drop, 2, at),
+                *self._kernel_parts(states[:len(dz)], dz, drop, dkernel, rest)]
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """The packed kernel, and the reset states of all steps."""

@@ -82,14 +82,13 @@ class GRUSequenceResetAfter(_GRU):
         """For each step a product and a kernel."""
         (z, kernel, h, bias), (gates, states, inner, last) = ins[:4], outs
         (mask, drop), dropped = self._extras(ins), room[1] if self.drops else None
-        made: list[Call] = [(xp.copyto, (states[0], h))]
-        if self.drops:
-            made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in self._places(len(z)):
-            made += self._product(states[step], kernel, dropped, room[0])
-            made.append(self._launch("gru_after_forward", h, z[place], room[0], bias, of(mask, place), drop, dropped,
-                                     states[step], gates[place], inner[place], states[step + 1]))
-        return [*made, (xp.copyto, (last, states[len(z)]))]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [*self._product(states[step], kernel, dropped, room[0]),
+                    self._launch("gru_after_forward", h, z[place], room[0], bias, of(mask, place), drop, dropped,
+                                 states[step], gates[place], inner[place], states[step + 1])]
+
+        return self._forward([(h, states, last)], drop, dropped, at)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
@@ -179,13 +178,14 @@ class GRUSequenceResetAfterGradient(_GRU):
         dstates, dlast, gates, states, inner, kernel = ins[:6]
         (dz, dsums, dh, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
-        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(self._places(len(dz))):
-            made.append(self._launch("gru_after_backward", dh, gates[place], inner[place], states[step],
-                                     dstates[step + 1], back, of(mask, place), drop, keep, dz[place], dsums[place]))
-            made += self._product_back(dsums[place], kernel, back)
-        made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 3))
-        return [*made, *self._kernel_gradient(states[:len(dz)], dsums, drop, dkernel, rest)]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [self._launch("gru_after_backward", dh, gates[place], inner[place], states[step], dstates[step + 1],
+                                 back, of(mask, place), drop, keep, dz[place], dsums[place]),
+                    *self._product_back(dsums[place], kernel, back)]
+
+        return [*self._backward(dlast, dstates, dh, (back, keep), drop, 3, at),
+                *self._kernel_gradient(states[:len(dz)], dsums, drop, dkernel, rest)]
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""

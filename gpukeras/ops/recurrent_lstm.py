@@ -96,14 +96,13 @@ class LSTMSequence(_LSTM):
         """For each step a product and a kernel."""
         (z, kernel, h, c), (gates, states, cells, *last) = ins[:4], outs
         (mask, drop), dropped = self._extras(ins), room[1] if self.drops else None
-        made: list[Call] = [(xp.copyto, (states[0], h)), (xp.copyto, (cells[0], c))]
-        if self.drops:
-            made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in self._places(len(z)):
-            made += self._product(states[step], kernel, dropped, room[0])
-            made.append(self._launch("lstm_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
-                                     cells[step], gates[place], states[step + 1], cells[step + 1]))
-        return [*made, (xp.copyto, (last[0], states[len(z)])), (xp.copyto, (last[1], cells[len(z)]))]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [*self._product(states[step], kernel, dropped, room[0]),
+                    self._launch("lstm_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
+                                 cells[step], gates[place], states[step + 1], cells[step + 1])]
+
+        return self._forward([(h, states, last[0]), (c, cells, last[1])], drop, dropped, at)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
@@ -194,13 +193,14 @@ class LSTMSequenceGradient(_LSTM):
         dstates, dlast_h, dlast_c, gates, states, cells, kernel = ins[:7]
         (dz, dh, dc, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
-        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast_h)), (xp.copyto, (dc, dlast_c))]
-        for step, place in reversed(self._places(len(dz))):
-            made.append(self._launch("lstm_backward", dh, gates[place], cells[step], cells[step + 1], dstates[step + 1],
-                                     back, of(mask, place), drop, keep, dc, dz[place]))
-            made += self._product_back(dz[place], kernel, back)
-        made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 4))
-        return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [self._launch("lstm_backward", dh, gates[place], cells[step], cells[step + 1], dstates[step + 1],
+                                 back, of(mask, place), drop, keep, dc, dz[place]),
+                    *self._product_back(dz[place], kernel, back)]
+
+        return [(xp.copyto, (dc, dlast_c)), *self._backward(dlast_h, dstates, dh, (back, keep), drop, 4, at),
+                *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""

@@ -56,14 +56,13 @@ class SimpleRNNSequence(_Recurrence):
         """For each step a product and a kernel."""
         (z, kernel, h), (states, last) = ins[:3], outs
         (mask, drop), dropped = self._extras(ins), room[1] if self.drops else None
-        made: list[Call] = [(xp.copyto, (states[0], h))]
-        if self.drops:
-            made.append(self._launch("drop_states", h, h, drop, dropped))
-        for step, place in self._places(len(z)):
-            made += self._product(states[step], kernel, dropped, room[0])
-            made.append(self._launch("simple_forward", h, z[place], room[0], of(mask, place), drop, dropped,
-                                     states[step], states[step + 1]))
-        return [*made, (xp.copyto, (last, states[len(z)]))]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [*self._product(states[step], kernel, dropped, room[0]),
+                    self._launch("simple_forward", h, z[place], room[0], of(mask, place), drop, dropped, states[step],
+                                 states[step + 1])]
+
+        return self._forward([(h, states, last)], drop, dropped, at)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
@@ -136,13 +135,14 @@ class SimpleRNNSequenceGradient(_Recurrence):
         dstates, dlast, states, kernel = ins[:4]
         (dz, dh, dkernel), (back, keep, *rest) = outs, room
         mask, drop = self._extras(ins)
-        made: list[Call] = [(back.fill, (0,)), (xp.copyto, (keep, dlast))]
-        for step, place in reversed(self._places(len(dz))):
-            made.append(self._launch("simple_backward", dh, states[step + 1], dstates[step + 1], back,
-                                     of(mask, place), drop, keep, dz[place]))
-            made += self._product_back(dz[place], kernel, back)
-        made.append(self._launch("collect", dh, dstates[0], back, drop, keep, dh, 1))
-        return [*made, *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
+
+        def at(step: int, place: int) -> list[Call]:
+            return [self._launch("simple_backward", dh, states[step + 1], dstates[step + 1], back, of(mask, place),
+                                 drop, keep, dz[place]),
+                    *self._product_back(dz[place], kernel, back)]
+
+        return [*self._backward(dlast, dstates, dh, (back, keep), drop, 1, at),
+                *self._kernel_gradient(states[:len(dz)], dz, drop, dkernel, rest)]
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The transposed kernel is packed, then all of time, then the kernel's gradient."""

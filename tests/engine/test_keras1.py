@@ -9,7 +9,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import layers, models, optimizers
-from gpukeras.engine.keras1 import renamed_arguments
+from gpukeras.engine.keras1 import Spelling
 from gpukeras.layers import Input
 
 # What a program of Keras 1 writes, and what the warning says to write.
@@ -177,7 +177,7 @@ def test_a_layer_of_the_users_own():
     with pytest.warns(UserWarning, match=r"Write `Mine\(3, \(2, 2\)\)`"):
         assert Mine(3, 2, 2).kernel_size == (2, 2)
 
-    @renamed_arguments(old="new")
+    @Spelling({"old": "new"})
     def free(self, new=1):
         return new
 

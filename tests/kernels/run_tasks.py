@@ -51,6 +51,13 @@ def run_numpy(op, *ins):
     return outs
 
 
+def check_what_is_no_number(op, *ins):
+    """NaN and infinity are where the NumPy body has them, and nowhere else."""
+    got, want = run_tasks(op, *ins)[0], run_numpy(op, *ins)[0]
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(want))
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+
+
 def device_spec(x):
     return Spec(x.shape, x.dtype.name)
 
