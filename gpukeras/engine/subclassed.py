@@ -278,6 +278,11 @@ class Subclassed(Network):
             return super().from_config(config, custom_objects)
         return cls(**config)
 
+    def _says_call(self) -> bool:
+        if type(self).call is Network.call:
+            self._check_steps()
+        return super()._says_call()
+
     def _check_steps(self) -> None:
         """NotImplementedError for a subclass that says in TensorFlow's way what a training step is."""
         own = [name for name in _STEPS if hasattr(type(self), name)]

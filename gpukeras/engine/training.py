@@ -72,7 +72,7 @@ class Model(Subclassed, GeneratorTraining):
 
     # ------------------------------------------------------------------------------------------------ compile
 
-    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
                 distribute: Any = "auto", **kwargs: Any) -> None:
         """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
@@ -91,6 +91,10 @@ class Model(Subclassed, GeneratorTraining):
         self._check_steps()
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
+        self.loss = loss if loss is not None else []
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
         if not self.outputs:  # the input shape isn't known yet
             check_losses(loss)
             self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
@@ -98,10 +102,6 @@ class Model(Subclassed, GeneratorTraining):
                                    "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
                                    "distribute": distribute}
             return
-        self.loss = loss if loss is not None else []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
         self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
         self.metrics_names, self.metrics_tensors = ["loss"], []
         self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names

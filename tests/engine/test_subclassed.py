@@ -504,6 +504,14 @@ def test_weights_in_files(tmp_path):
     another.build((None, 4))
     another.load_weights(path, by_name=True)
     np.testing.assert_array_equal(another.out.get_weights()[0], model.out.get_weights()[0])
+    stack = Sequential([Dense(4, input_shape=(4,)), model])
+    stack.save_weights(tmp_path / "stack.weights.h5")
+    with pytest.raises(ValueError, match="Keras 3's layout"):
+        model.load_weights(tmp_path / "stack.weights.h5")
+    before = stack.get_weights()
+    stack.set_weights([w + 1 for w in before])
+    stack.load_weights(tmp_path / "stack.weights.h5")
+    np.testing.assert_array_equal(stack.get_weights()[-1], before[-1])
     model.save_weights(tmp_path / "deep.weights.h5")  # Keras 2's layout here too
     another.load_weights(tmp_path / "deep.weights.h5")
     np.testing.assert_array_equal(another.predict(X), model.predict(X))
@@ -607,6 +615,13 @@ def test_mistakes_are_named():
 
     with pytest.raises(NotImplementedError, match="Stepping defines train_step.*add_loss"):
         Stepping().compile("sgd", "mse")
+
+    class Gan(keras.Model):
+        def train_step(self, data):
+            return {}
+
+    with pytest.raises(NotImplementedError, match="Gan defines train_step"):
+        Gan()
     with pytest.raises(ValueError, match="Did you mean 'mse'"):
         Plain().compile("sgd", "mce")
     with pytest.raises(RuntimeError, match="You must compile"):
