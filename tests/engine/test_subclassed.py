@@ -252,8 +252,9 @@ def test_lists_and_dicts_of_inputs():
     model.build({"p": (None, 4), "q": (None, 3)})
     assert model.predict({"q": X[:, :3], "p": X}).shape == (24, 2)
     model = Two()
-    model.build([(None, 4), (None, 3)])
-    assert model.output_names == ["output_1"] and model.compute_output_shape([(5, 4), (5, 3)]) == (5, 2)
+    model.build([(7, 4), (7, 3)])
+    assert model.predict([X, X[:, :3]]).shape == (24, 2) and model.output_names == ["output_1"]
+    assert model.compute_output_shape([(5, 4), (5, 3)]) == (5, 2)
 
 
 def test_a_list_of_one_array_stays_a_list():
