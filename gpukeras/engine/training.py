@@ -22,7 +22,7 @@ from .data import (
     standardize_weights,
     warn,
 )
-from .first_data import returns_outputs, sees_data
+from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .hints import build_hint, input_hint, target_hint
 from .objective import (
@@ -394,8 +394,7 @@ class Model(Subclassed, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else _single(values)
 
-    @returns_outputs
-    @sees_data
+    @predicts
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
@@ -474,8 +473,7 @@ class Model(Subclassed, GeneratorTraining):
         names = loops.unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else _single(values)
 
-    @returns_outputs
-    @sees_data
+    @predicts
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""
         xs = self._standardize_inputs(x)
