@@ -16,32 +16,47 @@ F = TypeVar("F", bound=Callable[..., Any])
 def sees_data(method: F) -> F:
     """Decorates a method of Model whose first argument is data, or gives batches of it: a model that is not connected
     yet is built for it first."""
-    names = list(inspect.signature(method).parameters)
+    names = _names(method)
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not (self.built and self.outputs):
-            given = dict(zip(names[1:], args))
-            given.update(kwargs)
-            data: Any = given.get(names[1])
-            if _is_iterator(data):
-                batch = next(data)
-                again = itertools.chain([batch], data)
-                args, kwargs = ((again, *args[1:]), kwargs) if args else (args, {**kwargs, names[1]: again})
-                data = batch_inputs(batch)
-            self._build_from(data, given.get("batch_size"))
+            args, kwargs = _learned(self, names, args, kwargs)
         return method(self, *args, **kwargs)
     return wrapper  # type: ignore[return-value]
 
 
-def returns_outputs(method: F) -> F:
-    """Decorates a method of Model that returns its outputs: as a dict, if that is what `call` of a subclass returns."""
+def predicts(method: F) -> F:
+    """As `sees_data`, for a method that returns outputs: by name, if `call` of a subclass returns a dict."""
+    names = _names(method)
+
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not (self.built and self.outputs):
+            args, kwargs = _learned(self, names, args, kwargs)
         found = method(self, *args, **kwargs)
         keys = self._output_keys
-        return dict(zip(keys, found if len(keys) > 1 else [found])) if keys else found
+        return found if keys is None else dict(zip(keys, found if len(keys) > 1 else [found]))
     return wrapper  # type: ignore[return-value]
+
+
+def _names(method: Callable[..., Any]) -> list[str]:
+    """The names of a method's arguments after self."""
+    return list(inspect.signature(method).parameters)[1:]
+
+
+def _learned(model: Any, names: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Builds the model for the data among these arguments. Of an iterator a batch is looked at; the arguments that are
+    returned have it again."""
+    given = {**dict(zip(names, args)), **kwargs}
+    data: Any = given.get(names[0])
+    if _is_iterator(data):
+        batch = next(data)
+        again = itertools.chain([batch], data)
+        args, kwargs = ((again, *args[1:]), kwargs) if args else (args, {**kwargs, names[0]: again})
+        data = batch_inputs(batch)
+    model._build_from(data, given.get("batch_size"))
+    return args, kwargs
 
 
 def _is_iterator(data: Any) -> bool:

@@ -17,7 +17,7 @@ from ..compiler.function import is_debugging
 from ..utils.generic_utils import unknown_name
 from . import dealing, keras1, loops
 from .data import brief, warn
-from .first_data import returns_outputs, sees_data
+from .first_data import predicts, sees_data
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
@@ -184,9 +184,8 @@ class GeneratorTraining:
         means = heard.end(totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 
-    @returns_outputs
     @keras1.generator_method
-    @sees_data
+    @predicts
     def predict_generator(self, generator: Any, steps: int | None = None, max_queue_size: int = 10, workers: int = 1,
                           use_multiprocessing: bool = False, verbose: Any = 0, callbacks: Any = None,
                           **kwargs: Any) -> Any:

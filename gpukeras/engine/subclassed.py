@@ -199,7 +199,10 @@ class Subclassed(Network):
     # -------------------------------------------------------------------------------------------- inputs and outputs
 
     def build(self, input_shape: Any = None) -> None:
-        """Builds a subclass for inputs of `input_shape`, batch axis included: a shape, or a list or dict of shapes."""
+        """Builds a subclass for inputs of `input_shape`, batch axis included: a shape, or a list or dict of shapes.
+
+        The number of samples in it counts for stateful layers only, as in newer Keras.
+        """
         self._check_begun()
         if not self._is_graph_network and not self._builds_itself:
             if input_shape is None:
@@ -207,30 +210,27 @@ class Subclassed(Network):
                                  "isn't known. Call build((None, ...)), with the batch axis, or let it see data.")
             self.built = True  # a `build` of the subclass has come here
             several = isinstance(input_shape, (list, Mapping)) and not _is_shape(input_shape)
-            self._connect_inputs(input_shape if several else tuple(input_shape))
+            self._connect_inputs(_each(lambda shape: self._for_batches(shape, shape[0]),
+                                       input_shape if several else tuple(input_shape)))
         self.built = True
+
+    def _for_batches(self, shape: Any, rows: int | None) -> tuple[int | None, ...]:
+        """The batch shape for arrays of a shape: of any number of samples, unless states are kept for each."""
+        return (rows if any(layer.stateful for layer in self.layers) else None, *tuple(shape)[1:])
 
     def _build_from(self, data: Any, batch_size: int | None = None) -> None:
         """Makes inputs and outputs for the shapes of the first data."""
         self._check_begun()
         data = first_of(data)
-        if isinstance(data, Mapping):
-            shapes: Any = {key: shape_of(value) for key, value in data.items()}
-        elif isinstance(data, (list, tuple)) and data and all(hasattr(value, "shape") for value in data):
-            shapes = [shape_of(value) for value in data]
-        else:
-            shapes = shape_of(data)
-        found = list(shapes.values()) if isinstance(shapes, dict) else shapes if isinstance(shapes, list) else [shapes]
+        several = isinstance(data, Mapping) or (isinstance(data, (list, tuple)) and len(data) > 0
+                                                and all(hasattr(value, "shape") for value in data))
+        shapes: Any = _each(shape_of, data if isinstance(data, Mapping) else list(data)) if several else shape_of(data)
+        found = list(shapes.values()) if isinstance(shapes, dict) else shapes if several else [shapes]
         if not found or None in found:
             raise ValueError(f"Model '{self.name}' of class {type(self).__name__} has no inputs yet, and there is no "
                              "data to learn their shapes from. Call build((None, ...)) first.")
-        rows = min(found[0][0], batch_size or 32) if any(layer.stateful for layer in self.layers) else None
-
-        def without_rows(shape: Any) -> Any:
-            return (rows, *shape[1:])
-        self._connect_inputs({key: without_rows(shape) for key, shape in shapes.items()} if isinstance(shapes, dict)
-                             else [without_rows(shape) for shape in shapes] if isinstance(shapes, list)
-                             else without_rows(shapes))
+        rows = min(found[0][0], batch_size or 32)
+        self._connect_inputs(_each(lambda shape: self._for_batches(shape, rows), shapes))
 
     def _connect_inputs(self, shapes: Any) -> None:
         """Calls the model on inputs of these batch shapes (one, a list, or a dict), which become its own."""
@@ -278,6 +278,11 @@ class Subclassed(Network):
             return super().from_config(config, custom_objects)
         return cls(**config)
 
+    def _says_call(self) -> bool:
+        if type(self).call is Network.call:
+            self._check_steps()
+        return super()._says_call()
+
     def _check_steps(self) -> None:
         """NotImplementedError for a subclass that says in TensorFlow's way what a training step is."""
         own = [name for name in _STEPS if hasattr(type(self), name)]
@@ -293,6 +298,13 @@ def refuse_subclassed(model: Any) -> None:
     if not getattr(model, "_is_graph_network", True):
         raise NotImplementedError(f"Model '{model.name}' of class {type(model).__name__} can't be saved as a whole: "
                                   f"{_NO_GRAPH}.")
+
+
+def _each(change: Callable[[Any], Any], values: Any) -> Any:
+    """What becomes of a value, or of each value in a list or dict."""
+    if isinstance(values, Mapping):
+        return {key: change(value) for key, value in values.items()}
+    return [change(value) for value in values] if isinstance(values, list) else change(values)
 
 
 def _holds(value: Any) -> bool:

@@ -22,7 +22,7 @@ from .data import (
     standardize_weights,
     warn,
 )
-from .first_data import returns_outputs, sees_data
+from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .hints import build_hint, input_hint, target_hint
 from .objective import (
@@ -73,7 +73,7 @@ class Model(Subclassed, GeneratorTraining):
 
     # ------------------------------------------------------------------------------------------------ compile
 
-    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
                 distribute: Any = "auto", **kwargs: Any) -> None:
         """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
@@ -92,6 +92,10 @@ class Model(Subclassed, GeneratorTraining):
         self._check_steps()
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
+        self.loss = loss if loss is not None else []
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
         if not self.outputs:  # the input shape isn't known yet
             check_losses(loss)
             self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
@@ -100,10 +104,6 @@ class Model(Subclassed, GeneratorTraining):
                                    "distribute": distribute}
             return
         self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
-        self.loss = loss if loss is not None else []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
         self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
         self.metrics_names, self.metrics_tensors = ["loss"], []
         self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names
@@ -409,8 +409,7 @@ class Model(Subclassed, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else single(values)
 
-    @returns_outputs
-    @sees_data
+    @predicts
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
@@ -484,8 +483,7 @@ class Model(Subclassed, GeneratorTraining):
         names = loops.unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else single(values)
 
-    @returns_outputs
-    @sees_data
+    @predicts
     def predict_on_batch(self, x: Any, on_device: bool = False) -> Any:
         """The outputs for one batch; with `on_device` they stay where they were computed."""
         if type(x) is np.ndarray and x.ndim > 1:

@@ -214,6 +214,10 @@ def load_weights(model: Any, filepath: Any, by_name_only: bool = False, skip_mis
                 and "model_weights" in root:
             group = root.group("model_weights")
         elif group.texts("layer_names") is None and has_layout(root):
+            if not model._is_graph_network:
+                raise ValueError(f"'{root.path}' has Keras 3's layout, which names weights of a subclass of Model "
+                                 f"after its attributes. For '{model.name}' write them there in the other layout: "
+                                 "Keras 2.15, model.save_weights('weights.h5')")
             keras3_files.load_keras3_weights(model, root, by_name_only, skip_mismatch)
             return
         stored = read_layers(group)

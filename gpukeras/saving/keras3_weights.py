@@ -80,7 +80,7 @@ def _check_complete(model: Any, found: Sequence[Place]) -> None:
 
 def _walk(layer: Any, path: str, top: str, config: Any) -> Iterator[Place]:
     yield Place(path, layer.name, [*layer._trainable_weights, *layer._non_trainable_weights]
-                if not _is_network(layer) and not hasattr(layer, "_projections") else [], top)
+                if not hasattr(layer, "_projections") else [], top)
     for name, (kernel, bias) in getattr(layer, "_projections", {}).items():
         yield Place(f"{path}/{_PROJECTIONS[name]}", name, [kernel] if bias is None else [kernel, bias], top)
     for part, child, entry in _children(layer, config):
