@@ -92,9 +92,10 @@ def logcosh(y_true: Any, y_pred: Any) -> Any:
     return K.mean(difference + K.softplus(-2.0 * difference) - math.log(2.0), axis=-1)
 
 
-def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0) -> Any:
-    """``-sum(y_true * log(y_pred))`` over classes; predictions are probabilities, first divided by their sum, or logits.
-    `label_smoothing` moves targets by that part towards the same probability for every class."""
+def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False,
+                             label_smoothing: float = 0.0) -> Any:
+    """``-sum(y_true * log(y_pred))`` over classes; predictions are probabilities, first divided by their sum, or
+    logits. `label_smoothing` moves targets by that part towards the same probability for every class."""
     return K.categorical_crossentropy(_smoothed(y_true, label_smoothing, lambda: K.int_shape(y_pred)[-1]), y_pred,
                                       from_logits=from_logits)
 

@@ -141,3 +141,9 @@ def test_optimizers_of_tensorflow_1():
     assert named("train.MomentumOptimizer")(0.1, 0.5, use_nesterov=True).nesterov
     with pytest.raises(TypeError, match="takes learning_rate"):
         named("train.GradientDescentOptimizer")(0.1, momentum=0.9)
+
+
+def test_the_backend_holds_what_there_is_of_tensorflow():
+    assert K.eval(K.tf.nn.relu(K.constant([-1.0, 2.0]))).tolist() == [0.0, 2.0]
+    with pytest.raises(AttributeError, match="GradientTape"):
+        K.tf.GradientTape  # noqa: B018

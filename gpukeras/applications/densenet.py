@@ -23,7 +23,8 @@ from .building import KERAS_TEAM, Wanted, Weights, channel_axis
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _GROWTH = 32  # channels that every layer of a block adds
-_KNOWN = {  # layers in the four blocks -> name, and MD5 of the files with and without the classifier
+# Layers in the four blocks: name, and MD5 of the files with and without the classifier.
+_KNOWN: dict[tuple[int, ...], tuple[str, str | None, str | None]] = {
     (6, 12, 24, 16): ("densenet121", "9d60b8095a5708f2dcce2bca79d332c7", "30ee3e1110167f948a6b9946edeeb738"),
     (6, 12, 32, 32): ("densenet169", "d699b8f76981ab1b30698df4c175e90b", "b8c4d4c20dd625c148057b9ff1c1176b"),
     (6, 12, 48, 32): ("densenet201", "1ceb130c1ea1b78c3bf6114dbdfd8807", "c13680b51ded0fb44dff2d8f86ac8bb1"),
@@ -40,7 +41,7 @@ def DenseNet(blocks: Sequence[int], include_top: bool = True, weights: Any = "im
     """The network with so many layers in each block, for images of 224 x 224 (without its classifier, of at least
     32 x 32); see `building.Wanted`."""
     wanted = Wanted(include_top, weights, input_tensor, input_shape, pooling, classes)
-    name, *digests = _KNOWN.get(tuple(blocks), ("densenet", None, None))
+    name, with_top, without_top = _KNOWN.get(tuple(blocks), ("densenet", None, None))
     if weights == "imagenet" and name == "densenet":
         raise ValueError(f"weights='imagenet' exist for blocks {sorted(_KNOWN)}, got {tuple(blocks)}")
     images = wanted.images(wanted.shape(224, 32, require_flatten=include_top))
@@ -53,8 +54,8 @@ def DenseNet(blocks: Sequence[int], include_top: bool = True, weights: Any = "im
         for i in range(depth):
             x = _layer(x, f"conv{number}_block{i + 1}")
     x = _active(x, "bn", "relu")
-    files = Weights("densenet", str(name), *digests, base=KERAS_TEAM)
-    return wanted.finish(str(name), images, x, lambda x: Dense(classes, activation="softmax", name="fc1000")(
+    files = Weights("densenet", name, with_top, without_top, base=KERAS_TEAM)
+    return wanted.finish(name, images, x, lambda x: Dense(classes, activation="softmax", name="fc1000")(
         GlobalAveragePooling2D(name="avg_pool")(x)), files)
 
 

@@ -112,9 +112,11 @@ __all__ = [
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
     def __getattr__(name: str) -> Any:
-        """`tensorflow_backend`, imported when it is asked for."""
+        """`tensorflow_backend`, imported when it is asked for, and `tf`, which Keras's backend had by the way."""
         from importlib import import_module
 
         if name in ("tensorflow_backend", "common"):
             return import_module(f"{__name__}.{name}")
+        if name == "tf":
+            return import_module("gpukeras.drop_in").Around("tensorflow")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

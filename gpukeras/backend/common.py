@@ -13,5 +13,5 @@ from .settings import (
     set_image_data_format,
 )
 
-__all__ = ["cast_to_floatx", "epsilon", "floatx", "image_data_format", "normalize_data_format", "set_epsilon", "set_floatx",
-           "set_image_data_format"]
+__all__ = ["cast_to_floatx", "epsilon", "floatx", "image_data_format", "normalize_data_format",
+           "set_epsilon", "set_floatx", "set_image_data_format"]

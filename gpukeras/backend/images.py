@@ -289,8 +289,8 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: Tensor | Non
     axis belong; others are taken as they come."""
     if axis not in (-1, x.ndim - 1):
         wide = [-1 if a == axis % x.ndim else 1 for a in range(x.ndim)]
-        mean, var, beta, gamma = (t if t is None or t.ndim != 1 else s.reshape(t, wide)
-                                  for t in (mean, var, beta, gamma))
+        found: list[Any] = [t if t is None or t.ndim != 1 else s.reshape(t, wide) for t in (mean, var, beta, gamma)]
+        mean, var, beta, gamma = found
     scale = 1 / e.sqrt(var + epsilon)
     scale = scale if gamma is None else gamma * scale
     shift = -mean * scale if beta is None else beta - mean * scale

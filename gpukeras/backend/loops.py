@@ -24,8 +24,9 @@ def rnn(step_function: Step, inputs: Any, initial_states: Sequence[Any], go_back
     Returns the last output (samples, ...), all outputs (samples, steps, ...) and the last states. `go_backwards` walks
     from the last step, and the outputs are in the order walked. Where the mask (samples, steps) is false, a sample
     keeps its states, and its output is its first state; with `unroll`, and where the first state has another shape
-    than the output, the output before, zeros at first. That is all that `unroll` changes. `input_length` is not needed. ValueError for inputs of fewer than 3 axes, an
-    unrolled loop over an unknown number of steps, or a mask without states.
+    than the output, the output before, zeros at first. That is all that `unroll` changes. `input_length` is not
+    needed. ValueError for inputs of fewer than 3 axes, an unrolled loop over an unknown number of steps, or a mask
+    without states.
 
     >>> x = convert.as_tensor([[[1.], [2.], [3.]]])
     >>> last, outputs, states = rnn(lambda x, h: (x + h[0], [x + h[0]]), x, [convert.as_tensor([[0.]])])

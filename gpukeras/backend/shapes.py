@@ -91,7 +91,8 @@ def reverse(x: Tensor, axes: Any) -> Tensor:
 
 def size(x: Any, name: str | None = None) -> Tensor:
     """How many elements it has, as an integer tensor."""
-    return prod(s.shape_of(convert.as_tensor(x)))
+    result: Tensor = convert.as_tensor(prod(s.shape_of(convert.as_tensor(x))))
+    return result
 
 
 def slice(x: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:

@@ -213,7 +213,8 @@ def ones(shape: Sequence[int], dtype: str | None = None, name: str | None = None
 
 def eye(size: int | Sequence[int], dtype: str | None = None, name: str | None = None) -> Variable:
     """A variable holding the identity matrix, of so many rows, or rows and columns."""
-    return variable(np.eye(*(int(n) for n in np.atleast_1d(np.asarray(size)))), dtype, name)
+    rows, columns = np.broadcast_to(size, 2)
+    return variable(np.eye(int(rows), int(columns)), dtype, name)
 
 
 def is_variable(x: Any) -> bool:

@@ -190,7 +190,8 @@ class Training:
                     keeper.resume_epoch(self)
                 self.place.epoch = epoch
                 logs = train()
-                if validate is not None and self.finished and due(epoch + 1):  # their values come first in Keras's History
+                if validate is not None and self.finished and due(epoch + 1):
+                    # these come first, as in Keras's History
                     logs = self._logs_class([*zip((f"val_{name}" for name in self.names), validate()), *logs.items()])
                 if logs["loss"] != logs["loss"] and not self.told_of_nan:
                     self.told_of_nan = True
