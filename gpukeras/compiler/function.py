@@ -78,6 +78,14 @@ class Function:
         """The outputs for these inputs, as NumPy arrays of the caller's own, or with `on_device` as arrays of the
         device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is on the GPU
         in use doesn't leave it."""
+        with self.lock:
+            found = self.run(inputs)
+            if on_device:
+                return [device.new_array(a, a.dtype.name) for a in found]
+            return [np.array(device.to_host(a)) for a in found]
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The same outputs, as arrays of the device in which the next run puts its own."""
         if len(inputs) != len(self.inputs):
             raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
         arrays = [_array(x) for x in inputs]
@@ -85,16 +93,14 @@ class Function:
             if _debugging:
                 feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
                 found = Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
-                return list(map(device.asarray, found)) if on_device else found
+                return [device.asarray(a) for a in found]
             program = self.program([None if a is None else a.shape for a in arrays], arrays)
             for buffer, a in zip(program.inputs, arrays):
                 if buffer is not None:
                     device.upload(buffer, a)
             program.run()
             program.check()
-            if on_device:
-                return [device.new_array(a, a.dtype.name) for a in program.outputs]
-            return [np.array(device.to_host(a)) for a in program.outputs]
+            return program.outputs
 
     def program(self, shapes: Sequence[tuple[int, ...] | None], values: Sequence[Any] = ()) -> Program:
         """The program for these input shapes (None: nothing is fed, the placeholder's default is meant). Learning

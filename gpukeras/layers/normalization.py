@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from ..backend.ranks import mean_over_ranks, over_ranks
+from ..backend.ranks import mean_over_ranks
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..legacy import interfaces
@@ -92,7 +92,7 @@ class BatchNormalization(Layer):
 
     def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
         """The inputs normalized by mean and variance of the batch, and these two."""
-        if not self.synchronized or not over_ranks():
+        if not self.synchronized:
             return K.normalize_batch_in_training(inputs, self.gamma, self.beta, axes, epsilon=self.epsilon)
         mean = mean_over_ranks(K.mean(inputs, axis=axes))
         variance = mean_over_ranks(K.mean(K.square(inputs - self._along(mean, inputs)), axis=axes))

@@ -1,0 +1,114 @@
+"""Sums whose order does not depend on who computes what: numbered addends are added up as a tree over their numbers,
+((0 + 1) + (2 + 3)) + ..., whichever ranks of a job have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpukeras.device.choice import xp
+from gpukeras.device.job import Part
+
+
+class Node(NamedTuple):
+    """The sum of `count` addends from number `first` on."""
+
+    first: int
+    count: int
+    vector: Any
+
+
+class TreeSum:
+    """Adds up vectors of one shape and dtype that come in the order of their numbers, from any number on.
+
+    >>> tree = TreeSum()
+    >>> for i in range(3):
+    ...     tree.add(Node(i, 1, np.full(2, 10.0 ** i)))
+    >>> tree.total().tolist()
+    [111.0, 111.0]
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._spare: list[Any] = []
+
+    def add(self, node: Node) -> None:
+        """Adds what comes next. Its vector stays the caller's, who may change it afterwards."""
+        lent = True
+        while self._nodes and _are_siblings(self._nodes[-1], node):
+            node, lent = self._merged(self._nodes.pop(), node, lent), False
+        if lent:
+            own = self._spare.pop() if self._spare else xp.empty_like(node.vector)
+            own[...] = node.vector
+            node = node._replace(vector=own)
+        self._nodes.append(node)
+
+    def _merged(self, left: Node, right: Node, lent: bool) -> Node:
+        xp.add(left.vector, right.vector, left.vector)
+        if not lent:
+            self._spare.append(right.vector)
+        return Node(left.first, left.count + right.count, left.vector)
+
+    def exchange(self, job: Any, stretches: Sequence[Part]) -> None:
+        """Makes every rank's addends everyone's, of which rank r of the job has added those of `stretches[r]`."""
+        if not stretches[job.rank].length:  # it has computed one all the same, for the shape
+            self._spare += [node.vector for node in self._nodes]
+            self._nodes = []
+        shapes = [shape_of(stretch) for stretch in stretches]
+        vector = (self._nodes[0].vector if self._nodes else self._spare[-1])
+        if isinstance(vector, np.ndarray) and _are_pairs(shapes):
+            room = self._spare.pop() if self._spare else np.empty_like(vector)
+            job.sum_in_pairs(vector, room)
+            self._spare.append(room)
+            self._nodes = [Node(0, stretches[0].whole, vector)]
+            return
+        most = max(map(len, shapes))
+        mine, everyone = xp.zeros((most, vector.size), vector.dtype), xp.empty((job.size, most, vector.size),
+                                                                               vector.dtype)
+        for row, node in zip(mine, self._nodes):
+            row[...] = node.vector.reshape(-1)
+        job.gather_alike(mine, everyone)
+        self._spare += [node.vector for node in self._nodes]
+        self._nodes = []
+        for rows, shape in zip(everyone, shapes):
+            for row, (first, count) in zip(rows, shape):
+                self.add(Node(first, count, row.reshape(vector.shape)))
+
+    def total(self) -> Any:
+        """The sum of all, valid until more is added; the next addend begins another."""
+        while len(self._nodes) > 1:
+            right, left = self._nodes.pop(), self._nodes.pop()
+            self._nodes.append(self._merged(left, right, False))
+        whole = self._nodes.pop().vector
+        self._spare.append(whole)
+        return whole
+
+
+def _are_siblings(left: Any, right: Any) -> bool:
+    return bool(left[1] == right[1] and left[0] % (2 * left[1]) == 0)
+
+
+def shape_of(stretch: Part) -> list[tuple[int, int]]:
+    """The nodes (first, count) that a stretch of addends makes by itself.
+
+    >>> shape_of(Part(3, 5, 8))
+    [(3, 1), (4, 4)]
+    """
+    nodes: list[tuple[int, int]] = []
+    for i in range(stretch.start, stretch.start + stretch.length):
+        node = (i, 1)
+        while nodes and _are_siblings(nodes[-1], node):
+            first, count = nodes.pop()
+            node = (first, 2 * count)
+        nodes.append(node)
+    return nodes
+
+
+def _are_pairs(shapes: Sequence[Sequence[tuple[int, int]]]) -> bool:
+    """Whether each rank has one node, all of a size, and their number is a power of two: then neighbours add theirs,
+    then pairs of neighbours, and so on."""
+    size = len(shapes)
+    return size & (size - 1) == 0 and all(shape == [(rank * shapes[0][0][1], shapes[0][0][1])] if shapes[0] else False
+                                          for rank, shape in enumerate(shapes))
