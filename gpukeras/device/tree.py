@@ -13,10 +13,10 @@ from gpukeras.device.job import Part
 
 
 class Node(NamedTuple):
-    """The sum of `count` addends from number `first` on."""
+    """The sum of `number` addends from number `first` on."""
 
     first: int
-    count: int
+    number: int
     vector: Any
 
 
@@ -49,7 +49,7 @@ class TreeSum:
         xp.add(left.vector, right.vector, left.vector)
         if not lent:
             self._spare.append(right.vector)
-        return Node(left.first, left.count + right.count, left.vector)
+        return Node(left.first, left.number + right.number, left.vector)
 
     def exchange(self, job: Any, stretches: Sequence[Part]) -> None:
         """Makes every rank's addends everyone's, of which rank r of the job has added those of `stretches[r]`."""
@@ -84,6 +84,33 @@ class TreeSum:
         whole = self._nodes.pop().vector
         self._spare.append(whole)
         return whole
+
+
+class RowsInOrder:
+    """The rows of all parts of a batch in the order of the parts, on the host: a TreeSum's counterpart for tensors with
+    as many rows for each sample."""
+
+    def __init__(self, parts: Sequence[Part]):
+        self._parts = parts
+        self._rows: list[Any] = []
+
+    def add(self, node: Node) -> None:
+        """The rows of the next part."""
+        self._rows.append(node.vector.copy())
+
+    def exchange(self, job: Any, stretches: Sequence[Part]) -> None:
+        """Makes every rank's rows everyone's, of which rank r of the job has those of the parts `stretches[r]`."""
+        mine = np.concatenate(self._rows)
+        samples = [sum(p.length for p in self._parts[s.start:s.start + s.length]) for s in stretches]
+        each = len(mine) // (samples[job.rank] or self._parts[0].length)
+        everyone = np.empty((sum(samples) * each, *mine.shape[1:]), mine.dtype)
+        width = everyone[:each].size
+        job.gather(mine.reshape(-1)[:samples[job.rank] * width], [n * width for n in samples], everyone.reshape(-1))
+        self._rows = [everyone]
+
+    def total(self) -> Any:
+        """The rows of all."""
+        return self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
 
 
 def _are_siblings(left: Any, right: Any) -> bool:

@@ -118,8 +118,9 @@ def _array(x: Any) -> Any:
 
 
 def make_train_function(model: Any) -> Any:
-    """The function of a step that the ranks take together; None where each has to compute whole batches, after a
-    warning that says why (or, with distribute=True, NotDealt). None also for a model that one process trains."""
+    """The function of a step that the ranks take together, or that is taken in parts; None where each process has to
+    compute whole batches, after a warning that says why (or, with distribute=True, NotDealt). None also for a model
+    that one process trains as usual."""
     found, parts = job_of(model), parts_of(model)
     if found is None and getattr(model, "_distribute", "auto") is True and job() is None:
         raise ValueError("compile(distribute=True): this process was started alone. Start the program with mpiexec "
@@ -129,13 +130,13 @@ def make_train_function(model: Any) -> Any:
             return PartedFunction(*_train_function(model, in_parts=True), parts, found)
         return None if found is None else DealtFunction(model, found)
     except NotDealt as why:
-        message = (f"batches of this model can't be computed in {parts} parts" if parts > 1 or found is None else
-                   f"batches of this model can't be dealt to the {found.size} ranks") + f": {why}"
+        refused = f"computed in {parts} parts" if found is None or parts > 1 else f"dealt to the {found.size} ranks"
+        message = f"batches of this model can't be {refused}: {why}"
         if found is not None and model._distribute is True:
             raise NotDealt(f"compile(distribute=True): {message}") from None
         if is_first():
-            who = "Every rank computes whole batches, which is right but no faster." if found else "They are computed whole."
-            warn(f"{message[0].upper()}{message[1:]}. {who}")
+            who = "Every rank computes" if found else "It computes"
+            warn(f"{message[0].upper()}{message[1:]}. {who} whole batches, which is right but no faster.")
         return None
 
 
@@ -159,8 +160,9 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
     loss = kinds.dealt(model.total_loss)
     if kinds.mixed and is_first():
         names = ", ".join(f"'{name}'" for name in list(kinds.mixed)[:4])
-        warn(f"{names} uses a mean or a sum over the samples of a batch: each {'part' if in_parts else 'rank'} has that "
-             "of its own samples, as in batch normalization.")
+        who = "part" if in_parts else "rank"
+        warn(f"{names} uses a mean or a sum over the samples of a batch: each {who} has that of its own samples, as in "
+             "batch normalization.")
     share = ranks.share(loss.dtype)
     values = [_averaged(kinds, m, i) for i, m in enumerate(metrics) if i not in live]
     moving = [(v, new) for v, new in layer_updates if kinds.of(new) != SAME and v.dtype.startswith("float")]
@@ -219,7 +221,8 @@ def begin(model: Any, what: str, described: dict[str, Any], arrays: Sequence[Any
     found.in_use = True
     shapes = [None if a is None else (tuple(a.shape), str(a.dtype)) for a in arrays]
     weights = [tuple(w.shape) for w in model.weights]
-    refuse_differences(found, what, {**described, "parts": parts_of(model), "shapes of the data": shapes, "shapes of the weights": weights})
+    refuse_differences(found, what, {**described, "parts": parts_of(model), "shapes of the data": shapes,
+                                     "shapes of the weights": weights})
     if model.train_function is not None:
         agree(model)
 

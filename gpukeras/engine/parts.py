@@ -15,7 +15,7 @@ from .. import device
 from ..backend import ranks
 from ..compiler import Feed, Function
 from ..device.job import Job, Part, computing, part_of
-from ..device.tree import Node, TreeSum
+from ..device.tree import Node, RowsInOrder, TreeSum
 from ..graph import Apply, Placeholder, Tensor, Variable, topological
 from ..ops.random import Random
 from ..ops.ranks import Across, Average
@@ -99,33 +99,6 @@ def _sent(node: Apply, parts: Tensor) -> Tensor:
     return x * ranks.share(x.dtype) if isinstance(node.op, Average) else x
 
 
-class _Rows:
-    """The rows of all parts in their order: a TreeSum's counterpart."""
-
-    def __init__(self, parts: Sequence[Part]):
-        self._parts, self._rows = parts, []  # type: tuple[Sequence[Part], list[Any]]
-
-    def add(self, node: Node) -> None:
-        """The rows of the next part."""
-        self._rows.append(node.vector.copy())
-
-    def exchange(self, job: Job, stretches: Sequence[Part]) -> None:
-        """Makes every rank's rows everyone's."""
-        mine = np.concatenate(self._rows)
-        first, count, _ = stretches[job.rank]
-        samples = sum(p.length for p in self._parts[first:first + count])
-        each = len(mine) // (samples or self._parts[0].length)
-        lengths = [sum(p.length for p in self._parts[s.start:s.start + s.length]) * each for s in stretches]
-        width = int(np.prod(mine.shape[1:]))
-        everyone = np.empty((sum(lengths), *mine.shape[1:]), mine.dtype)
-        job.gather(mine.reshape(-1)[:lengths[job.rank] * width], [n * width for n in lengths], everyone.reshape(-1))
-        self._rows = [everyone]
-
-    def total(self) -> Any:
-        """The rows of all."""
-        return self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
-
-
 class PartedFunction:
     """A training function that takes whole batches and computes them in parts, of which each rank of a job, if there is
     one, computes some: called like `Function`."""
@@ -183,7 +156,7 @@ class PartedFunction:
         received: list[Any] = []
         streams = [(op, op.state.copy()) for op in self._random] if device.NAME == "cupy" else []
         for stage in stages.stages:
-            wholes = [_Rows(parts) if node.op == Across("rows") else TreeSum() for node in stage.crossings]
+            wholes = [RowsInOrder(parts) if node.op == Across("rows") else TreeSum() for node in stage.crossings]
             for i, part in enumerate(mine, first):
                 _seek(streams, i)
                 with computing(part, draws):
