@@ -40,7 +40,7 @@ class TreeSum:
         while self._nodes and _are_siblings(self._nodes[-1], node):
             node, lent = self._merged(self._nodes.pop(), node, lent), False
         if lent:
-            own = self._spare.pop() if self._spare else xp.empty_like(node.vector)
+            own = self._spare.pop() if self._spare else xp.empty(node.vector.shape, node.vector.dtype)
             own[...] = node.vector
             node = node._replace(vector=own)
         self._nodes.append(node)
@@ -57,7 +57,7 @@ class TreeSum:
             self._spare += [node.vector for node in self._nodes]
             self._nodes = []
         shapes = [shape_of(stretch) for stretch in stretches]
-        vector = (self._nodes[0].vector if self._nodes else self._spare[-1])
+        vector = self._nodes[0].vector if self._nodes else self._spare[-1]
         if isinstance(vector, np.ndarray) and _are_pairs(shapes):
             room = self._spare.pop() if self._spare else np.empty_like(vector)
             job.sum_in_pairs(vector, room)
@@ -65,16 +65,16 @@ class TreeSum:
             self._nodes = [Node(0, stretches[0].whole, vector)]
             return
         most = max(map(len, shapes))
-        mine, everyone = xp.zeros((most, vector.size), vector.dtype), xp.empty((job.size, most, vector.size),
-                                                                               vector.dtype)
-        for row, node in zip(mine, self._nodes):
-            row[...] = node.vector.reshape(-1)
+        mine = xp.zeros((most, *vector.shape), vector.dtype)
+        everyone = xp.empty((job.size, *mine.shape), vector.dtype)
+        for i, node in enumerate(self._nodes):
+            mine[i] = node.vector
         job.gather_alike(mine, everyone)
         self._spare += [node.vector for node in self._nodes]
         self._nodes = []
-        for rows, shape in zip(everyone, shapes):
-            for row, (first, count) in zip(rows, shape):
-                self.add(Node(first, count, row.reshape(vector.shape)))
+        for rank, shape in enumerate(shapes):
+            for i, (first, number) in enumerate(shape):
+                self.add(Node(first, number, everyone[rank, i]))
 
     def total(self) -> Any:
         """The sum of all, valid until more is added; the next addend begins another."""
@@ -136,6 +136,5 @@ def shape_of(stretch: Part) -> list[tuple[int, int]]:
 def _are_pairs(shapes: Sequence[Sequence[tuple[int, int]]]) -> bool:
     """Whether each rank has one node, all of a size, and their number is a power of two: then neighbours add theirs,
     then pairs of neighbours, and so on."""
-    size = len(shapes)
-    return size & (size - 1) == 0 and all(shape == [(rank * shapes[0][0][1], shapes[0][0][1])] if shapes[0] else False
-                                          for rank, shape in enumerate(shapes))
+    size, alike = len(shapes), shapes[0][0][1] if shapes[0] else 0
+    return size & (size - 1) == 0 and all(list(shape) == [(rank * alike, alike)] for rank, shape in enumerate(shapes))
