@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .. import device
-from ..device.job import job, seat
+from ..device.job import job
 from ..graph import Placeholder, Tensor
 from ..ops import convert, ranks
 from ..ops.convert import cast
@@ -33,20 +33,15 @@ def mean_over_ranks(x: Tensor) -> Tensor:
     >>> float(K.eval(mean_over_ranks(K.constant(2.))))
     2.0
     """
-    return ranks.mean_over_ranks(x, parts()) if over_ranks() else x
-
-
-def over_ranks() -> bool:
-    """Whether there are several ranks."""
-    return seat().size > 1
+    return ranks.mean_over_ranks(x, parts())
 
 
 class Summing:
     """Sums over the ranks that a training step takes. The `others` go with the first vector that is added up, in one
-    message; afterwards `reduced` has them."""
+    message; afterwards `reduced` has them. `in_parts`: parts of a batch come one after the other."""
 
-    def __init__(self, others: Sequence[Tensor]):
-        self.others = list(others)
+    def __init__(self, others: Sequence[Tensor], in_parts: bool):
+        self.others, self.in_parts = list(others), in_parts
         self.reduced: list[Tensor] | None = None
 
     def add(self, vector: Tensor) -> Tensor:
@@ -75,9 +70,9 @@ class Summing:
 
 
 @contextmanager
-def summing(others: Sequence[Tensor] = ()) -> Iterator[Summing]:
-    """Inside, the derivatives of an optimizer's step are added up over the ranks."""
-    _summing.append(Summing(others))
+def summing(others: Sequence[Tensor] = (), in_parts: bool = False) -> Iterator[Summing]:
+    """Inside, the derivatives of an optimizer's step are added up over the ranks, or over the parts of a batch."""
+    _summing.append(Summing(others, in_parts))
     try:
         yield _summing[-1]
     finally:
@@ -121,6 +116,11 @@ def dealing() -> bool:
     return bool(_summing)
 
 
+def in_parts() -> bool:
+    """Whether it computes parts of a batch one after the other."""
+    return bool(_summing) and _summing[-1].in_parts
+
+
 def rows_of_ranks(rows: Tensor) -> Tensor:
     """The rows of all ranks, of a tensor that has as many for each sample on all of them."""
     return ranks.rows_of_ranks(convert.as_tensor(rows), parts())
@@ -141,6 +141,6 @@ def rows_of_batch() -> Tensor:
     return ranks.ratio("rows", parts(), "float64")
 
 
-__all__ = ["job", "over_ranks", "parts", "mean_over_ranks", "summing", "sum_over_ranks",
+__all__ = ["job", "parts", "mean_over_ranks", "summing", "sum_over_ranks",
            "sum_apart_over_ranks", "sum_each_over_ranks",
-           "rows_by_rank", "dealing", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]
+           "rows_by_rank", "dealing", "in_parts", "rows_of_ranks", "share", "inverse_share", "rows_of_batch"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..graph import Tensor, Variable
+from ..graph import Tensor, Variable, apply
 from ..ops import convert, distinct
 from ..ops.elementwise import Elementwise
 from ..ops.indexing import ScatterRows
@@ -39,7 +39,9 @@ class RowGradient:
             if indices.shape[:1] != (None,):
                 return None  # not in step with the batch
             rows, indices = ranks.rows_of_ranks(rows), ranks.rows_of_ranks(indices)
-            gradient = ranks.sum_apart_over_ranks(gradient)  # where the batch uses too many of them
+            # for where the batch uses too many of them
+            gradient = (apply(ScatterRows(), rows, indices, table) if ranks.in_parts()
+                        else ranks.sum_apart_over_ranks(gradient))
         return cls(table, gradient, rows, indices)
 
     def choose(self, by_rows: Tensor, whole: Tensor) -> Tensor:

@@ -62,6 +62,7 @@ class Feed:
         self.function = function
         self._data = list(data)
         self._fixed = dict(fixed or {})
+        self._given: dict[int, Any] = {}
         self._kind: Any = None  # constants of the program, where one count may go with several
         self._bound: dict[Any, _Bound] = {}
         self._program: Program | None = None
@@ -77,6 +78,10 @@ class Feed:
     def fix(self, input: int, constant: tuple[int, ...]) -> None:
         """From now on, an input that is constant in a program has this value."""
         self._fixed[input] = self._kind = constant
+
+    def give(self, input: int, value: Any) -> None:
+        """From now on, an input that is not batched has this value, an array of the device."""
+        self._fixed[input] = self._given[input] = value
 
     def run(self, rows: Rows, count: int, times: int = 1) -> None:
         """One call on `count` rows: a slice of the order, or an array of row numbers. With `times`, of a slice: as
@@ -94,6 +99,9 @@ class Feed:
         if bound is None or bound.program.layout != Variable.layout:
             bound = self._bound[key] = self._bind(count)
         self._program = bound.program
+        for i, value in self._given.items():
+            if self._program.inputs[i] is not None:
+                device.upload(self._program.inputs[i], value)
         if bound.loop is not None and isinstance(rows, slice):
             bound.loop(rows.start, times)
         else:
@@ -112,6 +120,10 @@ class Feed:
         """The outputs of the last run, as arrays of the host, or of the device, that the next run overwrites."""
         self.check()
         return [device.asarray(a) if on_device else device.to_host(device.asarray(a)) for a in self._values]
+
+    def arrays(self) -> list[Any]:
+        """The same, where they were computed."""
+        return self._values
 
     def values(self) -> list[Any]:
         """The outputs of the last run, copied; scalars as NumPy scalars."""

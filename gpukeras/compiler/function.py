@@ -81,17 +81,23 @@ class Function:
         """The outputs for these inputs, as NumPy arrays of the caller's own, or with `on_device` as arrays of the
         device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is on the GPU
         in use doesn't leave it."""
+        with self.lock:
+            found = self.run(inputs)
+            if on_device:
+                return [device.new_array(a, a.dtype.name) for a in found]
+            return [np.array(device.to_host(a)) for a in found]
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The same outputs, as arrays of the device in which the next run puts its own."""
         arrays = self._arrays(inputs)
         with self.lock, np.errstate(all="ignore"):
             if _debugging:
                 feeds = self._feeds([None if a is None else a.shape for a in arrays], arrays)
                 found = Interpreter(self.inputs, self.outputs, self.updates, feeds, _debugging[-1]).run(arrays)
-                return list(map(device.asarray, found)) if on_device else found
+                return [device.asarray(a) for a in found]
             program = self._run(arrays)
             program.check()
-            if on_device:
-                return [device.new_array(a, a.dtype.name) for a in program.outputs]
-            return [np.array(device.to_host(a)) for a in program.outputs]
+            return program.outputs
 
     def again(self, x: np.ndarray) -> Any:
         """What `__call__` would give for this array (an output, or a list of several), if such a call was `remember`ed

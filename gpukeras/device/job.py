@@ -73,14 +73,40 @@ def part_of(whole: int, rank: int, size: int) -> Part:
     return Part(start, stop - start, whole)
 
 
+class Work(NamedTuple):
+    """What programs are being run on: a part of a batch; and if the parts of a batch come one after the other, the
+    random numbers that were drawn for the batch so far, by the op that drew them."""
+
+    part: Part
+    draws: dict[Any, Any] | None = None
+
+
+_work: Work | None = None
+
+
+def at_work() -> Work | None:
+    """What programs are being run on; None for whole batches."""
+    return _work
+
+
+@contextmanager
+def computing(part: Part, draws: dict[Any, Any] | None = None) -> Iterator[None]:
+    """Inside, programs are run on these rows of a batch."""
+    global _work
+    before, _work = _work, Work(part, draws)
+    try:
+        yield
+    finally:
+        _work = before
+
+
 class Job:
-    """The ranks of a job. `part` says which rows of a batch this rank is computing, None while it computes all."""
+    """The ranks of a job."""
 
     def __init__(self, ranks: Ranks, place: Seat):
         self.ranks = ranks
         self.rank, self.size = ranks.rank, ranks.size
         self.local_rank, self.local_size = place.local_rank, place.local_size
-        self.part: Part | None = None
         self.process = os.getpid()
         self.changed_alone = False  # a model was trained by one rank alone
         self.in_use = False  # ranks have trained, evaluated or predicted together
@@ -101,15 +127,6 @@ class Job:
         finally:
             self._alone -= 1
 
-    @contextmanager
-    def computing(self, part: Part | None) -> Iterator[None]:
-        """Inside, programs are run on these rows of a batch."""
-        before, self.part = self.part, part
-        try:
-            yield
-        finally:
-            self.part = before
-
     # What moves numbers --------------------------------------------------------------------------------------
 
     def sum(self, array: Any) -> None:
@@ -126,6 +143,24 @@ class Job:
     def gather(self, mine: Any, counts: Any, everyone: Any) -> None:
         """The rows of all ranks in order of rank: `counts[r]` elements of rank r. Arrays on the host."""
         self.ranks.gather(mine, counts, everyone)
+
+    def sum_in_pairs(self, array: np.ndarray, room: np.ndarray) -> None:
+        """Adds an array up over the ranks, whose number is a power of two, in place and in one order: neighbours, then
+        pairs of neighbours, and so on. `room` is another such array."""
+        mine, other = array.reshape(-1), room.reshape(-1)
+        distance = 1
+        while distance < self.size:
+            self.ranks.swap(_known_to_mpi(mine), _known_to_mpi(other), self.rank ^ distance)
+            np.add(mine, other, mine)  # the same on both: a + b is b + a
+            distance *= 2
+
+    def gather_alike(self, mine: Any, everyone: Any) -> None:
+        """The arrays of all ranks in order of rank, of one shape and dtype."""
+        if not isinstance(mine, np.ndarray):
+            self.prepare()
+            self._nccl.gather(mine, everyone)
+        else:
+            self.ranks.gather(_known_to_mpi(mine), [mine.size] * self.size, _known_to_mpi(everyone))
 
     def _sum_on_gpu(self, array: Any) -> None:
         from gpukeras.device.nccl import Nccl
@@ -159,6 +194,11 @@ class Job:
     def first(self, value: Any = None) -> Any:
         """What rank 0 has given."""
         return self.ranks.bcast(value)
+
+
+def _known_to_mpi(array: np.ndarray) -> np.ndarray:
+    """The array as one of a type that MPI can move: it has no halves."""
+    return array.view(np.int16) if array.dtype == np.float16 else array
 
 
 _job: Job | None = None

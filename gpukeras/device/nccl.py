@@ -29,3 +29,8 @@ class Nccl:
         pointer = array.data.ptr
         self._made.allReduce(pointer, pointer, array.size, self._types[array.dtype.name], self._sum,
                              xp.cuda.get_current_stream().ptr)
+
+    def gather(self, mine: Any, everyone: Any) -> None:
+        """The arrays of all ranks in order of rank, of one shape."""
+        self._made.allGather(mine.data.ptr, everyone.data.ptr, mine.size, self._types[mine.dtype.name],
+                             xp.cuda.get_current_stream().ptr)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 POLL = 100e-6  # seconds without sleep: a sum of some 10,000 elements is made meanwhile, if nobody is late
-TOLD = 1  # tag of texts
+TOLD, SWAPPED = 1, 2  # tags of texts, and of arrays that two ranks swap
 NAP = 50e-6  # seconds: what Linux adds to any sleep
 LETTER = 4096  # bytes of an object that go with its length, in one message
 
@@ -47,6 +47,11 @@ class Ranks:
     def sum(self, array: np.ndarray) -> None:
         """Adds an array up over the ranks, in place."""
         self._wait(self.comm.Iallreduce(self._in_place, array))
+
+    def swap(self, mine: np.ndarray, others: np.ndarray, rank: int) -> None:
+        """Another rank's array for this one's."""
+        for request in (self.comm.Irecv(others, rank, SWAPPED), self.comm.Isend(mine, rank, SWAPPED)):
+            self._wait(request)
 
     def gather(self, mine: np.ndarray, counts: Sequence[int], everyone: np.ndarray) -> None:
         """The elements of all ranks, counts[r] of rank r."""

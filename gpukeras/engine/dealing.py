@@ -13,11 +13,12 @@ from .. import backend as K
 from .. import device
 from ..backend import ranks
 from ..compiler import Feed, Function
-from ..device.job import Job, job, part_of, refuse_differences
+from ..device.job import Job, computing, job, part_of, refuse_differences
 from ..graph.substitute import substitute
 from . import loops
 from .data import warn
 from .kinds import SAME, Kinds, NotDealt
+from .parts import PartedFunction, parts_of
 
 
 def job_of(model: Any) -> Job | None:
@@ -59,7 +60,7 @@ class DealtFunction:
         part = part_of(count, self.job.rank, self.job.size)
         rows = _rows(part)
         mine = [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in map(_array, given)]
-        with self.job.computing(part):
+        with computing(part):
             found = self._function([*mine[:self._at], (part.length, count), *mine[self._at:]], on_device)
         self.check(found[-1])
         return found[:-1]
@@ -90,7 +91,7 @@ class DealtFeed(Feed):
         part = part_of(count, self._dealt.job.rank, self._dealt.job.size)
         self.fix(self._at, (part.length, count))
         mine = _rows(part)
-        with self._dealt.job.computing(part):
+        with computing(part):
             for first in range(rows.start, rows.start + times * count, count):
                 super().run(slice(first + mine.start, first + mine.stop), mine.stop - mine.start)
 
@@ -117,28 +118,31 @@ def _array(x: Any) -> Any:
 
 
 def make_train_function(model: Any) -> Any:
-    """The function of a step that the ranks take together; None where each has to compute whole batches, after a
-    warning that says why (or, with distribute=True, NotDealt). None also for a model that one process trains."""
-    found = job_of(model)
-    if found is None:
-        if getattr(model, "_distribute", "auto") is True and job() is None:
-            raise ValueError("compile(distribute=True): this process was started alone. Start the program with mpiexec "
-                             "-n 4 python -m gpukeras run program.py")
-        return None
+    """The function of a step that the ranks take together, or that is taken in parts; None where each process has to
+    compute whole batches, after a warning that says why (or, with distribute=True, NotDealt). None also for a model
+    that one process trains as usual."""
+    found, parts = job_of(model), parts_of(model)
+    if found is None and getattr(model, "_distribute", "auto") is True and job() is None:
+        raise ValueError("compile(distribute=True): this process was started alone. Start the program with mpiexec "
+                         "-n 4 python -m gpukeras run program.py")
     try:
-        function = DealtFunction(model, found)
+        if parts > 1:
+            return PartedFunction(*_train_function(model, in_parts=True), parts, found)
+        return None if found is None else DealtFunction(model, found)
     except NotDealt as why:
-        message = f"batches of this model can't be dealt to the {found.size} ranks: {why}"
-        if model._distribute is True:
+        refused = f"computed in {parts} parts" if found is None or parts > 1 else f"dealt to the {found.size} ranks"
+        message = f"batches of this model can't be {refused}: {why}"
+        if found is not None and model._distribute is True:
             raise NotDealt(f"compile(distribute=True): {message}") from None
-        if found.rank == 0:
-            warn(f"{message[0].upper()}{message[1:]}. Every rank computes whole batches, which is right but no faster.")
+        if is_first():
+            who = "Every rank computes" if found else "It computes"
+            warn(f"{message[0].upper()}{message[1:]}. {who} whole batches, which is right but no faster.")
         return None
-    return function
 
 
-def _train_function(model: Any) -> tuple[Function, int]:
-    """The function with its sums over ranks, and the place of the input that says which rows are whose."""
+def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
+    """The function with its sums over ranks, or over parts, and the place of the input that says which rows are
+    whose."""
     fed = [*model._feed_inputs, *model._feed_targets, *model._feed_sample_weights]
     if not model._feed_inputs:
         raise NotDealt("it reads tensors of its own")
@@ -156,13 +160,15 @@ def _train_function(model: Any) -> tuple[Function, int]:
     loss = kinds.dealt(model.total_loss)
     if kinds.mixed and is_first():
         names = ", ".join(f"'{name}'" for name in list(kinds.mixed)[:4])
-        warn(f"{names} uses a mean or a sum over the samples of a batch: each rank has that of its own samples, as in "
+        who = "part" if in_parts else "rank"
+        warn(f"{names} uses a mean or a sum over the samples of a batch: each {who} has that of its own samples, as in "
              "batch normalization.")
     share = ranks.share(loss.dtype)
     values = [_averaged(kinds, m, i) for i, m in enumerate(metrics) if i not in live]
     moving = [(v, new) for v, new in layer_updates if kinds.of(new) != SAME and v.dtype.startswith("float")]
     added = [_added(v, new, kinds) for v, new in changes]
-    with ranks.summing([*values, *(new * ranks.share(new.dtype) for _, new in moving), *added, share]) as sums:
+    with ranks.summing([*values, *(new * ranks.share(new.dtype) for _, new in moving), *added, share],
+                       in_parts) as sums:
         steps = model.optimizer.get_updates(params=model._collected_trainable_weights, loss=loss * share)
         reduced = sums.rest()
     parts_of = iter(reduced)
@@ -175,7 +181,9 @@ def _train_function(model: Any) -> tuple[Function, int]:
         i: one._replace(updates=[(v, whole_changes[new]) for v, new in one.updates]) for i, one in live.items()})
     outputs = [whole_values[i] for i in range(len(metrics))]
     inputs = [*fed, ranks.parts(), *model._phase_inputs()]
-    size = K.maximum(ranks.rows_of_batch(), K.cast(K.shape(fed[0])[0], "float64"))
+    size = ranks.rows_of_batch()
+    if not in_parts:  # a rank may compute a batch alone
+        size = K.maximum(size, K.cast(K.shape(fed[0])[0], "float64"))
     totals = model._train_totals.updates(outputs, (), size)
     updates = [(v, whole_moving.get(v, new)) for v, new in layer_updates]
     function = K.function(inputs, [*outputs, next(parts_of)], updates=[*updates, *steps, *totals])
@@ -190,7 +198,7 @@ def _averaged(kinds: Kinds, metric: Any, place: int) -> Any:
     except NotDealt:  # the loss was asked for before: this is a metric, and trains nothing
         if is_first():
             warn(f"metric {place} ('{metric.origin or metric.name}') is neither a mean nor a sum over the samples of a "
-                 "batch: what is shown is the mean of its values on the ranks' parts.")
+                 "batch: what is shown is the mean of its values on the parts of it.")
     return metric * ranks.share(metric.dtype)
 
 
@@ -213,7 +221,8 @@ def begin(model: Any, what: str, described: dict[str, Any], arrays: Sequence[Any
     found.in_use = True
     shapes = [None if a is None else (tuple(a.shape), str(a.dtype)) for a in arrays]
     weights = [tuple(w.shape) for w in model.weights]
-    refuse_differences(found, what, {**described, "shapes of the data": shapes, "shapes of the weights": weights})
+    refuse_differences(found, what, {**described, "parts": parts_of(model), "shapes of the data": shapes,
+                                     "shapes of the weights": weights})
     if model.train_function is not None:
         agree(model)
 

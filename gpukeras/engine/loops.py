@@ -16,6 +16,7 @@ from .. import device
 from ..compiler import Feed, Function
 from . import dealing
 from .data import make_batches, shuffle_batches, warn
+from .parts import PartedFunction
 
 REDRAW = 0.1  # seconds between two looks at the progress display
 STRIDE = 0.02  # seconds that steps take which are made without a look at anything
@@ -481,7 +482,7 @@ def _objects(callbacks: Any) -> list[Any]:
 
 
 def _feed(function: Any, arrays: list[Any], phase: list[float]) -> Feed:
-    if isinstance(function, dealing.DealtFunction) and function.job.together:
+    if isinstance(function, PartedFunction) or isinstance(function, dealing.DealtFunction) and function.job.together:
         return function.feed(arrays, phase)
     return Feed(function, [*arrays, *([None] * len(phase))], {len(arrays) + i: v for i, v in enumerate(phase)})
 

@@ -75,18 +75,22 @@ class Model(Subclassed, GeneratorTraining):
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
-                distribute: Any = "auto", **kwargs: Any) -> None:
+                distribute: Any = "auto", parts: int | None = None, **kwargs: Any) -> None:
         """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
         for several outputs.
 
         `loss_weights` multiply the losses in their sum; `sample_weight_mode='temporal'` takes weights for time
         steps; `target_tensors` are used instead of fed targets. Raises ValueError for unknown names, with the nearest.
         `distribute` says whether the processes that mpiexec has started train together: 'auto' (if there are several),
-        True (an error if they can't), or False (each by itself).
+        True (an error if they can't), or False (each by itself). With `parts` each batch is computed in so many parts,
+        one after the other in a process by itself, and the numbers are the same to the bit for any number of processes;
+        None: as GPUKERAS_PARTS says, or as one.
         """
         if distribute not in ("auto", True, False):
             raise ValueError(f"distribute must be 'auto', True or False, got {distribute!r}")
-        self._distribute = distribute
+        if parts is not None and (isinstance(parts, bool) or not isinstance(parts, int) or parts < 1):
+            raise ValueError(f"parts must be a whole number, 1 or more, or None, got {parts!r}")
+        self._distribute, self._parts = distribute, parts
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         self._check_begun()
         self._check_steps()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from ..backend.ranks import mean_over_ranks, over_ranks
+from ..backend.ranks import mean_over_ranks
 from ..engine.computing import HALVES, in_single
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
@@ -102,7 +102,7 @@ class BatchNormalization(Layer):
     def _by_batch(self, inputs: Any, axes: list[int]) -> tuple[Any, Any, Any]:
         """The inputs normalized by mean and variance of the batch, and these two."""
         in_16_bits = self._policy is not None and K.dtype(inputs) in HALVES
-        if not self.synchronized or not over_ranks():
+        if not self.synchronized:
             gamma = K.constant(1.0, dtype="float32") if in_16_bits and self.gamma is None else self.gamma
             return K.normalize_batch_in_training(inputs, gamma, self.beta, axes, epsilon=self.epsilon)
         x = in_single(inputs) if in_16_bits else inputs

@@ -30,7 +30,7 @@ from ..device import (
     upload,
     xp,
 )
-from ..device.job import joined
+from ..device.job import at_work, joined
 from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
@@ -49,6 +49,7 @@ class Random(Op):
     generates = True
     c_family = "random"
     gapless = ()
+    _rank_draws_its_own = True  # on a GPU
 
     def __init__(self, kind: str, dims: tuple[int | None, ...], dtype: str, seed: int, level: float = 0.0):
         self.kind, self.dims, self.dtype, self.seed, self.level = kind, dims, dtype, seed, level
@@ -63,21 +64,37 @@ class Random(Op):
     def state(self) -> Any:
         """On the GPU: how many steps the op has drawn for, and its seed; int64 of shape (2,). As data, not as text, so
         that ops of any seed share a kernel."""
-        return asarray(np.array([0, self.seed + _own_stream()]))
+        return asarray(np.array([0, self.seed + self._own_stream()]))
+
+    def _own_stream(self) -> int:
+        """What a rank adds to a seed on a GPU: other ranks' rows are other samples."""
+        job = joined()
+        return job.rank * 1_000_003 if job is not None and self._rank_draws_its_own else 0
+
+    def deal_in_parts(self) -> None:
+        """From now on parts of a batch draw for themselves on a GPU, whatever rank computes them: see `seek`."""
+        position = self.position
+        self._rank_draws_its_own = False
+        self.position = position
+
+    def seek(self, state: Any, part: int) -> None:
+        """On a GPU: what is drawn next is for a part of a batch, by its number, that began with this `state`."""
+        self.state[...] = state
+        self.state[:1] += part
 
     @property
     def position(self) -> np.ndarray:
         """Where the stream of this device stands, as whole numbers; may be assigned, and programs go on from there."""
         if NAME == "numpy":
             return generator_words(self.generator)
-        return np.array(to_host(self.state)) - np.array([0, _own_stream()])
+        return np.array(to_host(self.state)) - np.array([0, self._own_stream()])
 
     @position.setter
     def position(self, words: np.ndarray) -> None:
         if NAME == "numpy":
             set_generator_words(self.generator, words)
         else:
-            upload(self.state, words + np.array([0, _own_stream()]))
+            upload(self.state, words + np.array([0, self._own_stream()]))
 
     def infer(self, *ins: Spec) -> Spec:
         """The asked shape."""
@@ -91,8 +108,14 @@ class Random(Op):
 
     @property
     def _is_dealt(self) -> bool:
-        """Whether each of several ranks has a part of the numbers: there is one for each sample."""
-        return joined() is not None and bool(self.dims) and self.dims[0] is None
+        """Whether a program may have to do with a part of the numbers: ranks have one if there is one for each sample;
+        and parts of a batch that come one after the other share all that is drawn for it."""
+        work = at_work()
+        return work is not None and work.draws is not None or joined() is not None and self._is_by_sample
+
+    @property
+    def _is_by_sample(self) -> bool:
+        return bool(self.dims) and self.dims[0] is None
 
     def _fills(self, out: Any) -> list[Call]:
         if self.kind == "uniform":
@@ -129,19 +152,28 @@ class Random(Op):
         return [Task("random", "keep" if self.kind == "keep" else "fill", words, 1, COSTS[self.kind] * out.size)]
 
     def _fill_part(self, out: Any) -> None:
-        """What a rank's rows of a batch get of the numbers that the whole batch would get: all ranks' streams stay
+        """What the rows of a part of a batch get of the numbers that the whole batch would get: all ranks' streams stay
         together, and stand where that of one process would."""
-        part = joined().part
-        rows = 1 if part is None else max(part.length, 1)
-        whole, start = out, 0
-        if part is not None and len(out) % rows == 0 and part.length < part.whole:
-            each = len(out) // rows
-            whole = np.empty((part.whole * each, *out.shape[1:]), out.dtype)
-            start = min(part.start, part.whole - 1) * each
-        for function, arguments in self._fills(whole):
+        work = at_work()
+        if work is None:
+            self._fill(out)
+            return
+        (start, length, count), draws = work
+        rows = max(length, 1)
+        each = len(out) // rows if self._is_by_sample and len(out) % rows == 0 else 0
+        shape = (count * each, *out.shape[1:]) if each else out.shape
+        whole = None if draws is None else draws.get((self, shape))
+        if whole is None:
+            whole = np.empty(shape, out.dtype)
+            self._fill(whole)
+            if draws is not None:
+                draws[self, shape] = whole
+        first = min(start, count - 1) * each
+        out[...] = whole[first:first + len(out)] if each else whole
+
+    def _fill(self, out: Any) -> None:
+        for function, arguments in self._fills(out):
             function(*arguments)
-        if whole is not out:
-            out[...] = whole[start:start + len(out)]
 
     @property
     def cuda(self) -> str:
@@ -182,12 +214,6 @@ def _fill_keep(generator: Any, most: int, size: int, out: Any) -> None:
     for start in range(0, out.size, TILE):
         part = out[start:start + TILE]
         xp.greater(raw_bits(generator, part.size, size), most, part)
-
-
-def _own_stream() -> int:
-    """What a rank adds to a seed on a GPU: other ranks' rows are other samples."""
-    job = joined()
-    return 0 if job is None else job.rank * 1_000_003
 
 
 def _fill_truncated(generator: Any, out: Any) -> None:

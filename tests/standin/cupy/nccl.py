@@ -1,4 +1,5 @@
-"""A stand-in for NCCL: sums over the ranks of a job by MPI, in the memory that stands for the GPU's."""
+"""A stand-in for NCCL: sums over the ranks of a job, and all their arrays, by MPI, in the memory that stands for the
+GPU's."""
 
 import ctypes
 
@@ -35,3 +36,14 @@ class NcclCommunicator:
             wide = array.astype(np.float64)
             array[...] = self._comm.allreduce(wide)
         current.submit(add, ())
+
+    def allGather(self, source, target, count, dtype, stream):
+        current = cuda.get_current_stream()
+        assert stream == current.ptr
+        size = count * np.dtype(_DTYPES[dtype]).itemsize
+        mine = (ctypes.c_char * size).from_address(source)
+        everyone = (ctypes.c_char * (size * self._comm.Get_size())).from_address(target)
+
+        def gather():
+            everyone[:] = b"".join(self._comm.allgather(bytes(mine)))
+        current.submit(gather, ())
