@@ -15,7 +15,7 @@ from ..ops.scan import Recurrence
 from ..ops.shape import Reshape
 from .bodies import run
 from .ir import Step, Value, needed, replace
-from .rules import simplify
+from .rules import is_nothing, simplify
 from .scan import prune, unroll
 
 FOLD_LIMIT = 1 << 16  # elements; larger constants are cheaper to compute than to keep
@@ -161,6 +161,8 @@ class Lowering:
     @staticmethod
     def _folds(op: Op, outs: Sequence[Spec]) -> bool:
         """Whether an op of constants is computed now. A broadcast number is better kept as a number: rules see it."""
+        if is_nothing(op):
+            return False
         limit = 64 if isinstance(op, BroadcastTo) else FOLD_LIMIT
         return not op.stateful and sum(s.size for s in outs) <= limit
 

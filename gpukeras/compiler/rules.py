@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Op, is_float
+from ..graph import Op, Spec, is_float
 from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
 from ..ops.indexing import Gather
 from ..ops.joining import Concatenate
+from ..ops.linalg import Contract, MatMul
 from ..ops.reduce import Reduce
 from ..ops.shape import DropAxes, InsertAxes, Reshape, Transpose
 from ..ops.slicing import Slice
@@ -30,7 +31,36 @@ FEW = 64  # elements of a constant that are looked at one by one
 def simplify(make: Any, op: Op, ins: Sequence[Value]) -> Value | None:
     """A better value for `op(*ins)`, or None."""
     rule = RULES.get(type(op))
-    return rule(make, op, ins) if rule else None
+    return _nothing(make, op, ins) or (rule(make, op, ins) if rule else None)
+
+
+# What is not there -----------------------------------------------------------------------------------------------
+_FACTORS = {"multiply": (0, 1), "divide": (0,), "negative": (0,), "mask": (1,), "sigmoid_gradient": (0,)}
+_PASSED_ON = (Reshape, InsertAxes, DropAxes, Transpose, BroadcastTo, Cast, Slice, Identity, StopGradient)
+
+
+def is_nothing(op: Op) -> bool:
+    """Whether the op makes zeros for a derivative that is not there."""
+    return isinstance(op, BroadcastTo) and op.nothing
+
+
+def _nothing(make: Make, op: Op, ins: Sequence[Value]) -> Value | None:
+    """A product with what is not there is not there."""
+    if not any(v.step is not None and is_nothing(v.step.op) for v in ins):
+        return None
+    factors: tuple[int, ...] = ()
+    if isinstance(op, Elementwise):
+        zeros = op.name == "where" and all(_is(v, 0) for v in ins[1:])
+        factors = (1, 2) if zeros else _FACTORS.get(op.name, ())
+    elif isinstance(op, (MatMul, Contract)):
+        factors = (0, 1)
+    elif isinstance(op, _PASSED_ON) or isinstance(op, Reduce) and op.kind == "sum":
+        factors = (0,)
+    if not any(ins[i].step is not None and is_nothing(ins[i].step.op) for i in factors):  # type: ignore[union-attr]
+        return None
+    made = op.infer(*(v.spec for v in ins))
+    assert isinstance(made, Spec)
+    return make(BroadcastTo(made.shape, True), make.constant(np.zeros((), made.dtype)))  # type: ignore[attr-defined]
 
 
 def _is(v: Value, number: float) -> bool:
@@ -157,6 +187,8 @@ def _gather_in_order(make: Any, op: Transpose, rows: Value) -> Value | None:
 
 
 def _broadcast_to(make: Make, op: BroadcastTo, ins: Sequence[Value]) -> Value | None:
+    if op.nothing:
+        return None
     target = op.infer(*(v.spec for v in ins)).shape
     if target == ins[0].shape:
         return ins[0]

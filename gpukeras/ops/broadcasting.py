@@ -26,9 +26,11 @@ from .shape import Dims, InsertAxes, Reshape, fill_dims, reshape, shape_of, spli
 
 @frozen
 class BroadcastTo(ViewOp):
-    """Repeated along axes of length 1 and along new leading axes, without copying."""
+    """Repeated along axes of length 1 and along new leading axes, without copying. With `nothing`, zeros that stand for
+    a derivative that is not there: see `nothing_like`."""
 
     dims: Dims
+    nothing: bool = False
     name = "broadcast_to"
 
     def infer(self, *ins: Spec) -> Spec:
@@ -56,8 +58,9 @@ class BroadcastTo(ViewOp):
 
 @frozen
 class BroadcastLike(ExpandedOp):
-    """Broadcast to the shape of a second tensor."""
+    """Broadcast to the shape of a second tensor; `nothing` as in BroadcastTo."""
 
+    nothing: bool = False
     name = "broadcast_like"
     shape_only = (1,)
 
@@ -68,7 +71,7 @@ class BroadcastLike(ExpandedOp):
 
     def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
         """A broadcast to constants."""
-        return make(BroadcastTo(ins[1].shape), ins[0])
+        return make(BroadcastTo(ins[1].shape, self.nothing), ins[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Summed over the repetitions."""
@@ -119,6 +122,13 @@ def sum_like(x: Tensor, like: Tensor) -> Tensor:
 def zeros_like(x: Tensor, dtype: str | None = None) -> Tensor:
     """Zeros of a tensor's shape."""
     return broadcast_like(constant(0, dtype or x.dtype), x)
+
+
+def nothing_like(x: Tensor) -> Tensor:
+    """Zeros of a tensor's shape for a derivative that is not there, as that of a branch not taken. What the compiler
+    knows to be a product with them is not there either, whatever the other factor is: no NaN comes of it, and it costs
+    nothing."""
+    return apply(BroadcastLike(True), constant(0, x.dtype), x)
 
 
 def ones_like(x: Tensor, dtype: str | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from ..device import to_host, xp
 from ..device.tasks import Task
 from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply, frozen
 from . import copies
-from .broadcasting import zeros_like
+from .broadcasting import nothing_like
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
 
@@ -42,7 +42,7 @@ class Branch(ExpandedOp):
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """To the side that is taken."""
         condition, a, b = node.inputs
-        return [None, branch(condition, grads[0], zeros_like(a)), branch(condition, zeros_like(b), grads[0])]
+        return [None, branch(condition, grads[0], nothing_like(a)), branch(condition, nothing_like(b), grads[0])]
 
 
 def branch(condition: Any, a: Any, b: Any) -> Tensor:

@@ -272,3 +272,19 @@ def test_a_sum_of_a_number_that_is_not_zero_is_computed() -> None:
     assert K.function([x], [K.sum(K.ones_like(x), axis=1)])([np.zeros((2, 1000))])[0].tolist() == [1000, 1000]
     moved = K.permute_dimensions(K.expand_dims(K.ones_like(x), 1), (2, 1, 0))
     np.testing.assert_array_equal(K.function([x], [moved])([np.zeros((2, 1000))])[0], np.ones((1000, 1, 2)))
+
+
+def test_a_branch_that_is_not_taken_leaves_nothing_in_the_derivative() -> None:
+    """Not even zeros times something: batch normalization in training has no trace of its moving values."""
+    x, scale = K.placeholder((4, 100)), K.variable(np.full(100, np.inf, "float32"))
+    y = K.in_train_phase(K.square(x), lambda: K.sqrt(x) / scale * K.exp(x))
+    (gradient,) = K.gradients(K.sum(y), [x])
+    values = np.full((4, 100), -2.0, "float32")
+    np.testing.assert_array_equal(Function([x, K.learning_phase()], [gradient])([values, 1])[0], 2 * values)
+    assert steps([x, K.learning_phase()], [gradient], [(4, 100), ()], [values, 1]) == ["multiply"]
+
+
+def test_zeros_of_a_program_s_own_are_numbers() -> None:
+    x = K.placeholder((4, 100))
+    made = Function([x], [x * K.zeros_like(x)])([np.full((4, 100), np.inf)])[0]
+    assert np.isnan(made).all()
