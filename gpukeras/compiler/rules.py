@@ -62,28 +62,10 @@ def _elsewhere(make: Make, op: Op, ins: Sequence[Value]) -> Value | None:
     return _repeat(make, number, op.infer(ins[0].spec).shape)  # type: ignore[union-attr]
 
 
-def _is_nothing(v: Value) -> bool:
-    """Whether a value is the zeros that stand for a derivative where there is none, as on the side of a branch that is
-    not taken. (A zero that a program writes is a constant, and not spread yet.)"""
-    return v.step is not None and isinstance(v.step.op, BroadcastTo) and _is(v, 0)
-
-
-def _of_nothing(make: Any, op: Any, ins: Sequence[Value]) -> Value | None:
-    """What such zeros make of an op through which derivatives flow, without what they would be multiplied with."""
-    factors = {"multiply": ins, "divide": ins[:1], "negative": ins, "mask": ins[1:]}.get(op.name, ())
-    if not any(map(_is_nothing, factors)):
-        return None
-    out = op.infer(*(v.spec for v in ins))
-    return _repeat(make, np.zeros((), out.dtype), out.shape)
-
-
 def _elementwise(make: Make, op: Elementwise, ins: Sequence[Value]) -> Value | None:
-    """x + 0, x * 1, x / 1, x ** 1, x ** 2, x ** 0.5, --x, masks that keep all, derivatives that are nothing, and
-    broadcasts that an elementwise op does by itself."""
+    """x + 0, x * 1, x / 1, x ** 1, x ** 2, x ** 0.5, --x, masks that keep all, and broadcasts that an elementwise
+    op does by itself."""
     name = op.name
-    nothing = _of_nothing(make, op, ins)
-    if nothing is not None:
-        return nothing
     if name == "mask":
         return ins[1] if _is(ins[0], 1) and ins[0].shape == () else None
     if name == "where" and ins[0].const is not None and ins[0].size == 1:
@@ -138,8 +120,6 @@ def _cast(make: Any, op: Cast, ins: Sequence[Value]) -> Value | None:
     that: layers in mixed precision read all of them so."""
     if ins[0].dtype == op.dtype:
         return ins[0]
-    if _is_nothing(ins[0]):
-        return _repeat(make, np.zeros((), op.dtype), ins[0].shape)
     weight = ins[0].leaf
     if op.dtype not in ("float16", "bfloat16") or not isinstance(weight, Variable) or weight.storage is weight \
             or weight.storage.ndim != 1:

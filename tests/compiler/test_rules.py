@@ -299,3 +299,17 @@ def test_weights_in_a_flat_vector_are_cast_together() -> None:
     K.set_value(weights[1], [1, 2, 3])  # read at each call
     for made, w in zip(K.function([], casts)([]), weights):
         np.testing.assert_array_equal(made, K.get_value(w))
+def test_a_branch_that_is_not_taken_leaves_nothing_in_the_derivative() -> None:
+    """Not even zeros times something: batch normalization in training has no trace of its moving values."""
+    x, scale = K.placeholder((4, 100)), K.variable(np.full(100, np.inf, "float32"))
+    y = K.in_train_phase(K.square(x), lambda: K.sqrt(x) / scale * K.exp(x))
+    (gradient,) = K.gradients(K.sum(y), [x])
+    values = np.full((4, 100), -2.0, "float32")
+    np.testing.assert_array_equal(Function([x, K.learning_phase()], [gradient])([values, 1])[0], 2 * values)
+    assert steps([x, K.learning_phase()], [gradient], [(4, 100), ()], [values, 1]) == ["multiply"]
+
+
+def test_zeros_of_a_program_s_own_are_numbers() -> None:
+    x = K.placeholder((4, 100))
+    made = Function([x], [x * K.zeros_like(x)])([np.full((4, 100), np.inf)])[0]
+    assert np.isnan(made).all()
