@@ -288,6 +288,9 @@ class Sequential(Model):
         from .layers import Merge, serialize
 
         config = copy.deepcopy([serialize(layer) for layer in layers])
+        for layer, entry in zip(layers, config):
+            if isinstance(entry["config"], list):  # another Sequential's, which do not say its name
+                entry["name"] = layer.name
         if layers and isinstance(layers[0], Merge) and layers[0].layers:
             config[0]["config"]["layers"] = [copy.deepcopy(serialize(layer)) for layer in layers[0].layers]
         return config
@@ -314,6 +317,8 @@ class Sequential(Model):
         with model._adding_many():
             for entry in config["layers"] if newer else config:
                 layer = deserialize(entry, custom_objects=custom_objects)
+                if isinstance(entry.get("config"), list):
+                    layer.name = entry.get("name") or layer.name
                 # Newer Keras writes the input layer down, but doesn't count it among the layers.
                 model.add(layer.output if newer and isinstance(layer, InputLayer) and not model.layers else layer)
         shape = config.get("build_input_shape") if newer else None

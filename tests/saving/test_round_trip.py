@@ -25,7 +25,7 @@ from gpukeras.layers import (
     TimeDistributed,
     concatenate,
 )
-from gpukeras.models import Model, Sequential, load_model, save_model
+from gpukeras.models import Model, Sequential, load_model, model_from_json, save_model
 
 
 def classifier(optimizer="adam", **kwargs):
@@ -294,3 +294,17 @@ def test_weights_of_other_shapes_of_the_same_size(tmp_path):
     other = Sequential([Dense(5, name="d", input_shape=(4,), use_bias=False)])
     with pytest.raises(ValueError, match="shape"):
         other.load_weights(tmp_path / "w.h5", by_name=True, reshape=True)
+
+
+def test_sequentials_in_a_sequential_keep_their_names(tmp_path):
+    model = Sequential([Sequential([Dense(2, input_shape=(3,))], name="a"),
+                        Sequential([Dense(4, input_shape=(2,))], name="b")])
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m.h5")
+    loaded = load_model(tmp_path / "m.h5")
+    model.save_weights(tmp_path / "w.h5")
+    loaded.set_weights([w * 0 for w in loaded.get_weights()])
+    loaded.load_weights(tmp_path / "w.h5", by_name=True)
+    np.testing.assert_array_equal(loaded.predict(X[:, :3]), model.predict(X[:, :3]))
+    for made in (loaded, Sequential.from_config(model.get_config()), model_from_json(model.to_json())):
+        assert [layer.name for layer in made.layers] == ["a", "b"]
