@@ -87,8 +87,7 @@ class Model(Subclassed, GeneratorTraining):
             raise ValueError(f"distribute must be 'auto', True or False, got {distribute!r}")
         self._distribute = distribute
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
-        self._check_begun()
-        self._check_steps()
+        self._before_compile()
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss if loss is not None else []
