@@ -43,7 +43,11 @@ class Subclassed(Network):
         self._check_begun()
         if self._is_graph_network:
             return self._layers
-        found: list[Layer] = self._held()
+        found: list[Layer] | None = self.__dict__.get("_layers_of_call")
+        if found is None:
+            found = self._held()
+            if self.outputs and not self._listing:
+                self.__dict__["_layers_of_call"] = found  # to look for them at every batch takes time
         return found
 
     @layers.setter
@@ -75,7 +79,8 @@ class Subclassed(Network):
             built = self.built
             self._disconnect()
             self.built = built
-        for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights", "_at_once"):
+        for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights", "_at_once",
+                     "_layers_of_call"):
             self.__dict__.pop(name, None)
 
     # --------------------------------------------------------------------------------------------------- as a layer
@@ -277,6 +282,13 @@ class Subclassed(Network):
         if cls.call is Network.call or "input_layers" in config:
             return super().from_config(config, custom_objects)
         return cls(**config)
+
+    def _before_compile(self) -> None:
+        """Errors of the class that `compile` tells, and a new look at the layers: lists of them may have grown."""
+        self._check_begun()
+        self._check_steps()
+        if not self._is_graph_network and self.outputs and self.layers != self._held():
+            self._forget_call()
 
     def _says_call(self) -> bool:
         if type(self).call is Network.call:

@@ -92,8 +92,7 @@ class Model(Subclassed, GeneratorTraining):
             raise ValueError(f"parts must be a whole number, 1 or more, or None, got {parts!r}")
         self._distribute, self._parts = distribute, parts
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
-        self._check_begun()
-        self._check_steps()
+        self._before_compile()
         from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss if loss is not None else []

@@ -188,6 +188,27 @@ def test_a_new_layer_needs_a_new_compile():
     model.fit(X, X[:, :3], verbose=0)
 
 
+def test_a_list_that_grew_counts_from_the_next_compile_on():
+    class Chain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.blocks = [Dense(2)]
+
+        def call(self, inputs):
+            for block in self.blocks:
+                inputs = block(inputs)
+            return inputs
+
+    model = Chain()
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :2], verbose=0)
+    model.blocks.append(Dense(3))
+    assert model.predict(X).shape == (24, 2) and len(model.layers) == 1
+    model.compile("sgd", "mse")
+    model.fit(X, X[:, :3], verbose=0)
+    assert model.predict(X).shape == (24, 3) and len(model.layers) == 2
+
+
 def test_weights_of_the_model_itself():
     class Affine(keras.Model):
         def build(self, input_shape):
