@@ -110,6 +110,7 @@ def test_a_tree_has_the_same_bits_for_any_number_of_ranks(parts, dtype):
             np.testing.assert_array_equal(found, expected)
 
 
+@on_host
 def test_a_tree_is_used_again_without_new_memory():
     tree = TreeSum()
     totals = []
