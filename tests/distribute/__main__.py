@@ -65,8 +65,8 @@ def same_bits() -> bool:
         equal = [ranks for ranks in found if found[ranks] == found[1]]
         good &= len(equal) == len(found)
         losses = found[1]["losses"]
-        print(f"{name}, batches in {PARTS} parts: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3g}, final "
-              f"accuracy {found[1]['accuracy']:.4f}, weights, evaluation, prediction: the same bits on "
+        print(f"{name}, batches in {PARTS} parts: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3g}, "
+              f"final accuracy {found[1]['accuracy']:.4f}, weights, evaluation, prediction: the same bits on "
               f"{', '.join(map(str, equal))} rank(s) of {', '.join(map(str, found))}", flush=True)
     return good
 
