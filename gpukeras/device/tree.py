@@ -25,9 +25,9 @@ class TreeSum:
 
     >>> tree = TreeSum()
     >>> for i in range(3):
-    ...     tree.add(Node(i, 1, np.full(2, 10.0 ** i)))
+    ...     tree.add(Node(i, 1, xp.asarray([10.0 ** i, 1.0])))
     >>> tree.total().tolist()
-    [111.0, 111.0]
+    [111.0, 3.0]
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,10 @@
-"""Jobs that take longer than a test: python -m tests.distribute [same] [kills] [overhead] [overlap].
+"""Jobs that take longer than a test: python -m tests.distribute [same] [kills] [overhead] [parts] [overlap].
 
-same      1, 2 and 4 ranks: losses of 100 steps of three models; accuracy, evaluation and prediction equal
+same      1, 2 and 4 ranks: losses of 100 steps of three models; accuracy, evaluation and prediction equal; with
+          batches in parts, all bits
 kills     a rank is killed at 20 random moments: seconds until the job has ended, and whether it goes on to the same end
 overhead  what the sum over 2 and 4 ranks costs of a step, for three models, and by itself
+parts     what batches in four parts cost of a step, for three models on 1, 2 and 4 ranks
 overlap   the sum at the end of the backward pass against slices of it under way meanwhile
 """
 
@@ -22,7 +24,7 @@ from tests.distribute.jobs import LAUNCHER, Ended, run
 
 PROGRAM = Path(__file__).with_name("models.py")
 MODELS = ("mlp", "mnist_cnn", "lstm")
-KILLS = 20
+KILLS, PARTS = 20, "4"
 ONE_THREAD = {"GPUKERAS_THREADS": "1"}  # NumPy's products are rounded otherwise where more threads share them
 
 
@@ -35,8 +37,8 @@ def answer(ended: Ended) -> dict:
 def same() -> bool:
     """1, 2 and 4 ranks against each other, in float32 and float64. In float32 the convolutional network is no measure:
     which element of a window is the largest, and whether a unit is on, is decided by the last bit here and there, and a
-    loss differs by 1e-3 some fifty steps later."""
-    good = True
+    loss differs by 1e-3 some fifty steps later. With batches in parts it is one: there all bits are the same."""
+    good = same_bits()
     for name, bound in (("mlp", 1e-5), ("lstm", 1e-5), ("mnist_cnn", 1e-2), *((f"{m}:float64", 1e-10) for m in MODELS)):
         found = {ranks: answer(run(ranks, PROGRAM, "train", name, "-", -1, 0, timeout=900, **ONE_THREAD))
                  for ranks in (1, 2, 4)}
@@ -49,6 +51,23 @@ def same() -> bool:
             print(f"{name}, {ranks} ranks: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3g}, within "
                   f"{apart:.1e} of one process's; final accuracy {accuracy[0]:.4f}, one process's {accuracy[1]:.4f}; "
                   f"evaluate and predict {'equal' if exact else 'DIFFER'}", flush=True)
+    return good
+
+
+def same_bits() -> bool:
+    """The same with batches in four parts, 3 ranks too, for whose number they are not made."""
+    good = True
+    for name in (*MODELS, *(f"{m}:float64" for m in MODELS)):
+        found = {ranks: answer(run(ranks, PROGRAM, "train", name, "-", -1, 0, timeout=900, GPUKERAS_PARTS=PARTS,
+                                   **ONE_THREAD)) for ranks in (1, 2, 3, 4)}
+        for one in found.values():
+            del one["seconds"]
+        equal = [ranks for ranks in found if found[ranks] == found[1]]
+        good &= len(equal) == len(found)
+        losses = found[1]["losses"]
+        print(f"{name}, batches in {PARTS} parts: {len(losses)} losses, from {losses[0]:.3f} to {losses[-1]:.3g}, "
+              f"final accuracy {found[1]['accuracy']:.4f}, weights, evaluation, prediction: the same bits on "
+              f"{', '.join(map(str, equal))} rank(s) of {', '.join(map(str, found))}", flush=True)
     return good
 
 
@@ -93,6 +112,17 @@ def overhead() -> bool:
     return True
 
 
+def parts() -> bool:
+    """What parts cost."""
+    for name in MODELS:
+        for ranks in (1, 2, 4):
+            found = answer(run(ranks, PROGRAM, "parts", name, 12, timeout=900))
+            print(f"{name}, {ranks} rank(s): step {np.median(found['1']):.2f} ms, in four parts "
+                  f"{np.median(found['4']):.2f} ms (least {min(found['1']):.2f}, {min(found['4']):.2f}); ratio "
+                  f"{np.median(np.divide(found['4'], found['1'])):.2f}", flush=True)
+    return True
+
+
 def overlap() -> bool:
     """Slices under way."""
     for ranks in (2, 4):
@@ -106,11 +136,11 @@ def main(chosen: list[str]) -> int:
     if LAUNCHER is None:
         print("mpi4py or mpiexec is missing: pip install 'gpukeras[distributed]'", file=sys.stderr)
         return 1
-    parts = {"same": same, "kills": kills, "overhead": overhead, "overlap": overlap}
+    checks = {"same": same, "kills": kills, "overhead": overhead, "parts": parts, "overlap": overlap}
     good = True
-    for name in chosen or list(parts):
+    for name in chosen or list(checks):
         print(f"{name}:", flush=True)
-        good &= parts[name]()
+        good &= checks[name]()
     return 0 if good else 1
 
 

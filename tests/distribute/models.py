@@ -205,4 +205,5 @@ def time_overlap() -> None:
 
 if __name__ == "__main__":
     assert keras.config()["backend"] in ("numpy", "cupy")
-    {"train": train, "time": time_steps, "parts": time_parts, "sums": time_sums, "overlap": time_overlap}[sys.argv[1]](*sys.argv[2:])
+    modes = {"train": train, "time": time_steps, "parts": time_parts, "sums": time_sums, "overlap": time_overlap}
+    modes[sys.argv[1]](*sys.argv[2:])

@@ -1,8 +1,8 @@
-"""Batches computed in parts, one after the other or by several ranks: the same bits, and the numbers of whole batches."""
+"""Batches computed in parts, one after the other or by several ranks: the same bits, and the numbers of whole
+batches."""
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 from pathlib import Path
@@ -34,8 +34,8 @@ from tests.distribute.jobs import LAUNCHER, run
 
 PROGRAM = Path(__file__).with_name("program.py")
 STAND_IN = Path(__file__).parents[1] / "standin"
-on_host = pytest.mark.skipif(keras.config()["backend"] != "numpy", reason="GPUs draw other random numbers in parts, and "
-                             "their arrays don't go from thread to thread")
+on_host = pytest.mark.skipif(keras.config()["backend"] != "numpy", reason="a GPU draws other random numbers in parts, "
+                             "and its arrays don't go from thread to thread")
 needs_mpi = pytest.mark.skipif(LAUNCHER is None, reason="needs mpi4py and mpiexec: gpukeras[distributed]")
 
 
@@ -110,6 +110,7 @@ def test_a_tree_has_the_same_bits_for_any_number_of_ranks(parts, dtype):
             np.testing.assert_array_equal(found, expected)
 
 
+@on_host
 def test_a_tree_is_used_again_without_new_memory():
     tree = TreeSum()
     totals = []
@@ -227,8 +228,8 @@ def test_masks_weights_of_samples_tables_and_metrics_with_a_state():
 
 
 def normalized(synchronized):
-    return lambda: Sequential([Dense(4, input_shape=(3,)), BatchNormalization(synchronized=synchronized), GaussianNoise(0.),
-                               Dense(1)])
+    return lambda: Sequential([Dense(4, input_shape=(3,)), BatchNormalization(synchronized=synchronized),
+                               GaussianNoise(0.), Dense(1)])
 
 
 def test_normalization_takes_a_part_or_all_of_them():
@@ -329,7 +330,8 @@ model = Sequential([Embedding(1100, 8), LSTM(8, dropout=0.2), Dropout(0.2), Dens
 model.compile("adam", "mse", parts=4)
 backup = BackupAndRestore(sys.argv[1], save_freq=2)
 history = model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[backup, Die()])
-print(keras.config()["backend"], history.history["loss"], zlib.crc32(b"".join(w.tobytes() for w in model.get_weights())))
+weights = zlib.crc32(b"".join(w.tobytes() for w in model.get_weights()))
+print(keras.config()["backend"], history.history["loss"], weights)
 """
 
 
