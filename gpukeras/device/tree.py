@@ -34,6 +34,11 @@ class TreeSum:
         self._nodes: list[Node] = []
         self._spare: list[Any] = []
 
+    def begin(self, parts: Sequence[Part] = ()) -> None:
+        """Forgets what was added before, and keeps its memory."""
+        self._spare += [node.vector for node in self._nodes]
+        self._nodes = []
+
     def add(self, node: Node) -> None:
         """Adds what comes next. Its vector stays the caller's, who may change it afterwards."""
         lent = True
@@ -54,8 +59,7 @@ class TreeSum:
     def exchange(self, job: Any, stretches: Sequence[Part]) -> None:
         """Makes every rank's addends everyone's, of which rank r of the job has added those of `stretches[r]`."""
         if not stretches[job.rank].length:  # it has computed one all the same, for the shape
-            self._spare += [node.vector for node in self._nodes]
-            self._nodes = []
+            self.begin()
         shapes = [shape_of(stretch) for stretch in stretches]
         vector = self._nodes[0].vector if self._nodes else self._spare[-1]
         if isinstance(vector, np.ndarray) and _are_pairs(shapes):
@@ -70,8 +74,7 @@ class TreeSum:
         for i, node in enumerate(self._nodes):
             mine[i] = node.vector
         job.gather_alike(mine, everyone)
-        self._spare += [node.vector for node in self._nodes]
-        self._nodes = []
+        self.begin()
         for rank, shape in enumerate(shapes):
             for i, (first, number) in enumerate(shape):
                 self.add(Node(first, number, everyone[rank, i]))
@@ -90,9 +93,13 @@ class RowsInOrder:
     """The rows of all parts of a batch in the order of the parts, on the host: a TreeSum's counterpart for tensors with
     as many rows for each sample."""
 
-    def __init__(self, parts: Sequence[Part]):
-        self._parts = parts
+    def __init__(self) -> None:
+        self._parts: Sequence[Part] = ()
         self._rows: list[Any] = []
+
+    def begin(self, parts: Sequence[Part]) -> None:
+        """Forgets what was added before; what comes now is of a batch in these parts."""
+        self._parts, self._rows = parts, []
 
     def add(self, node: Node) -> None:
         """The rows of the next part."""

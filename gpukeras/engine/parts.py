@@ -37,11 +37,11 @@ def parts_of(model: Any) -> int:
 
 
 class Stage(NamedTuple):
-    """What is computed of each part, and with which uses of ops across ranks the parts' results are put together."""
+    """What is computed of each part, and what puts the results of the parts together, one by one."""
 
     number: int
     function: Function
-    crossings: list[Apply]
+    wholes: list[TreeSum | RowsInOrder]
 
 
 class Stages:
@@ -56,13 +56,13 @@ class Stages:
     def __init__(self, step: Function, at: int, fed: Sequence[Tensor]):
         roots = [*step.outputs, *(new for _, new in step.updates)]
         parts, phases = step.inputs[at], step.inputs[at + 1:]
-        crossings = _crossings(roots, set(fed))
         done: list[Tensor] = []
         self.stages: list[Stage] = []
-        for nodes in crossings:
-            function = K.function([*step.inputs, *done], [_sent(node, parts) for node in nodes])
+        for nodes in _crossings(roots, set(fed)):
+            function = K.function([*step.inputs, *done], [_sent(node) for node in nodes])
             function.name = step.name
-            self.stages.append(Stage(len(self.stages), function, nodes))
+            wholes = [RowsInOrder() if node.op == Across("rows") else TreeSum() for node in nodes]
+            self.stages.append(Stage(len(self.stages), function, wholes))
             done += [node.outputs[0] for node in nodes]
         for node in topological(roots, done):
             if not set(fed).isdisjoint(node.inputs):
@@ -93,7 +93,7 @@ def _crossings(roots: Sequence[Tensor], fed: set[Tensor]) -> list[list[Apply]]:
     return found
 
 
-def _sent(node: Apply, parts: Tensor) -> Tensor:
+def _sent(node: Apply) -> Tensor:
     """What a part gives."""
     x = node.inputs[0]
     return x * ranks.share(x.dtype) if isinstance(node.op, Average) else x
@@ -139,11 +139,13 @@ class PartedFunction:
             return stage.function.run([*mine, (part.length, count), *phase, *received])
         with self.lock:
             found = self.step(self.stages(arrays), count, phase, compute)
-            return [device.new_array(a, a.dtype.name) if on_device else np.array(device.to_host(a)) for a in found]
+            self.check(device.to_host(found[-1]))
+            return [device.new_array(a, a.dtype.name) if on_device else np.array(device.to_host(a))
+                    for a in found[:-1]]
 
     def step(self, stages: Stages, count: int, phase: list[Any], compute: Compute) -> list[Any]:
-        """One step on a batch of so many samples; `compute` gives what a stage makes of a part. The outputs are valid
-        until the next."""
+        """One step on a batch of so many samples; `compute` gives what a stage makes of a part. The outputs, the last of
+        which is the sum of the parts' shares of the batch, are valid until the next."""
         number = max(min(self.parts, count), 1)
         parts = [part_of(count, i, number) for i in range(number)]
         job = self.job if self.job is not None and self.job.together else None
@@ -156,21 +158,20 @@ class PartedFunction:
         received: list[Any] = []
         streams = [(op, op.state.copy()) for op in self._random] if device.NAME == "cupy" else []
         for stage in stages.stages:
-            wholes = [RowsInOrder(parts) if node.op == Across("rows") else TreeSum() for node in stage.crossings]
+            for whole in stage.wholes:
+                whole.begin(parts)
             for i, part in enumerate(mine, first):
                 _seek(streams, i)
                 with computing(part, draws):
                     values = compute(stage, part, received)
-                for whole, value in zip(wholes, values):
+                for whole, value in zip(stage.wholes, values):
                     whole.add(Node(i, 1, value))
-            if job is not None:
-                for whole in wholes:
+            for whole in stage.wholes:
+                if job is not None:
                     whole.exchange(job, stretches)
-            received += [whole.total() for whole in wholes]
+                received.append(whole.total())
         _seek(streams, number)
-        found = stages.last.run([(count, count), *phase, *received])
-        self.check(found[-1])
-        return found[:-1]
+        return stages.last.run([(count, count), *phase, *received])
 
     def check(self, shares: Any) -> None:
         """Whether the ranks had parts of the same batch: their shares of it make 1."""
@@ -216,6 +217,12 @@ class PartedFeed(Feed):
         """Raises what was wrong in the last step."""
         for feed in self._feeds:
             feed.check()
+        if self._values:
+            self._parted.check(device.to_host(self._values[-1]))
+
+    def outputs(self, on_device: bool = False) -> list[Any]:
+        """The outputs of the last run."""
+        return super().outputs(on_device)[:-1]
 
 
 def _seek(streams: Sequence[tuple[Random, Any]], part: int) -> None:

@@ -114,7 +114,9 @@ def test_a_tree_has_the_same_bits_for_any_number_of_ranks(parts, dtype):
 def test_a_tree_is_used_again_without_new_memory():
     tree = TreeSum()
     totals = []
+    tree.add(Node(0, 1, np.full(3, 5, "float32")))  # a step that failed
     for step in range(3):
+        tree.begin()
         for i in range(4):
             tree.add(Node(i, 1, np.full(3, step + i, "float32")))
         totals.append(tree.total())
@@ -135,7 +137,8 @@ def test_rows_stand_in_the_order_of_the_parts(size):
     rows = np.arange(samples * 2 * 3, dtype="float32").reshape(samples * 2, 3)  # two for each sample
 
     def put_together(job):
-        order = RowsInOrder(parts)
+        order = RowsInOrder()
+        order.begin(parts)
         stretches = [part_of(number, rank, job.size) for rank in range(job.size)]
         for part in parts[stretches[job.rank].start:][:stretches[job.rank].length] or parts[:1]:
             order.add(Node(0, 1, rows[2 * part.start:2 * (part.start + part.length)]))
