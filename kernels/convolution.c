@@ -92,6 +92,28 @@ typedef struct {
                         // the number of its pieces, and the pieces (see Tile)
 } Part;
 
+#ifdef LINE_ROWS
+// Positions `first` to `last` for one full vector of columns, line by line.
+static void convolve_lines(Tile* t, const float* x, float* y, const Box* box, Word first, Word last) {
+    int axis = 3;  // lines go along the last axis on which there is more than one position
+    while (axis > 1 && box->size[axis] == 1) --axis;
+    Word length = box->size[axis], inside = first % length;
+    Walk positions = walk(box, x, y, first);
+    for (Word at = first, here; at < last; at += here, inside = 0) {
+        here = MIN(length - inside, last - at);
+        Word tiles = tiles_of_line(here), done = 0;
+        for (Word i = 1; i <= tiles; ++i) {
+            Word end = here * i / tiles;
+            t->left[0] = positions.from + done * box->from_steps[axis];
+            t->sums[0] = positions.to + done * box->to_steps[axis];
+            line_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
+            done = end;
+        }
+        if (at + here < last) positions = walk(box, x, y, at + here);
+    }
+}
+#endif
+
 // Positions `first` to `last` of one part for columns of which there are panels of so many vectors; for few columns 0.
 static void convolve_columns(const Part* part, Tile* t, const float* x, float* y, const Box* box, int vectors,
                              Word columns, Word first, Word last) {
@@ -101,6 +123,12 @@ static void convolve_columns(const Part* part, Tile* t, const float* x, float* y
         t->count = block[0];
         t->pieces = block + 1;
         t->add = b > 0;
+#ifdef LINE_ROWS
+        if (vectors == 1 && columns >= LANES) {
+            convolve_lines(t, x, y, box, first, last);
+            continue;
+        }
+#endif
         Walk positions = walk(box, x, y, first);
         for (Word i = 0; i < count; ++i) {
             int rows = next_rows(t, &positions, i, count, last - first);
@@ -205,12 +233,12 @@ static void add_chunk(Chunk* c) {
 }
 
 // Sums over blocks of samples, each for a part of the kernel's rows: that is a unit. Words: image, gradient, sums, plan
-// (with the places of the kernel's cells in a window), samples.
+// (with the places of the kernel's cells in a window), samples, and the samples of a block if these are the units.
 TASK Word kernel_gradient(const Word* w, Word first, Word last, char* room) {
     const Sums* plan = (const Sums*)w[3];
     Word rows = plan->count * plan->image.channels;
-    for (Word unit = first; unit < last; ++unit) {
-        Word block = unit / plan->parts, part = unit % plan->parts;
+    for (Word unit = first; unit < last; unit += MAX(w[5], 1)) {
+        Word block = unit / (w[5] ? w[5] : plan->parts), part = w[5] ? 0 : unit % plan->parts;
         Chunk c = {.plan = plan, .tile = {.left_step = plan->steps[2]},
                    .first = rows * part / plan->parts, .last = rows * (part + 1) / plan->parts};
         c.sums = FLOATS(w[2]) + (block * rows + c.first) * plan->columns;
@@ -251,12 +279,13 @@ static void add_turned_chunk(Chunk* c) {
 
 // Sums over blocks of samples for few filters, as the product of gradients (turned) times windows: turned sums
 // (filters, rows). Words are as for `kernel_gradient`, but what the plan ends with are pieces of the rows: for each
-// its place in a window and its length, which is of whole vectors. A unit is a block.
+// its place in a window and its length, which is of whole vectors. A unit is a block, or a sample.
 TASK Word kernel_gradient_few(const Word* w, Word first, Word last, char* room) {
     const Sums* plan = (const Sums*)w[3];
     Word rows = 0;
     for (Word i = 0; i < plan->count; ++i) rows += ((const Word*)(plan + 1))[2 * i + 1];
-    for (Word block = first; block < last; ++block) {
+    for (Word unit = first; unit < last; unit += MAX(w[5], 1)) {
+        Word block = w[5] ? unit / w[5] : unit;
         Tile t = {.left_step = plan->columns, .right_step = plan->steps[2], .place_step = 1, .adjacent = 1};
         Chunk c = {.plan = plan, .tile = t, .last = rows, .sums = FLOATS(w[2]) + block * rows * plan->columns};
         each_chunk(w, block, room, 0, &c, add_turned_chunk);

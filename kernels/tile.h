@@ -68,6 +68,51 @@ static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
     {{NAMES(narrow_adjacent_), MORE_NAMES(narrow_adjacent_)}, {WIDE_NAMES(wide_adjacent_)}},
 };
 
+#if WIDE_ROWS == ROWS
+#define LINE_ROWS 30  // of a tile with one vector whose rows are evenly spaced: 30 sums and a column are registers
+#define SPACED 3      // rows that are reached from one address
+
+// A tile with one vector and so many rows, evenly spaced, of which the sums are too. The longer a tile the better: what
+// begins and ends it costs as much as some of its rows.
+INLINE void line_tile(const Tile* t, Word from_step, Word to_step, const int rows) {
+    Vector sums[LINE_ROWS];
+    UNROLL_ALL for (int r = 0; r < rows; ++r) sums[r] = (Vector){0};
+    Word step = from_step * (Word)sizeof(float), right_step = t->right_step;
+    Word left_step = t->left_step * (Word)sizeof(float);
+    const Word* piece = t->pieces;
+    for (const Word* end = piece + 3 * t->count; piece < end; piece += 3) {
+        const float* right = t->right + piece[2] * t->place_step;
+        const char* left[(LINE_ROWS + SPACED - 1) / SPACED];
+        UNROLL for (int k = 0; SPACED * k < rows; ++k)
+            left[k] = (const char*)t->left[0] + piece[0] * (Word)sizeof(float) + SPACED * k * step;
+        for (Word i = piece[1]; i > 0; --i, right += right_step) {
+            Vector column = *(const Vector*)right;
+            UNROLL_ALL for (int r = 0; r < rows; ++r)
+                sums[r] += *(const float*)(left[r / SPACED] + r % SPACED * step) * column;
+            UNROLL for (int k = 0; SPACED * k < rows; ++k) left[k] += left_step;
+        }
+    }
+    float* to = t->sums[0];
+    UNROLL_ALL for (int r = 0; r < rows; ++r, to += to_step) {
+        if (t->add) sums[r] += *(Vector*)to;
+        *(Vector*)to = sums[r];
+    }
+}
+
+#define LINE(rows) static void line_##rows(const Tile* t, Word from, Word to) { line_tile(t, from, to, rows); }
+LINE(1) LINE(2) LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12) LINE(13) LINE(14)
+LINE(15) LINE(16) LINE(20) LINE(24) LINE(26) LINE(28) LINE(30)
+static void (*const line_tiles[LINE_ROWS])(const Tile*, Word, Word) = {  // some of the longer, as each takes its time
+    line_1, line_2, line_3, line_4, line_5, line_6, line_7, line_8, line_9, line_10, line_11, line_12, line_13, line_14,
+    line_15, line_16, 0, 0, 0, line_20, 0, 0, 0, line_24, 0, line_26, 0, line_28, 0, line_30};
+
+// How many tiles a line of so many rows makes.
+static inline Word tiles_of_line(Word rows) {
+    Word tiles = (rows + LINE_ROWS - 1) / LINE_ROWS;
+    return rows % tiles == 0 && line_tiles[rows / tiles - 1] ? tiles : (rows + 15) / 16;
+}
+#endif
+
 // The same where there are so few columns (1 to 4) that vectors of them would be empty: vectors of the elements of a
 // row, each column's elements `right_step` apart. The pieces are whole vectors.
 #define DOTS 4

@@ -7,6 +7,7 @@
 #define ROWS 12  // of a tile
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_ALL _Pragma("GCC unroll 32")
 
 // An image as a plan has it, all in elements: axes are samples, three of space, channels.
 typedef struct {

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Sequence
 
-import numpy as np
-
-from ..graph import ROW, Placeholder, ViewOp, size_of
+from ..device.tasks import block_of
+from ..graph import REDUCE, ROW, Placeholder, ViewOp
 from .bodies import probe, uses_tasks
-from .ir import Step, Value, root
+from .ir import Step, Value, bytes_of, root
+from .pieces import Piece
 
 CACHE = 384 << 10  # bytes that the values of a few samples may take: a part of a core's second-level cache
 SHARED = 256 << 10  # bytes of weights that a step may read for every few samples
+MUCH = 256 << 10  # bytes by which what a sum reads is more than the sum, if it had better be made soon
 
 
 class Group:
@@ -26,14 +27,10 @@ class Group:
 
     def __init__(self, steps: Sequence[Step], views: Sequence[Step], carriers: Carriers):
         self.steps, self.views, self.carriers = list(steps), list(views), carriers
+        self.block = block_of([task for step in steps for task in probe(step)])
         self.chunk: int | None = None  # None: as is best for a task by itself
         self.places: dict[Value, int] = {}
         self.room = 0  # bytes of the places
-
-
-def row_bytes(v: Value) -> int:
-    """Bytes of a sample."""
-    return size_of(v.shape[1:]) * np.dtype(v.dtype).itemsize
 
 
 def batch_size(steps: Sequence[Step]) -> int:
@@ -54,18 +51,22 @@ class Carriers:
         fed = v.leaf is not None and isinstance(v.leaf, Placeholder) and v.shape[:1] == (self.samples,)
         return fed or v in self._found
 
+    def kind(self, step: Step) -> str | None:
+        """How the step treats samples; None if none come in."""
+        carries = [v in self and not v.shape_only for v in step.ins]
+        return step.op.batch(carries, [v.spec for v in step.ins]) if any(carries) else None
+
     def goes_by_samples(self, step: Step) -> bool:
         """Whether the step's row i needs rows i only; notes its outputs, in any case."""
-        carries = [v in self and not v.shape_only for v in step.ins]
+        kind = self.kind(step)
         outs = [v for v in step.outs if v.shape[:1] == (self.samples,)]
-        if any(carries) or step.op.generates:
+        if kind or step.op.generates:
             self._found.update(outs)
-        return any(carries) and len(outs) == len(step.outs) and \
-            step.op.batch(carries, [v.spec for v in step.ins]) == ROW
+        return kind == ROW and (len(outs) == len(step.outs) or isinstance(step.op, Piece))
 
     def weights(self, step: Step) -> int:
         """Bytes of the inputs that are the same for all samples."""
-        return sum(v.size * np.dtype(v.dtype).itemsize for v in step.reads() if v not in self)
+        return sum(bytes_of(v) for v in step.reads() if v not in self)
 
 
 def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], list[Group]]:
@@ -75,54 +76,62 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
     if samples < 2:
         return list(steps), []
     carriers = Carriers(samples)
-    able: dict[Step, bool] = {}
-    for step in steps:
-        rows = carriers.goes_by_samples(step)
-        able[step] = rows and (isinstance(step.op, ViewOp) or _may_join(step, samples, carriers, fixed))
-    order: list[Step] = []
-    runs: list[list[Step]] = []
-    run: list[Step] = []
-    for step in steps:
-        if able[step]:
-            run.append(step)
-            order.append(step)
-        elif isinstance(step.op, ViewOp):
-            order.append(step)  # nothing is done for it
-        elif run and _may_wait_before(run[0], order, step, carriers, fixed):
-            first = order.index(run[0])  # it needs nothing of the group, so it need not part it
-            order[first:first] = [*_views_of(step, order, first), step]
-        else:
-            runs.append(run)
-            run = []
-            order.append(step)
-    runs.append(run)
+    rows = {step: carriers.goes_by_samples(step) for step in steps}
+    runs = _Runs(fixed)
+    for step in _soon(steps, carriers):
+        able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, samples, carriers, fixed))
+        runs.take(step, able)
+    runs.close()
     groups = []
-    for found in runs:
+    for found in runs.found:
         working = [s for s in found if not isinstance(s.op, ViewOp)]
         if len(working) > 1:
             groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], carriers))
-    return order, groups
+    return runs.order, groups
 
 
-def _may_wait_before(first: Step, order: Sequence[Step], step: Step, carriers: Carriers,
-                     fixed: Container[Value]) -> bool:
-    """Whether the step can be done before the group begins."""
-    if any(v in carriers for v in step.reads()) or any(v in fixed for v in step.outs):
-        return False
-    inside = set(order[order.index(first):])
-    return not any(root(v).step in inside for v in step.reads())
+def _soon(steps: Sequence[Step], carriers: Carriers) -> list[Step]:
+    """The steps in an order in which sums over many numbers of the samples are made as soon as they can be: what they
+    read is still at hand then, and need not be kept."""
+    places: dict[Step, int] = {}
+    for i, step in enumerate(steps):
+        before = [places[v.step] for v in step.reads() if v.step is not None]
+        saved = sum(map(bytes_of, step.reads())) - sum(map(bytes_of, step.outs))
+        sums = carriers.kind(step) == REDUCE and saved >= MUCH
+        early = before and (sums or isinstance(step.op, (Piece, ViewOp)))
+        places[step] = max(before) if early else i
+    return sorted(steps, key=lambda step: places[step])
 
 
-def _views_of(step: Step, order: list[Step], first: int) -> list[Step]:
-    """The views through which the step reads, taken out of the order from `first` on."""
-    found: list[Step] = []
-    for v in step.reads():
-        while v.step is not None and isinstance(v.step.op, ViewOp):
-            if v.step in order[first:]:
-                order.remove(v.step)
-                found.insert(0, v.step)
-            v = v.step.ins[0]
-    return found
+class _Runs:
+    """Runs of steps that may be one group, put together from steps in order. What needs nothing of the run at hand is
+    done before it; what can't join it, but needs something of it, after it."""
+
+    def __init__(self, fixed: Container[Value]):
+        self.order: list[Step] = []
+        self.found: list[list[Step]] = []
+        self._run: dict[Step, None] = {}
+        self._after: dict[Step, None] = {}
+        self._fixed = fixed
+
+    def take(self, step: Step, able: bool) -> None:
+        """The next step; `able` to join a run, or not."""
+        needs = [v.step for v in step.reads() if v.step is not None]
+        waits = any(s in self._after for s in needs)
+        if able:
+            if waits:
+                self.close()
+            self._run[step] = None
+        elif waits or any(s in self._run for s in needs) or self._run and any(v in self._fixed for v in step.outs):
+            self._after[step] = None
+        else:
+            self.order.append(step)
+
+    def close(self) -> None:
+        """The run is complete."""
+        self.order += [*self._run, *self._after]
+        self.found.append([*self._run])
+        self._run, self._after = {}, {}
 
 
 def _may_join(step: Step, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:
@@ -141,7 +150,8 @@ def place(group: Group, readers: dict[Value, list[Step]], kept: Container[Value]
     local = [v for s in group.steps for v in s.outs
              if v not in kept and all(r in inside for r in _all_readers(v, readers, inside))]
     if local:
-        group.chunk = min(max(CACHE // _lay_out(group, local, 1), 1), group.carriers.samples)
+        blocks = max(CACHE // (_lay_out(group, local, 1) * group.block), 1)
+        group.chunk = min(blocks * group.block, group.carriers.samples)
         group.room = _lay_out(group, local, group.chunk)
 
 
@@ -166,7 +176,7 @@ def _lay_out(group: Group, local: Sequence[Value], chunk: int) -> int:
     arena, group.places = Arena(), {}
 
     def size(v: Value) -> int:
-        return -(-chunk * row_bytes(v) // ALIGNMENT) * ALIGNMENT or ALIGNMENT
+        return -(-chunk * (bytes_of(v) // v.shape[0]) // ALIGNMENT) * ALIGNMENT or ALIGNMENT
 
     for i, step in enumerate(group.steps):
         for v in step.outs:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..graph import Op, Spec, Tensor, ViewOp
 
 
@@ -33,6 +35,11 @@ class Value:
         for d in self.shape:
             n *= d
         return n
+
+
+def bytes_of(v: Value) -> int:
+    """Bytes of an array of this shape and dtype."""
+    return v.size * np.dtype(v.dtype).itemsize
 
 
 class Step:

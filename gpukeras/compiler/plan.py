@@ -40,6 +40,7 @@ class Plan:
         self.steps = needed([*outputs, *targets])
         _straighten(self.steps)
         self.steps, groups = needed([*outputs, *targets]), list[Group]()
+        self.as_written = self.steps  # in the order of the graph, whatever is done together
         if self.grouped:
             self.steps, groups = find(self.steps, self._fixed(targets))
         self.groups = {step: group for group in groups for step in group.steps}

@@ -20,6 +20,7 @@ from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view
 from .lower import Lowering
+from .pieces import take_apart
 from .plan import Plan
 
 WARM_UPS = 1  # runs before a program is recorded
@@ -35,7 +36,7 @@ class Program:
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
-        roots = fuse(lowering.finish(roots))
+        roots = take_apart(fuse(lowering.finish(roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
@@ -144,8 +145,8 @@ class Program:
         return list(dict.fromkeys(found))
 
     def describe(self) -> str:
-        """The steps, one a line, for people."""
-        return "\n".join(describe(s) for s in self.plan.steps)
+        """The steps, one a line, for people: in the order of the graph. What is done together is done in another."""
+        return "\n".join(describe(s) for s in self.plan.as_written)
 
     def _bind(self, step: Step) -> list[Chain | Call]:
         ins = [None if v.shape_only else self._array(v) for v in step.ins]

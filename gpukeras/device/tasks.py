@@ -39,7 +39,8 @@ class Task(NamedTuple):
     nanoseconds: float  # that all units take on one thread
     room: int = 0  # bytes that a thread needs meanwhile
     samples: bool = False
-    grain: int = 1  # a chunk has a multiple of so many units
+    grain: int = 1  # a chunk has a multiple of so many units, if it can be
+    block: int = 1  # a chunk has a multiple of so many units: what they make is one result
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -84,7 +85,14 @@ class Chain:
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
         self.units = tasks[0].units
         shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
+        block = block_of(tasks)
+        shared = -(-shared // block) * block
         self.chunk = min(chunk or shared, shared)
+
+
+def block_of(tasks: Sequence[Task]) -> int:
+    """The units that are not to be parted, of tasks that are done together."""
+    return math.lcm(*(task.block for task in tasks))
 
 
 class Private:

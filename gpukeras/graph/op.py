@@ -87,6 +87,10 @@ class Op:
         """The compiled body for a CPU: tasks that, one after the other, write `outs`."""
         raise NotImplementedError(f"op {self.name} declares no tasks")
 
+    flow: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    """For each of several tasks, which arrays it reads and which it writes, counted through inputs, outputs and room:
+    the compiler may then put other steps' tasks between them."""
+
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The derivative with respect to each input, as graph; None where there is none."""
         raise NotImplementedError(f"op {self.name} has no gradient"

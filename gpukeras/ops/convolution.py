@@ -283,6 +283,7 @@ class ConvolutionKernelGradient(_Windowed):
     name = "convolution_kernel_gradient"
     shape_only = (2,)
     contiguous = (1,)
+    flow = (((0, 1), (4,)), ((4,), (3,)))
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of the kernel."""

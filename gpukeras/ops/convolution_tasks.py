@@ -165,9 +165,11 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, room: Sequence[Any]
     plan = array([blocks, parts, columns, together, chunk, *positions, *first[4:7], *source.words, *cells])
     target = room[0] if room else dk
     rows, width = dk.size // columns, max(columns, 4) if turned else _width(columns)
-    tasks = [Task("convolution", "kernel_gradient_few" if turned else "kernel_gradient", (x, g, target, plan, samples),
-                  blocks * parts, samples * (PRODUCT * prod(positions) * rows * width + MOVE * parts * source.room),
-                  chunk * (32 + 4 * 2 * LANES) + 4 * together * source.room)]
+    block = samples // blocks if blocks > 1 and parts == 1 and samples % blocks == 0 else 0
+    tasks = [Task("convolution", "kernel_gradient_few" if turned else "kernel_gradient",
+                  (x, g, target, plan, samples, block), samples if block else blocks * parts,
+                  samples * (PRODUCT * prod(positions) * rows * width + MOVE * parts * source.room),
+                  chunk * (32 + 4 * 2 * LANES) + 4 * together * source.room, samples=block > 0, block=max(block, 1))]
     if turned:
         tasks.append(Task("convolution", "add_turned", (target, blocks, rows, columns, dk), rows, 2.0 * target.size))
     elif blocks > 1:

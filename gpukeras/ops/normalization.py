@@ -27,6 +27,8 @@ SMALL = 4096  # elements up to which there is one tile as it is: fewer calls cou
 BLOCK = 256  # threads a block, on a GPU
 PART = 16384  # elements of a part, and
 ROWS = 16  # rows of it at least, for compiled tasks
+SAMPLE = 1024  # elements of a sample from which on, and
+SAMPLES = 256  # samples up to which each is a part
 COST = 0.12  # nanoseconds that a pass takes for an element
 BLOCKS = 512  # blocks that share the sums: enough to keep the memory of a large GPU busy
 
@@ -45,6 +47,7 @@ class BatchNormalize(Op):
     kernel_types = FLOATS
     c_family = "normalization"
     gapless = (0,)
+    flow = (((0,), (6,)), ((6, 1, 2), (4, 5, 7)), ((0, 4, 7), (3,)))
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """Of float32, where there are elements."""
@@ -154,6 +157,7 @@ class BatchNormalizeGradient(Op):
     kernel_types = FLOATS
     c_family = "normalization"
     gapless = (0, 1, 3, 4)
+    flow = (((0, 1, 3), (10,)), ((10, 4, 2, 5, 6), (8, 9, 11)), ((0, 1, 3, 11), (7,)))
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """Of float32, where there are elements."""
@@ -395,13 +399,19 @@ class Parts:
         self.shape = (outer, self.features, inner)
         self.size = outer * self.features * inner
         self.each = min(max(PART // (self.features * inner), ROWS if inner == 1 else 1), outer)
+        self.samples = shape[0] if axis else 1
+        sample = outer // max(self.samples, 1)
+        self.by_samples = 1 < self.samples <= SAMPLES and sample * self.features * inner >= SAMPLE \
+            and (inner > 1 or sample >= ROWS)
+        if self.by_samples:
+            self.each = sample
         self.parts = -(-outer // self.each)
         self.room = Spec((self.parts, 2, self.features), "float64")
-        self.samples = shape[0] if axis else 1
 
     def task(self, name: str, *words: Any) -> Task:
         """A task whose units are parts."""
-        return Task("normalization", name, (*words, *self.shape, self.each), self.parts, COST * self.size)
+        return Task("normalization", name, (*words, *self.shape, self.each), self.parts, COST * self.size,
+                    samples=self.by_samples)
 
     def join(self, name: str, *words: Any, epsilon: float) -> Task:
         """A task whose units are features."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import C_NAMES, REDUCTIONS, SCANS, asarray, blocks, launch
+from ..device import C_NAMES, NAME, REDUCTIONS, SCANS, asarray, blocks, launch
 from ..device.launch import BLOCK
 from ..device.tasks import Task
 from ..graph import (
@@ -34,6 +34,7 @@ from .slicing import reverse
 _KINDS: dict[str, dict[str, Any]] = {  # defines for the kernels: a name of reduce.cuh where it is not the default
     "sum": {}, "prod": {"KIND": "Multiply"}, "max": {"KIND": "Max"}, "min": {"KIND": "Min"}, "any": {"KIND": "Max"},
     "all": {"KIND": "Min"}}
+WIDE = 512  # elements of a row from which on NumPy adds up rows well
 _MOST_BLOCKS = 1024  # of a long reduction: enough to fill any GPU
 
 
@@ -46,6 +47,7 @@ class Reduce(Op):
     keepdims: bool
     packed = ()
     gapless = ()
+    flow = (((0,), (2,)), ((2,), (1,)))
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -63,9 +65,18 @@ class Reduce(Op):
         shape = tuple(1 if a in self.axes else d for a, d in dims if self.keepdims or a not in self.axes)
         return Spec(shape, ins[0].dtype)
 
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """Several short rows side by side."""
+        width = _wide_rows(self.kind, ins[0].shape, self.axes) if ins[0].dtype in ("float32", "float64") else 0
+        return [Spec((width,), ins[0].dtype)] if width else []
+
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """One reduction, in NumPy's fixed order."""
+        """One reduction, in NumPy's fixed order; two where the first can go over longer rows."""
         self._check(ins[0])
+        if scratch and ins[0].flags.c_contiguous:
+            wide, out = scratch[0], outs[0].reshape(-1)
+            return [(REDUCTIONS["sum"], (ins[0].reshape(-1, wide.size), 0, None, wide)),
+                    (REDUCTIONS["sum"], (wide.reshape(-1, out.size), 0, None, out))]
         backwards = self.kind in ("max", "min") and any(s < 0 for s in ins[0].strides)
         arguments = ins[0], self.axes, None, outs[0], self.keepdims
         reduction = REDUCTIONS[self.kind]
@@ -143,6 +154,18 @@ class Reduce(Op):
         if 0 not in self.axes:
             return ROW
         return REDUCE if self.kind == "sum" else MIX
+
+
+def _wide_rows(kind: str, shape: Any, axes: Sequence[int]) -> int:
+    """Elements of the rows that NumPy best adds up where many short ones stand one after the other, as a convolution's
+    gradients for its bias do: its inner loop goes along a row. 0 where they are long or few."""
+    columns, rows = prod(shape[len(axes):]), prod(shape[:len(axes)])
+    if kind != "sum" or NAME != "numpy" or tuple(axes) != (*range(len(axes)),) or not 0 < columns < WIDE // 2:
+        return 0
+    beside = 1 << ((WIDE // columns).bit_length() - 1)
+    while beside > 1 and rows % beside:
+        beside //= 2
+    return beside * columns if rows >= 64 * beside > 64 else 0
 
 
 def _reduce_backwards(reduce: Any, x: Any, axes: Any, dtype: Any, out: Any, keepdims: bool) -> None:

@@ -15,7 +15,8 @@ from ..graph import Spec
 WIDE = 256  # columns that are reduced together, as in the C source
 COST = 0.06  # nanoseconds an element
 SHARED = 1 << 17  # elements of a reduction that is cut into parts if it has few results
-PARTS = 16  # at most
+PARTS = 16  # at most, but
+SAMPLE, SAMPLES = 1024, 256  # each sample is a part where it has so many elements, and there are at most so many
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _LOWEST = {"float32": "-INFINITY", "float64": "-INFINITY", "int32": "(-__INT_MAX__ - 1)",
@@ -72,6 +73,8 @@ def _cut(shape: Sequence[Any], axes: Sequence[int]) -> tuple[int, int]:
     if prod(shape) < SHARED or results >= 8 * WIDE:
         return 1, length
     parts = min(PARTS, length)
+    if 0 in axes and 1 < shape[0] <= SAMPLES and prod(shape[1:]) >= SAMPLE:
+        parts = shape[0]
     each = -(-length // parts)
     return -(-length // each), each
 
@@ -98,9 +101,10 @@ def tasks(kind: str, x: Any, axes: Sequence[int], out: Any, parts_room: Sequence
         width = kept[-1][0]
         units = out.size // width * -(-width // WIDE) * parts
         sizes = length, parts, each, width, out.size
+        by_samples = 0 in axes and units == parts == x.shape[0] and max(axes, key=lambda a: abs(x.strides[a])) == 0
         made = Task(family(kind), f"{prefix}_columns",
                     (x, target, words(kept[:-1] or [(1, 0, 0)]), words(reduced), *sizes), units, cost,
-                    samples=units == batch and width * batch == out.size)
+                    samples=by_samples or units == batch and width * batch == out.size)
     else:
         units = batch if batch and parts == 1 else out.size * parts
         made = Task(family(kind), f"{prefix}_rows", (x, target, words(kept), words(reduced), length, parts, each,

@@ -62,6 +62,17 @@ def test_a_chain_passes_rows_on_in_memory_of_the_thread():
     assert not between.any()  # a stand-in: it was never written
 
 
+def test_chunks_part_no_block(monkeypatch):
+    """What a block of units makes is one result: no two threads may have a share in it."""
+    monkeypatch.setattr(tasks, "CHUNKS", 5)
+    data, out = np.random.rand(60, 3), np.empty((60, 3))
+    for blocks, together in (((1,), 1), ((4,), 4), ((4, 6), 12)):
+        made = [taking(data, 0, out)._replace(block=block) for block in blocks]
+        assert tasks.block_of(made) == together
+        for chunk in (None, together, 2 * together):
+            assert chain(*made, chunk=chunk).chunk % together == 0
+
+
 def test_a_loop_moves_its_place_on():
     data, place = np.arange(60.0).reshape(30, 2), np.zeros(1, np.int64)
     batch, seen = np.empty((4, 2)), np.empty((4, 2))

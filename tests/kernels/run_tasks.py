@@ -18,8 +18,8 @@ GUARD = 64  # bytes around an array that may not change
 
 
 def run_tasks(op, *ins):
-    """The op's outputs by its tasks. Done whole; again unit by unit from the last to the first; and as a program does
-    it, by three threads: the bits must be the same, and nothing outside of the outputs may change."""
+    """The op's outputs by its tasks. Done whole; again unit by unit (or block by block) from the last to the first; and
+    as a program does it, by three threads: the bits must be the same, and nothing outside of the outputs may change."""
     specs = [device_spec(x) for x in ins]
     made = op.infer(*specs)
     made = [made] if isinstance(made, Spec) else list(made)
@@ -95,8 +95,8 @@ def _whole(made):
 def _backwards(made):
     for task in made:
         room = _room(task)
-        for unit in reversed(range(task.units)):
-            _call(task, unit, unit + 1, room)
+        for unit in reversed(range(0, task.units, task.block)):
+            _call(task, unit, min(unit + task.block, task.units), room)
 
 
 def _as_a_program(made):

@@ -46,6 +46,8 @@ SQUARE = Window((3, 3), (1, 1), "same", (1, 1))
 
 @given(windows(), st.integers(1, 4), st.sampled_from(CHANNELS), st.sampled_from(FILTERS), st.booleans())
 @example((SQUARE, (7, 6)), 20, 32, 64, False)  # more samples than blocks, panels of both widths
+@example((SQUARE, (7, 6)), 32, 3, 35, False)  # blocks of two samples,
+@example((SQUARE, (4, 5)), 48, 16, 16, False)  # and of three for few filters
 @example((SQUARE, (15, 13)), 3, 64, 70, False)  # several blocks of the kernel's rows
 @example((Window((3, 3), (2, 2), "same", (1, 1)), (8, 9)), 5, 16, 2, False)
 @example((Window((1, 1), (2, 2), "same", (1, 1)), (8, 8)), 5, 16, 32, False)  # inputs that no window sees
@@ -59,6 +61,12 @@ SQUARE = Window((3, 3), (1, 1), "same", (1, 1))
 def test_convolutions(drawn, samples, channels, filters, channels_first):
     window, space = drawn
     check_all(window, space, samples, channels, filters, channels_first)
+
+
+@pytest.mark.parametrize("width", [1, 2, 15, 17, 19, 20, 26, 27, 28, 30, 31, 33, 47, 61, 68])
+def test_lines_of_all_lengths_for_one_vector_of_filters(width):
+    check_all(Window((3, 3), (1, 1), "same", (1, 1)), (4, width), 2, 5, 16)
+    check_all(Window((3, 3), (2, 1), "valid", (1, 1)), (width + 3, 4), 2, 3, 17)
 
 
 def test_views():
