@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from . import objectives as objectives
     from . import ops as ops
     from . import optimizers as optimizers
+    from . import paired_metrics as paired_metrics
     from . import preprocessing as preprocessing
     from . import program as program
     from . import regularizers as regularizers

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpukeras.loss_classes import KLDivergence as KLDivergence
     from gpukeras.loss_classes import LogCosh as LogCosh
     from gpukeras.loss_classes import Loss as Loss
+    from gpukeras.loss_classes import LossFunctionWrapper as LossFunctionWrapper
     from gpukeras.loss_classes import MeanAbsoluteError as MeanAbsoluteError
     from gpukeras.loss_classes import MeanAbsolutePercentageError as MeanAbsolutePercentageError
     from gpukeras.loss_classes import MeanSquaredError as MeanSquaredError

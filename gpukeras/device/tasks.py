@@ -112,11 +112,6 @@ def block_of(tasks: Sequence[Task]) -> int:
     return math.lcm(*(task.block for task in tasks))
 
 
-def block_of(tasks: Sequence[Task]) -> int:
-    """The units that are not to be parted, of tasks that are done together."""
-    return math.lcm(*(task.block for task in tasks))
-
-
 class Private:
     """Arrays of which every thread has only the rows that it works on. They are known by their addresses: in a block of
     memory that is never touched, and so takes none."""

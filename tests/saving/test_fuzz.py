@@ -47,7 +47,8 @@ def run(process, sources, **job):
 
 
 @pytest.mark.parametrize("instead, found", [
-    ("exec('1')", "code"), ("open('/etc/hostname').close()", "code"), ("open(str(folder) + '/harm', 'w').close()", "code"),
+    ("exec('1')", "code"), ("open('/etc/hostname').close()", "code"),
+    ("open(str(folder) + '/harm', 'w').close()", "code"),
     ("__import__('os').system('true')", "code"), ("__import__('socket').socket().close()", "code"),
     ("__import__('subprocess').run(['true'])", "code"), ("__import__('pickle').loads(b'cos\\ngetpid\\n.')", "code"),
     ("open(str(folder) + '/locked/canary.bin', 'rb').close()", "code"),
