@@ -144,8 +144,8 @@ class PartedFunction:
                     for a in found[:-1]]
 
     def step(self, stages: Stages, count: int, phase: list[Any], compute: Compute) -> list[Any]:
-        """One step on a batch of so many samples; `compute` gives what a stage makes of a part. The outputs, the last of
-        which is the sum of the parts' shares of the batch, are valid until the next."""
+        """One step on a batch of so many samples; `compute` gives what a stage makes of a part. The outputs are valid
+        until the next; the last is the sum of the parts' shares of the batch."""
         number = max(min(self.parts, count), 1)
         parts = [part_of(count, i, number) for i in range(number)]
         job = self.job if self.job is not None and self.job.together else None
