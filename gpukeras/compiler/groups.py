@@ -17,6 +17,7 @@ from .ir import Step, Value, bytes_of, root
 from .pieces import Piece
 
 CACHE = 384 << 10  # bytes that the values of a few samples may take: a part of a core's second-level cache
+LITTLE = 4 << 10  # bytes that all samples' values may take to have places as others: a task is told of a thread's own
 SHARED = 256 << 10  # bytes of weights that a step may read for every few samples
 MUCH = 256 << 10  # bytes by which what a sum reads is more than the sum, if it had better be made soon
 
@@ -149,7 +150,9 @@ def place(group: Group, readers: dict[Value, list[Step]], kept: Container[Value]
     inside = {*group.steps, *group.views}
     local = [v for s in group.steps for v in s.outs
              if v not in kept and all(r in inside for r in _all_readers(v, readers, inside))]
-    if local:
+    if local and _lay_out(group, local, group.carriers.samples) <= LITTLE:
+        group.places = {}
+    elif local:
         blocks = max(CACHE // (_lay_out(group, local, 1) * group.block), 1)
         group.chunk = min(blocks * group.block, group.carriers.samples)
         group.room = _lay_out(group, local, group.chunk)

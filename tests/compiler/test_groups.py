@@ -190,7 +190,8 @@ def test_a_group_is_not_parted_by_what_nobody_in_it_needs():
     loss = K.sum(K.square(a))  # of the group, and needed by nobody in it
     b = K.sigmoid(K.dot(a, K.constant(STATE.rand(5, 4))))
     program = compare([x], [loss, b], [], [], [STATE.rand(SAMPLES, 6).astype("float32")])
-    assert len(set(program.plan.groups.values())) == 1
+    (group,) = set(program.plan.groups.values())
+    assert not group.places  # for so little it is not worth it
 
 
 def test_a_refused_label_is_explained_where_the_group_has_pieces():
