@@ -104,7 +104,7 @@ class Model(Subclassed, GeneratorTraining):
             self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
                                    "loss_weights": loss_weights, "sample_weight_mode": sample_weight_mode,
                                    "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
-                                   "distribute": distribute}
+                                   "distribute": distribute, "parts": parts}
             return
         self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
         self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)

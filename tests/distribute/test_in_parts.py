@@ -294,6 +294,10 @@ def test_how_many_parts(monkeypatch):
     model.compile("sgd", "mse", parts=1)
     model.train_on_batch(x, y)
     assert not isinstance(model.train_function, PartedFunction)
+    later = Sequential([Dense(1)])  # compiled before its shapes are known
+    later.compile("sgd", "mse", parts=3)
+    later.train_on_batch(x, y)
+    assert later.train_function.parts == 3
     with pytest.raises(ValueError, match="in 2 parts, which is too few for the 4 ranks of this job"):
         PartedFunction(model.train_function, 0, 2, SimpleNamespace(size=4))
 
