@@ -70,6 +70,8 @@ class Kinds:
             return OTHER  # perhaps over the samples
         if others and self._weights.isdisjoint(node.inputs):
             self.mixed[node.origin or node.op.name] = None
+        elif others - {MEAN}:
+            return OTHER  # a loss of a user's own, such as the root of a mean: ranks can't put it together
         shape = node.outputs[0].shape
         return OTHER if None not in shape else ROWS if shape[0] is None else MOVED
 

@@ -17,7 +17,7 @@ from ..graph import Apply, Call, ComposedOp, Op, Spec, Tensor, apply, differenti
 from .broadcasting import sum_like
 from .convert import cast
 from .elementwise import greater_equal, less_equal, log, logical_and, mask, maximum, minimum, op
-from .indexing import check_range, one_hot, out_of_range
+from .indexing import one_hot, out_of_range, range_check
 from .reduce import reduce
 from .shape import expand_dims
 from .softmax import Softmax, by_rows, column_of, log_softmax, log_sum, row_or_mix, task_by_rows
@@ -327,7 +327,7 @@ def _labels(op: Op) -> str:
 def _flat_index(labels: Any, index: Any, classes: int, what: str) -> list[Call]:
     """index = row * classes + label, after a range check."""
     starts = xp.arange(labels.size, dtype="int64").reshape(labels.shape) * classes
-    return [(check_range, (labels, classes, what)), (xp.add, (labels, starts, index))]
+    return [range_check(labels, classes, what), (xp.add, (labels, starts, index))]
 
 
 # Builders ------------------------------------------------------------------------------------------------------

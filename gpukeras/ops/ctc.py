@@ -17,7 +17,7 @@ import numpy as np
 from ..device import REDUCTIONS, Complaint, launch, scatter_add, take, xp
 from ..graph import Apply, Call, Op, Spec, Tensor, apply, frozen
 from .convert import cast
-from .indexing import check_range, out_of_range
+from .indexing import out_of_range, range_check
 
 NEVER = -1e30
 """Stands for log(0): far below the logarithm of any path, so that all arithmetic is finite."""
@@ -54,7 +54,7 @@ class _CTC(Op):
         calls: list[Call] = [(xp.less, (xp.arange(width), lengths[:, None], flags)),
                              (xp.multiply, (labels, flags, clean))]
         if checked:
-            calls += [(check_range, (values, length, f"{self.name}: {what}"))
+            calls += [range_check(values, length, f"{self.name}: {what}")
                       for values, length, what in self._limits(clean, times, lengths, log_p)]
         calls += [(xp.add, (numbers, clean, places)), (take, (log_p.reshape(-1), places, None, emitted[:, :, 1::2])),
                   (xp.copyto, (emitted[:, :, ::2], log_p[:, :, -1].T[..., None])),

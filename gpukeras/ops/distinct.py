@@ -9,7 +9,7 @@ from ..device import C_NAMES, FLOATS, blocks, launch, same_memory, scatter_add, 
 from ..device.tasks import Task
 from ..graph import Call, ExpandedOp, Op, Spec, Tensor, apply, frozen, size_of
 from .embedding_tasks import FAMILY, pairs_spec, putting, summing, takes_rows
-from .indexing import LONG, SLICE, check_range, long_sums, sorted_pairs, sorting_room
+from .indexing import LONG, SLICE, long_sums, range_check, sorted_pairs, sorting_room
 
 WORTH = 2  # a batch that uses more rows than a table has, divided by this, is better treated as using all of them
 
@@ -35,7 +35,7 @@ class SumDistinct(Op):
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A sort of the indices, then additions to single elements in the order of the rows."""
         rows, indices, (places, sums) = ins[0], ins[1].reshape(-1), outs
-        return [(check_range, (indices, self.length, self.name)),
+        return [range_check(indices, self.length, self.name),
                 (_sum_distinct, (rows.reshape(-1), indices, places, sums.reshape(-1), size_of(sums.shape[1:])))]
 
     def workspace(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:

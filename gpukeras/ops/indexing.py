@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import C_NAMES, FLOATS, Complaint, address, blocks, launch, scatter_add, take, xp
+from ..device import C_NAMES, FLOATS, NAME, Complaint, address, blocks, launch, scatter_add, take, xp
 from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, size_of
 from . import copies
@@ -33,6 +33,18 @@ def check_range(indices: Any, length: int, what: str) -> None:
         raise IndexError(f"{out_of_range(what, length)}, got values from {int(indices.min())} to {int(indices.max())}")
 
 
+def range_check(indices: Any, length: int, what: str) -> Call:
+    """The call of `check_range` on an array that stays where it is."""
+    if NAME != "numpy" or not indices.size or not indices.flags.c_contiguous:
+        return check_range, (indices, length, what)
+    return _check_line, (indices.view(_UNSIGNED[indices.dtype]).reshape(-1), length, indices, what)
+
+
+def _check_line(line: Any, length: int, indices: Any, what: str) -> None:
+    if line.item(line.argmax()) >= length:
+        check_range(indices, length, what)
+
+
 def out_of_range(what: str, length: int) -> str:
     """What to say of indices that are not in [0, length)."""
     return f"{what}: indices must lie in [0, {length})"
@@ -55,7 +67,7 @@ class Gather(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A range check, then one take."""
-        return [(check_range, (ins[1], ins[0].shape[0], self.name)), (take, (ins[0], ins[1], 0, outs[0]))]
+        return [range_check(ins[1], ins[0].shape[0], self.name), (take, (ins[0], ins[1], 0, outs[0]))]
 
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel, up to 16 bytes at a time; NaN for an index out of range."""
@@ -113,7 +125,7 @@ class ScatterRows(Op):
         (rows, indices, _), table, (starts, places) = ins, outs[0], scratch
         height, width = places.shape
         columns = xp.arange(width, dtype="int64")
-        calls: list[Call] = [(check_range, (indices, table.shape[0], self.name)), (table.fill, (0,)),
+        calls: list[Call] = [range_check(indices, table.shape[0], self.name), (table.fill, (0,)),
                              (xp.multiply, (indices, width, starts))]
         for i in range(0, indices.size if width else 0, height):
             part = slice(i * width, min(i + height, indices.size) * width)

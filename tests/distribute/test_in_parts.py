@@ -260,6 +260,19 @@ def test_what_has_no_parts_is_computed_whole():
         model.train_on_batch(np.ones((4, 2)), np.ones((4, 2)))
 
 
+@pytest.mark.parametrize("loss", [lambda y, p: K.sqrt(K.mean(K.square(y - p))), lambda y, p: K.sum(K.square(y - p))])
+def test_a_loss_of_all_samples_is_computed_whole(loss):
+    x, y = np.random.RandomState(0).normal(size=(2, 6, 2))
+    whole, model = (Sequential([Dense(2, input_shape=(2,))]) for _ in range(2))
+    whole.compile("sgd", loss)
+    model.compile("sgd", loss, parts=2)
+    model.set_weights(whole.get_weights())
+    with pytest.warns(UserWarning, match="2 parts: neither a mean nor a sum"):
+        assert model.train_on_batch(x, y) == whole.train_on_batch(x, y)
+    for a, b in zip(model.get_weights(), whole.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
 class OwnRule(keras.optimizers.Optimizer):
     """Scales a step by something of the batch that is no gradient."""
 
