@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..device import C_NAMES, FLOATS, REDUCTIONS, blocks, launch, xp
@@ -169,7 +170,7 @@ def largest(x: Any, column: Any) -> list[Call]:
     """column = the largest number of each row. Of two columns NumPy finds it sooner as that of two lines."""
     if x.shape[-1] == 2 and x.flags.c_contiguous and column.flags.c_contiguous:
         flat = x.reshape(-1)
-        return [(xp.maximum, (flat[::2], flat[1::2], column.reshape(-1)))]
+        return [(partial(xp.maximum, out=column.reshape(-1)), (flat[::2], flat[1::2]))]
     return [(REDUCTIONS["max"], (x, -1, None, column, True))]
 
 
