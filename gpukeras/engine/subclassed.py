@@ -301,8 +301,8 @@ class Subclassed(Network):
         if own:
             raise NotImplementedError(
                 f"{type(self).__name__} defines {own[0]}: training steps of your own, with a GradientTape, don't exist "
-                "here. Say the loss with compile(loss=...) or, in call, with self.add_loss(...); for steps that train "
-                "several models in turn, call their train_on_batch in a loop.")
+                "here. Say the loss with compile(optimizer, loss) or, in call, with self.add_loss(...); for steps that "
+                "train several models in turn, call their train_on_batch in a loop.")
 
 
 def refuse_subclassed(model: Any) -> None:

@@ -73,7 +73,7 @@ class Model(Subclassed, GeneratorTraining):
 
     # ------------------------------------------------------------------------------------------------ compile
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, loss_weights: Any = None,
+    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
                 distribute: Any = "auto", parts: int | None = None, **kwargs: Any) -> None:
         """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
