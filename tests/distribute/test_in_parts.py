@@ -330,39 +330,15 @@ def test_two_ranks_have_the_bits_of_one_process(tmp_path):
     assert found[0] == found[1] != ""
 
 
-RESUMED = """
-import os, sys, zlib
-import numpy as np
-import gpukeras as keras
-from gpukeras.callbacks import BackupAndRestore, Callback
-from gpukeras.layers import LSTM, Dense, Dropout, Embedding
-from gpukeras.models import Sequential
-
-class Die(Callback):
-    def on_batch_end(self, batch, logs=None):
-        self.seen = getattr(self, "seen", 0) + 1
-        if self.seen == int(sys.argv[2]):
-            os.kill(os.getpid(), 9)
-
-np.random.seed(3)
-x, y = np.random.randint(0, 1100, (50, 6)), np.random.rand(50, 2)
-model = Sequential([Embedding(1100, 8), LSTM(8, dropout=0.2), Dropout(0.2), Dense(2)])
-model.compile("adam", "mse", parts=4)
-backup = BackupAndRestore(sys.argv[1], save_freq=2)
-history = model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[backup, Die()])
-weights = zlib.crc32(b"".join(w.tobytes() for w in model.get_weights()))
-print(keras.config()["backend"], history.history["loss"], weights)
-"""
-
-
 @needs_mpi
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "cupy"])
 def test_a_training_goes_on_with_another_number_of_ranks_and_the_same_bits(backend, tmp_path):
     """With "cupy" on a stand-in for CuPy, whose NCCL is MPI."""
-    program = tmp_path / "program.py"
-    program.write_text(RESUMED)
-    chosen = {"GPUKERAS_BACKEND": backend, **({"PATH_BEFORE": str(STAND_IN)} if backend == "cupy" else {})}
+    program = PROGRAM.with_name("resumed.py")
+    chosen = {"GPUKERAS_PARTS": "4", "GPUKERAS_BACKEND": backend}
+    if backend == "cupy":
+        chosen["PATH_BEFORE"] = str(STAND_IN)
     alone = run(1, program, tmp_path / "a", 0, **chosen)
     assert alone.status == 0, alone.errors
     assert run(2, program, tmp_path / "b", 11, **chosen).status != 0

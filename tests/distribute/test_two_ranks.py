@@ -94,33 +94,8 @@ model.fit(x[:n], y[:n], verbose=0)
     assert "and rank 1 has [((63, 4)" in ended.errors
 
 
-RESUMED = """
-import os, sys
-import numpy as np
-import gpukeras as keras
-from gpukeras.callbacks import BackupAndRestore, Callback
-from gpukeras.layers import Dense, Dropout
-from gpukeras.models import Sequential
-
-class Die(Callback):
-    def on_batch_end(self, batch, logs=None):
-        self.seen = getattr(self, "seen", 0) + 1
-        if self.seen == int(sys.argv[2]):
-            os.kill(os.getpid(), 9)
-
-np.random.seed(3)
-x, y = np.random.rand(50, 6), np.random.rand(50, 2)
-model = Sequential([Dense(8, input_shape=(6,)), Dropout(0.2), Dense(2)])
-model.compile("adam", "mse")
-backup = BackupAndRestore(sys.argv[1], save_freq=2)
-history = model.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[backup, Die()])
-print(history.history["loss"], model.get_weights()[0].sum())
-"""
-
-
 def test_a_training_goes_on_after_a_kill_as_if_there_had_been_none(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(RESUMED)
+    program = Path(__file__).with_name("resumed.py")
     uninterrupted = run(2, program, tmp_path / "a", 0)
     assert uninterrupted.status == 0, uninterrupted.errors
     assert run(2, program, tmp_path / "b", 11).status != 0
