@@ -117,6 +117,6 @@ if not TYPE_CHECKING:  # which sees the names that are imported for it above, an
 
         if name in ("tensorflow_backend", "common"):
             return import_module(f"{__name__}.{name}")
-        if name == "tf":
-            return import_module("gpukeras.drop_in").Around("tensorflow")
+        if name == "tf":  # stands above K: the package knows where
+            return import_module(__name__.partition(".")[0]).drop_in.Around("tensorflow")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
