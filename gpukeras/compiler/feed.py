@@ -13,40 +13,9 @@ from ..graph import Variable
 from .function import Function, is_debugging
 from .graph_loop import GraphLoop, gather
 from .program import Program
-from .rows import taking_function, taking_rows
+from .rows import Order, Rows, taking_function, taking_rows
 
-Rows = Any  # a slice, or an array of row numbers
 GATHERED = 1 << 16  # bytes of small batches that are gathered at a time
-
-
-class Order:
-    """The order in which an epoch takes the rows: row numbers on the host and, once asked for, on the device."""
-
-    def __init__(self) -> None:
-        self.index: np.ndarray | None = None
-        self._there: Any = None
-        self._sent = False
-
-    def set(self, index: np.ndarray | None) -> None:
-        """From now on, slices count along `index`; None: along the data."""
-        self._sent = self._sent and index is None and self.index is None
-        self.index = index
-
-    def rows(self, rows: Rows) -> Rows:
-        """The rows that are meant, on the host."""
-        return self.index[rows] if self.index is not None and isinstance(rows, slice) else rows
-
-    def there(self, count: int) -> Any:
-        """The row numbers on the device, for data of `count` rows: in the same memory as the last ones, if they are as
-        many, for recorded graphs read them there."""
-        if not self._sent:
-            index = np.arange(count) if self.index is None else np.ascontiguousarray(self.index, np.int64)
-            if self._there is None or len(self._there) != len(index):
-                self._there = device.asarray(index)
-            else:
-                device.upload(self._there, index)
-            self._sent = True
-        return self._there
 
 
 class Feed:

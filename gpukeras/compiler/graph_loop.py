@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import device
 from .program import Program
-
-if TYPE_CHECKING:
-    from .feed import Order
+from .rows import Order
 
 STEPS = (64, 16, 4, 1)  # in a graph
 CALLS = 2048  # in a graph at most: each is a node with its arguments, which takes memory and has to be set up
