@@ -23,10 +23,11 @@ class Node(NamedTuple):
 class TreeSum:
     """Adds up vectors of one shape and dtype that come in the order of their numbers, from any number on.
 
+    >>> from gpukeras.device import to_host
     >>> tree = TreeSum()
     >>> for i in range(3):
     ...     tree.add(Node(i, 1, xp.asarray([10.0 ** i, 1.0])))
-    >>> tree.total().tolist()
+    >>> to_host(tree.total()).tolist()
     [111.0, 3.0]
     """
 
