@@ -200,7 +200,7 @@ class Sequential(Model):
         else:
             self.build((None, *shape[1:]) if len(shape) > 1 else (None, 1))
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None,  # type: ignore[override]
+    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None,  # type: ignore[override]
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
                 **kwargs: Any) -> None:
         """As Model.compile; without an input shape yet, it is done as soon as there is one."""
