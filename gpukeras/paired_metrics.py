@@ -30,9 +30,6 @@ class _Paired(_Counts):
         """The value of the one where the other is closest to what is asked for."""
         return K.gather(reached, K.argmin(K.abs(asked - self.value), axis=0))
 
-    def _value(self) -> Any:
-        return self._made()
-
     def _own(self, key: str) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, key: self.value, "num_thresholds": self.num_thresholds}
 
@@ -50,7 +47,7 @@ class SensitivityAtSpecificity(_Paired):
                  dtype: Any = None) -> None:
         super().__init__(specificity, num_thresholds, name, dtype)
 
-    def _made(self) -> Any:
+    def _value(self) -> Any:
         sensitivity, specificity = self._rates()
         return self._where_closest(sensitivity, specificity)
 
@@ -71,7 +68,7 @@ class SpecificityAtSensitivity(_Paired):
                  dtype: Any = None) -> None:
         super().__init__(sensitivity, num_thresholds, name, dtype)
 
-    def _made(self) -> Any:
+    def _value(self) -> Any:
         sensitivity, specificity = self._rates()
         return self._where_closest(specificity, sensitivity)
 

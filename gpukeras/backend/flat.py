@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-from ..graph import Tensor, Variable, size_of
+from ..graph import HALVES, Tensor, Variable, size_of
 from ..ops.convert import cast
 from ..ops.elementwise import Cast
 from .shapes import concatenate, flatten, reshape
@@ -98,7 +98,7 @@ def source_of_cast(t: Tensor) -> Tensor | None:
     """What a tensor was cast from, of 16 bits; None if it was not. (The derivative of a weight that a layer reads in
     16 bits is of that kind.)"""
     made = t.producer
-    narrow = made is not None and isinstance(made.op, Cast) and made.inputs[0].dtype in ("float16", "bfloat16")
+    narrow = made is not None and isinstance(made.op, Cast) and made.inputs[0].dtype in HALVES
     return made.inputs[0] if made is not None and narrow else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import Tensor, canonical_axes, constant
+from ..graph import HALVES, Tensor, canonical_axes, constant
 from ..ops import broadcasting as b
 from ..ops import convert, joining, linalg, normalization
 from ..ops import convolution as c
@@ -305,7 +305,7 @@ def normalize_batch_in_training(x: Tensor, gamma: Tensor | None, beta: Tensor | 
     kept = [a for a in range(x.ndim) if a not in axes]
     wide = [x.shape[a] if a in kept else 1 for a in range(x.ndim)]
     x, *given = (convert.as_float(t) for t in (x, gamma, beta) if t is not None)
-    if x.dtype not in ("float16", "bfloat16") or {t.dtype for t in given} != {"float32"}:  # else as they are
+    if x.dtype not in HALVES or {t.dtype for t in given} != {"float32"}:  # else as they are
         x, *given = convert.unify(x, *given)
     dtype = given[0].dtype if given else x.dtype
     scale = constant(1, dtype) if gamma is None else given.pop(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import Tensor, ViewOp, apply
+from ..graph import HALVES, Tensor, ViewOp, apply
 from ..ops import control, convert, indexing, random
 from ..ops import crossentropy as ce
 from ..ops import elementwise as e
@@ -104,7 +104,7 @@ def in_full_precision(x: Tensor) -> Tensor:
     >>> in_full_precision(K.cast(K.constant([0.1]), 'float16')).dtype
     'float32'
     """
-    if x.dtype not in ("float16", "bfloat16"):
+    if x.dtype not in HALVES:
         return x
     made = x.producer
     if made is not None and isinstance(made.op, e.Cast) and made.inputs[0].dtype == "float32":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Op, Variable, is_float
+from ..graph import HALVES, Op, Variable, is_float
 from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
@@ -121,7 +121,7 @@ def _cast(make: Any, op: Cast, ins: Sequence[Value]) -> Value | None:
     if ins[0].dtype == op.dtype:
         return ins[0]
     weight = ins[0].leaf
-    if op.dtype not in ("float16", "bfloat16") or not isinstance(weight, Variable) or weight.storage is weight \
+    if op.dtype not in HALVES or not isinstance(weight, Variable) or weight.storage is weight \
             or weight.storage.ndim != 1:
         return None
     whole = make(op, make.value(weight.storage))

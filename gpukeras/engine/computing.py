@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as K
-from ..graph import is_float, weights_read_as
+from ..graph import HALVES, is_float, weights_read_as
 from .node import history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
 
 _OWN_PACKAGE = __name__.partition(".")[0]
-HALVES = ("float16", "bfloat16")
 
 
 class Computing:

@@ -18,7 +18,7 @@ from ..graph.substitute import substitute
 from . import loops
 from .data import warn
 from .kinds import SAME, Kinds, NotDealt
-from .parts import PartedFunction, parts_of
+from .parts import PartedFunction, array_of, check_shares, parts_of, rows_of, samples_in
 
 
 def job_of(model: Any) -> Job | None:
@@ -53,13 +53,12 @@ class DealtFunction:
     def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
         """The outputs, which are those of the whole batch, for all ranks."""
         given = list(inputs)
-        count = next((x.shape[0] for x in map(_array, given) if x is not None and x.shape), 0)
+        count = samples_in(map(array_of, given))
         if not self.job.together or not count:
             self.job.changed_alone = True
             return self._function([*given[:self._at], None, *given[self._at:]], on_device)[:-1]
         part = part_of(count, self.job.rank, self.job.size)
-        rows = _rows(part)
-        mine = [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in map(_array, given)]
+        mine = rows_of(map(array_of, given), _rows(part), count)
         with computing(part):
             found = self._function([*mine[:self._at], (part.length, count), *mine[self._at:]], on_device)
         self.check(found[-1])
@@ -67,9 +66,7 @@ class DealtFunction:
 
     def check(self, shares: Any) -> None:
         """Whether the ranks had parts of the same batch: their shares of it make 1."""
-        if abs(float(shares) - 1) > 1e-4:
-            raise RuntimeError(f"rank {self.job.rank}: the ranks have trained on batches of different lengths. All "
-                               "ranks must be given the same batches, of which each takes its part.")
+        check_shares(shares, f"rank {self.job.rank}: ")
 
     def feed(self, arrays: Sequence[Any], phase: Sequence[float]) -> Feed:
         """A feed of whole data arrays."""
@@ -110,11 +107,6 @@ def _rows(part: Any) -> slice:
     """A rank's rows of a batch; one that has none computes a row all the same, which counts nothing."""
     start = min(part.start, part.whole - 1)
     return slice(start, start + max(part.length, 1))
-
-
-def _array(x: Any) -> Any:
-    x = x.toarray() if hasattr(x, "toarray") else x
-    return x if x is None or hasattr(x, "shape") else np.asarray(x)
 
 
 def make_train_function(model: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,12 +130,11 @@ class PartedFunction:
 
     def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
         """The outputs, which are those of the whole batch, for all ranks."""
-        arrays, phase = [_array(x) for x in inputs[:self.at]], list(inputs[self.at:])
-        count = next((x.shape[0] for x in arrays if x is not None and x.shape), 0)
+        arrays, phase = [array_of(x) for x in inputs[:self.at]], list(inputs[self.at:])
+        count = samples_in(arrays)
 
         def compute(stage: Stage, part: Part, received: list[Any]) -> list[Any]:
-            rows = slice(part.start, part.start + part.length)
-            mine = [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in arrays]
+            mine = rows_of(arrays, slice(part.start, part.start + part.length), count)
             return stage.function.run([*mine, (part.length, count), *phase, *received])
         with self.lock:
             found = self.step(self.stages(arrays), count, phase, compute)
@@ -175,9 +174,7 @@ class PartedFunction:
 
     def check(self, shares: Any) -> None:
         """Whether the ranks had parts of the same batch: their shares of it make 1."""
-        if abs(float(shares) - 1) > 1e-4:
-            raise RuntimeError("the ranks have trained on batches of different lengths. All ranks must be given the "
-                               "same batches, of which each takes its part.")
+        check_shares(shares)
 
     def feed(self, arrays: Sequence[Any], phase: Sequence[float]) -> Feed:
         """A feed of whole data arrays."""
@@ -230,6 +227,26 @@ def _seek(streams: Sequence[tuple[Random, Any]], part: int) -> None:
         op.seek(state, part)
 
 
-def _array(x: Any) -> Any:
+# Batches that are dealt, to parts or to ranks -----------------------------------------------------------------------
+
+def array_of(x: Any) -> Any:
+    """What is fed, as something with rows: sparse matrices and lists become arrays."""
     x = x.toarray() if hasattr(x, "toarray") else x
     return x if x is None or hasattr(x, "shape") else np.asarray(x)
+
+
+def samples_in(arrays: Iterable[Any]) -> int:
+    """The number of rows of a batch; 0 if nothing in it has rows."""
+    return next((x.shape[0] for x in arrays if x is not None and x.shape), 0)
+
+
+def rows_of(arrays: Iterable[Any], rows: slice, count: int) -> list[Any]:
+    """These rows of all that has one for each of the `count` samples; the rest as it is."""
+    return [x[rows] if x is not None and x.shape[:1] == (count,) else x for x in arrays]
+
+
+def check_shares(shares: Any, who: str = "") -> None:
+    """RuntimeError, after `who` said it, unless the shares of a batch that were computed make 1."""
+    if abs(float(shares) - 1) > 1e-4:
+        raise RuntimeError(f"{who}the ranks have trained on batches of different lengths. All ranks must be given the "
+                           "same batches, of which each takes its part.")

@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import backend as K
 from ..backend.ranks import mean_over_ranks
-from ..engine.computing import HALVES, in_single
+from ..engine.computing import in_single
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
+from ..graph import HALVES
 from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts
 

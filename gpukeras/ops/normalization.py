@@ -14,7 +14,7 @@ import numpy as np
 
 from ..device import FLOATS, REDUCTIONS, launch, xp
 from ..device.tasks import Task
-from ..graph import Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
+from ..graph import HALVES, Apply, Call, Op, Spec, Tensor, apply, differentiate, frozen
 from .broadcasting import sum_like
 from .convert import cast
 from .elementwise import sqrt
@@ -390,7 +390,7 @@ def _room(t: Tiles, dtype: str, groups: int, vectors: int, wide: int) -> list[Sp
 
 def _wide_copies(x: Spec, number: int) -> list[Spec]:
     """Half precision is computed in a copy of single precision."""
-    return [Spec(x.shape, "float32")] * number if x.dtype in ("float16", "bfloat16") else []
+    return [Spec(x.shape, "float32")] * number if x.dtype in HALVES else []
 
 
 # Compiled for a CPU -----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from ..device import (
 )
 from ..device.job import at_work, joined
 from ..device.tasks import Task
-from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply
+from ..graph import HALVES, ROW, Apply, Call, Op, Spec, Tensor, apply
 from .convert import cast
 from .shape import fill_dims, split_dims
 
@@ -229,7 +229,7 @@ def draw(kind: str, shape: Any, dtype: str, seed: int | None, level: float = 0.0
     if seed is None:
         seed = int(np.random.randint(10_000_000))
     dims, dynamic = split_dims(shape)
-    drawn = "float32" if dtype in ("float16", "bfloat16") else dtype  # the generators know no halves
+    drawn = "float32" if dtype in HALVES else dtype  # the generators know no halves
     return cast(apply(Random(kind, dims, drawn, int(seed), level), *dynamic), dtype)
 
 

@@ -12,6 +12,7 @@ from ..device import C_NAMES, NAME, REDUCTIONS, SCANS, asarray, blocks, launch
 from ..device.launch import BLOCK
 from ..device.tasks import Task
 from ..graph import (
+    HALVES,
     MIX,
     REDUCE,
     ROW,
@@ -173,7 +174,7 @@ def sum_call(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Call:
             return np.dot, (ones, x.reshape(summed, -1), out.reshape(-1))
         if axes == tuple(range(x.ndim - len(axes), x.ndim)):
             return np.dot, (x.reshape(-1, summed), ones, out.reshape(-1))
-    wide = "float32" if x.dtype in ("float16", "bfloat16") else None  # as on a GPU
+    wide = "float32" if x.dtype in HALVES else None  # as on a GPU
     return REDUCTIONS["sum"], (x, axes, wide, out, keepdims)
 
 
@@ -316,7 +317,7 @@ class ArgExtreme(Op):
 
 def sum_dtype(dtype: str) -> str:
     """What kernels add up in (`Sum` of types.cuh)."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
+    return "float32" if dtype in HALVES else dtype
 
 
 def add_parts(part: Any, out: Any, parts: int | None = None, kind: str = "sum") -> Call:
