@@ -44,7 +44,7 @@ def test_public_names_are_in_the_reference(name):
     found = public(module)
     missing = {n for n in found if f"{name}.{n}" not in SINGLE} if name not in WHOLE else set()
     assert not missing, f"to be added to a page of docs/reference: {sorted(missing)}"
-    plain = {n for n, v in found.items() if not callable(v)} if name in WHOLE else set()  # Sphinx finds no text for them
+    plain = {n for n, v in found.items() if not callable(v)} if name in WHOLE else set()  # texts that Sphinx misses
     unsaid = {n for n in plain if not re.search(rf"^\.\. py:data:: {n}$", TEXT, re.MULTILINE)}
     assert not unsaid, f"data that a page of docs/reference must describe itself: {sorted(unsaid)}"
     silent = {n for n, v in found.items() if callable(v) and not inspect.getdoc(v)}
