@@ -1,8 +1,12 @@
-// Runs the tasks of a program one group after the other. The units of a group are dealt in chunks to whoever is free:
-// the caller and threads that wait here. What a chunk holds follows from the program alone, so the bits do not depend
-// on who does it. A thread that comes late finds the work done; nobody waits for one that has taken nothing.
+// Runs the tasks of a program one group after the other. The units of a group are dealt in chunks to the caller and to
+// threads that wait here. What a chunk holds follows from the program alone, so the bits do not depend on who does it. A
+// thread that comes late finds the work done; nobody waits for one that has taken nothing.
 //
 // A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken.
+//
+// Chunks are taken in shares, at most 32 of a group. Each thread begins with its own part of them, from the front, and
+// goes on with what is left, from the back. So where nothing holds the threads up, each finds what it made in the last
+// group, and what it read in the last step, in its own caches.
 
 #include "tasks.h"
 
@@ -28,22 +32,23 @@ typedef struct {
 #define SPIN 400         // looks before a thread goes to sleep: some 20 microseconds
 #define MOST_WORDS 256  // of a task with arrays that a thread keeps for itself
 #define MOST_THREADS 256
+#define MOST_SHARES 32
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     int workers;
     atomic_int busy, sleepers;
-    atomic_llong state;  // the number of the job, which is odd while there is one, and below it the next chunk
-    atomic_llong done;   // chunks
+    atomic_llong state;  // the number of the job, which is odd while there is one, and below it a bit for each share left
+    atomic_llong done;   // shares
     atomic_llong failed; // the first task that met an index out of range, counted from 1
     const Group* group;
     const Task* tasks;
-    Word room, local, chunks;
+    Word room, local, chunks, shares, threads;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 #define NUMBER(state) ((state) >> 32)
-#define NEXT(state) ((state) & 0xffffffff)
+#define LEFT(state) ((unsigned)(state))
 
 static pthread_key_t room_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -109,28 +114,44 @@ static void note_failure(Word task) {
     while ((!before || before > task) && !atomic_compare_exchange_weak(&pool.failed, &before, task)) {}
 }
 
-// Takes chunks of the job of this number until there are none. The job may be over at any moment, and another begun:
-// what is read of it counts only if its state is still the same when a chunk is taken.
-static void help(Word number, char* room) {
+// The first shares of so many.
+static inline unsigned first_shares(Word count) { return (unsigned)((1ull << count) - 1); }
+
+// The share that a thread takes next of those left: the first of its own part, or else the last of all.
+static inline int next_share(unsigned left, Word shares, Word threads, Word seat) {
+    Word parts = MIN(threads, shares);
+    if (seat < parts) {
+        unsigned own = left & first_shares((seat + 1) * shares / parts) & ~first_shares(seat * shares / parts);
+        if (own) return __builtin_ctz(own);
+    }
+    return 31 - __builtin_clz(left);
+}
+
+// Takes shares of the job of this number until there are none; `seat` counts the threads, the caller is 0. The job may be
+// over at any moment, and another begun: what is read of it counts only if its state is still the same when a share is
+// taken.
+static void help(Word number, Word seat, char* room) {
     for (;;) {
         Word state = atomic_load(&pool.state);
         if (NUMBER(state) != number) return;
         const Group* group = pool.group;
         const Task* tasks = pool.tasks;
-        Word size = pool.room, local = pool.local, chunks = pool.chunks;
+        Word size = pool.room, local = pool.local, chunks = pool.chunks, shares = pool.shares, threads = pool.threads;
         if (atomic_load(&pool.state) != state) continue;
-        if (NEXT(state) >= chunks) return;
+        if (!LEFT(state)) return;
         if (!room && !(room = own_room(size))) return;  // the others do without this thread
-        if (!atomic_compare_exchange_strong(&pool.state, &state, state + 1)) continue;
-        Word failed = run_chunk(group, tasks, NEXT(state), room, local);
+        int share = next_share(LEFT(state), shares, threads, seat);
+        if (!atomic_compare_exchange_strong(&pool.state, &state, state & ~(1ll << share))) continue;
+        Word failed = 0;
+        for (Word chunk = share * chunks / shares; chunk < (share + 1) * chunks / shares && !failed; ++chunk)
+            failed = run_chunk(group, tasks, chunk, room, local);
         if (failed) note_failure(failed);
         atomic_fetch_add(&pool.done, 1);
     }
 }
 
-static void* work(void* unused) {
-    (void)unused;
-    Word seen = 0;
+static void* work(void* own_seat) {
+    Word seat = (Word)own_seat, seen = 0;
     for (;;) {
         int looks = 0;
         Word number;
@@ -147,7 +168,7 @@ static void* work(void* unused) {
             pthread_mutex_unlock(&pool.lock);
         }
         seen = number;
-        help(number, 0);
+        help(number, seat, 0);
     }
     return 0;
 }
@@ -158,7 +179,7 @@ static void need_workers(Word count) {
     while (pool.workers < count) {
         pthread_t thread;
         pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the caller's business
-        int refused = pthread_create(&thread, 0, work, 0);
+        int refused = pthread_create(&thread, 0, work, (void*)(Word)(pool.workers + 1));
         pthread_sigmask(SIG_SETMASK, &before, 0);
         if (refused) return;
         pthread_detach(thread);
@@ -167,22 +188,24 @@ static void need_workers(Word count) {
 }
 
 // One group with the help of the workers.
-static void run_shared(const Group* group, const Task* tasks, Word room_size, Word local, char* room) {
+static void run_shared(const Group* group, const Task* tasks, Word room_size, Word local, Word threads, char* room) {
     pool.group = group;
     pool.tasks = tasks;
     pool.room = room_size;
     pool.local = local;
+    pool.threads = threads;
     pool.chunks = (group->units + group->chunk - 1) / group->chunk;
+    pool.shares = MIN(pool.chunks, MOST_SHARES);
     atomic_store(&pool.done, 0);
     Word number = NUMBER(atomic_load(&pool.state)) + 1;
-    atomic_store(&pool.state, number << 32);
+    atomic_store(&pool.state, number << 32 | first_shares(pool.shares));
     if (atomic_load(&pool.sleepers)) {
         pthread_mutex_lock(&pool.lock);
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.lock);
     }
-    help(number, room);
-    for (int looks = 0; atomic_load(&pool.done) < pool.chunks; ++looks) {
+    help(number, 0, room);
+    for (int looks = 0; atomic_load(&pool.done) < pool.shares; ++looks) {
         if (looks < SPIN) pause_briefly();
         else sched_yield();
     }
@@ -205,7 +228,7 @@ static Word run(const Group* groups, Word count, const Task* tasks, Word room, W
     for (Word g = 0; g < count && !failed; ++g) {
         const Group* group = groups + g;
         if (shared && group->chunk < group->units) {
-            run_shared(group, tasks, room, local, own);
+            run_shared(group, tasks, room, local, MIN(threads, MOST_THREADS), own);
             failed = atomic_load(&pool.failed);
         } else {
             for (Word chunk = 0; chunk * group->chunk < group->units && !failed; ++chunk)
