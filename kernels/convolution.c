@@ -157,27 +157,39 @@ static void convolve(const Part* part, const float* x, const float* packed, floa
     }
 }
 
+// Some samples, and of the positions in each part, cut into `shares`, the shares `first` to `last`. `w`: see below.
+static void convolve_samples(const Word* w, Word start, Word count, Word first, Word last, Word shares, float* room) {
+    const Word* plan = (const Word*)w[3];
+    Word sample = plan[0], columns = plan[1], chunk = plan[3];
+    const Image* image = (const Image*)(plan + 4);
+    const Word* parts = plan + 4 + sizeof(Image) / sizeof(Word);
+    const float* x = samples_of(image, FLOATS(w[0]), start, count, room);
+    float* y = FLOATS(w[2]) + start * sample;
+    const Word* code = parts + 1;
+    for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
+        const Part* part = (const Part*)(code + 1);
+        Box box = box_of(&part->places, count, image->sample, sample);
+        const float* from = x + part->places.from;
+        float* to = y + part->places.to;
+        Word positions = volume(box.size), tiles = (positions + ROWS - 1) / ROWS;
+        Word end = MIN(tiles * last / shares * ROWS, positions);
+        for (Word p = tiles * first / shares * ROWS; p < end; p += chunk)
+            convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, end));
+    }
+}
+
 // Words: image, packed kernel, output, plan, turned. The plan: elements of an output sample, columns, samples that are
 // done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
-    const Word* plan = (const Word*)w[3];
-    Word sample = plan[0], columns = plan[1], together = plan[2], chunk = plan[3];
-    const Image* image = (const Image*)(plan + 4);
-    const Word* parts = plan + 4 + sizeof(Image) / sizeof(Word);
-    for (Word start = first; start < last; start += together) {
-        Word count = MIN(together, last - start);
-        const float* x = samples_of(image, FLOATS(w[0]), start, count, (float*)room);
-        float* y = FLOATS(w[2]) + start * sample;
-        const Word* code = parts + 1;
-        for (Word i = 0; i < parts[0]; ++i, code += code[0]) {
-            const Part* part = (const Part*)(code + 1);
-            Box box = box_of(&part->places, count, image->sample, sample);
-            const float* from = x + part->places.from;
-            float* to = y + part->places.to;
-            for (Word p = 0, positions = volume(box.size); p < positions; p += chunk)
-                convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, positions));
-        }
-    }
+    Word together = ((const Word*)w[3])[2];
+    for (Word start = first; start < last; start += together)
+        convolve_samples(w, start, MIN(together, last - start), 0, 1, 1, (float*)room);
+    return 0;
+}
+
+// The same for a single sample, of which a unit is a share. Words: as above, and the number of shares.
+TASK Word convolution_shares(const Word* w, Word first, Word last, char* room) {
+    convolve_samples(w, 0, 1, first, last, w[5], (float*)room);
     return 0;
 }
 

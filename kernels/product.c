@@ -1,6 +1,7 @@
 // Products of matrices as tasks. Which of them serves is decided where they are bound (gpukeras/ops/product_tasks.py):
 // what matters is that a matrix b is packed once, and read from the memory as seldom as can be.
 
+#include "blocks.h"
 #include "gemm.h"
 
 // The words that all of them begin with. Strides are counted in elements; the rows of c follow each other.
@@ -33,7 +34,20 @@ TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// The same; a unit is w[10] rows.
+// The products of pieces of k apart, each as a matrix like c, for `add_blocks` to add them up. A unit is w[10] columns of
+// one; those of the same piece follow each other.
+TASK Word product_pieces(const Word* w, Word first, Word last, char* room) {
+    Product x = product_of(w);
+    Word broad = w[AFTER_PRODUCT], blocks = (x.n + broad - 1) / broad, depth = piece_depth(x.k);
+    for (Word unit = first; unit < last; ++unit) {
+        Word piece = unit / blocks, p = piece * depth, j = unit % blocks * broad;
+        gemm(x.m, MIN(broad, x.n - j), MIN(x.k - p, depth), x.a + p * x.a_column, x.a_row, x.a_column, x.b + p * x.b_row + j,
+             x.b_row, x.b_column, x.c + piece * x.m * x.n + j, x.n, 0, room);
+    }
+    return 0;
+}
+
+// c = a b; a unit is w[10] rows.
 TASK Word product_rows(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];

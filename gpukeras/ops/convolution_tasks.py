@@ -31,6 +31,7 @@ from .windows import Window, element_strides
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
 BLOCK = 288  # rows of a panel of the kernel that stay in the first-level cache
 TOGETHER = 96  # positions that are done together at least, of several samples if need be
+SHARE = 4 * TILE  # positions at least that a thread takes of a single sample
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
@@ -121,6 +122,9 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
                 (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
                 len(cells) // 4 * -(-channels // PACKED), MOVE * before * width)
     time = samples * (PRODUCT * work * width + MOVE * source.room)
+    shares = output // columns // SHARE if samples == 1 and not source.room else 1
+    if shares > 1:  # threads have no samples to share, but the places of one
+        return [pack, Task("convolution", "convolution_shares", (x, packed, y, plan, few, shares), shares, time)]
     return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
                        4 * together * source.room, samples=True)]
 

@@ -41,8 +41,8 @@ class MatMul(Op):
         return ins[0].dtype == "float32" and size_of(outs[0].shape) > 0
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """For the right matrix, packed."""
-        return product_tasks.packed_room(ins[0], ins[1], outs[0])
+        """For the right matrix, packed, or the sums of pieces."""
+        return product_tasks.room(ins[0], ins[1], outs[0])
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One product, or one per leading index."""

@@ -1,7 +1,9 @@
 """How products of matrices are cut into tasks for a CPU (kernels/product.c, kernels/gemm.h).
 
 A thread wants to read the right matrix seldom: for few rows of the result at a time it would read it again and again.
-So either the rows of the result are dealt to threads, where there are many, or its columns, or blocks of both.
+So either the rows of the result are dealt to threads, where there are many, or its columns, or blocks of both. Of very
+few rows the sums are cut: each thread then reads its part of the right matrix as it lies in memory, and finds it in its
+own caches the next time.
 """
 
 from __future__ import annotations
@@ -18,22 +20,26 @@ LANES = 16  # columns that are computed at a time
 BANDWIDTH = 50.0  # bytes read or written in a nanosecond
 START = 30.0  # nanoseconds that any product takes
 PANEL = 32  # columns of a packed panel, or a multiple of that, for all kinds of vectors
-DEEP = 320  # rows of a panel at most that are packed at a time (DEPTH of kernels/gemm.h)
+DEEP = 320  # rows of a right matrix at most whose products are added up in one go (DEPTH of kernels/gemm.h)
 ROOM = 4 * DEEP * PANEL  # bytes that `gemm` of kernels/gemm.h needs at most
 MANY_ROWS = 512  # of a result whose rows are dealt: a share has 32 at least
 SMALL = 4096  # numbers of a right matrix that may be read for any few rows, from the first-level cache
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
 BLOCKS = 16  # that a result is cut into
+FEW_ROWS = 4  # of a result, for which the right matrix is read in long runs
+BROAD = 4 * PANEL  # columns of such a run
 LEAST_ROWS = 48  # of a block: packing takes as long as multiplying two or three rows
 
 
-def packed_room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
-    """The memory that `product` shares between its tasks, for a packed b."""
+def room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
+    """The memory that `product` shares between its tasks: for a packed b, or the sums of pieces."""
     (rows, columns), (m, _) = b.shape[-2:], out.shape[-2:]
     assert rows is not None and columns is not None and m is not None
-    if len(out.shape) > 2 or m < MANY_ROWS or _few_reads(a, b, out):
+    if len(out.shape) > 2 or _few_reads(a, b, out):
         return []
-    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
+    if m <= FEW_ROWS and rows > DEEP:
+        return [Spec((-(-rows // DEEP), m, columns), b.dtype)]
+    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)] if m >= MANY_ROWS else []
 
 
 def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
@@ -41,6 +47,8 @@ def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     (m, n), k = out.shape, a.shape[1]
     words, cost = _words(a, b, out), _cost(a, b, out)
     small = _few_reads(a, b, out)
+    if room and m <= FEW_ROWS and _strides(b)[1] == 1:
+        return _pieces(a, b, out, room[0])
     if m < MANY_ROWS and not small:
         return [_blocks(a, b, out)]
     if small or (_strides(b)[1] == 1 and n <= NEAR):
@@ -75,11 +83,19 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
             high = max(-(-m // BLOCKS), LEAST_ROWS)
         else:
             broad = -(-n // BLOCKS // PANEL) * PANEL if n > BLOCKS * PANEL else PANEL
-            if m <= 4:  # the rows of b are read in long runs
-                broad = max(broad, 4 * PANEL)
+            if m <= FEW_ROWS:
+                broad = max(broad, min(BROAD, -(-n // 2 // PANEL) * PANEL))
             high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
     units = -(-m // high) * -(-n // broad)
     return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad), units, _cost(a, b, out), _room(k))
+
+
+def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
+    """Pieces of the products that each sum consists of, and their sums: the same bits as from `_blocks`."""
+    (m, n), k = out.shape, a.shape[1]
+    units, cost = len(sums) * -(-n // BROAD), _cost(a, b, out)
+    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, BROAD), units, cost, _room(k)),
+            Task(FAMILY, "add_blocks", (sums, len(sums), m * n, out), m * n, 0.1 * sums.size)]
 
 
 def _few_reads(a: Any, b: Any, out: Any) -> bool:
