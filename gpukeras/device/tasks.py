@@ -20,7 +20,7 @@ from gpukeras.device.kernels import kernel_source
 from gpukeras.device.native import load
 
 WORTH = 10_000  # nanoseconds of work that are dealt to threads; less is done by the caller
-CHUNK = 3_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
+CHUNK = 2_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
 
 

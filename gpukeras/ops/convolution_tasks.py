@@ -29,9 +29,10 @@ from .window_tasks import (
 from .windows import Window, element_strides
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
+PACK = 0.1  # nanoseconds to pack a number of the kernel
 BLOCK = 288  # rows of a panel of the kernel that stay in the first-level cache
 TOGETHER = 96  # positions that are done together at least, of several samples if need be
-SHARE = 4 * TILE  # positions at least that a thread takes of a single sample
+SHARE = 2 * TILE  # positions at least that a thread takes of a single sample
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
@@ -120,7 +121,7 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
     row_step, column_step = (1, channels) if backward else (columns, 1)
     pack = Task("convolution", "pack_kernel",
                 (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
-                len(cells) // 4 * -(-channels // PACKED), MOVE * before * width)
+                len(cells) // 4 * -(-channels // PACKED), PACK * before * width)
     time = samples * (PRODUCT * work * width + MOVE * source.room)
     shares = output // columns // SHARE if samples == 1 and not source.room else 1
     if shares > 1:  # threads have no samples to share, but the places of one
