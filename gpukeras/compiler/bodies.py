@@ -3,7 +3,7 @@ inputs, else the array module's. The one place where this is decided."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,12 @@ def uses_tasks(step: Step) -> bool:
     if any(not contiguous(step.ins[i]) for i in packed if not step.ins[i].shape_only):
         return False
     return op.takes_tasks([v.spec for v in step.ins], [v.spec for v in step.outs]) and tasks.ready(op.c_family)
+
+
+def prepare(steps: Iterable[Step]) -> None:
+    """Has what these steps, and what becomes of them, may use of compiled code made beforehand."""
+    able = {s.op.c_family for s in steps if s.op.takes_tasks([v.spec for v in s.ins], [v.spec for v in s.outs])}
+    tasks.prepare({family for family in able if family} | {"elementwise"})
 
 
 def without_gaps(step: Step) -> tuple[int, ...]:

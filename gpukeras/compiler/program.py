@@ -15,11 +15,11 @@ from .. import device
 from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
-from .bodies import bind, explain, in_layer, rooms, run, uses_tasks
+from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
-from .ir import Step, Value, describe, is_view
+from .ir import Step, Value, describe, is_view, needed
 from .lower import Lowering
 from .pieces import take_apart
 from .plan import Plan
@@ -41,7 +41,9 @@ class Program:
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
-        roots = take_apart(fuse(take_epilogues(lowering.finish(roots))))
+        roots = lowering.finish(roots)
+        prepare(needed(roots))
+        roots = take_apart(fuse(take_epilogues(roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

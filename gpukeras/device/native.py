@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,28 +36,19 @@ def why_not() -> str | None:
 def load(source: str) -> Any:
     """The compiled source as a ctypes library, or None: on a GPU, where GPUKERAS_NATIVE is 'off', without a compiler,
     and where it fails. ValueError if the variable holds anything else."""
-    setting = os.environ.get(VARIABLE, "").strip().lower()
-    if setting not in ("", "off", "on"):
-        raise ValueError(f"{VARIABLE} is {setting!r}; it must be 'on' or 'off'.")
-    if NAME != "numpy":
-        return _refuse("the backend is not NumPy")
-    if setting == "off":
-        return _refuse(f"{VARIABLE} is 'off'")
-    if os.name != "posix":
-        return _refuse("it is compiled on Linux and macOS only")
+    hindrance = _hindrance()
+    if hindrance:
+        return _refuse(hindrance)
     ready = prebuilt.find(source, portable_flags())
     if ready is not None:
         with suppress(OSError):  # made for another C library than the one here: then it is compiled for this one
             return ctypes.CDLL(str(ready))
-    import hashlib  # these are late: an import of the package has no use for them
-    import subprocess
+    import subprocess  # late: an import of the package has no use for it
     command = compiler()
     if command is None:
         return _refuse("there is no C compiler; pip install 'gpukeras[fast]' brings one")
-    key = "\n".join((source, *command, *FLAGS, _processor()))
     try:
-        folder = _folder()
-        path = folder / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
+        path = _path(command, source)
         if not path.exists():
             _compile(command, source, path)
         _check_own(path)
@@ -64,6 +56,38 @@ def load(source: str) -> Any:
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
         said = getattr(error, "stderr", None)
         return _refuse(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else ""))
+
+
+def compile_together(sources: Sequence[str], at_once: int) -> None:
+    """Compiles those of the sources that are not there yet, so many at a time. What goes wrong is `load`'s to say: it
+    tries again."""
+    command = None if _hindrance() else compiler()
+    if command is None:
+        return
+    import subprocess
+    from concurrent.futures import ThreadPoolExecutor
+
+    def make(source: str) -> None:
+        with suppress(OSError, RuntimeError, subprocess.SubprocessError):
+            path = _path(command, source)
+            if not path.exists():
+                _compile(command, source, path)
+
+    missing = [source for source in sources if prebuilt.find(source, portable_flags()) is None]
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(make, missing))
+
+
+def _hindrance() -> str | None:
+    """Why nothing compiled is to be used here, whatever there is; None if nothing speaks against it."""
+    setting = os.environ.get(VARIABLE, "").strip().lower()
+    if setting not in ("", "off", "on"):
+        raise ValueError(f"{VARIABLE} is {setting!r}; it must be 'on' or 'off'.")
+    if NAME != "numpy":
+        return "the backend is not NumPy"
+    if setting == "off":
+        return f"{VARIABLE} is 'off'"
+    return None if os.name == "posix" else "it is compiled on Linux and macOS only"
 
 
 def compiler() -> list[str] | None:
@@ -87,6 +111,13 @@ def portable_flags() -> tuple[str, ...]:
 
 def _refuse(reason: str) -> None:
     _reasons.append(reason)
+
+
+def _path(command: Sequence[str], source: str) -> Path:
+    """Where the compiled source is kept."""
+    import hashlib
+    key = "\n".join((source, *command, *FLAGS, _processor()))
+    return _folder() / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
 
 
 def _folder() -> Path:

@@ -8,7 +8,7 @@ import math
 import mmap
 import struct
 from bisect import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from gpukeras.device import threads
 from gpukeras.device.choice import NAME
 from gpukeras.device.kernels import kernel_source
-from gpukeras.device.native import load
+from gpukeras.device.native import compile_together, load
 
 WORTH = 10_000  # nanoseconds of work that are dealt to threads; less is done by the caller
 CHUNK = 2_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
@@ -47,12 +47,26 @@ sources: dict[str, Callable[[], str]] = {}
 """Families whose source is made, not only read."""
 
 
+_prepared: set[str] = set()
+
+
 @cache
 def library(family: str) -> Any:
     """The compiled `kernels/<family>.c`; None where nothing is compiled (see native.py)."""
-    if NAME != "numpy":
-        return None
-    return load(sources[family]() if family in sources else kernel_source(f"{family}.c"))
+    return load(_source(family)) if NAME == "numpy" else None
+
+
+def prepare(families: Iterable[str]) -> None:
+    """Has these families compiled at the same time where they are not yet: one after the other, as they are asked for,
+    it would take a small model's first step five seconds."""
+    new = {"tasks", *families} - _prepared
+    if new and NAME == "numpy":
+        _prepared.update(new)
+        compile_together(sorted(map(_source, new), key=len, reverse=True), threads.count())  # the longest first
+
+
+def _source(family: str) -> str:
+    return sources[family]() if family in sources else kernel_source(f"{family}.c")
 
 
 def ready(family: str) -> bool:

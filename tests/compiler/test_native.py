@@ -17,7 +17,7 @@ from gpukeras import device
 from gpukeras.compiler import native
 from gpukeras.compiler.fuse import Fused, Member
 from gpukeras.device import tasks
-from gpukeras.device.native import compiler, load
+from gpukeras.device.native import compile_together, compiler, load
 from gpukeras.graph import Spec
 from gpukeras.ops.elementwise import Cast, Elementwise
 from tests.device.machine import ROOT, output
@@ -176,6 +176,18 @@ def test_code_that_others_could_have_put_there_is_not_loaded(tmp_path):
         path.chmod(0o700)
     assert output(PROGRAM, driver=False, XDG_CACHE_HOME=str(tmp_path)).endswith("| None")
     assert sorted(os.listdir(folder)) == [path.name for path in libraries]
+
+
+@compiled
+def test_sources_are_compiled_together(tmp_path, monkeypatch):
+    """Each once, whatever becomes of the others."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder, sound = tmp_path / "gpukeras", [f"int given(void) {{ return {i}; }}" for i in range(3)]
+    compile_together([sound[0], "no C at all", *sound[1:]], 2)
+    made = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(made) == 3
+    compile_together(sound, 2)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == made
 
 
 def test_an_unknown_setting_is_refused(monkeypatch):
