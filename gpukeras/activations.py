@@ -153,9 +153,7 @@ def get(identifier: Any) -> Callable[..., Any]:
     if not callable(identifier):
         raise ValueError(f"Could not interpret activation function identifier: {identifier!r}. Expected "
                          "None, a name such as 'relu', or a function of a tensor.")
-    from gpukeras.engine import Layer
-
-    if isinstance(identifier, Layer):
+    if hasattr(identifier, "weights") and not isinstance(identifier, type):
         warnings.warn(f"A layer instance ({type(identifier).__name__}) was passed as the activation of "
                       "another layer. Its weights would not belong to the model: add it to the model as a "
                       "layer of its own.",

@@ -11,7 +11,7 @@ from gpukeras.callbacks import backup_file, training_state
 from gpukeras.callbacks.base import Callback, plain_state, set_plain_state
 from gpukeras.callbacks.history import BaseLogger
 from gpukeras.callbacks.plain import fingerprint
-from gpukeras.saving.atomic import delete_parts
+from gpukeras.device.files import delete_parts
 
 FILE = "training.safetensors"
 VERSION = 1

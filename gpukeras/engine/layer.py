@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from .. import constraints, initializers, regularizers
+from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
 from ..graph.spec import StaticShape
 from ..utils.generic_utils import has_arg
@@ -197,8 +199,6 @@ class Layer(Called, Computing, Connected, Holding):
         ValueError if the shape has unknown dimensions. Under a mixed policy `call` reads the weight in the dtype it
         computes in, unless `experimental_autocast` (newer Keras's name) is False.
         """
-        from .. import constraints, initializers, regularizers
-
         if isinstance(name, (tuple, list)):  # shape first, then perhaps a name or an initializer
             name, shape, second = None, name, shape
             if isinstance(second, str) and (initializer is not None or not _names_initializer(second)):
@@ -292,8 +292,6 @@ class Layer(Called, Computing, Connected, Holding):
 
     def count_params(self) -> int:
         """The number of scalars in all weights; RuntimeError if the layer isn't built yet."""
-        from ..utils.layer_utils import count_params
-
         if not self.built:
             raise RuntimeError(f"The weights of layer '{self.name}' don't exist yet, so they can't be "
                                "counted. Call the layer on a tensor, or "
@@ -427,8 +425,6 @@ def _static(shape: Any) -> Any:
 
 def _names_initializer(name: str) -> bool:
     """Whether a string is an initializer's name rather than a weight's."""
-    from .. import initializers
-
     try:
         initializers.get(name)
     except ValueError:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..device.files import write_file
 from ..engine.data import warn
 from ..utils.extras import need
 from . import kinds
-from .atomic import write_file
 from .errors import BrokenFileError
 from .guarded import parsed
 from .weights import KERAS_VERSION, weight_names
