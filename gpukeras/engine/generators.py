@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..callbacks import progress
 from ..compiler import Function
 from ..compiler.function import is_debugging
 from ..utils.generic_utils import unknown_name
@@ -145,8 +146,6 @@ class GeneratorTraining:
                            **kwargs: Any) -> Any:
         """Loss (and metrics) over `steps` batches, averaged over the samples."""
         refuse_unknown("evaluate_generator", list(kwargs), GeneratorTraining.evaluate_generator)
-        from ..callbacks import progress
-
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
@@ -191,7 +190,6 @@ class GeneratorTraining:
                           **kwargs: Any) -> Any:
         """The outputs for `steps` batches, one after the other. Targets in the batches are ignored."""
         refuse_unknown("predict_generator", list(kwargs), GeneratorTraining.predict_generator)
-        from ..callbacks import progress
         model: Any = self
         model._make_predict_function()
         steps = _steps(generator, steps, "steps")

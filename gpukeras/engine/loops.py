@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from .. import callbacks as cb
 from .. import device
+from ..callbacks import progress
+from ..callbacks.ranked import RankedCallbackList, RankedKeeper
 from ..compiler import Feed, Function
 from . import dealing
 from .data import make_batches, shuffle_batches, warn
@@ -138,8 +141,6 @@ class Training:
 
     def __init__(self, model: Any, callbacks: Any, verbose: Any, epochs: int, validates: bool, batch_size: int | None,
                  steps: int | None, samples: int | None):
-        from .. import callbacks as cb
-        self._logs_class = cb.Logs
         self.model = model
         self.names = unique_names(model.metrics_names)
         model.history = cb.History()
@@ -161,7 +162,6 @@ class Training:
         self.keeper: Any = next((c for c in self.callbacks if isinstance(c, cb.BackupAndRestore)), None)
         job = dealing.job_of(model)
         if self.keeper is not None and job is not None:
-            from ..callbacks.ranked import RankedKeeper
             self.keeper = RankedKeeper(self.keeper, job)
 
     def begin(self, validation: list[Any] | None) -> None:
@@ -193,7 +193,7 @@ class Training:
                 logs = train()
                 if validate is not None and self.finished and due(epoch + 1):
                     # these come first, as in Keras's History
-                    logs = self._logs_class([*zip((f"val_{name}" for name in self.names), validate()), *logs.items()])
+                    logs = cb.Logs([*zip((f"val_{name}" for name in self.names), validate()), *logs.items()])
                 if logs["loss"] != logs["loss"] and not self.told_of_nan:
                     self.told_of_nan = True
                     warn(f"The loss is NaN since epoch {epoch + 1}. If the data are sound, the steps are too great: "
@@ -228,7 +228,7 @@ class Training:
 
     def logs(self, values: Sequence[Any], **more: Any) -> Any:
         """A Logs dict of these values by name."""
-        return self._logs_class(**more, **dict(zip(self.names, values)))
+        return cb.Logs(**more, **dict(zip(self.names, values)))
 
     def epoch(self, feed: Feed, batches: Sequence[tuple[int, int]]) -> Any:
         """One epoch over arrays, in the feed's order; returns the averages."""
@@ -244,7 +244,7 @@ class Training:
             for i, times in pace.steps(first):
                 start, stop = batches[i]
                 if watched:
-                    begin = self._logs_class(batch=i, size=stop - start)
+                    begin = cb.Logs(batch=i, size=stop - start)
                     self.callbacks.on_batch_begin(i, begin)
                 feed.run(slice(start, stop), stop - start, times)
                 seen = batches[i + times - 1][1]
@@ -278,7 +278,7 @@ class Training:
         watched = self.callbacks.needs_batches
         for i in range(done, count):
             if watched:
-                self.callbacks.on_batch_begin(i, self._logs_class(batch=i, size=1))
+                self.callbacks.on_batch_begin(i, cb.Logs(batch=i, size=1))
             values = step()
             totals.add(sums, values)
             done = i + 1
@@ -318,7 +318,6 @@ class Pace:
 def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
              callbacks: Any = None, feed: Feed | None = None) -> list[float]:
     """Loss and metrics over the data, averaged over samples (or steps). `feed` may already hold the data."""
-    from ..callbacks import progress
     function: Function = model.test_function
     phase = model._phase_value(function, False)
     heard = Hooks(callbacks, "test", model.metrics_names)
@@ -367,7 +366,6 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
     if batch_size is not None and callbacks is None and not verbose and dealing.job_of(model) is None \
             and 0 < len(arrays[0]) <= batch_size and all(isinstance(a, np.ndarray) for a in arrays):
         return function([*arrays, *phase], on_device)  # one batch, and nobody looks on
-    from ..callbacks import progress
     heard = Hooks(callbacks, "predict", ())
     heard.begin()
     verbose = verbose if dealing.is_first() else 0
@@ -416,8 +414,7 @@ class Hooks:
     """
 
     def __init__(self, callbacks: Any, kind: str, names: Sequence[str]):
-        from .. import callbacks as cb
-        self._callbacks, self._kind, self._logs_class = callbacks, kind, cb.Logs
+        self._callbacks, self._kind = callbacks, kind
         self._names = unique_names(names)
         self._whole = callbacks is not None and callbacks.needs(f"on_{kind}_begin", f"on_{kind}_end")
         self.batches = callbacks is not None and callbacks.needs(f"on_{kind}_batch_begin", f"on_{kind}_batch_end")
@@ -425,23 +422,23 @@ class Hooks:
     def begin(self) -> None:
         """The evaluation or prediction starts."""
         if self._whole:
-            self._call("begin", self._logs_class())
+            self._call("begin", cb.Logs())
 
     def batch_begin(self, batch: int, size: int) -> None:
         """A batch starts."""
         if self.batches:
-            self._call("batch_begin", batch, self._logs_class(batch=batch, size=size))
+            self._call("batch_begin", batch, cb.Logs(batch=batch, size=size))
 
     def batch_end(self, batch: int, size: int, values: Sequence[Any]) -> None:
         """A batch is done, with these values."""
         if self.batches:
             named = dict(zip(self._names, values)) if self._kind == "test" else {"outputs": list(values)}
-            self._call("batch_end", batch, self._logs_class(**named, batch=batch, size=size))
+            self._call("batch_end", batch, cb.Logs(**named, batch=batch, size=size))
 
     def end(self, values: Any) -> Any:
         """The evaluation or prediction is done, with these values, which are returned."""
         if self._whole:
-            self._call("end", self._logs_class(zip(self._names, values)))
+            self._call("end", cb.Logs(zip(self._names, values)))
         return values
 
     def _call(self, moment: str, *args: Any) -> None:
@@ -450,7 +447,6 @@ class Hooks:
 
 def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
     """The callbacks of an evaluation or a prediction as one list to drive; None if there are none."""
-    from .. import callbacks as cb
     if not callbacks or isinstance(callbacks, cb.CallbackList):
         return callbacks or None
     found = _list(_objects(callbacks), model)
@@ -462,15 +458,12 @@ def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
 
 def _list(callbacks: list[Any], model: Any) -> Any:
     """The callbacks as one list to drive: on rank 0 only, if several train the model together."""
-    from .. import callbacks as cb
-    from ..callbacks.ranked import RankedCallbackList
     job = dealing.job_of(model)
     return cb.CallbackList(callbacks) if job is None else RankedCallbackList(callbacks, job, model)
 
 
 def _objects(callbacks: Any) -> list[Any]:
     """The callbacks that were given, one or several; TypeError for what is none."""
-    from .. import callbacks as cb
     if callbacks is None:
         return []
     found = list(callbacks) if isinstance(callbacks, (list, tuple, cb.CallbackList)) else [callbacks]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from .. import optimizers
 from ..utils.np_utils import slice_arrays
 from . import dealing, keras1, loops, one_batch
 from .advice import advise_on_compile, advise_on_fit
@@ -93,7 +94,6 @@ class Model(Subclassed, GeneratorTraining):
         self._distribute, self._parts = distribute, parts
         refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
         self._before_compile()
-        from .. import optimizers
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss if loss is not None else []
         self.loss_weights = loss_weights
