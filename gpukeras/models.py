@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import backend as K
-from .engine import keras1
 from .engine.budget import check_architecture, memory_budget
 from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
@@ -19,6 +18,7 @@ from .engine.serialization import described_error, read_json, read_yaml
 from .engine.training import Model
 from .saving.configs import readable_text
 from .saving.files import load_model, save_model
+from .utils import keras1
 from .utils.generic_utils import shortened
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",

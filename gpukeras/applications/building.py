@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import backend as K
-from ..engine.topology import get_source_inputs
+from ..engine.network import get_source_inputs
 from ..layers import (
     Activation,
     BatchNormalization,

@@ -175,7 +175,7 @@ def _card(item: Item, options: Options) -> _Block:
 def describe(layer: Any) -> tuple[str, str]:
     """The class of a layer and its name; for a wrapper, with those of what it wraps in brackets."""
     kind, name = type(layer).__name__, str(layer.name)
-    inner = getattr(layer, "layer", None)
+    inner: Any = getattr(layer, "layer", None)
     if hasattr(inner, "name"):
         kind, name = f"{kind}({type(inner).__name__})", f"{name}({inner.name})"
     return kind, name

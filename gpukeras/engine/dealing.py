@@ -16,8 +16,8 @@ from ..callbacks import progress, training_state
 from ..compiler import Feed, Function
 from ..device.job import Job, computing, job, part_of, refuse_differences
 from ..graph.substitute import substitute
+from ..utils.messages import warn
 from . import loops
-from .data import warn
 from .kinds import SAME, Kinds, NotDealt
 from .parts import PartedFunction, array_of, check_shares, parts_of, rows_of, samples_in
 

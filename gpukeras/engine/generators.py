@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from .. import device
-from ..callbacks import progress
+from ..callbacks import Logs, progress
 from ..compiler import Function
 from ..compiler.function import is_debugging
-from ..utils.generic_utils import unknown_name
-from . import dealing, keras1, loops
-from .data import brief, warn
+from ..utils import keras1
+from ..utils.messages import unknown_name, warn
+from . import dealing, loops
+from .data import brief
 from .first_data import predicts, sees_data
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
@@ -119,7 +120,7 @@ class GeneratorTraining:
             x, y, sample_weight = _parts(batches())
             place.size = size = _size(x)
             if watched:
-                run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
+                run.callbacks.on_batch_begin(i, Logs(batch=i, size=size))
             if ahead:
                 model.train_function.launch(model._step_inputs(x, y, sample_weight, class_weight))
             else:

@@ -13,8 +13,9 @@ from .. import constraints, initializers, regularizers
 from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
 from ..graph.spec import StaticShape
+from ..utils import keras1
 from ..utils.generic_utils import has_arg
-from . import at_once, keras1
+from . import at_once
 from .budget import charge
 from .calls import Called
 from .computing import Computing

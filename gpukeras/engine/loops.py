@@ -17,8 +17,9 @@ from .. import device
 from ..callbacks import progress
 from ..callbacks.ranked import RankedCallbackList, RankedKeeper
 from ..compiler import Feed, Function
+from ..utils.messages import warn
 from . import dealing
-from .data import make_batches, shuffle_batches, warn
+from .data import make_batches, shuffle_batches
 from .parts import PartedFunction
 
 REDRAW = 0.1  # seconds between two looks at the progress display

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import backend as K
 from ..graph import origin
+from ..utils import keras1
 from ..utils.generic_utils import has_arg, to_list, unknown_name
-from . import keras1
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
 from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of, unique
+from .portable import Portable
 
 _Run = tuple[list[Any], list[Any], list[Any]]  # outputs, masks, shapes
 
 
-class Network(Layer):
+class Network(Portable, Layer):
     """The layers between `inputs` and `outputs` (a tensor or a list each), all made by layers from `Input`s.
 
     Raises TypeError for inputs that are not from `Input`, ValueError for an input given twice, RuntimeError
@@ -345,86 +346,6 @@ class Network(Layer):
             for key, of in ((inputs, at), (None, None)):
                 known = {id(x) for x in mine(key)}
                 _shelve(shelf, key, [x for x in found(of) if id(x) not in known])
-
-    # ----------------------------------------------------------------------------------------------
-    # description
-
-    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None,
-                print_fn: Callable[[str], Any] = print) -> None:
-        """Prints the layers, their output shapes and numbers of parameters, line by line with `print_fn`."""
-        from ..utils.layer_utils import print_summary
-
-        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
-
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows of a small model."""
-        from ..drawing.html import model_html
-
-        return model_html(self)
-
-    def get_config(self) -> dict[str, Any]:
-        """Layers and connections as plain data, in Keras 2.0.9's layout."""
-        from .network_config import network_config
-
-        return network_config(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        """A new network, with new weights, from `get_config`'s result."""
-        from .network_config import network_from_config
-
-        return network_from_config(cls, config, custom_objects)
-
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
-        """Architecture, weights, `compile`'s arguments and the optimizer's state as one file: see `saving.save_model`.
-        """
-        from ..saving.files import save_model
-
-        save_model(self, filepath, overwrite, include_optimizer, **kwargs)
-
-    def __reduce__(self) -> Any:
-        """Pickled, and copied by `copy.deepcopy`, a model is what `save` writes of it, as in newer Keras."""
-        from ..saving.pickled import from_bytes, to_bytes
-
-        return from_bytes, to_bytes(self)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """The weights of all layers as an HDF5 file, written beside `filepath` and then put in its place."""
-        from ..saving.files import save_weights
-
-        save_weights(self, filepath, overwrite, **kwargs)
-
-    def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Weights from a file of `save_weights` or `save`, here or in Keras, in order or `by_name` of the layers.
-
-        Layers whose arrays don't fit are a ValueError, and nothing is changed; with `skip_mismatch` they are left as
-        they are, with a warning. With `reshape=True` arrays may have other shapes of the same size. With
-        `isolated=True` another process does the reading: see `load_model`.
-        """
-        from ..saving.files import load_weights
-
-        load_weights(self, filepath, by_name, skip_mismatch, **kwargs)
-
-    def export(self, filepath: Any, format: str | None = None, **kwargs: Any) -> None:
-        """The model as it predicts, for other runtimes: an ONNX file. See `export.to_onnx`.
-
-        `format` is 'onnx', or follows from the name. `opset_version`, or `opset`, is the version of ONNX's operators.
-        """
-        from ..export.onnx_file import export_model
-
-        export_model(self, filepath, format, **kwargs)
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON, for `model_from_json`; keywords go to json.dumps."""
-        from .serialization import model_as_json
-
-        return model_as_json(self, **kwargs)
-
-    def to_yaml(self, **kwargs: Any) -> str:
-        """The architecture as YAML, for `model_from_yaml`; keywords go to yaml.safe_dump. Needs PyYAML."""
-        from .serialization import model_as_yaml
-
-        return model_as_yaml(self, **kwargs)
 
 
 def _places(tensors: Sequence[Any]) -> Iterable[list[Any]]:

@@ -11,8 +11,8 @@ from .. import backend as K
 from .. import losses, metrics
 from ..backend.ranks import mean_over_ranks
 from ..stateful_metrics import in_step
-from ..utils.generic_utils import to_snake_case, unknown_name
-from .data import warn
+from ..utils.generic_utils import to_snake_case
+from ..utils.messages import unknown_name, warn
 from .node import history_of
 
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from .. import backend as K
 from .. import optimizers
+from ..utils import keras1
+from ..utils.messages import warn
 from ..utils.np_utils import slice_arrays
-from . import dealing, keras1, loops, one_batch
+from . import dealing, loops, one_batch
 from .advice import advise_on_compile, advise_on_fit
 from .data import (
     check_all_given,
@@ -21,7 +23,6 @@ from .data import (
     spread,
     standardize_data,
     standardize_weights,
-    warn,
 )
 from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown

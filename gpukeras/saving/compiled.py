@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engine.data import warn
 from ..engine.serialization import described_error, plain
 from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
+from ..utils.messages import warn
 from . import optimizer_state
 from .conversion import Origin
 from .errors import BrokenFileError

@@ -10,9 +10,9 @@ from typing import Any
 from ..device import require_bfloat16
 from ..engine import policy
 from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
-from ..engine.data import warn
 from ..engine.serialization import described_error, explicit
 from ..utils.generic_utils import get_custom_objects
+from ..utils.messages import warn
 from . import keras1, keras3_configs
 from .conversion import Origin
 from .errors import BrokenFileError

@@ -10,10 +10,10 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ..device.files import write_file
-from ..engine.data import warn
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import plain
 from ..engine.subclassed import refuse_subclassed
+from ..utils.messages import warn
 from . import compiled, keras3_files
 from .archive import is_archive
 from .configs import built, readable, writable

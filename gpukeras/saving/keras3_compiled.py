@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
 from ..utils.generic_utils import get_custom_objects
+from ..utils.messages import warn
 from . import compiled, keras3_configs, optimizer_state
 from .conversion import Origin
 from .errors import BrokenFileError

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..engine.budget import MAX_NESTING
-from ..engine.data import warn
+from ..utils.messages import warn
 from .errors import BrokenFileError
 
 _NETWORKS = ("Functional", "Model", "Sequential")

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ..device.files import write_file
-from ..engine.data import warn
 from ..engine.serialization import plain
+from ..utils.messages import warn
 from . import compiled, configs, keras3_compiled, keras3_configs
 from .archive import CONFIG, METADATA, WEIGHTS, Archive, opened_archive, write_archive
 from .conversion import Origin

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..utils.messages import warn
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_DEPTH, Array, Group
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..utils.messages import warn
 from .conversion import Origin
 from .guarded import Array
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import backend as K
 from ..device.files import write_file
-from ..engine.data import warn
 from ..utils.extras import need
+from ..utils.messages import warn
 from . import kinds
 from .errors import BrokenFileError
 from .guarded import parsed

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..utils.messages import warn
 from .conversion import Origin, converted, for_file
 from .errors import BrokenFileError
 from .guarded import Array, Group
