@@ -61,6 +61,7 @@ class Layer(Called, Computing, Connected, Holding):
     dtype: str | None = None
     batch_input_shape: tuple[int | None, ...]
     activity_regularizer: Any = None
+    _made_on: Sequence[Any] = ()  # layers that it was made on, as Keras 1's Merge may be
     _scope: str = ""  # what the names of the weights begin with, if a layer that holds this one says so
 
     def __init__(self, **kwargs: Any) -> None:

@@ -78,7 +78,7 @@ def network_from_config(cls: type, config: dict[str, Any], deserialize: Callable
     calls: dict[str, deque[Any]] = {}
     for data in config["layers"]:
         name = data.get("name") or data["config"]["name"]
-        made[name] = deserialize(data, custom_objects=custom_objects)
+        made[name] = deserialize(data, custom_objects)
         made[name].name = name  # the config of a Sequential is a bare list, so its name stands here only
         calls[name] = deque(data.get("inbound_nodes") or ())
     _make_calls(made, calls)

@@ -14,6 +14,13 @@ from .network_config import network_config, network_from_config
 from .serialization import model_as_json, model_as_yaml
 
 
+def layer_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """A new layer or model from its class's name and its config."""
+    from ..layers.by_name import deserialize
+
+    return deserialize(config, custom_objects)
+
+
 class Portable:
     """What `Network` knows of its table, its config and its files."""
 
@@ -35,9 +42,7 @@ class Portable:
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new network, with new weights, from `get_config`'s result."""
-        from ..layers import deserialize
-
-        return network_from_config(cls, config, deserialize, custom_objects)
+        return network_from_config(cls, config, layer_from_config, custom_objects)
 
     def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
         """Architecture, weights, `compile`'s arguments and the optimizer's state as one file: see `saving.save_model`.

@@ -11,6 +11,7 @@ from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..engine.node import object_list_uid
 from ..utils.generic_utils import CustomObjectScope, has_arg
+from .by_name import deserialize
 from .holder import Holder
 
 
@@ -59,8 +60,6 @@ class Wrapper(Holder):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new wrapper from `get_config`'s result; the layer's class is looked up among layers and custom objects."""
-        from . import deserialize
-
         config = dict(config)
         return cls(deserialize(config.pop("layer"), custom_objects=custom_objects), **config)
 
@@ -354,8 +353,6 @@ class Bidirectional(Wrapper):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result."""
-        from . import deserialize
-
         config = dict(config)
         backward, constants = config.pop("backward_layer", None), config.pop("num_constants", None)
         if backward is not None:
