@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .engine.budget import check_architecture, memory_budget
 from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
 from .engine.own_functions import with_functions
 from .engine.sequential import Sequential
-from .engine.serialization import described_error, read_json, read_yaml
+from .engine.serialization import read_json, read_yaml
 from .engine.training import Model
-from .layers.by_name import deserialize
+from .saving.architecture import model_from_config
 from .saving.configs import readable_text
 from .saving.files import load_model, save_model
-from .utils.generic_utils import shortened
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
            "model_from_yaml", "save_model"]
@@ -23,25 +21,6 @@ __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_confi
 
 # ------------------------------------------------------------------------------------------- from
 # architectures
-
-
-def model_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A new, uncompiled model from ``{'class_name', 'config'}``; TypeError for a Sequential's bare list.
-
-    ValueError for a config that can't be built, or that asks for more memory than the machine has, more than 10,000
-    layers, or models nested without end.
-    """
-    if isinstance(config, list):
-        raise TypeError("model_from_config needs a dictionary with 'class_name' and 'config', but got a "
-                        "list. For the config of a Sequential use Sequential.from_config(config).")
-    if not isinstance(config, dict):
-        raise ValueError(f"A model's config is a dictionary with 'class_name' and 'config', got {shortened(config)}.")
-    check_architecture(config)
-    try:
-        with memory_budget():
-            return deserialize(config, custom_objects=custom_objects)
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError) as error:
-        raise ValueError("the architecture can't be built: " + described_error(error)) from error
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
