@@ -19,13 +19,15 @@ from ..utils import keras1
 from ..utils.messages import unknown_name, warn
 from . import dealing, loops
 from .data import brief
+from .epochs import Training
 from .first_data import predicts, sees_data
+from .hooks import Hooks, listeners
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
 
 
-def _runs_ahead(run: loops.Training) -> bool:
+def _runs_ahead(run: Training) -> bool:
     """Whether the next batch may be prepared while a GPU is at work on this one: nobody asks for a batch's values, so
     what the program adds up will do. A `train_on_batch` of a user's own is called."""
     model = run.model
@@ -72,7 +74,7 @@ class GeneratorTraining:
         dealing.begin(model, "fit_generator", {"steps_per_epoch": steps_per_epoch, "epochs": epochs,
                                                "validation_data": validation_data is not None,
                                                "validation_steps": validation_steps}, validation or ())
-        run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
+        run = Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
                              None, steps_per_epoch, None)
         run.begin(validation)
 
@@ -98,7 +100,7 @@ class GeneratorTraining:
         refuse_unknown("fit", [name for name in more if name not in QUEUE_ARGUMENTS], type(self).fit)  # type: ignore
         return self.fit_generator(generator, **arguments, **more)
 
-    def _batches(self, run: loops.Training, batches: Callable[[], Any], count: int,
+    def _batches(self, run: Training, batches: Callable[[], Any], count: int,
                  class_weight: Any) -> Any:
         """One epoch of `count` batches; the averages over all samples."""
         model: Any = self
@@ -155,8 +157,8 @@ class GeneratorTraining:
         sizes: list[int] = []
         totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
-        called = loops.listeners(model, callbacks, steps=steps, verbose=verbose)
-        heard = loops.Hooks(called, "test", model.metrics_names)
+        called = listeners(model, callbacks, steps=steps, verbose=verbose)
+        heard = Hooks(called, "test", model.metrics_names)
         heard.begin()
         verbose = verbose if dealing.is_first() else 0
         job = dealing.deals_batches(model, steps, heard.batches)
@@ -195,7 +197,7 @@ class GeneratorTraining:
         model._make_predict_function()
         steps = _steps(generator, steps, "steps")
         parts: list[Any] = []
-        heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
+        heard = Hooks(listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
         heard.begin()
         verbose = verbose if dealing.is_first() else 0
         job = dealing.deals_batches(model, steps, heard.batches)

@@ -27,9 +27,11 @@ from .data import (
 from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .hints import build_hint, input_hint, target_hint
+from .hooks import listeners
 from .objective import weighted_masked_objective
 from .one_batch import single
 from .targets import check_loss_and_targets
+from .totals import Totals, unique_names
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective
@@ -85,7 +87,7 @@ class Model(Compiled, GeneratorTraining):
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
-            self._train_totals = loops.Totals(len(values), self._live_metrics)
+            self._train_totals = Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs)
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
@@ -99,7 +101,7 @@ class Model(Compiled, GeneratorTraining):
         self._check_compiled()
         if self.test_function is None:
             values = [self.total_loss, *self.metrics_tensors]
-            self._test_totals = loops.Totals(len(values), self._live_metrics)
+            self._test_totals = Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs)
             self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
             self.test_function.name = "test_function"
@@ -242,10 +244,10 @@ class Model(Compiled, GeneratorTraining):
             batch_size = _batch_size(batch_size, steps)
             xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
             self._make_test_function()
-            heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+            heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                     samples=xs[0].shape[0] if steps is None else None)
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
-        return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else single(values)
+        return dict(zip(unique_names(self.metrics_names), values)) if return_dict else single(values)
 
     @predicts
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
@@ -278,7 +280,7 @@ class Model(Compiled, GeneratorTraining):
                              + _whole_batches(xs[0].shape[0], batch_size))
         check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
         self._make_predict_function()
-        heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+        heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
         return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
 
@@ -318,7 +320,7 @@ class Model(Compiled, GeneratorTraining):
                            return_dict)
 
     def _by_name(self, values: list[Any], by_name: bool) -> Any:
-        names = loops.unique_names(self.metrics_names)
+        names = unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else single(values)
 
     @predicts
