@@ -13,9 +13,9 @@ from .. import callbacks as cb
 from ..callbacks.ranked import RankedKeeper
 from ..compiler import Feed
 from ..utils.messages import warn
+from ..utils.metric_names import unique_names
 from . import dealing
 from .hooks import listing, objects
-from .totals import unique_names
 
 REDRAW = 0.1  # seconds between two looks at the progress display
 STRIDE = 0.02  # seconds that steps take which are made without a look at anything

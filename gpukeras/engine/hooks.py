@@ -7,8 +7,8 @@ from typing import Any
 
 from .. import callbacks as cb
 from ..callbacks.ranked import RankedCallbackList
+from ..utils.metric_names import unique_names
 from . import dealing
-from .totals import unique_names
 
 
 class Hooks:

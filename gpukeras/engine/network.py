@@ -10,7 +10,6 @@ from .. import backend as K
 from ..graph import origin
 from ..utils import keras1
 from ..utils.generic_utils import has_arg, to_list, unknown_name
-from .adding import shelve
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
@@ -346,7 +345,7 @@ class Network(Portable, Layer):
                                    (self._per_input_updates, self.get_updates_for, layer.get_updates_for)):
             for key, of in ((inputs, at), (None, None)):
                 known = {id(x) for x in mine(key)}
-                shelve(shelf, [x for x in found(of) if id(x) not in known], key)
+                _shelve(shelf, key, [x for x in found(of) if id(x) not in known])
 
 
 def _places(tensors: Sequence[Any]) -> Iterable[list[Any]]:
@@ -361,6 +360,12 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     if silent and [s[1:] for s in came] == [s[1:] for s in node.input_shapes]:  # only the call itself knows
         return [(came[0][0] if s[0] is None else s[0], *s[1:]) if s else s for s in node.output_shapes]
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
+
+
+def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
+    from .layer import _file
+
+    _file(shelf, items, inputs)
 
 
 def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int | None = None) -> list[Any]:

@@ -13,12 +13,11 @@ from typing import Any
 
 from .. import backend as K
 from ..utils.generic_utils import has_arg
-from .adding import key_of
 from .at_once import shelves_kept
 from .first_data import first_of, shape_of
 from .held import Holding, layers_in
 from .input_layer import Input
-from .layer import Layer
+from .layer import Layer, _key
 from .network import Network
 from .node import as_shape_list, masks_of, one_or_list, shapes_of, to_list
 from .tracing import Trace, at_work, working
@@ -117,7 +116,7 @@ class Subclassed(Network):
         at: Any = self._inputs_at_work
         self.add_loss(trace.losses, at)
         self.add_update(trace.updates, at)
-        self._states.setdefault(key_of(at), []).extend(trace.states)
+        self._states.setdefault(_key(at), []).extend(trace.states)
         self._metrics_of_call, self._masks_of_call = trace.metrics, one_or_list(masks)
         return one_or_list(outputs)
 
@@ -166,7 +165,7 @@ class Subclassed(Network):
         """The masks of the outputs: those that the layers which made them gave them."""
         if self._is_graph_network:
             return super().compute_mask(inputs, mask)
-        ends = bool(self.outputs) and key_of(inputs) == key_of(self.inputs)
+        ends = bool(self.outputs) and _key(inputs) == _key(self.inputs)
         return masks_of(self.outputs) if ends else self._masks_of_call
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -191,7 +190,7 @@ class Subclassed(Network):
         if self._is_graph_network:
             kept = {id(item) for item in self.state_updates}
             return [item for item in self.get_updates_for(inputs) if id(item) in kept]
-        return self.__dict__.get("_states", {}).get(key_of(inputs), [])
+        return self.__dict__.get("_states", {}).get(_key(inputs), [])
 
     @property
     def state_updates(self) -> list[Any]:

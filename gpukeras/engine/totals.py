@@ -1,4 +1,4 @@
-"""Sums of loss and metrics over batches, kept by the program, and the names they are shown by."""
+"""What steps add up to: loss and metrics, kept by the program itself, so that no step has to be waited for."""
 
 from __future__ import annotations
 
@@ -57,13 +57,3 @@ class Totals:
         yield
         for variable, value in zip(kept, before):
             K.set_value(variable, value)
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """The names; those that are not unique are numbered.
-
-    >>> unique_names(['loss', 'acc', 'acc'])
-    ['loss', 'acc_1', 'acc_2']
-    """
-    names = list(names)
-    return [n if names.count(n) == 1 else f"{n}_{names[:i].count(n) + 1}" for i, n in enumerate(names)]

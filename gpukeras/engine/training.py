@@ -9,6 +9,7 @@ import numpy as np
 from .. import backend as K
 from ..utils import keras1
 from ..utils.messages import warn
+from ..utils.metric_names import unique_names
 from ..utils.np_utils import slice_arrays
 from . import dealing, loops, one_batch
 from .advice import advise_on_fit
@@ -31,7 +32,7 @@ from .hooks import listeners
 from .objective import weighted_masked_objective
 from .one_batch import single
 from .targets import check_loss_and_targets
-from .totals import Totals, unique_names
+from .totals import Totals
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective

@@ -1,8 +1,9 @@
-"""The names of metrics in Keras 2.0, and in later versions."""
+"""The names of metrics: in Keras 2.0 and in later versions, and told apart."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 # Keras 2.0's name, and what later versions call the same thing. 'val_' or an output's name may precede it.
 _NAMES = (
@@ -29,3 +30,13 @@ def other_name(key: object) -> str | None:
         if key == name or key.endswith("_" + name):
             return key[:len(key) - len(name)] + other
     return None
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names; those that are not unique are numbered.
+
+    >>> unique_names(['loss', 'acc', 'acc'])
+    ['loss', 'acc_1', 'acc_2']
+    """
+    names = list(names)
+    return [n if names.count(n) == 1 else f"{n}_{names[:i].count(n) + 1}" for i, n in enumerate(names)]
