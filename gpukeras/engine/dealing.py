@@ -15,10 +15,10 @@ from ..backend import ranks
 from ..compiler import Feed, Function
 from ..device.job import Job, computing, job, part_of, refuse_differences
 from ..graph.substitute import substitute
-from . import loops
 from .data import warn
 from .kinds import SAME, Kinds, NotDealt
 from .parts import PartedFunction, array_of, check_shares, parts_of, rows_of, samples_in
+from .totals import Totals
 
 
 def job_of(model: Any) -> Job | None:
@@ -169,7 +169,7 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
     whole_changes = {new: v + next(parts_of) for v, new in changes}
     for i in live:
         whole_values[i] = substitute(metrics[i], whole_changes)
-    model._train_totals = loops.Totals(len(metrics), {
+    model._train_totals = Totals(len(metrics), {
         i: one._replace(updates=[(v, whole_changes[new]) for v, new in one.updates]) for i, one in live.items()})
     outputs = [whole_values[i] for i in range(len(metrics))]
     inputs = [*fed, ranks.parts(), *model._phase_inputs()]

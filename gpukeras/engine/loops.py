@@ -4,70 +4,21 @@ something is shown and at the end of an epoch."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .. import backend as K
 from .. import device
 from ..compiler import Feed, Function
 from . import dealing
 from .data import make_batches, shuffle_batches, warn
 from .parts import PartedFunction
+from .totals import resident, runs_ahead
 
 REDRAW = 0.1  # seconds between two looks at the progress display
 STRIDE = 0.02  # seconds that steps take which are made without a look at anything
-
-
-class Totals:
-    """Running sums of a function's values, each batch weighted by its number of samples, kept by the program."""
-
-    def __init__(self, count: int, live: Mapping[int, Any] | None = None):
-        self.sums = K.variable(np.zeros(count), dtype="float64", name="totals")
-        self.live = live or {}  # metrics with a state, by place: their last value counts, and not the mean
-        self.averaged = np.array([i not in self.live for i in range(count)], "float64")
-
-    def updates(self, values: Sequence[Any], inputs: Sequence[Any], size: Any = None) -> list[Any]:
-        """The update that a step makes; `size` is the number of samples, if it is not that of the inputs."""
-        if size is None:
-            size = K.cast(K.shape(inputs[0])[0], "float64") if inputs else 1.0
-        now = K.stack([K.cast(v, "float64") for v in values])
-        if not self.live:
-            return [K.update_add(self.sums, now * size)]
-        mean = K.constant(self.averaged, dtype="float64")
-        return [K.update(self.sums, self.sums * mean + now * (mean * size + (1.0 - mean))),
-                *(update for live in self.live.values() for update in live.updates)]
-
-    def reset(self) -> None:
-        """Starts from 0."""
-        K.set_value(self.sums, np.zeros(self.sums.shape))
-        for live in self.live.values():
-            live.reset()
-
-    def means(self, seen: int) -> list[float]:
-        """The averages over `seen` samples."""
-        return self.averages(K.get_value(self.sums), seen)
-
-    def add(self, sums: np.ndarray, values: Sequence[Any], size: int = 1) -> None:
-        """Adds a batch to sums that a loop keeps itself."""
-        sums *= self.averaged
-        sums += np.asarray([float(v) for v in values]) * np.where(self.averaged, size, 1)
-
-    def averages(self, sums: np.ndarray, seen: int) -> list[float]:
-        """The averages over `seen` samples of such sums."""
-        return (sums / np.where(self.averaged, max(seen, 1), 1)).tolist()
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Inside, the function may be used for something else; afterwards the sums are as they were."""
-        kept = [self.sums, *(variable for live in self.live.values() for variable, _ in live.updates)]
-        before = [K.get_value(variable) for variable in kept]
-        yield
-        for variable, value in zip(kept, before):
-            K.set_value(variable, value)
 
 
 def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size: int | None, epochs: int, verbose: Any,
@@ -83,13 +34,11 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     run.begin(validation)
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
-    held = None  # the validation data too is brought to the device once
-    if validation is not None:
-        held = _feed(model.test_function, validation, model._phase_value(model.test_function, False))
+    held = held_validation(model, validation)
 
     def train() -> Any:
         if steps is not None:
-            return run.steps(lambda: model.train_function([*arrays, *phase]), steps)
+            return run.steps(arrays, phase, steps)
         assert batch_size is not None
         place = run.place
         if shuffle and place.order is None:
@@ -107,6 +56,13 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
 
     run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate, validation_freq)
     return run.end()
+
+
+def held_validation(model: Any, validation: list[Any] | None) -> Feed | None:
+    """The feed of all evaluations of a training: the validation data too is brought to the device once."""
+    if validation is None:
+        return None
+    return _feed(model.test_function, validation, model._phase_value(model.test_function, False))
 
 
 def _due(freq: Any) -> Callable[[int], bool]:
@@ -265,33 +221,46 @@ class Training:
             feed.check()
         return self.logs(totals.means(seen))
 
-    def steps(self, step: Any, count: int) -> Any:
-        """One epoch of `count` steps; `step` returns the values of one, all weighted equally."""
-        place, keeper = self.place, self.keeper
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether steps may be launched, and none of their values read: nobody looks at a batch or keeps it."""
+        return self.keeper is None and runs_ahead(self.model.train_function, self.callbacks.needs_batches)
+
+    def steps(self, arrays: list[Any], phase: list[float], count: int) -> Any:
+        """One epoch of `count` steps on the same arrays, all weighted equally."""
+        place, keeper, function = self.place, self.keeper, self.model.train_function
         done = place.done
         totals = self.model._train_totals
         if not done:
             place.sums = np.zeros(len(self.names))
             totals.reset()
-        sums = place.sums
+        sums, ahead = place.sums, self.runs_ahead
+        inputs = [*(resident(arrays) if ahead else arrays), *phase]
         display = self.callbacks.display
         watched = self.callbacks.needs_batches
+
+        def averages(steps: int) -> list[float]:
+            return totals.of_steps(function, arrays, steps) if ahead else totals.averages(sums, steps)
+
         for i in range(done, count):
             if watched:
                 self.callbacks.on_batch_begin(i, self._logs_class(batch=i, size=1))
-            values = step()
-            totals.add(sums, values)
+            if ahead:
+                function.launch(inputs)
+            else:
+                values = function(inputs)
+                totals.add(sums, values)
             done = i + 1
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))
+                display.tick(done, lambda n=done: self.logs(averages(n)))
             if self.model.stop_training:
                 break
             if keeper is not None:
                 place.done = done
                 keeper.batch_done(self)
-        return self.logs(totals.averages(sums, done))
+        return self.logs(averages(done))
 
 
 class Pace:
@@ -325,16 +294,7 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     heard.begin()
     verbose = verbose if dealing.is_first() else 0
     if steps is not None:
-        with progress(steps, verbose) as bar:
-            sums = np.zeros(len(model.metrics_names))
-            model._test_totals.reset()
-            for i in range(steps):
-                heard.batch_begin(i, 1)
-                values = function([*arrays, *phase])
-                model._test_totals.add(sums, values)
-                heard.batch_end(i, 1, [v[()] for v in values])
-                bar.tick(i + 1)
-        return heard.end(model._test_totals.averages(sums, steps))
+        return heard.end(_evaluate_steps(model, arrays, phase, steps, heard, verbose))
     assert batch_size is not None
     count = arrays[0].shape[0]
     if feed is None or feed.function is not function:
@@ -357,6 +317,29 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
         feed.check()
         means = totals.means(count)
     return heard.end(means)
+
+
+def _evaluate_steps(model: Any, arrays: list[Any], phase: list[float], steps: int, heard: Hooks,
+                    verbose: Any) -> list[float]:
+    """The averages over so many runs on the same arrays."""
+    from ..callbacks import progress
+    function, totals = model.test_function, model._test_totals
+    ahead = runs_ahead(function, heard.batches)
+    inputs = [*(resident(arrays) if ahead else arrays), *phase]
+    sums = np.zeros(len(model.metrics_names))
+    totals.reset()
+    with progress(steps, verbose) as bar:
+        for i in range(steps):
+            heard.batch_begin(i, 1)
+            if ahead:
+                function.launch(inputs)
+            else:
+                values = function(inputs)
+                totals.add(sums, values)
+                heard.batch_end(i, 1, [v[()] for v in values])
+            bar.tick(i + 1)
+    found: list[float] = totals.of_steps(function, arrays, steps) if ahead else totals.averages(sums, steps)
+    return found
 
 
 def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,

@@ -38,6 +38,7 @@ from .objective import (
 from .one_batch import single
 from .subclassed import Subclassed
 from .targets import check_loss_and_targets
+from .totals import Totals
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective
@@ -250,7 +251,7 @@ class Model(Subclassed, GeneratorTraining):
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
-            self._train_totals = loops.Totals(len(values), self._live_metrics)
+            self._train_totals = Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs)
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
@@ -264,7 +265,7 @@ class Model(Subclassed, GeneratorTraining):
         self._check_compiled()
         if self.test_function is None:
             values = [self.total_loss, *self.metrics_tensors]
-            self._test_totals = loops.Totals(len(values), self._live_metrics)
+            self._test_totals = Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs)
             self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
             self.test_function.name = "test_function"
@@ -477,10 +478,14 @@ class Model(Subclassed, GeneratorTraining):
         """The loss (and metrics) on one batch, without training."""
         if reset_metrics:
             self.reset_metrics()
+        inputs = self._test_inputs(x, y, sample_weight)
+        return self._by_name(self.test_function(inputs), return_dict)
+
+    def _test_inputs(self, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+        """What the test function takes for a batch."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
         self._make_test_function()
-        return self._by_name(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]),
-                           return_dict)
+        return [*xs, *ys, *ws, *self._phase_value(self.test_function, False)]
 
     def _by_name(self, values: list[Any], by_name: bool) -> Any:
         names = loops.unique_names(self.metrics_names)
