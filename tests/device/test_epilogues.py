@@ -56,10 +56,11 @@ def number(text: str, name: str) -> int:
 def test_numbers_are_those_of_the_header() -> None:
     text = wheel("include/cublasLt.h").read_text(encoding="utf-8")
     assert {kind: number(text, f"EPILOGUE_{name}") for kind, name in (
-        ("bias", "BIAS"), ("relu", "RELU_BIAS"), ("gradient", "BGRADA"))} == epilogues.KINDS
+        ("bias", "BIAS"), ("relu", "RELU_BIAS"), ("gradient", "BGRADA"), ("relu and mask", "RELU_AUX_BIAS"),
+        ("masked", "DRELU_BGRAD"))} == epilogues.KINDS
     assert {key: number(text, f"MATMUL_DESC_{name}") for key, name in (
-        ("transpose_a", "TRANSA"), ("transpose_b", "TRANSB"), ("epilogue", "EPILOGUE"), ("bias", "BIAS_POINTER"))
-    } == epilogues.DESCRIPTOR
+        ("transpose_a", "TRANSA"), ("transpose_b", "TRANSB"), ("epilogue", "EPILOGUE"), ("bias", "BIAS_POINTER"),
+        ("aux", "EPILOGUE_AUX_POINTER"), ("aux_lead", "EPILOGUE_AUX_LD"))} == epilogues.DESCRIPTOR
     assert {key: number(text, f"MATMUL_PREF_{name}") for key, name in (
         ("workspace", "MAX_WORKSPACE_BYTES"), ("reductions", "REDUCTION_SCHEME_MASK"),
         *((f"align_{x}", f"MIN_ALIGNMENT_{x.upper()}_BYTES") for x in "abcd"))} == epilogues.PREFERENCE
@@ -108,12 +109,15 @@ def read(kind, made, attribute, made_of):
 
 
 for kind, epilogue in epilogues.KINDS.items():
-    plan = Plan(array(5, 7), array(7, 3), array(5, 3), kind, array(3), (1, 5), (0, 3))
+    plan = Plan(array(5, 7), array(7, 3), array(5, 3), kind, array(3), array(5, 4), (1, 5), (0, 3))
     operation, left, right, whole = plan._parts
     found = [read("MatmulDesc", operation, epilogues.DESCRIPTOR[k], t) for k, t in (
         ("transpose_a", ctypes.c_int32), ("transpose_b", ctypes.c_int32), ("epilogue", ctypes.c_uint32),
         ("bias", ctypes.c_void_p))]
     assert found == [0, 1, epilogue, 0x12340], found
+    mask = [read("MatmulDesc", operation, epilogues.DESCRIPTOR[k], t) for k, t in (
+        ("aux", ctypes.c_void_p), ("aux_lead", ctypes.c_int64))]
+    assert mask == ([0x12340, 128] if kind in epilogues.MASKED else [None, 0]), mask
     layouts = [[read("MatrixLayout", x, i, t) for i, t in ((0, ctypes.c_uint32), (2, ctypes.c_uint64),
                                                           (3, ctypes.c_uint64), (4, ctypes.c_int64))]
                for x in (left, right, whole)]
@@ -122,7 +126,8 @@ for kind, epilogue in epilogues.KINDS.items():
     assert read("MatmulPreference", plan.preference, 5, ctypes.c_uint32) == 4
     del plan
 try:
-    epilogues._set("MatmulDesc", Plan(array(5, 7), array(7, 3), array(5, 3), kind, array(3), (0, 7), (0, 3))._parts[0],
+    epilogues._set("MatmulDesc", Plan(array(5, 7), array(7, 3), array(5, 3), kind, array(3), array(5, 4), (0, 7),
+                                     (0, 3))._parts[0],
                    epilogues.DESCRIPTOR["epilogue"], ctypes.c_uint64(4))
 except RuntimeError as error:
     print(error)
@@ -153,15 +158,19 @@ def test_any_layout(left: str, right: str, dtype: str, kind: str) -> None:
         (a, va), (b, vb) = matrix((m, k), dtype, left), matrix((k, n), dtype, right)
         values = np.linspace(-1, 1, n).astype(dtype)
         vector, out = device.asarray(values), device.asarray(np.full((m, n), np.nan, dtype))
-        call = epilogues.product(a, b, out, kind, vector)
+        kept = epilogues.bits_of(np.arange(m * n).reshape(m, n) % 3 > 0)
+        mask = device.asarray(kept)
+        call = epilogues.product(a, b, out, kind, vector, mask)
         if call is None:
             assert "every second" in (left, right) or not device.xp.__version__.endswith("standin")
             continue
         call[0](*call[1])
-        expected, after = epilogues._by_numpy(va, vb, kind, values)
+        expected, after, bits = epilogues._by_numpy(va, vb, kind, values, kept)
         tolerance = 2e-2 if dtype == "float16" else 1e-5
         np.testing.assert_allclose(device.to_host(out), expected, tolerance, tolerance)
         np.testing.assert_allclose(device.to_host(vector), after, tolerance, tolerance)
+        found, due = (epilogues._columns_of(x, n) for x in (device.to_host(mask), bits))
+        assert (found != due).mean() < 0.05  # a sum that is nearly 0 may be on either side
 
 
 @on_gpu_only
