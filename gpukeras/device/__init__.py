@@ -28,6 +28,7 @@ from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.epilogues import product as product_with_epilogue
 from gpukeras.device.epilogues import serves as serves_epilogue
+from gpukeras.device.epilogues import words_for
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
@@ -107,6 +108,7 @@ __all__ = [
     "take",
     "to_host",
     "upload",
+    "words_for",
     "xp",
 ]
 

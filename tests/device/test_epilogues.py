@@ -13,17 +13,18 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from gpukeras import backend as K
 from gpukeras import device
 from gpukeras.device import blas, epilogues
-from gpukeras.layers import Dense, Dropout
-from gpukeras.models import Sequential
+from gpukeras.layers import Activation, Add, Dense, Dropout, Input
+from gpukeras.models import Model, Sequential
 from tests.device.test_blas import LAYOUTS, matrix
 
 on_gpu_only = pytest.mark.skipif(device.NAME != "cupy", reason="cuBLASLt")
@@ -143,9 +144,10 @@ except RuntimeError as error:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Epilogues are asked for, and have yet to prove themselves."""
     monkeypatch.setenv(epilogues.VARIABLE, "on")
-    epilogues.proven.cache_clear()
+    forget = epilogues.proven.cache_clear
+    forget()
     yield
-    epilogues.proven.cache_clear()
+    forget()
 
 
 @on_gpu_only
@@ -229,48 +231,167 @@ def test_a_library_that_is_missing_is_said_too(asked: None, monkeypatch: pytest.
         assert not device.serves_epilogue("bias", "float32")
 
 
+@on_the_stand_in
+def test_a_mask_that_lets_zeros_through_is_not_ours(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cuBLASLt was seen to do: the derivative of ReLU is 0 at 0 here."""
+    monkeypatch.setattr(type(epilogues.library()), "zero_counts", True)
+    with pytest.warns(RuntimeWarning, match="'relu and mask' are not used .it computed other numbers"):
+        assert not device.serves_epilogue("relu and mask", "float32")
+    assert device.serves_epilogue("masked", "float32")
+
+
 # ----------------------------------------------------------------------------------------------- programs
 X = np.random.RandomState(0).rand(20, 6).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(20) % 3]
+X[4] = 0  # with biases that are 0 in the beginning: sums that are exactly 0
+NEW = {"matmul_bias", "matmul_bias_relu", "matmul_bias_relu_mask", "matmul_mask_and_sum_samples",
+       "contract_and_sum_samples"}
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, value: str) -> tuple[list[str], list[float]]:
-    """The steps of a training program, and its losses."""
+class Found(NamedTuple):
+    """What a training came to."""
+
+    steps: list[str]
+    losses: list[float]
+    weights: list[Any]
+
+
+def deep() -> Any:
+    return Sequential([Dense(8, activation="relu", input_shape=(6,)), Dense(8, activation="relu"), Dropout(0.2),
+                       Dense(8, activation="tanh"), Dense(3, activation="softmax")])
+
+
+def trained(monkeypatch: pytest.MonkeyPatch, value: str, made: Callable[[], Any] = deep) -> Found:
+    """The steps of a training program, its losses and the weights after it."""
     monkeypatch.setenv(epilogues.VARIABLE, value)
     np.random.seed(1)
-    model = Sequential([Dense(8, activation="relu", input_shape=(6,)), Dense(8, activation="relu"), Dropout(0.2),
-                        Dense(8, activation="tanh"), Dense(3, activation="softmax")])
+    model = made()
     model.compile("adam", "categorical_crossentropy")
     history = model.fit(X, Y, batch_size=8, epochs=4, verbose=0).history["loss"]
     program = next(iter(model.train_function._programs.values()))
-    return [step.op.name for step in program.plan.steps], history
+    return Found([step.op.name for step in program.plan.steps], history, model.get_weights())
 
 
-@on_gpu_only
-def test_a_training_step_takes_them_where_they_save_a_kernel(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, expected = trained(monkeypatch, "off")
+def both(monkeypatch: pytest.MonkeyPatch, made: Callable[[], Any] = deep,
+         tolerance: float = 1e-5) -> tuple[Found, Found]:
+    """Trained without and with epilogues, to the same weights."""
+    plain, found = trained(monkeypatch, "off", made), trained(monkeypatch, "on", made)
+    assert not NEW & set(plain.steps)
+    np.testing.assert_allclose(found.losses, plain.losses, tolerance)
+    for a, b in zip(found.weights, plain.weights):
+        np.testing.assert_allclose(a, b, 10 * tolerance, 10 * tolerance)
+    return plain, found
+
+
+@pytest.fixture
+def all_served(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every epilogue is asked for, and proves itself."""
     monkeypatch.setenv(epilogues.VARIABLE, "on")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not all(device.serves_epilogue(kind, "float32") for kind in epilogues.KINDS):
             pytest.skip("this GPU's cuBLASLt does not offer all of them")
-    steps, losses = trained(monkeypatch, "on")
-    np.testing.assert_allclose(losses, expected, 1e-5)
-    assert not {"matmul_bias", "matmul_bias_relu", "contract_and_sum_samples"} & set(plain)
-    assert steps.count("matmul_bias_relu") == 1  # the first layer; dropout and tanh have a kernel anyway
-    assert steps.count("matmul_bias") == 1 and steps.count("contract_and_sum_samples") == 4
-    assert steps.count("sum") == plain.count("sum") - 4 and len(steps) <= len(plain) - 6
+
+
+@on_gpu_only
+def test_a_training_step_takes_them_where_they_save_a_kernel(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, (steps, _, _) = both(monkeypatch)
+    assert steps.count("matmul_bias_relu_mask") == 1  # the first layer; dropout and tanh have a kernel anyway
+    assert steps.count("matmul_mask_and_sum_samples") == 1 and "mask" not in steps
+    assert steps.count("matmul_bias") == 1 and steps.count("contract_and_sum_samples") == 3
+    assert steps.count("sum") == plain.steps.count("sum") - 4 and len(steps) <= len(plain.steps) - 7
+
+
+@on_gpu_only
+def test_a_prediction_needs_no_mask(all_served: None) -> None:
+    model = deep()
+    model.predict(X)
+    program = next(iter(model.predict_function._programs.values()))
+    steps = [step.op.name for step in program.plan.steps]
+    assert steps.count("matmul_bias_relu") == 2 and "matmul_bias_relu_mask" not in steps
+
+
+def two_readers() -> Any:
+    x = Input((6,))
+    hidden = Dense(8, activation="relu")(x)
+    return Model(x, Activation("softmax")(Add()([Dense(3)(hidden), Dense(3)(hidden)])))
+
+
+def watched() -> Any:
+    return Sequential([Dense(8, activation="relu", input_shape=(6,), activity_regularizer="l2"), Dense(3),
+                       Activation("softmax")])
+
+
+def unbiased() -> Any:
+    return Sequential([Dense(8, activation="relu", input_shape=(6,), use_bias=False), Dense(3), Activation("softmax")])
+
+
+def capped() -> Any:
+    return Sequential([Dense(8, activation=lambda x: K.relu(x, max_value=0.5), input_shape=(6,)), Dense(3),
+                       Activation("softmax")])
+
+
+def doubled() -> Any:
+    return Sequential([Dense(8, activation=lambda x: K.relu(x) * 2, input_shape=(6,)), Dense(3), Activation("softmax")])
+
+
+@on_gpu_only
+@pytest.mark.parametrize("made", [two_readers, watched, unbiased, capped, doubled], ids=lambda made: made.__name__)
+def test_a_derivative_that_is_more_than_a_masked_product_is_left_alone(
+        made: Callable[[], Any], all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (steps, _, _) = both(monkeypatch, made)
+    assert not {"matmul_bias_relu_mask", "matmul_mask_and_sum_samples"} & set(steps)
+
+
+def apart() -> Any:
+    """The activation is a layer, and layers are wide: a mask has rows of two times 128 bits."""
+    return Sequential([Dense(150, input_shape=(6,)), Activation("relu"), Dense(200, activation="relu"),
+                       Dense(3, activation="softmax")])
+
+
+@on_gpu_only
+def test_wide_layers_and_activations_apart(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (steps, _, _) = both(monkeypatch, apart)
+    assert steps.count("matmul_bias_relu_mask") == steps.count("matmul_mask_and_sum_samples") == 2
+    assert steps.count("contract_and_sum_samples") == 1 and steps.count("contract_samples") == 2
+
+
+def halves() -> Any:
+    return Sequential([Dense(16, activation="relu", input_shape=(6,), dtype="mixed_float16"),
+                       Dense(16, activation="relu", dtype="mixed_float16"), Dense(3, activation="softmax")])
+
+
+@on_gpu_only
+def test_in_halves(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (steps, _, _) = both(monkeypatch, halves, 2e-3)
+    assert "matmul_bias_relu_mask" in steps and "matmul_mask_and_sum_samples" in steps
 
 
 @on_the_stand_in
-def test_a_product_without_an_algorithm_is_a_plain_one(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, expected = trained(monkeypatch, "off")
+@pytest.mark.parametrize("attribute, value", [("algorithms", 0), ("zero_counts", True)])
+def test_where_a_product_is_plain_a_kernel_does_the_rest(attribute: str, value: Any, asked: None,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """No algorithm for the products of this program; no mask that is ours."""
     monkeypatch.setenv(epilogues.VARIABLE, "on")
-    assert all(device.serves_epilogue(kind, "float32") for kind in epilogues.KINDS)
-    monkeypatch.setattr(type(epilogues.library()), "algorithms", 0)
-    steps, losses = trained(monkeypatch, "on")
-    assert "matmul_bias_relu" in steps
-    np.testing.assert_allclose(losses, expected, 1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if attribute == "algorithms":
+            assert all(device.serves_epilogue(kind, "float32") for kind in epilogues.KINDS)
+        monkeypatch.setattr(type(epilogues.library()), attribute, value)
+        for made in (deep, apart):
+            _, (steps, _, _) = both(monkeypatch, made)
+            assert "matmul_bias_relu_mask" in steps and "matmul_mask_and_sum_samples" in steps
+
+
+@on_the_stand_in
+def test_masks_need_their_own_proof(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = epilogues.proven
+    monkeypatch.setattr(epilogues, "proven", lambda kind, dtype: kind != "masked" and real(kind, dtype))
+    _, (steps, _, _) = both(monkeypatch)
+    assert "matmul_bias_relu" in steps and not {"matmul_bias_relu_mask", "matmul_mask_and_sum_samples"} & set(steps)
+    monkeypatch.setattr(epilogues, "proven", lambda kind, dtype: kind == "masked" and real(kind, dtype))
+    _, (steps, _, _) = both(monkeypatch)
+    assert NEW & set(steps) == {"matmul_bias_relu_mask", "matmul_mask_and_sum_samples"}
 
 
 def test_the_workspace_is_this_threads() -> None:

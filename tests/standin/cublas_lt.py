@@ -8,7 +8,10 @@ from cublas import _COMPUTE, _DATA, INVALID_VALUE, NOT_INITIALIZED, NOT_SUPPORTE
 BIAS, RELU, BGRADA = 4, 2, 256
 RELU_AUX_BIAS, DRELU_BGRAD = 2 | 128 | 4, 8 | 128 | 16
 _WITH_MASK = (RELU_AUX_BIAS, DRELU_BGRAD)
-_SIZES = {"MatmulDesc": {3: 4, 4: 4, 7: 4, 8: 8, 11: 8, 12: 8}, "MatmulPreference": {1: 8, 3: 4, 5: 4, 6: 4, 7: 4, 8: 4}}
+_SIZES = {
+    "MatmulDesc": {3: 4, 4: 4, 7: 4, 8: 8, 11: 8, 12: 8},
+    "MatmulPreference": {1: 8, 3: 4, 5: 4, 6: 4, 7: 4, 8: 4},
+}
 _ALGORITHM = 0x600D
 
 
