@@ -31,7 +31,8 @@ SYMBOLIC = {
     "regularizers",
 }
 # The training loop feeds and collects arrays on the host; the rest of the engine is the graph of layers.
-TRAINING = {"advice", "data", "dealing", "generators", "loops", "objective", "one_batch", "sparse", "training"}
+TRAINING = {"advice", "data", "dealing", "generators", "loops", "objective", "one_batch", "sparse", "totals",
+            "training"}
 ON_THE_HOST = {"array", "asarray", "ndarray", "ndim", "shape"}
 ARRAY_LIBRARIES = {"cupy", "scipy", "numba", "torch", "jax", "tensorflow"}
 LONGEST = 600  # lines; rarely over 400

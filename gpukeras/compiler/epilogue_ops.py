@@ -9,6 +9,7 @@ from typing import Any
 from .. import device
 from ..graph import Call, Op, Spec, frozen
 from ..ops.elementwise import Elementwise
+from ..ops.epilogues import mask_by_bits, relu_and_bits
 from ..ops.reduce import Reduce
 
 ADD, RELU = Elementwise("add"), Elementwise("relu")
@@ -86,10 +87,7 @@ class MaskedReluProduct(Op):
             call = device.product_with_epilogue(x, w, y, "relu and mask", bias, bits)
             if call is not None:
                 return [call]
-        padded = 32 * bits.shape[1]
-        return [*device.products(x, w, y),
-                device.launch("epilogues", "relu_and_bits", y.dtype, device.blocks(len(y) * padded), y, bias, bits,
-                              *y.shape, padded)]
+        return [*device.products(x, w, y), relu_and_bits(y, bias, bits)]
 
 
 @frozen
@@ -114,7 +112,4 @@ class MaskedProduct(Op):
         call = device.product_with_epilogue(g, w, out, "masked", sums, bits)
         if call is not None:
             return [call]
-        return [*device.products(g, w, out),
-                device.launch("epilogues", "mask_by_bits", out.dtype, device.blocks(out.size), out, bits, *out.shape,
-                              32 * bits.shape[1]),
-                *SUM_OF_ROWS.launches([out], [sums], scratch)]
+        return [*device.products(g, w, out), mask_by_bits(out, bits), *SUM_OF_ROWS.launches([out], [sums], scratch)]

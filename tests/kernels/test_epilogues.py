@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpukeras.device import asarray, blocks, launch, to_host
+from gpukeras.device import asarray, to_host
 from gpukeras.device.epilogues import bits_of, words_for
+from gpukeras.ops.epilogues import mask_by_bits, relu_and_bits
 from tests.kernels.run_op import run_call
 
 MUTATIONS = [
@@ -34,9 +35,7 @@ def test_relu_with_a_bias_and_its_mask(shape, dtype, seed):
     y, bias = numbers(shape, dtype, seed), numbers(shape[1:], dtype, seed + 1)
     bits = asarray(np.full((shape[0], words_for(shape[1])), 0xAAAAAAAA, "uint32"))
     there = asarray(y.copy())
-    padded = 32 * bits.shape[1]
-    run_call(*launch("epilogues", "relu_and_bits", dtype, blocks(shape[0] * padded), there, asarray(bias), bits,
-                     *shape, padded))
+    run_call(*relu_and_bits(there, asarray(bias), bits))
     np.testing.assert_array_equal(to_host(there), np.maximum(y + bias, 0))
     np.testing.assert_array_equal(to_host(bits), bits_of(y + bias > 0))
 
@@ -45,5 +44,5 @@ def test_relu_with_a_bias_and_its_mask(shape, dtype, seed):
 def test_masking_by_bits(shape, dtype, seed):
     g, keep = numbers(shape, dtype, seed), np.random.RandomState(seed).rand(*shape) > 0.5
     there, bits = asarray(g.copy()), asarray(bits_of(keep))
-    run_call(*launch("epilogues", "mask_by_bits", dtype, blocks(g.size), there, bits, *shape, 32 * bits.shape[1]))
+    run_call(*mask_by_bits(there, bits))
     np.testing.assert_array_equal(to_host(there), np.where(keep, g, 0))
