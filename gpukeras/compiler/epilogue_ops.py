@@ -4,13 +4,14 @@ where it has no algorithm for one, a plain product and kernels after it."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import device
 from ..graph import Call, Op, Spec, frozen
 from ..ops.elementwise import Elementwise
 from ..ops.epilogues import mask_by_bits, relu_and_bits
 from ..ops.reduce import Reduce
+from .fuse import Fused
 
 ADD, RELU = Elementwise("add"), Elementwise("relu")
 SUM_OF_ROWS = Reduce("sum", (0,), False)
@@ -113,3 +114,67 @@ class MaskedProduct(Op):
         if call is not None:
             return [call]
         return [*device.products(g, w, out), mask_by_bits(out, bits), *SUM_OF_ROWS.launches([out], [sums], scratch)]
+
+
+class After(NamedTuple):
+    """What is made of a product where cuBLASLt does not: one elementwise step. Its inputs are given, in its order, by
+    their places among the operands that an op says."""
+
+    step: Fused
+    places: tuple[int, ...]
+
+    def calls(self, operands: Sequence[Any], out: Any) -> list[Call]:
+        """A kernel."""
+        return self.step.calls([operands[i] for i in self.places], [out], [])
+
+
+class GeluProduct(Op):
+    """x w + bias, and the GELU of it by tanh. Further inputs are constants of `after`. Made for one place."""
+
+    name = "matmul_bias_gelu"
+    contiguous = (2,)
+
+    def __init__(self, after: After):
+        self._after = after
+
+    def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
+        """Twice (rows of x, columns of w)."""
+        made = Spec((ins[0].shape[0], ins[1].shape[1]), ins[0].dtype)
+        return made, made
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One product; where cuBLASLt has none, a plain one and two kernels."""
+        (x, w, bias, *constants), (y, z) = ins, outs
+        call = device.product_with_epilogue(x, w, y, "gelu", bias, z)
+        if call is not None:
+            return [call]
+        return [*device.products(x, w, z), *ADD.calls([z, bias], [z], []), *self._after.calls([z, *constants], y)]
+
+
+class GeluGradientProduct(Op):
+    """g w times the derivative of GELU by tanh at z, and the sums of its columns. Further inputs are constants of
+    `after`, whose operands are the product, z and these. Made for one place."""
+
+    name = "matmul_gelu_gradient_and_sum_samples"
+    contiguous = (2,)
+
+    def __init__(self, after: After):
+        self._after = after
+
+    def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
+        """(rows of g, columns of w) and (columns of w)."""
+        columns = ins[1].shape[1]
+        return Spec((ins[0].shape[0], columns), ins[0].dtype), Spec((columns,), ins[0].dtype)
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """What the sum needs if it is made apart."""
+        return SUM_OF_ROWS.workspace(outs[:1], outs[1:])
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One product; where cuBLASLt has none, a plain one, a kernel and the sum."""
+        (g, w, z, *constants), (out, sums) = ins, outs
+        call = device.product_with_epilogue(g, w, out, "gelu gradient", sums, z)
+        if call is not None:
+            return [call]
+        return [*device.products(g, w, out), *self._after.calls([out, z, *constants], out),
+                *SUM_OF_ROWS.launches([out], [sums], scratch)]

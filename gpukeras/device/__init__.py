@@ -26,9 +26,9 @@ from gpukeras.device.arrays import (
 from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.epilogues import GELU_COLUMNS, words_for
 from gpukeras.device.epilogues import product as product_with_epilogue
 from gpukeras.device.epilogues import serves as serves_epilogue
-from gpukeras.device.epilogues import words_for
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.kernels import (
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "C_NAMES",
     "FLOATS",
+    "GELU_COLUMNS",
     "NAME",
     "OUT_OF_MEMORY",
     "REASON",

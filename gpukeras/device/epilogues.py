@@ -1,5 +1,5 @@
 """Matrix products that do what comes next on their way out, by cuBLASLt: add a bias, a ReLU, sum up a bias's gradient,
-write or read the mask of a ReLU's derivative.
+write or read the mask of a ReLU's derivative, and the same for a GELU.
 
 cuBLASLt is called through its C interface, as cuBLAS is in blas.py. The numbers below are those of `cublasLt.h` 12.9;
 tests hold them against the header, and against the library, where they find one.
@@ -20,8 +20,9 @@ from gpukeras.device.choice import NAME, ensure_ready, xp
 
 VARIABLE = "GPUKERAS_EPILOGUES"
 KINDS = {"bias": 4, "relu": 2 | 4, "gradient": 256,  # CUBLASLT_EPILOGUE_BIAS, _RELU_BIAS, _BGRADA
-         "relu and mask": 2 | 128 | 4, "masked": 8 | 128 | 16}  # _RELU_AUX_BIAS, _DRELU_BGRAD
-MASKED = ("relu and mask", "masked")  # those that write or read a mask
+         "relu and mask": 2 | 128 | 4, "masked": 8 | 128 | 16,  # _RELU_AUX_BIAS, _DRELU_BGRAD
+         "gelu": 32 | 128 | 4, "gelu gradient": 64 | 128 | 16}  # _GELU_AUX_BIAS, _DGELU_BGRAD
+MASKED, GELU = ("relu and mask", "masked"), ("gelu", "gelu gradient")  # those that write or read a matrix besides
 DTYPES = ("float16", "float32")
 TOLERANCE = {"float16": 1e-2, "float32": 1e-5}
 
@@ -31,6 +32,7 @@ PREFERENCE = {"workspace": 1, "reductions": 3, "align_a": 5, "align_b": 6, "alig
 IN_COMPUTE_TYPE = 2  # CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE: parts of a sum are kept and added in order
 WIDEST = 256  # bytes of alignment that cuBLASLt can tell apart
 MASK_BITS = 128  # a row of a ReLU's mask has a multiple of so many bits
+GELU_COLUMNS = 8  # the columns of what GELU is applied to are a multiple of so many
 
 _int32, _uint32, _int64, _uint64 = ctypes.c_int32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_uint64
 _size, _pointer = ctypes.c_size_t, ctypes.c_void_p
@@ -73,20 +75,23 @@ def bits_of(keep: np.ndarray) -> np.ndarray:
     return np.packbits(whole, axis=1, bitorder="little").view("<u4")
 
 
-def product(a: Any, b: Any, out: Any, kind: str, vector: Any, mask: Any = None) -> blas.Call | None:
+def product(a: Any, b: Any, out: Any, kind: str, vector: Any, aux: Any = None) -> blas.Call | None:
     """The call that makes out = a b, and with it, for a `kind` of
 
-    - 'bias': + vector; 'relu': the ReLU of that; 'relu and mask': and `mask` has a bit where it is above 0;
+    - 'bias': + vector; 'relu': the ReLU of that; 'relu and mask': and `aux` has a bit where it is above 0;
     - 'gradient': vector = the sums of b's columns;
-    - 'masked': 0 where `mask` has no bit, and vector = the sums of out's columns.
+    - 'masked': 0 where `aux` has no bit, and vector = the sums of out's columns;
+    - 'gelu': aux = a b + vector, and its GELU by tanh; 'gelu gradient': times the derivative of that at aux, and
+      vector = the sums of out's columns.
 
-    Matrices are (m, k), (k, n), (m, n), the vector has n elements without gaps, all are of one dtype; `mask` is as
-    `bits_of` makes one. None where cuBLASLt has no algorithm, or can't read a or b as they lie.
+    Matrices are (m, k), (k, n), (m, n), the vector has n elements without gaps, all are of one dtype; a mask is as
+    `bits_of` makes one, for a GELU `aux` is (m, n), without gaps, and n a multiple of GELU_COLUMNS. None where cuBLASLt
+    has no algorithm, or can't read a or b as they lie.
     """
     lead_a, lead_b = blas.leading(a), blas.leading(b)
     if lead_a is None or lead_b is None or 0 in (*a.shape, *b.shape):
         return None
-    plan = _Plan(a, b, out, kind, vector, mask, lead_a, lead_b)
+    plan = _Plan(a, b, out, kind, vector, aux, lead_a, lead_b)
     return (plan, ()) if plan.found else None
 
 
@@ -98,21 +103,22 @@ def proven(kind: str, dtype: str) -> bool:
     a, b = (_numbers(shape, dtype) for shape in ((24, 32), (32, 144)))
     vector = _numbers((144,), dtype)
     a[3, 5], a[7], vector[70:80] = np.nan, 0, 0
-    mask = bits_of(np.arange(24 * 144).reshape(24, 144) % 7 > 2)
-    expected = _by_numpy(a, b, kind, vector, mask)
+    aux = bits_of(np.arange(24 * 144).reshape(24, 144) % 7 > 2) if kind in MASKED else 4 * _numbers((24, 144), dtype)
+    expected = _by_numpy(a, b, kind, vector, aux)
     there = xp.asarray(np.zeros((24, 144), dtype))
-    given, bits = xp.asarray(vector), xp.asarray(mask)
+    given, beside = xp.asarray(vector), xp.asarray(aux)
     left = xp.asarray(a) if kind != "gradient" else xp.asarray(np.ascontiguousarray(a.T)).T  # as they come in programs
     try:
-        call = product(left, xp.asarray(b), there, kind, given, bits)
+        call = product(left, xp.asarray(b), there, kind, given, beside)
         if call is not None:
             call[0]()
-            found = [xp.asnumpy(x) for x in (there, given, bits)]
+            found = [xp.asnumpy(x) for x in (there, given, beside)]
     except Exception as error:  # a library that can't be loaded, an unknown version, CUDA's errors
         return _without(kind, dtype, str(error) or type(error).__name__)
     if call is None:
         return _without(kind, dtype, "cuBLASLt has no algorithm for it")
-    found[2], expected[2] = (_columns_of(x, 144) for x in (found[2], expected[2]))
+    if kind in MASKED:
+        found[2], expected[2] = (_columns_of(x, 144) for x in (found[2], expected[2]))
     for got, want in zip(found, expected):
         if not np.allclose(got.astype("float64"), want, TOLERANCE[dtype], 8 * TOLERANCE[dtype], equal_nan=True):
             return _without(kind, dtype, "it computed other numbers than a plain product")
@@ -129,19 +135,26 @@ def _numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return ((np.arange(int(np.prod(shape))) * 37 % 101 - 50) / 64.0).reshape(shape).astype(dtype)
 
 
-def _by_numpy(a: np.ndarray, b: np.ndarray, kind: str, vector: np.ndarray,
-              mask: np.ndarray | None = None) -> list[Any]:
-    """What is due: the product, the vector and the mask afterwards."""
+def _by_numpy(a: np.ndarray, b: np.ndarray, kind: str, vector: np.ndarray, aux: np.ndarray) -> list[Any]:
+    """What is due: the product, the vector and the auxiliary matrix afterwards."""
     product, exact = a.astype("float64") @ b.astype("float64"), vector.astype("float64")
     if kind == "gradient":
-        return [product, b.astype("float64").sum(axis=0), mask]
-    if kind == "masked":
-        assert mask is not None
-        product = np.where(_columns_of(mask, product.shape[1]), product, 0)
-        return [product, product.sum(axis=0), mask]
-    if kind == "relu and mask":
-        mask = bits_of(product + exact > 0)
-    return [product + exact if kind == "bias" else np.maximum(product + exact, 0), exact, mask]
+        return [product, b.astype("float64").sum(axis=0), aux]
+    if kind in ("masked", "gelu gradient"):
+        product = np.where(_columns_of(aux, product.shape[1]), product, 0) if kind == "masked" else (
+            product * _gelu(aux.astype("float64"))[1])
+        return [product, product.sum(axis=0), aux]
+    made = product + exact
+    if kind == "gelu":
+        return [_gelu(made)[0], exact, made]
+    return [made if kind == "bias" else np.maximum(made, 0), exact, bits_of(made > 0) if kind in MASKED else aux]
+
+
+def _gelu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """GELU by tanh, which is what NVIDIA says of its own, and its derivative."""
+    scale = np.sqrt(2 / np.pi)
+    t = np.tanh(scale * (x + 0.044715 * x**3))
+    return 0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * scale * (1 + 3 * 0.044715 * x * x)
 
 
 def _without(kind: str, dtype: str, why: str) -> bool:
@@ -162,18 +175,18 @@ class _Plan:
     """A product with everything decided beforehand; calling it launches. cuBLASLt stores matrices by columns, so it is
     asked for out' = b' a', whose left operand is b and whose rows are out's columns."""
 
-    def __init__(self, a: Any, b: Any, out: Any, kind: str, vector: Any, mask: Any, lead_a: tuple[int, int],
+    def __init__(self, a: Any, b: Any, out: Any, kind: str, vector: Any, aux: Any, lead_a: tuple[int, int],
                  lead_b: tuple[int, int]):
         (m, k), n = a.shape, out.shape[1]
         name = out.dtype.name
-        self._kept = (a, b, out, vector, mask)
+        self._kept = (a, b, out, vector, aux)
         self._made: list[tuple[str, Any]] = []  # descriptors, and what destroys them
         self._scalars = ctypes.c_float(1.0), ctypes.c_float(0.0)
         operation = self._create("MatmulDesc", blas.compute_type(name), blas.DATA["float32"])
         asked = [("transpose_a", _int32(lead_b[0])), ("transpose_b", _int32(lead_a[0])),
                  ("epilogue", _uint32(KINDS[kind])), ("bias", _pointer(vector.data.ptr))]
-        if kind in MASKED:
-            asked += [("aux", _pointer(mask.data.ptr)), ("aux_lead", _int64(32 * words_for(n)))]
+        if kind in MASKED or kind in GELU:
+            asked += [("aux", _pointer(aux.data.ptr)), ("aux_lead", _int64(32 * words_for(n) if kind in MASKED else n))]
         for attribute, value in asked:
             _set("MatmulDesc", operation, DESCRIPTOR[attribute], value)
         left = self._layout(name, _Matrix(k, n, lead_b[1]) if lead_b[0] else _Matrix(n, k, lead_b[1]))

@@ -22,6 +22,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import device
+from gpukeras.activations import gelu
 from gpukeras.device import blas, epilogues
 from gpukeras.layers import Activation, Add, Dense, Dropout, Input
 from gpukeras.models import Model, Sequential
@@ -58,7 +59,7 @@ def test_numbers_are_those_of_the_header() -> None:
     text = wheel("include/cublasLt.h").read_text(encoding="utf-8")
     assert {kind: number(text, f"EPILOGUE_{name}") for kind, name in (
         ("bias", "BIAS"), ("relu", "RELU_BIAS"), ("gradient", "BGRADA"), ("relu and mask", "RELU_AUX_BIAS"),
-        ("masked", "DRELU_BGRAD"))} == epilogues.KINDS
+        ("masked", "DRELU_BGRAD"), ("gelu", "GELU_AUX_BIAS"), ("gelu gradient", "DGELU_BGRAD"))} == epilogues.KINDS
     assert {key: number(text, f"MATMUL_DESC_{name}") for key, name in (
         ("transpose_a", "TRANSA"), ("transpose_b", "TRANSB"), ("epilogue", "EPILOGUE"), ("bias", "BIAS_POINTER"),
         ("aux", "EPILOGUE_AUX_POINTER"), ("aux_lead", "EPILOGUE_AUX_LD"))} == epilogues.DESCRIPTOR
@@ -118,7 +119,8 @@ for kind, epilogue in epilogues.KINDS.items():
     assert found == [0, 1, epilogue, 0x12340], found
     mask = [read("MatmulDesc", operation, epilogues.DESCRIPTOR[k], t) for k, t in (
         ("aux", ctypes.c_void_p), ("aux_lead", ctypes.c_int64))]
-    assert mask == ([0x12340, 128] if kind in epilogues.MASKED else [None, 0]), mask
+    due = 128 if kind in epilogues.MASKED else 3 if kind in epilogues.GELU else 0
+    assert mask == [0x12340 if due else None, due], mask
     layouts = [[read("MatrixLayout", x, i, t) for i, t in ((0, ctypes.c_uint32), (2, ctypes.c_uint64),
                                                           (3, ctypes.c_uint64), (4, ctypes.c_int64))]
                for x in (left, right, whole)]
@@ -156,22 +158,29 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("right", LAYOUTS)
 @pytest.mark.parametrize("left", LAYOUTS)
 def test_any_layout(left: str, right: str, dtype: str, kind: str) -> None:
-    for m, k, n in ((3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (33, 7, 2)):
+    for m, k, n in ((3, 4, 5), (1, 4, 5), (3, 1, 5), (3, 4, 1), (33, 7, 2), (5, 3, 16)):
         (a, va), (b, vb) = matrix((m, k), dtype, left), matrix((k, n), dtype, right)
         values = np.linspace(-1, 1, n).astype(dtype)
         vector, out = device.asarray(values), device.asarray(np.full((m, n), np.nan, dtype))
-        kept = epilogues.bits_of(np.arange(m * n).reshape(m, n) % 3 > 0)
-        mask = device.asarray(kept)
-        call = epilogues.product(a, b, out, kind, vector, mask)
+        n_fits = n % epilogues.GELU_COLUMNS == 0
+        kept = epilogues.bits_of(np.arange(m * n).reshape(m, n) % 3 > 0) if kind not in epilogues.GELU else (
+            np.linspace(-3, 3, m * n).reshape(m, n).astype(dtype))
+        aux = device.asarray(kept)
+        if kind in epilogues.GELU and not n_fits:
+            continue
+        call = epilogues.product(a, b, out, kind, vector, aux)
         if call is None:
             assert "every second" in (left, right) or not device.xp.__version__.endswith("standin")
             continue
         call[0](*call[1])
-        expected, after, bits = epilogues._by_numpy(va, vb, kind, values, kept)
+        expected, after, beside = epilogues._by_numpy(va, vb, kind, values, kept)
         tolerance = 2e-2 if dtype == "float16" else 1e-5
         np.testing.assert_allclose(device.to_host(out), expected, tolerance, tolerance)
         np.testing.assert_allclose(device.to_host(vector), after, tolerance, tolerance)
-        found, due = (epilogues._columns_of(x, n) for x in (device.to_host(mask), bits))
+        if kind in epilogues.GELU:
+            np.testing.assert_allclose(device.to_host(aux), beside, tolerance, tolerance)
+            continue
+        found, due = (epilogues._columns_of(x, n) for x in (device.to_host(aux), beside))
         assert (found != due).mean() < 0.05  # a sum that is nearly 0 may be on either side
 
 
@@ -245,7 +254,7 @@ X = np.random.RandomState(0).rand(20, 6).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(20) % 3]
 X[4] = 0  # with biases that are 0 in the beginning: sums that are exactly 0
 NEW = {"matmul_bias", "matmul_bias_relu", "matmul_bias_relu_mask", "matmul_mask_and_sum_samples",
-       "contract_and_sum_samples"}
+       "contract_and_sum_samples", "matmul_bias_gelu", "matmul_gelu_gradient_and_sum_samples"}
 
 
 class Found(NamedTuple):
@@ -357,14 +366,25 @@ def test_wide_layers_and_activations_apart(all_served: None, monkeypatch: pytest
 
 
 def halves() -> Any:
-    return Sequential([Dense(16, activation="relu", input_shape=(6,), dtype="mixed_float16"),
-                       Dense(16, activation="relu", dtype="mixed_float16"), Dense(3, activation="softmax")])
+    return Sequential([Dense(16, activation=by_tanh, input_shape=(6,), dtype="mixed_float16"),
+                       Dense(16, activation="relu", dtype="mixed_float16"), Dense(16, dtype="mixed_float16"),
+                       Dense(3, activation="softmax")])
 
 
 @on_gpu_only
 def test_in_halves(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
     _, (steps, _, _) = both(monkeypatch, halves, 2e-3)
-    assert "matmul_bias_relu_mask" in steps and "matmul_mask_and_sum_samples" in steps
+    assert "matmul_bias_relu_mask" in steps and "matmul_mask_and_sum_samples" in steps and "matmul_bias_gelu" in steps
+
+
+@on_the_stand_in
+def test_only_what_a_program_has_is_tried(asked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning about a GELU would puzzle whoever has none."""
+    tried: list[str] = []
+    real = epilogues.proven
+    monkeypatch.setattr(epilogues, "proven", lambda kind, dtype: tried.append(kind) or real(kind, dtype))
+    trained(monkeypatch, "on")
+    assert {"bias", "gradient", "masked", "relu and mask"} <= set(tried) <= set(epilogues.KINDS) - {*epilogues.GELU}
 
 
 @on_the_stand_in
@@ -381,6 +401,49 @@ def test_where_a_product_is_plain_a_kernel_does_the_rest(attribute: str, value: 
         for made in (deep, apart):
             _, (steps, _, _) = both(monkeypatch, made)
             assert "matmul_bias_relu_mask" in steps and "matmul_mask_and_sum_samples" in steps
+
+
+def by_tanh(x: Any) -> Any:
+    return gelu(x, approximate=True)
+
+
+def by_erf(x: Any) -> Any:
+    return gelu(x)
+
+
+def nearly(x: Any) -> Any:
+    """Another formula for nearly the same."""
+    return x * K.sigmoid(1.5957691216 * (x + 0.044715 * x * x * x))
+
+
+def with_gelu(activation: Callable[[Any], Any], *units: int) -> Callable[[], Any]:
+    return lambda: Sequential([*(Dense(n, activation=activation, input_shape=(6,)) for n in units),
+                               Dense(3, activation="softmax")])
+
+
+@on_gpu_only
+def test_gelu_by_tanh_and_its_derivative(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, (steps, _, _) = both(monkeypatch, with_gelu(by_tanh, 8, 40))
+    assert steps.count("matmul_bias_gelu") == steps.count("matmul_gelu_gradient_and_sum_samples") == 2
+    assert steps.count("matmul_bias") == steps.count("contract_and_sum_samples") == 1
+    assert len(steps) == len(plain.steps) - 8 and not any("tanh" in name for name in steps)
+
+
+@on_gpu_only
+@pytest.mark.parametrize("made", [with_gelu(by_erf, 8), with_gelu(nearly, 8), with_gelu(by_tanh, 9), with_gelu(
+    lambda x: by_tanh(x) + x, 8), with_gelu(lambda x: 2 * by_tanh(x), 8)],
+    ids=["erf", "another formula", "9 columns", "more of its input", "more of its result"])
+def test_another_gelu_is_left_alone(made: Callable[[], Any], all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuBLASLt's is the formula with tanh, its rows are multiples of 8, and nothing else may be made of it."""
+    _, (steps, _, _) = both(monkeypatch, made)
+    assert not any("gelu" in name for name in steps)
+
+
+@on_the_stand_in
+def test_a_gelu_without_an_algorithm_is_kernels(all_served: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(epilogues.library()), "algorithms", 0)
+    _, (steps, _, _) = both(monkeypatch, with_gelu(by_tanh, 8, 40))
+    assert steps.count("matmul_bias_gelu") == steps.count("matmul_gelu_gradient_and_sum_samples") == 2
 
 
 @on_the_stand_in
