@@ -161,25 +161,20 @@ class GeneratorTraining:
             for i in range(steps):
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
+                seen += size
                 if ahead:
                     model.test_function.launch(model._test_inputs(x, y, sample_weight))
-                    seen += size
-                    bar.tick(i + 1)
-                    continue
-                if job is not None:
+                elif job is not None:
                     sizes.append(size)
                     if i % job.size == job.rank:
                         mine.append([float(v) for v in _listed(model.test_on_batch(x, y, sample_weight=sample_weight))])
-                    bar.tick(i + 1)
-                    continue
-                heard.batch_begin(i, size)
-                values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
-                totals.add(sums, values, size)
-                seen += size
-                heard.batch_end(i, size, values)
+                else:
+                    heard.batch_begin(i, size)
+                    values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
+                    totals.add(sums, values, size)
+                    heard.batch_end(i, size, values)
                 bar.tick(i + 1)
         if job is not None:
-            seen = sum(sizes)
             for i, values in enumerate(dealing.in_order(job, mine)):
                 totals.add(sums, values, sizes[i])
         means = heard.end(totals.of_launched(model.test_function, seen) if ahead else totals.averages(sums, seen))

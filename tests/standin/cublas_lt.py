@@ -17,10 +17,10 @@ _ALGORITHM = 0x600D
 
 
 class CublasLt:
-    """`algorithms`: how many the library finds; `wrong`: what it adds to what it computes, for tests; `zero_counts`:
-    whether a ReLU's mask has a bit for a sum that is 0, as the cuBLASLt of a card was seen to do."""
+    """`algorithms`: how many the library finds; `wrong`: what it adds to what it computes, for tests; `as_reported`:
+    whether a ReLU makes 0 of NaN and its mask has a bit for a sum that is 0, as people saw cuBLASLt do on cards."""
 
-    algorithms, wrong, zero_counts = 1, 0.0, False
+    algorithms, wrong, as_reported = 1, 0.0, False
 
     def __init__(self):
         self._made = {}  # descriptor: its kind, what it was made with, its attributes
@@ -136,9 +136,10 @@ class CublasLt:
                 made = _gelu(made)[0]
             if asks[7] == RELU_AUX_BIAS:  # bits beyond the rows stay as they are
                 bits = np.unpackbits(aux[0], axis=0, bitorder="little")
-                bits[:n] = made >= 0 if self.zero_counts else made > 0
+                bits[:n] = ~(made < 0) if self.as_reported else made > 0
                 aux[0][...] = np.packbits(bits, axis=0, bitorder="little")
-            z[...] = np.maximum(made, 0) if asks[7] & RELU else made
+            rectify = np.fmax if self.as_reported else np.maximum
+            z[...] = rectify(made, 0) if asks[7] & RELU else made
 
         cuda.stream_at(stream.value).submit(work, [owner for _, owner in pieces])
         return SUCCESS
