@@ -41,7 +41,7 @@ class Program:
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
-        roots = take_apart(fuse(take_epilogues(lowering.finish(roots))))
+        roots = take_apart(fuse(take_epilogues(lowering, lowering.finish(roots))))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

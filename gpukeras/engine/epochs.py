@@ -16,6 +16,7 @@ from ..utils.messages import warn
 from ..utils.metric_names import unique_names
 from . import dealing
 from .hooks import listing, objects
+from .totals import resident, runs_ahead
 
 REDRAW = 0.1  # seconds between two looks at the progress display
 STRIDE = 0.02  # seconds that steps take which are made without a look at anything
@@ -165,33 +166,46 @@ class Training:
             feed.check()
         return self.logs(totals.means(seen))
 
-    def steps(self, step: Any, count: int) -> Any:
-        """One epoch of `count` steps; `step` returns the values of one, all weighted equally."""
-        place, keeper = self.place, self.keeper
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether steps may be launched, and none of their values read: nobody looks at a batch or keeps it."""
+        return self.keeper is None and runs_ahead(self.model.train_function, self.callbacks.needs_batches)
+
+    def steps(self, arrays: list[Any], phase: list[float], count: int) -> Any:
+        """One epoch of `count` steps on the same arrays, all weighted equally."""
+        place, keeper, function = self.place, self.keeper, self.model.train_function
         done = place.done
         totals = self.model._train_totals
         if not done:
             place.sums = np.zeros(len(self.names))
             totals.reset()
-        sums = place.sums
+        sums, ahead = place.sums, self.runs_ahead
+        inputs = [*(resident(arrays) if ahead else arrays), *phase]
         display = self.callbacks.display
         watched = self.callbacks.needs_batches
+
+        def averages(steps: int) -> list[float]:
+            return totals.of_steps(function, arrays, steps) if ahead else totals.averages(sums, steps)
+
         for i in range(done, count):
             if watched:
                 self.callbacks.on_batch_begin(i, cb.Logs(batch=i, size=1))
-            values = step()
-            totals.add(sums, values)
+            if ahead:
+                function.launch(inputs)
+            else:
+                values = function(inputs)
+                totals.add(sums, values)
             done = i + 1
             if watched:
                 self.callbacks.on_batch_end(i, self.logs([v[()] for v in values], batch=i, size=1))
             if display is not None:
-                display.tick(done, lambda n=done: self.logs(totals.averages(sums, n)))
+                display.tick(done, lambda n=done: self.logs(averages(n)))
             if self.model.stop_training:
                 break
             if keeper is not None:
                 place.done = done
                 keeper.batch_done(self)
-        return self.logs(totals.averages(sums, done))
+        return self.logs(averages(done))
 
 
 def _due(freq: Any) -> Callable[[int], bool]:

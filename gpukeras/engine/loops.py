@@ -15,6 +15,7 @@ from .data import make_batches, shuffle_batches
 from .epochs import Pace, Training
 from .hooks import Hooks
 from .parts import PartedFunction
+from .totals import resident, runs_ahead
 
 
 def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size: int | None, epochs: int, verbose: Any,
@@ -30,13 +31,11 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     run.begin(validation)
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
-    held = None  # the validation data too is brought to the device once
-    if validation is not None:
-        held = _feed(model.test_function, validation, model._phase_value(model.test_function, False))
+    held = held_validation(model, validation)
 
     def train() -> Any:
         if steps is not None:
-            return run.steps(lambda: model.train_function([*arrays, *phase]), steps)
+            return run.steps(arrays, phase, steps)
         assert batch_size is not None
         place = run.place
         if shuffle and place.order is None:
@@ -56,6 +55,13 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     return run.end()
 
 
+def held_validation(model: Any, validation: list[Any] | None) -> Feed | None:
+    """The feed of all evaluations of a training: the validation data too is brought to the device once."""
+    if validation is None:
+        return None
+    return _feed(model.test_function, validation, model._phase_value(model.test_function, False))
+
+
 def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
              callbacks: Any = None, feed: Feed | None = None) -> list[float]:
     """Loss and metrics over the data, averaged over samples (or steps). `feed` may already hold the data."""
@@ -65,16 +71,7 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     heard.begin()
     verbose = verbose if dealing.is_first() else 0
     if steps is not None:
-        with progress(steps, verbose) as bar:
-            sums = np.zeros(len(model.metrics_names))
-            model._test_totals.reset()
-            for i in range(steps):
-                heard.batch_begin(i, 1)
-                values = function([*arrays, *phase])
-                model._test_totals.add(sums, values)
-                heard.batch_end(i, 1, [v[()] for v in values])
-                bar.tick(i + 1)
-        return heard.end(model._test_totals.averages(sums, steps))
+        return heard.end(_evaluate_steps(model, arrays, phase, steps, heard, verbose))
     assert batch_size is not None
     count = arrays[0].shape[0]
     if feed is None or feed.function is not function:
@@ -97,6 +94,28 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
         feed.check()
         means = totals.means(count)
     return heard.end(means)
+
+
+def _evaluate_steps(model: Any, arrays: list[Any], phase: list[float], steps: int, heard: Hooks,
+                    verbose: Any) -> list[float]:
+    """The averages over so many runs on the same arrays."""
+    function, totals = model.test_function, model._test_totals
+    ahead = runs_ahead(function, heard.batches)
+    inputs = [*(resident(arrays) if ahead else arrays), *phase]
+    sums = np.zeros(len(model.metrics_names))
+    totals.reset()
+    with progress(steps, verbose) as bar:
+        for i in range(steps):
+            heard.batch_begin(i, 1)
+            if ahead:
+                function.launch(inputs)
+            else:
+                values = function(inputs)
+                totals.add(sums, values)
+                heard.batch_end(i, 1, [v[()] for v in values])
+            bar.tick(i + 1)
+    found: list[float] = totals.of_steps(function, arrays, steps) if ahead else totals.averages(sums, steps)
+    return found
 
 
 def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,

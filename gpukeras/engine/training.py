@@ -315,10 +315,14 @@ class Model(Compiled, GeneratorTraining):
         """The loss (and metrics) on one batch, without training."""
         if reset_metrics:
             self.reset_metrics()
+        inputs = self._test_inputs(x, y, sample_weight)
+        return self._by_name(self.test_function(inputs), return_dict)
+
+    def _test_inputs(self, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+        """What the test function takes for a batch."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
         self._make_test_function()
-        return self._by_name(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]),
-                           return_dict)
+        return [*xs, *ys, *ws, *self._phase_value(self.test_function, False)]
 
     def _by_name(self, values: list[Any], by_name: bool) -> Any:
         names = unique_names(self.metrics_names)
