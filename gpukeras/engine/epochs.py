@@ -41,7 +41,7 @@ class Training:
     """What the training loops share: callbacks, display, names and averages of an epoch."""
 
     def __init__(self, model: Any, callbacks: Any, verbose: Any, epochs: int, validates: bool, batch_size: int | None,
-                 steps: int | None, samples: int | None):
+                 steps: int | None, samples: int | None, from_generator: bool = False):
         self.model = model
         self.names = unique_names(model.metrics_names)
         model.history = cb.History()
@@ -51,8 +51,10 @@ class Training:
         self.callbacks = listing([cb.BaseLogger(), *objects(callbacks), model.history, *bar], model)
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
-        self.params = {"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
-                       "verbose": verbose, "do_validation": validates, "metrics": metrics}
+        self.params = {"epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validates,
+                       "metrics": metrics}
+        if not from_generator:  # callbacks tell by these keys, as in Keras, whether samples or steps are counted
+            self.params.update(batch_size=batch_size, samples=samples)
         self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
         watched = any(isinstance(c, cb.TerminateOnNaN) for c in self.callbacks)

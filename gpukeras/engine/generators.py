@@ -69,7 +69,7 @@ class GeneratorTraining:
                                                "validation_data": validation_data is not None,
                                                "validation_steps": validation_steps}, validation or ())
         run = Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
-                             None, steps_per_epoch, None)
+                       None, steps_per_epoch, None, from_generator=True)
         run.begin(validation)
 
         def train() -> Any:

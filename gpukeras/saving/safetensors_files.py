@@ -36,7 +36,8 @@ def tensor_names(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for layer in model.layers:
         for name, weight in zip(weight_names(layer), layer.weights):
-            name = base = name.partition(":")[0]
+            name = name.partition(":")[0]
+            name = base = name if name.startswith(f"{layer.name}/") else f"{layer.name}/{name}"
             number = 1
             while name in found:
                 name, number = f"{base}_{number}", number + 1
