@@ -112,7 +112,7 @@ class GeneratorTraining:
             if not ahead:
                 return totals.averages(place.sums, place.seen)
             model.train_function.check()
-            return totals.means(place.seen)
+            return model._train_totals.means(place.seen)  # made anew for batches of other sizes
 
         for i in range(place.done, count):
             x, y, sample_weight = _parts(batches())

@@ -54,6 +54,8 @@ class Holding:
             new = [item for item in unique([*brought, *here]) if depends_on(item, self._inputs_at_work)]
             if new:
                 add(new)
+        for name, value in trace.metrics:
+            self.add_metric(value, name)
         return result
 
 

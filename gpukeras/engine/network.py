@@ -10,6 +10,7 @@ from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg, to_list, unknown_name
 from . import keras1
+from .adding import _file
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
@@ -185,6 +186,12 @@ class Network(Layer):
         weights = [x for layer in self._graph.layers for x in layer.get_losses_for(None)]
         return unique(calls + weights + own)
 
+    def _added_metrics(self) -> list[Any]:
+        """Pairs (name, tensor) that the layers' calls in this network added as metrics, and those added to it."""
+        calls = [x for layer, node in self._calls() for x in layer.get_metrics_for(node.input_tensors)]
+        always = [x for layer in self._graph.layers for x in layer.get_metrics_for(None)]
+        return unique(calls + always + self.get_metrics_for(None) + self.get_metrics_for(self.inputs))
+
     @property
     def updates(self) -> list[Any]:
         """Updates that a training step of this network makes besides the optimizer's, each once."""
@@ -341,10 +348,11 @@ class Network(Layer):
     def _inherit(self, layer: Layer, at: list[Any], inputs: list[Any]) -> None:
         """Takes over the losses and updates of a layer's call, as the network's own for these inputs."""
         for shelf, mine, found in ((self._per_input_losses, self.get_losses_for, layer.get_losses_for),
+                                   (self._per_input_metrics, self.get_metrics_for, layer.get_metrics_for),
                                    (self._per_input_updates, self.get_updates_for, layer.get_updates_for)):
             for key, of in ((inputs, at), (None, None)):
                 known = {id(x) for x in mine(key)}
-                _shelve(shelf, key, [x for x in found(of) if id(x) not in known])
+                _file(shelf, [x for x in found(of) if id(x) not in known], key)
 
     # ----------------------------------------------------------------------------------------------
     # description
@@ -439,12 +447,6 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     if silent and [s[1:] for s in came] == [s[1:] for s in node.input_shapes]:  # only the call itself knows
         return [(came[0][0] if s[0] is None else s[0], *s[1:]) if s else s for s in node.output_shapes]
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
-
-
-def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
-    from .layer import _file
-
-    _file(shelf, items, inputs)
 
 
 def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int | None = None) -> list[Any]:
