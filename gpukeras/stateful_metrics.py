@@ -129,8 +129,8 @@ def called_on(metric: Metric, *arguments: Any) -> Any:
     if in_a_step() or not any(K.is_tensor(a) and not a.is_known() for a in arguments):
         metric.update_state(*arguments)
         return metric.result()
-    value, updates = _as_step(metric, arguments)
-    value = K.identity(value)
+    found, updates = _as_step(metric, arguments)
+    value: Any = K.identity(found)
     value._of_metric = OfMetric(metric, updates)
     return value
 

@@ -136,7 +136,7 @@ def of_either_phase(trains: list[Any], tests: list[Any], either: Callable[[Any, 
     a, b = by_name(trains), by_name(tests)
     found = []
     for name in {**a, **b}:
-        value = either(a.get(name, 0.0), b.get(name, 0.0))
+        value: Any = either(a.get(name, 0.0), b.get(name, 0.0))
         kept = [of for of in map(of_metric, (a.get(name), b.get(name))) if of]
         if kept:
             new, other = ({v: u for v, u in of.updates} if of else {} for of in (

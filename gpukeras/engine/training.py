@@ -295,7 +295,8 @@ class Model(Subclassed, GeneratorTraining):
     def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
         if self._is_graph_network:
             return self._checked_inputs(x, check_batch_axis, trains)
-        return other_sizes.to_train(self, x, lambda: self._checked_inputs(x, check_batch_axis))
+        xs: list[Any] = other_sizes.to_train(self, x, lambda: self._checked_inputs(x, check_batch_axis))
+        return xs
 
     def _standardize_to_predict(self, x: Any) -> tuple[list[Any], Any]:
         """The inputs, and a function for them if it is not `predict_function`."""

@@ -62,7 +62,8 @@ def test_predictions_leave_a_training_alone():
             WORDS[:4, :4], np.ones((4, 1)), verbose=0)) if epoch == 1 else model.predict(WORDS[:5, :3]).shape))])
     assert len(history.history["val_loss"]) == 3 and seen[0] == (5, 1) and seen[1][0] == (2, 1)
     np.testing.assert_allclose(model.predict(WORDS[:, :5]), model(WORDS[:, :5]).numpy(), rtol=1e-5)
-    np.testing.assert_allclose(model.predict_on_batch(WORDS[:, :4]), model.predict(WORDS[:, :4], batch_size=5), rtol=1e-5)
+    short = WORDS[:, :4]
+    np.testing.assert_allclose(model.predict_on_batch(short), model.predict(short, batch_size=5), rtol=1e-5)
 
 
 def test_batches_of_a_sequence_have_lengths_of_their_own():
