@@ -7,7 +7,8 @@ are kept by the training step itself; called on numbers, an object adds them up 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -146,13 +147,27 @@ def in_step(metric: Any, y_true: Any, y_pred: Any, weights: Any = None) -> tuple
 def _as_step(metric: Any, arguments: Sequence[Any]) -> tuple[Any, list[tuple[Any, Any]]]:
     if arguments[-1] is None:  # an `update_state` of a program's own may take no weights
         arguments = arguments[:-1]
-    _recorded.append([])
-    try:
+    with recording() as found:
         returned = metric.update_state(*arguments)
         value = metric.result()
-    finally:
-        found = _recorded.pop()
-    for item in returned if isinstance(returned, list) else [returned]:
-        if isinstance(item, tuple) and len(item) == 2 and all(item[0] is not known for known, _ in found):
-            found.append((item[0], item[1]))
+        for item in returned if isinstance(returned, list) else [returned]:
+            if isinstance(item, tuple) and len(item) == 2 and all(item[0] is not known for known, _ in found):
+                found.append((item[0], item[1]))
     return substitute(as_tensor(value), dict(found)), found
+
+
+@contextmanager
+def recording() -> Iterator[list[tuple[Any, Any]]]:
+    """Inside, what metrics are given are updates of a step that is being built: pairs (variable, new value)."""
+    _recorded.append([])
+    try:
+        yield _recorded[-1]
+    finally:
+        _recorded.pop()
+
+
+def result_after(metric: Metric, updates: list[tuple[Any, Any]]) -> Any:
+    """A metric's value after a step with these updates, as a tensor."""
+    with recording():
+        value = as_tensor(metric.result())
+    return K.identity(substitute(value, dict(updates)))

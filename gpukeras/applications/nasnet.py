@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import backend as K
@@ -26,7 +27,7 @@ from .building import Wanted, channel_axis
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _HOME = "https://github.com/titu1994/Keras-NASNet/releases/download/v1.2"
-_HE = {"kernel_initializer": "he_normal", "use_bias": False}
+_HE: dict[str, Any] = {"kernel_initializer": "he_normal", "use_bias": False}
 # By the size of the images: name, and MD5 of the files with and without the classifier.
 _KNOWN = {224: ("mobile", "020fb642bf7360b370c678b08e0adf61", "1ed92395b5b598bdda52abe5c0dbfd63"),
           331: ("large", "11577c9a518f0070763c2b964a382f17", "d81d89dc07e6e56530c4e77faddd61b5")}
@@ -167,7 +168,7 @@ def _normal_cell(x: Any, before: Any, filters: int, name: str) -> tuple[Any, Any
     def mean(y: Any, place: str) -> Any:
         return AveragePooling2D(3, strides=1, padding="same", name=f"normal_{place}_{name}")(y)
 
-    pairs = [
+    pairs: list[Callable[[], list[Any]]] = [
         lambda: [_separable(h, filters, 5, f"normal_left1_{name}"), _separable(p, filters, 3, f"normal_right1_{name}")],
         lambda: [_separable(p, filters, 5, f"normal_left2_{name}"), _separable(p, filters, 3, f"normal_right2_{name}")],
         lambda: [mean(h, "left3"), p],
