@@ -230,6 +230,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         """Variables that training changes, the layer's own and those of layers it keeps; none if it is frozen."""
         held = self._of_held("trainable_weights") if self.trainable else []
         own = self._trainable_weights if self.trainable else []
+        held = [*self._variables_held(True), *held] if self.trainable else held
         return unique([*own, *held]) if held else own
 
     @trainable_weights.setter
@@ -241,7 +242,8 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         """Variables that training leaves alone; all of them if the layer is frozen."""
         own = [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
         held = self._of_held("non_trainable_weights" if self.trainable else "weights")
-        return unique([*own, *held]) if held else own
+        kept = [*([] if self.trainable else self._variables_held(True)), *self._variables_held(False)]
+        return unique([*own, *kept, *held]) if held or kept else own
 
     @non_trainable_weights.setter
     def non_trainable_weights(self, weights: list[Any]) -> None:

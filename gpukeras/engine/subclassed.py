@@ -15,6 +15,7 @@ from .. import backend as K
 from ..utils.generic_utils import has_arg
 from .adding import _file, _key, of_either_phase
 from .at_once import shelves_kept
+from .both_phases import either
 from .first_data import first_of, shape_of
 from .held import Holding, layers_in
 from .input_layer import Input
@@ -137,7 +138,7 @@ class Subclassed(Network):
     def _traced(self, inputs: Any, kwargs: dict[str, Any], phase: Any) -> tuple[list[Any], list[Any], Trace]:
         """Outputs, masks, and all else that a run of `call` brings."""
         if has_arg(self.call, "training"):
-            kwargs = {**kwargs, "training": phase}
+            kwargs = {**kwargs, "training": phase}  # else the layers inside have it from the trace
         given = dict(zip(self._keys, to_list(inputs))) if self._keys else inputs
         with shelves_kept(self), working(Trace(phase, in_model=True)) as trace:
             losses, updates, metrics = len(self._losses), len(self._updates), len(self._metric_values)
@@ -158,11 +159,11 @@ class Subclassed(Network):
                              f"{shapes_of(trains)} with training=True and {shapes_of(tests)} with training=False. They "
                              "must be as many and of one shape in both.")
         both = Trace(updates=in_training.updates, states=in_test.states)
-        both.losses = [_either(_scalar(a), _scalar(b)) for a, b in
+        both.losses = [either(_scalar(a), _scalar(b)) for a, b in
                        zip_longest(in_training.losses, in_test.losses, fillvalue=0.0)]
-        both.metrics = of_either_phase(in_training.metrics, in_test.metrics, _either)
-        return (list(map(_either, trains, tests)),
-                [b if a is None else a if b is None else _either(a, b) for a, b in zip(masks, other_masks)], both)
+        both.metrics = of_either_phase(in_training.metrics, in_test.metrics, either)
+        return (list(map(either, trains, tests)),
+                [b if a is None else a if b is None else either(a, b) for a, b in zip(masks, other_masks)], both)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs: those that the layers which made them gave them."""
@@ -338,8 +339,3 @@ def _differ(a: Any, b: Any) -> bool:
 
 def _scalar(loss: Any) -> Any:
     return K.mean(loss) if K.is_tensor(loss) and K.ndim(loss) else loss
-
-
-def _either(trains: Any, tests: Any) -> Any:
-    """The one in training, the other in inference."""
-    return trains if trains is tests else K.in_train_phase(trains, tests)
