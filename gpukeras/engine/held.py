@@ -30,6 +30,10 @@ class Holding:
                 found.update((id(layer), layer) for layer in layers_in(value) if layer is not self)
         return list(found.values())
 
+    def _holds(self: Any) -> bool:
+        """Whether there are layers in the attributes, which hear of `training` even where `call` does not."""
+        return bool(self._held())
+
     def _variables_held(self: Any, trainable: bool) -> list[Any]:
         """The variables in the attributes that were made by TensorFlow's name for it: those are weights there, and
         those of K are not."""

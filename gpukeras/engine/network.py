@@ -9,7 +9,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import origin
 from ..utils.generic_utils import has_arg, to_list, unknown_name
-from . import keras1
+from . import keras1, operations
 from .adding import _file
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
@@ -118,7 +118,7 @@ class Network(Layer):
             if not tensors:
                 raise ValueError(f"{kind} '{self.name}' has no {what.lower()}s.")
             for x in tensors:
-                if history_of(x) is None:
+                if history_of(x) is None and not (what == "Output" and operations.became_output(x)):
                     came, hint = f"{x!r:.200}", "Start from Input(...)"
                     if isinstance(x, Layer):
                         came, hint = f"the layer '{x.name}' itself", f"Call it: {type(x).__name__}(...)(tensor)"
@@ -230,20 +230,24 @@ class Network(Layer):
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
         if not self.trainable:
             return []
-        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights])
+        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                       *self._variables_held(True)])
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
-        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights]
+        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights,
+                *self._variables_held(False)]
         if not self.trainable:
-            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights, *rest]
+            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                    *self._variables_held(True), *rest]
         return unique(rest)
 
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""
         inside = [w for layer in self._graph.layers or self.layers for w in layer.weights]
-        return [*inside, *self._trainable_weights, *self._non_trainable_weights]
+        return [*inside, *self._trainable_weights, *self._variables_held(True), *self._non_trainable_weights,
+                *self._variables_held(False)]
 
     def get_weights(self) -> list[Any]:
         """The values of all weights, layer by layer (within a layer, trainable ones first)."""
@@ -331,7 +335,8 @@ class Network(Layer):
             given = [known[x] for x in node.input_tensors]
             inputs, in_masks = one_or_list([x for x, _ in given]), one_or_list([m for _, m in given])
             kwargs = dict(node.arguments or {})
-            if training is not None and kwargs.get("training") is None and has_arg(layer.call, "training"):
+            if training is not None and kwargs.get("training") is None and (
+                    layer._holds() or has_arg(layer.call, "training")):
                 kwargs["training"] = training
             with origin(layer.name):
                 layer.assert_input_compatibility(inputs)
