@@ -6,6 +6,8 @@ from typing import Any
 
 from .. import backend as K
 from .. import optimizers
+from . import own_loss
+from .adding import by_name, of_metric
 from .advice import advise_on_compile
 from .generators import refuse_unknown
 from .objective import Head, Live, check_losses, loss_functions, metrics_by_output, per_output, plain
@@ -49,20 +51,22 @@ class Compiled(Subclassed):
         self.loss = loss if loss is not None else []
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
-        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
+        vars(self)["metrics"], self.weighted_metrics = metrics or [], weighted_metrics  # a subclass may have a property
+        said = {"loss": loss, "metrics": metrics, "loss_weights": loss_weights,
+                "sample_weight_mode": sample_weight_mode, "weighted_metrics": weighted_metrics,
+                "target_tensors": target_tensors, "distribute": distribute, "parts": parts}
         if not self.outputs:  # the input shape isn't known yet
             check_losses(loss)
-            self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
-                                   "loss_weights": loss_weights, "sample_weight_mode": sample_weight_mode,
-                                   "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
-                                   "distribute": distribute, "parts": parts}
+            self._compile_later = {"optimizer": self.optimizer, **said}
             return
         self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
+        if not self._is_graph_network:
+            self._compiled_with, self._goes_on = {"optimizer": self.optimizer, **said}, False
         self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
         self.metrics_names, self.metrics_tensors = ["loss"], []
         self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names
-        self.total_loss = self._sum_losses()
-        self._add_metrics(metrics, weighted_metrics)
+        self.total_loss, own_metrics = self._total_loss()
+        self._add_metrics(metrics, weighted_metrics, own_metrics)
         self._mirror_heads()
         advise_on_compile(self, self._heads)
         self.train_function = self.test_function = self.predict_function = None
@@ -117,7 +121,21 @@ class Compiled(Subclassed):
                 head.expect_target(target)
                 if head.fed:
                     head.expect_weights(mode)
+        if self._says_loss():
+            own_loss.expect_targets(heads, modes)
         return heads
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+        """The loss of a batch, a scalar tensor, of tensors: that which `compile` was told, and what was added to it. A
+        subclass may say another (newer Keras's way); it is asked once, when the model is compiled."""
+        return own_loss.compiled_loss(self, y, y_pred, sample_weight)
+
+    def _says_loss(self) -> bool:
+        return type(self).compute_loss is not Compiled.compute_loss
+
+    def _total_loss(self) -> tuple[Any, list[tuple[str, Any]]]:
+        """The loss that is minimised, and metrics that came up on the way to it."""
+        return own_loss.own_loss(self) if self._says_loss() else (self._sum_losses(), [])
 
     def _sum_losses(self) -> Any:
         total: Any = None
@@ -131,19 +149,17 @@ class Compiled(Subclassed):
                 self.metrics_tensors.append(value)
             value = value if head.loss_weight == 1 else value * head.loss_weight
             total = value if total is None else total + value
-        for extra in self.losses:
-            extra = K.mean(extra) if K.is_tensor(extra) and K.ndim(extra) else extra
-            total = extra if total is None else total + extra
+        total = own_loss.add_losses(self, total)
         if total is None:
             raise ValueError("The model cannot be compiled because it has no loss to optimize: give compile a loss "
                              "(loss='mse'), or call add_loss.")
         return total
 
-    def _add_metrics(self, metrics: Any, weighted_metrics: Any) -> None:
+    def _add_metrics(self, metrics: Any, weighted_metrics: Any, own: list[tuple[str, Any]]) -> None:
         chosen_by_output = (metrics_by_output(metrics, self.output_names),
                             metrics_by_output(weighted_metrics, self.output_names))
         for head, *chosen in zip(self._heads, *chosen_by_output):
-            if head.loss is None:
+            if head.target is None:
                 continue
             for use_weights, group in enumerate(chosen):
                 for metric in group:
@@ -152,7 +168,10 @@ class Compiled(Subclassed):
                         self._live_metrics[len(self.metrics_names)] = live
                     self.metrics_names.append(name if len(self._heads) == 1 else f"{head.name}_{name}")
                     self.metrics_tensors.append(value)
-        for name, value in getattr(self, "_added_metrics", {}).items():
+        for name, value in by_name([*own, *self._added_metrics()]).items():
+            of = of_metric(value)
+            if of is not None:
+                self._live_metrics[len(self.metrics_names)] = Live(of.metric.reset_states, of.updates)
             self.metrics_names.append(name)
             self.metrics_tensors.append(value)
 

@@ -110,7 +110,8 @@ class GeneratorTraining:
 
         def averages() -> list[float]:
             if ahead:
-                return totals.of_launched(model.train_function, place.seen)
+                # the totals are made anew for batches of other sizes
+                return model._train_totals.of_launched(model.train_function, place.seen)
             return totals.averages(place.sums, place.seen)
 
         for i in range(place.done, count):

@@ -32,6 +32,7 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
     phase = model._phase_value(model.train_function, True)
     feed = _feed(model.train_function, arrays, phase)
     held = held_validation(model, validation)
+    tests = model.test_function
 
     def train() -> Any:
         if steps is not None:
@@ -49,7 +50,9 @@ def fit(model: Any, arrays: list[Any], validation: list[Any] | None, batch_size:
 
     def validate() -> list[float]:
         assert validation is not None
-        return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks, held)
+        model._make_test_function()  # a callback may have shown the model data of other sizes
+        return evaluate(model, validation, batch_size, 0, validation_steps, run.callbacks,
+                        held if model.test_function is tests else None)
 
     run.epochs(range(initial_epoch, epochs), train, None if validation is None else validate, validation_freq)
     return run.end()
@@ -119,9 +122,9 @@ def _evaluate_steps(model: Any, arrays: list[Any], phase: list[float], steps: in
 
 
 def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
-            callbacks: Any = None, on_device: bool = False) -> list[Any]:
-    """The outputs for all rows, on the host or left on the device."""
-    function: Function = model.predict_function
+            callbacks: Any = None, on_device: bool = False, function: Any = None) -> list[Any]:
+    """The outputs for all rows, on the host or left on the device; those of `function`, or of the model's."""
+    function = model.predict_function if function is None else function
     phase = model._phase_value(function, False)
     if batch_size is not None and callbacks is None and not verbose and dealing.job_of(model) is None \
             and 0 < len(arrays[0]) <= batch_size and all(isinstance(a, np.ndarray) for a in arrays):

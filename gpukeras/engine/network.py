@@ -10,6 +10,8 @@ from .. import backend as K
 from ..graph import origin
 from ..utils import keras1
 from ..utils.generic_utils import has_arg, to_list, unknown_name
+from . import operations
+from .adding import _file
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
@@ -118,7 +120,7 @@ class Network(Portable, Layer):
             if not tensors:
                 raise ValueError(f"{kind} '{self.name}' has no {what.lower()}s.")
             for x in tensors:
-                if history_of(x) is None:
+                if history_of(x) is None and not (what == "Output" and operations.became_output(x)):
                     came, hint = f"{x!r:.200}", "Start from Input(...)"
                     if isinstance(x, Layer):
                         came, hint = f"the layer '{x.name}' itself", f"Call it: {type(x).__name__}(...)(tensor)"
@@ -186,6 +188,12 @@ class Network(Portable, Layer):
         weights = [x for layer in self._graph.layers for x in layer.get_losses_for(None)]
         return unique(calls + weights + own)
 
+    def _added_metrics(self) -> list[Any]:
+        """Pairs (name, tensor) that the layers' calls in this network added as metrics, and those added to it."""
+        calls = [x for layer, node in self._calls() for x in layer.get_metrics_for(node.input_tensors)]
+        always = [x for layer in self._graph.layers for x in layer.get_metrics_for(None)]
+        return unique(calls + always + self.get_metrics_for(None) + self.get_metrics_for(self.inputs))
+
     @property
     def updates(self) -> list[Any]:
         """Updates that a training step of this network makes besides the optimizer's, each once."""
@@ -224,20 +232,24 @@ class Network(Portable, Layer):
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
         if not self.trainable:
             return []
-        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights])
+        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                       *self._variables_held(True)])
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
-        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights]
+        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights,
+                *self._variables_held(False)]
         if not self.trainable:
-            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights, *rest]
+            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                    *self._variables_held(True), *rest]
         return unique(rest)
 
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""
         inside = [w for layer in self._graph.layers or self.layers for w in layer.weights]
-        return [*inside, *self._trainable_weights, *self._non_trainable_weights]
+        return [*inside, *self._trainable_weights, *self._variables_held(True), *self._non_trainable_weights,
+                *self._variables_held(False)]
 
     def get_weights(self) -> list[Any]:
         """The values of all weights, layer by layer (within a layer, trainable ones first)."""
@@ -325,7 +337,8 @@ class Network(Portable, Layer):
             given = [known[x] for x in node.input_tensors]
             inputs, in_masks = one_or_list([x for x, _ in given]), one_or_list([m for _, m in given])
             kwargs = dict(node.arguments or {})
-            if training is not None and kwargs.get("training") is None and has_arg(layer.call, "training"):
+            if training is not None and kwargs.get("training") is None and (
+                    layer._holds() or has_arg(layer.call, "training")):
                 kwargs["training"] = training
             with origin(layer.name):
                 layer.assert_input_compatibility(inputs)
@@ -342,10 +355,11 @@ class Network(Portable, Layer):
     def _inherit(self, layer: Layer, at: list[Any], inputs: list[Any]) -> None:
         """Takes over the losses and updates of a layer's call, as the network's own for these inputs."""
         for shelf, mine, found in ((self._per_input_losses, self.get_losses_for, layer.get_losses_for),
+                                   (self._per_input_metrics, self.get_metrics_for, layer.get_metrics_for),
                                    (self._per_input_updates, self.get_updates_for, layer.get_updates_for)):
             for key, of in ((inputs, at), (None, None)):
                 known = {id(x) for x in mine(key)}
-                _shelve(shelf, key, [x for x in found(of) if id(x) not in known])
+                _file(shelf, [x for x in found(of) if id(x) not in known], key)
 
 
 def _places(tensors: Sequence[Any]) -> Iterable[list[Any]]:
@@ -360,12 +374,6 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     if silent and [s[1:] for s in came] == [s[1:] for s in node.input_shapes]:  # only the call itself knows
         return [(came[0][0] if s[0] is None else s[0], *s[1:]) if s else s for s in node.output_shapes]
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
-
-
-def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
-    from .layer import _file
-
-    _file(shelf, items, inputs)
 
 
 def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int | None = None) -> list[Any]:

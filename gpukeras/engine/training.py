@@ -11,7 +11,7 @@ from ..utils import keras1
 from ..utils.messages import warn
 from ..utils.metric_names import unique_names
 from ..utils.np_utils import slice_arrays
-from . import dealing, loops, one_batch
+from . import dealing, loops, one_batch, other_sizes
 from .advice import advise_on_fit
 from .compiling import Compiled
 from .data import (
@@ -27,7 +27,7 @@ from .data import (
 )
 from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
-from .hints import build_hint, input_hint, target_hint
+from .hints import input_hint, target_hint
 from .hooks import listeners
 from .objective import weighted_masked_objective
 from .one_batch import single
@@ -84,7 +84,14 @@ class Model(Compiled, GeneratorTraining):
         self._check_compiled()
         self._check_trainable_weights_consistency()
         if self.train_function is None:
-            self.train_function = dealing.make_train_function(self)
+            with other_sizes.going_on(self):
+                self._new_train_function()
+        if not getattr(self.train_function, "agreed", False):
+            self.train_function.agreed = True
+            dealing.agree(self)
+
+    def _new_train_function(self) -> None:
+        self.train_function = dealing.make_train_function(self)
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
@@ -93,9 +100,6 @@ class Model(Compiled, GeneratorTraining):
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
             self.train_function.name = "train_function"
-        if not getattr(self.train_function, "agreed", False):
-            self.train_function.agreed = True
-            dealing.agree(self)
 
     def _make_test_function(self) -> None:
         """Makes `test_function` if there is none: loss and metrics without training."""
@@ -116,21 +120,32 @@ class Model(Compiled, GeneratorTraining):
 
     # --------------------------------------------------------------------------------------------------- data
 
-    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
+    def _checked_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
         return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input",
-                                lambda i, have, want: input_hint(have, want, trains) if self._is_graph_network
-                                else build_hint(have, want))
+                                lambda i, have, want: input_hint(have, want, trains and self._is_graph_network))
+
+    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
+        if self._is_graph_network:
+            return self._checked_inputs(x, check_batch_axis, trains)
+        xs: list[Any] = other_sizes.to_train(self, x, lambda: self._checked_inputs(x, check_batch_axis))
+        return xs
+
+    def _standardize_to_predict(self, x: Any) -> tuple[list[Any], Any]:
+        """The inputs, and a function for them if it is not `predict_function`."""
+        if self._is_graph_network:
+            return self._checked_inputs(x), None
+        return other_sizes.to_predict(self, x, lambda: self._checked_inputs(x))
 
     def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                                check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
         """Inputs, targets and sample weights (None where all are 1) as lists of arrays; ValueError if they do not
         fit the model or each other."""
         self._check_compiled()
+        xs = self._standardize_inputs(x, check_batch_axis, trains=True)
         fed = [h for h in self._heads if h.fed]
         names = [h.name for h in fed]
         y, sample_weight, class_weight = (fed_part(v, self.output_names, names)
                                           for v in (y, sample_weight, class_weight))
-        xs = self._standardize_inputs(x, check_batch_axis, trains=True)
         ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target",
                               lambda i, have, want: target_hint(have, fed[i], self.layers))
         if not (x is None and y is None):
@@ -190,6 +205,8 @@ class Model(Compiled, GeneratorTraining):
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight, False, batch_size)
         val = self._validation(validation_data, validation_split, validation_steps, steps_per_epoch, (xs, ys, ws),
                                batch_size)
+        if val is not None and not self._is_graph_network:
+            other_sizes.check_both(self, xs, self._checked_inputs)
         if val is not None and not validation_data and validation_split:
             xs, ys, ws = (slice_arrays(part, 0, self._split_at) for part in (xs, ys, ws))
             for part, arrays in ((" to train on", xs), (" to validate with", val)):
@@ -273,17 +290,19 @@ class Model(Compiled, GeneratorTraining):
         if x is None and steps is None:
             raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
         batch_size = _batch_size(batch_size, steps)
-        xs = cut_to_first(self._standardize_inputs(x))
+        xs, function = self._standardize_to_predict(x)
+        xs = cut_to_first(xs)
         check_lengths(xs, [])
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}. "
                              + _whole_batches(xs[0].shape[0], batch_size))
         check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
-        self._make_predict_function()
+        if function is None:
+            self._make_predict_function()
         heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
-        return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
+        return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device, function))
 
     # -------------------------------------------------------------------------------------------- one batch
 
@@ -335,9 +354,11 @@ class Model(Compiled, GeneratorTraining):
             found = one_batch.predict(self, x, on_device)
             if found is not None:
                 return found
-        xs = self._standardize_inputs(x)
-        self._make_predict_function()
-        return single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
+        xs, function = self._standardize_to_predict(x)
+        if function is None:
+            self._make_predict_function()
+            function = self.predict_function
+        return single(function([*xs, *self._phase_value(function, False)], on_device))
 
 
 def _whole_batches(count: int, batch_size: int) -> str:
