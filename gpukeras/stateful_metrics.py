@@ -9,18 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpukeras import backend as K
 from gpukeras import initializers
-from gpukeras.engine.adding import OfMetric
 from gpukeras.graph.substitute import substitute
 from gpukeras.loss_classes import as_tensor
 from gpukeras.utils.generic_utils import to_snake_case
 
 _recorded: list[list[tuple[Any, Any]]] = []  # assignments made while a step is being built
+
+
+class OfMetric(NamedTuple):
+    """What a tensor is that a metric object made of tensors: the metric's value after a batch, and what that batch
+    changes of the metric's state."""
+
+    metric: Any
+    updates: list[Any]
 
 
 def in_a_step() -> bool:

@@ -52,8 +52,8 @@ CIRCLES = {
         "saving.keras3_configs saving.keras3_files saving.keras3_weights saving.optimizer_state saving.pickled "
         "saving.weights",
     "a layer is made of calls, and a call's node says whose it is (a hint)":
-        "engine.adding engine.at_once engine.calls engine.computing engine.connections engine.held engine.hints "
-        "engine.input_spec engine.layer engine.node engine.tracing",
+        "engine.adding engine.at_once engine.both_phases engine.calls engine.computing engine.connections engine.held "
+        "engine.hints engine.input_spec engine.layer engine.node engine.operations engine.tracing",
     "an op's gradient, or its expansion, is made of other families' ops":
         "ops.broadcasting ops.control ops.convert ops.elementwise ops.indexing ops.joining ops.reduce ops.shape "
         "ops.slicing",

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import backend as K
 from ..graph import weights_read_as
+from ..stateful_metrics import OfMetric
 from .node import depends_on, object_list_uid, unique
 from .tracing import Trace, in_model, working
 
 Shelf = dict[str | None, list[Any]]
 """What belongs to a call, by the key of its inputs; by None, what belongs to no call."""
-
-
-class OfMetric(NamedTuple):
-    """What a tensor is that a metric object made of tensors: the metric's value after a batch, and what that batch
-    changes of the metric's state."""
-
-    metric: Any
-    updates: list[Any]
 
 
 class Adding:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from .adding import OfMetric
+from ..stateful_metrics import OfMetric
 from .node import depends_on, one_or_list, to_list
 from .objective import Head, weighted_masked_objective
 
