@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpukeras import backend as K
+from gpukeras.ops.gelu import gelu_by_tanh
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -103,7 +104,7 @@ def gelu(x: Any, approximate: bool = False) -> Any:
     `approximate` takes the tanh formula of the paper instead of the error function.
     """
     if approximate:
-        return 0.5 * x * (1.0 + K.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
+        return gelu_by_tanh(x)
     return 0.5 * x * (1.0 + K.erf(x * math.sqrt(0.5)))
 
 
@@ -153,9 +154,7 @@ def get(identifier: Any) -> Callable[..., Any]:
     if not callable(identifier):
         raise ValueError(f"Could not interpret activation function identifier: {identifier!r}. Expected "
                          "None, a name such as 'relu', or a function of a tensor.")
-    from gpukeras.engine import Layer
-
-    if isinstance(identifier, Layer):
+    if hasattr(identifier, "weights") and not isinstance(identifier, type):
         warnings.warn(f"A layer instance ({type(identifier).__name__}) was passed as the activation of "
                       "another layer. Its weights would not belong to the model: add it to the model as a "
                       "layer of its own.",

@@ -10,7 +10,7 @@ import numpy as np
 from gpukeras import backend as K
 from gpukeras import losses, metrics
 from gpukeras.loss_classes import Number, as_tensor, spread
-from gpukeras.stateful_metrics import Metric, in_a_step
+from gpukeras.stateful_metrics import Metric, called_on, in_a_step
 
 
 class _Known(Metric):
@@ -71,8 +71,7 @@ class Mean(_Known):
 
     def __call__(self, values: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
         """Takes values into the mean, and gives it."""
-        self.update_state(values, sample_weight)
-        return self.result()
+        return called_on(self, values, sample_weight)
 
 
 class Sum(Mean):
@@ -99,8 +98,7 @@ class MeanMetricWrapper(Mean):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
         """Takes a batch into the state, and gives the value afterwards."""
-        self.update_state(y_true, y_pred, sample_weight)
-        return self.result()
+        return called_on(self, y_true, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

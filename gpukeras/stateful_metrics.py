@@ -7,8 +7,9 @@ are kept by the training step itself; called on numbers, an object adds them up 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ from gpukeras.loss_classes import as_tensor
 from gpukeras.utils.generic_utils import to_snake_case
 
 _recorded: list[list[tuple[Any, Any]]] = []  # assignments made while a step is being built
+
+
+class OfMetric(NamedTuple):
+    """What a tensor is that a metric object made of tensors: the metric's value after a batch, and what that batch
+    changes of the metric's state."""
+
+    metric: Any
+    updates: list[Any]
 
 
 def in_a_step() -> bool:
@@ -110,8 +119,7 @@ class Metric:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Takes a batch into the state, and gives the value afterwards."""
-        self.update_state(y_true, y_pred, sample_weight)
-        return self.result()
+        return called_on(self, y_true, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -123,19 +131,50 @@ class Metric:
         return cls(**config)
 
 
+def called_on(metric: Metric, *arguments: Any) -> Any:
+    """A metric's value after the state has taken these. Of tensors that have no values yet it is a tensor, which
+    `add_metric` takes: the state is then changed by the model's steps."""
+    if in_a_step() or not any(K.is_tensor(a) and not a.is_known() for a in arguments):
+        metric.update_state(*arguments)
+        return metric.result()
+    found, updates = _as_step(metric, arguments)
+    value: Any = K.identity(found)
+    value._of_metric = OfMetric(metric, updates)
+    return value
+
+
 def in_step(metric: Any, y_true: Any, y_pred: Any, weights: Any = None) -> tuple[Any, list[tuple[Any, Any]]]:
     """The value of a metric after a batch, and the updates of its state, for a step that is being built."""
     if not hasattr(metric, "update_state"):  # a layer, Keras 2.2's way: it returns the value and adds updates
         known = len(metric.updates)
         return metric(y_true, y_pred), list(metric.updates)[known:]
+    return _as_step(metric, (y_true, y_pred, weights))
+
+
+def _as_step(metric: Any, arguments: Sequence[Any]) -> tuple[Any, list[tuple[Any, Any]]]:
+    if arguments[-1] is None:  # an `update_state` of a program's own may take no weights
+        arguments = arguments[:-1]
+    with recording() as found:
+        returned = metric.update_state(*arguments)
+        value = metric.result()
+        for item in returned if isinstance(returned, list) else [returned]:
+            if isinstance(item, tuple) and len(item) == 2 and all(item[0] is not known for known, _ in found):
+                found.append((item[0], item[1]))
+    return substitute(as_tensor(value), dict(found)), found
+
+
+@contextmanager
+def recording() -> Iterator[list[tuple[Any, Any]]]:
+    """Inside, what metrics are given are updates of a step that is being built: pairs (variable, new value)."""
     _recorded.append([])
     try:
-        returned = metric.update_state(y_true, y_pred, weights) if weights is not None else \
-            metric.update_state(y_true, y_pred)
-        value = metric.result()
+        yield _recorded[-1]
     finally:
-        found = _recorded.pop()
-    for item in returned if isinstance(returned, list) else [returned]:
-        if isinstance(item, tuple) and len(item) == 2 and all(item[0] is not known for known, _ in found):
-            found.append((item[0], item[1]))
-    return substitute(as_tensor(value), dict(found)), found
+        _recorded.pop()
+
+
+def result_after(metric: Metric, updates: list[tuple[Any, Any]]) -> Any:
+    """A metric's value after a step with these updates, as a tensor."""
+    with recording():
+        value = as_tensor(metric.result())
+    return K.identity(substitute(value, dict(updates)))

@@ -7,10 +7,11 @@ devices, sessions and messages, which have nothing to switch here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from gpukeras import activations
+from gpukeras import activations, initializers
 from gpukeras import backend as K
 from gpukeras import tensorflow_functions as functions
 from gpukeras.graph.spec import StaticShape
@@ -66,7 +67,10 @@ def _constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None
 
 
 def _variable(initial_value: Any, trainable: bool = True, name: str | None = None, dtype: Any = None) -> Any:
-    return K.variable(K.eval(initial_value) if K.is_tensor(initial_value) else initial_value, dtype=dtype, name=name)
+    value = initial_value() if callable(initial_value) and not K.is_tensor(initial_value) else initial_value
+    found: Any = K.variable(K.eval(value) if K.is_tensor(value) else value, dtype=dtype, name=name)
+    found.trained_by_owner = trainable  # a layer that keeps it in an attribute has a weight in it
+    return found
 
 
 def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, name: str | None = None) -> Any:
@@ -133,6 +137,21 @@ def _devices(kind: str | None = None) -> list[str]:
     """One name for the GPU in use, where there is one."""
     gpu = K.backend() == "gpukeras" and __import__("gpukeras").config()["backend"] == "cupy"
     return [f"/physical_device:{d}:0" for d in (("GPU",) if gpu else ()) + ("CPU",) if kind in (None, d)]
+
+
+class OneReplica:
+    """A strategy of distribution, of which there is one here: to compute on one device. Training on several is
+    `mpiexec`'s."""
+
+    num_replicas_in_sync = 1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    @contextmanager
+    def scope(self) -> Iterator[OneReplica]:
+        """Around the making of a model."""
+        yield self
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
@@ -228,7 +247,12 @@ def _table() -> dict[str, Any]:
         "train.GradientDescentOptimizer": functions.optimizer("SGD", {"learning_rate": "lr"}),
         "train.MomentumOptimizer": functions.optimizer("SGD", {
             "learning_rate": "lr", "momentum": "momentum", "use_nesterov": "nesterov"}),
+        **{f"{name}_initializer": kind for name, kind in (
+            ("zeros", initializers.Zeros), ("ones", initializers.Ones), ("constant", initializers.Constant),
+            ("random_normal", initializers.RandomNormal), ("random_uniform", initializers.RandomUniform))},
         # switches
+        "distribute.MirroredStrategy": OneReplica, "distribute.OneDeviceStrategy": OneReplica,
+        "distribute.get_strategy": OneReplica, "distribute.Strategy": OneReplica,
         "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,

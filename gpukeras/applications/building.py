@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .. import backend as K
-from ..engine.topology import get_source_inputs
+from ..engine.network import get_source_inputs
 from ..layers import (
     Activation,
     BatchNormalization,
@@ -25,6 +25,14 @@ from .imagenet_utils import _obtain_input_shape
 _RELEASES = "https://github.com/fchollet/deep-learning-models/releases/download"
 KERAS_TEAM = "https://github.com/keras-team/keras-applications/releases/download"
 """Where Keras published the files of its later networks."""
+
+
+class Published(Protocol):
+    """Weights that were published, with the classifier and without it."""
+
+    def fetch(self, include_top: bool) -> str:
+        """The path of the file in Keras's cache, downloaded if it isn't there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,14 +92,17 @@ class Wanted:
             return self.input_tensor
         return Input(tensor=self.input_tensor, shape=shape)
 
-    def finish(self, name: str, images: Any, features: Any, top: Callable[[Any], Any], files: Weights) -> Model:
+    def finish(self, name: str, images: Any, features: Any, top: Callable[[Any], Any], files: Published,
+               pool_names: bool = False) -> Model:
         """The model from the images to its classifier, or to the pooled features, with its weights."""
         if self.include_top:
             output = top(features)
         elif self.pooling is None:
             output = features
         else:
-            output = (GlobalAveragePooling2D() if self.pooling == "avg" else GlobalMaxPooling2D())(features)
+            name_of_pool = f"{self.pooling}_pool" if pool_names else None
+            pool = GlobalAveragePooling2D if self.pooling == "avg" else GlobalMaxPooling2D
+            output = pool(name=name_of_pool)(features)
         inputs = images if self.input_tensor is None else get_source_inputs(self.input_tensor)
         model: Any = Model(inputs, output, name=name)
         if self.weights is not None:

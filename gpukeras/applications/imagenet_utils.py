@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
 from ..utils.data_utils import get_file
+from ..utils.messages import warn
 
 _BGR_MEANS = (103.939, 116.779, 123.68)
 """Mean of each channel over ImageNet's training images: what the VGG networks were trained without."""

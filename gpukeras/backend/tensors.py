@@ -252,7 +252,7 @@ def random_normal_variable(shape: Sequence[int], mean: float, scale: float, dtyp
 
 
 def _variable_seed(seed: int | None) -> int:
-    return int(np.random.randint(100_000_000)) if seed is None else int(seed)
+    return int(np.random.randint(1_000_000_000)) if seed is None else int(seed)
 
 
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,

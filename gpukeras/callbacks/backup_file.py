@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras.callbacks.plain import pack, unpack
-from gpukeras.saving.atomic import write_file
+from gpukeras.device.files import write_file
 from gpukeras.saving.errors import BrokenFileError
 
 _DTYPES = {"BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import socket
 import struct
 import time
 import weakref
@@ -30,6 +29,8 @@ class EventFile:
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
+        import socket  # late: it takes longer to load than all callbacks
+
         name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_files)}"
         self._file = open(os.path.join(folder, name), "wb")
         weakref.finalize(self, self._file.close)  # a training that was interrupted doesn't close it

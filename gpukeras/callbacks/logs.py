@@ -1,35 +1,10 @@
 """The dictionary of losses and metrics that a training loop hands to callbacks."""
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-# Keras 2.0's name, and what later versions call the same thing. 'val_' or an output's name may precede it.
-_NAMES = (
-    ("acc", "accuracy"),
-    ("mean_squared_error", "mse"),
-    ("mean_absolute_error", "mae"),
-    ("mean_absolute_percentage_error", "mape"),
-    ("mean_squared_logarithmic_error", "msle"),
-    ("lr", "learning_rate"),
-)
-_OTHER_NAME = {**dict(_NAMES), **{new: old for old, new in _NAMES}}
-
-
-@functools.lru_cache(maxsize=1024)  # asked for every missing name of every batch
-def other_name(key: object) -> str | None:
-    """What the other generation of Keras calls `key`, or None.
-
-    >>> other_name("val_accuracy"), other_name("main_acc"), other_name("mse"), other_name("loss")
-    ('val_acc', 'main_accuracy', 'mean_squared_error', None)
-    """
-    if not isinstance(key, str):
-        return None
-    for name, other in _OTHER_NAME.items():
-        if key == name or key.endswith("_" + name):
-            return key[:len(key) - len(name)] + other
-    return None
+from gpukeras.utils.metric_names import other_name
 
 
 class Logs(dict[str, Any]):

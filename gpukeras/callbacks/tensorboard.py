@@ -196,7 +196,7 @@ class TensorBoard(Callback):
             file.write("".join(blocks))
 
     def _save_embeddings(self) -> None:
-        from gpukeras.saving.atomic import write_file
+        from gpukeras.device.files import write_file
 
         layers = self._embeddings()
         for layer, found in zip(layers, self._vectors_of(layers)):

@@ -1,5 +1,5 @@
-"""On a GPU, where `GPUKERAS_EPILOGUES=on`: products of matrices that add a bias, a ReLU, or sum a bias's gradient on
-their way out (`device/epilogues.py`), in place of a kernel of their own each.
+"""On a GPU, where `GPUKERAS_EPILOGUES=on`: products of matrices that add a bias, a ReLU, apply the mask of its
+derivative, or sum a bias's gradient on their way out (`device/epilogues.py`), in place of a kernel of their own each.
 
 A step takes an epilogue only where that saves a kernel: what other elementwise steps follow is one kernel with them
 anyway.
@@ -7,136 +7,247 @@ anyway.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from .. import device
-from ..graph import Call, Op, Spec, frozen
+from ..graph import Op
 from ..ops.elementwise import Elementwise
+from ..ops.gelu import gelu_by_tanh, gelu_by_tanh_gradient
 from ..ops.linalg import Contract, MatMul
-from ..ops.reduce import Reduce
+from .epilogue_ops import (
+    ADD,
+    RELU,
+    SUM_OF_ROWS,
+    After,
+    BiasedProduct,
+    GeluGradientProduct,
+    GeluProduct,
+    MaskedProduct,
+    MaskedReluProduct,
+    SummedContraction,
+)
+from .fuse import Fused, merge
 from .ir import Step, Value, needed, replace
+from .lower import Lowering
 
-ADD, RELU, GREATER = Elementwise("add"), Elementwise("relu"), Elementwise("greater")
-SUM_OF_ROWS = Reduce("sum", (0,), False)
-
-
-@frozen
-class BiasedProduct(Op):
-    """x w + bias, or the ReLU of it, for matrices and a vector."""
-
-    relu: bool
-    contiguous = (2,)
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """For listings."""
-        return "matmul_bias_relu" if self.relu else "matmul_bias"
-
-    def infer(self, *ins: Spec) -> Spec:
-        """(rows of x, columns of w)."""
-        return Spec((ins[0].shape[0], ins[1].shape[1]), ins[0].dtype)
-
-    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """One product; where cuBLASLt has none, a plain one and what follows it."""
-        (x, w, bias), out = ins, outs[0]
-        call = device.product_with_epilogue(x, w, out, "relu" if self.relu else "bias", bias)
-        if call is not None:
-            return [call]
-        after = [(ADD, [out, bias]), *([(RELU, [out])] if self.relu else [])]
-        return device.products(x, w, out) + [call for op, given in after for call in op.calls(given, [out], [])]
+GREATER, MASK = Elementwise("greater"), Elementwise("mask")
+MOST_BITS = 1 << 30  # of a mask, with those that fill its rows up: the kernels count them with 32 bits
 
 
-@frozen
-class SummedContraction(Op):
-    """x' g and the sums of g's columns: a dense layer's gradients for kernel and bias."""
-
-    name = "contract_and_sum_samples"
-    contiguous = (1,)
-
-    def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
-        """(columns of x, columns of g) and (columns of g)."""
-        columns = ins[1].shape[1]
-        return Spec((ins[0].shape[1], columns), ins[0].dtype), Spec((columns,), ins[0].dtype)
-
-    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """What the sum needs if it is made apart."""
-        return SUM_OF_ROWS.workspace(ins[1:], outs[1:])
-
-    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """One product; where cuBLASLt has none, a plain one and the sum."""
-        (x, g), (kernel, bias) = ins, outs
-        call = device.product_with_epilogue(x.T, g, kernel, "gradient", bias)
-        if call is not None:
-            return [call]
-        return device.products(x.T, g, kernel) + SUM_OF_ROWS.launches([g], [bias], scratch)
-
-
-def take_epilogues(roots: Sequence[Value]) -> list[Value]:
-    """Rewrites the steps that `roots` depend on; returns the values that take the roots' places."""
+def take_epilogues(lowering: Lowering, roots: Sequence[Value]) -> list[Value]:
+    """Rewrites the steps that `roots` depend on; returns the values that take the roots' places. `lowering` made them,
+    and finds compositions among them."""
     if device.NAME != "cupy":
         return list(roots)
     steps = needed(roots)
-    if not any(device.serves_epilogue(kind, dtype) for kind in ("bias", "relu", "gradient")
+    if not any(device.serves_epilogue(kind, dtype) for kind in ("bias", "relu", "gradient", "masked")
                for dtype in {s.outs[0].dtype for s in steps if isinstance(s.op, (MatMul, Contract))}):
         return list(roots)
-    readers: dict[Value, list[Step]] = {}
-    for step in steps:
-        for v in dict.fromkeys(step.reads()):
-            readers.setdefault(v, []).append(step)
-    new: dict[Value, Value] = {}
-    for step in steps:
-        replace([step], new)
-        new.update(_summed(step, readers) if isinstance(step.op, Contract) else
-                   _biased(step, readers, roots) if isinstance(step.op, MatMul) else {})
+    new = _Rewriting(lowering, steps, roots).done()
     replace([*steps, *{v.step for v in new.values() if v.step}], new)
     return [new.get(v, v) for v in roots]
 
 
-def _biased(product: Step, readers: dict[Value, list[Step]], roots: Sequence[Value]) -> dict[Value, Value]:
-    """What a product, the bias added to it, and perhaps a ReLU become: {the last of them: its value now}."""
-    out, dtype = product.outs[0], product.outs[0].dtype
-    added = _only_reader(out, ADD, readers, roots)
-    if added is None or len(out.shape) != 2:
-        return {}
-    bias = added.ins[1] if added.ins[0] is out else added.ins[0]
-    if bias.shape != out.shape[1:] or bias.dtype != dtype or 0 in out.shape:
-        return {}
-    last, relu = added.outs[0], False
-    rectified = _only_reader(last, RELU, readers, roots)
-    if rectified is not None and device.serves_epilogue("relu", dtype):
-        last, relu = rectified.outs[0], True
-    if any(_is_fused_with(r, last) for r in readers.get(last, ())) or not relu and not device.serves_epilogue(
-            "bias", dtype):
-        return {}
-    made = Step(BiasedProduct(relu), [*product.ins, bias], [last.spec], product.origin)
-    return {last: made.outs[0]}
+class _Backward(NamedTuple):
+    """What a ReLU is to the backward pass: a product's result is masked, and summed over the samples."""
+
+    masked: Step
+    sums: Step
 
 
-def _only_reader(v: Value, op: Op, readers: dict[Value, list[Step]], roots: Sequence[Value]) -> Step | None:
-    """The step of this op that alone reads a value; None if there is none, or others need the value too."""
-    found = readers.get(v, [])
-    return found[0] if len(found) == 1 and found[0].op == op and v not in roots else None
+class _Gelu(NamedTuple):
+    """y, the GELU of z; `left`, the derivative of that times what a product has `handed`; the steps of both, and the
+    sum of `left` over the samples."""
+
+    z: Value
+    y: Value
+    handed: Value
+    left: Value
+    forward: list[Step]
+    backward: list[Step]
+    sums: Step
+
+
+class _Rewriting:
+    """One pass over the steps, in their order. What it asks of `readers` is how the program was before."""
+
+    def __init__(self, lowering: Lowering, steps: Sequence[Step], roots: Sequence[Value]):
+        self._lowering, self._steps, self._roots = lowering, steps, roots
+        self._readers: dict[Value, list[Step]] = {}
+        for step in steps:
+            for v in dict.fromkeys(step.reads()):
+                self._readers.setdefault(v, []).append(step)
+        self._masks: dict[Step, tuple[Value, Step]] = {}  # of steps that mask: the bits, and the sum of what is left
+        self._gelus: dict[Step, tuple[_Gelu, Value]] = {}  # of steps that end the derivative of one: its input
+
+    def done(self) -> dict[Value, Value]:
+        """What takes which values' places."""
+        new: dict[Value, Value] = {}
+        for step in self._steps:
+            replace([step], new)
+            if isinstance(step.op, Contract):
+                new.update(self._summed(step))
+            elif isinstance(step.op, MatMul):
+                new.update(self._biased(step))
+            elif step in self._masks:
+                new.update(self._masked(step))
+            elif step in self._gelus:
+                new.update(self._gelu_gradient(step))
+        return new
+
+    def _biased(self, product: Step) -> dict[Value, Value]:
+        """What a product, the bias added to it, and perhaps a ReLU become: {the last of them: its value now}."""
+        out, dtype = product.outs[0], product.outs[0].dtype
+        added = self._only_reader(out, ADD)
+        if added is None or len(out.shape) != 2:
+            return {}
+        bias = added.ins[1] if added.ins[0] is out else added.ins[0]
+        if bias.shape != out.shape[1:] or bias.dtype != dtype or 0 in out.shape:
+            return {}
+        gelu = self._find_gelu(added.outs[0])
+        if gelu is not None:
+            return self._gelu(product, bias, gelu)
+        last, kind, backward = added.outs[0], "bias", None
+        rectified = self._only_reader(last, RELU)
+        if rectified is not None:
+            backward = self._backward(rectified.outs[0])
+            if backward is not None or device.serves_epilogue("relu", dtype):
+                last, kind = rectified.outs[0], "relu"
+        if any(_is_fused_with(r, last) for r in self._readers.get(last, ())):
+            return {}
+        if backward is None and not device.serves_epilogue(kind, dtype):
+            return {}
+        ins = [*product.ins, bias]
+        if backward is None:
+            made = Step(BiasedProduct(kind == "relu"), ins, [last.spec], product.origin)
+        else:
+            op = MaskedReluProduct()
+            made = Step(op, ins, op.infer(*(v.spec for v in ins)), product.origin)
+            self._masks[backward.masked] = made.outs[1], backward.sums
+        return {last: made.outs[0]}
+
+    def _backward(self, y: Value) -> _Backward | None:
+        """How the derivative of a ReLU with this result is made, where one product can do it."""
+        keeps = [r for r in self._readers.get(y, ()) if r.op == GREATER]
+        if len(keeps) != 1 or keeps[0].ins[0] is not y or not _is_zero(keeps[0].ins[1]):
+            return None
+        masked = self._only_reader(keeps[0].outs[0], MASK)
+        if masked is None or masked.ins[1].shape != y.shape or masked.ins[1].dtype != y.dtype:
+            return None
+        handed, left = masked.ins[1], masked.outs[0]
+        if handed.step is None or not isinstance(handed.step.op, MatMul) or not self._only_reader(handed, MASK):
+            return None
+        sums = [r for r in self._readers.get(left, ()) if r.op == SUM_OF_ROWS and r.outs[0].dtype == y.dtype]
+        if len(sums) != 1 or any(_is_fused_with(r, left) for r in self._readers[left]):
+            return None
+        if y.shape[0] * 32 * device.words_for(y.shape[1]) > MOST_BITS or not device.serves_epilogue("masked", y.dtype):
+            return None
+        return _Backward(masked, sums[0])
+
+    def _masked(self, masked: Step) -> dict[Value, Value]:
+        """What such a product, its mask and the sum become."""
+        bits, sums = self._masks[masked]
+        product, left = masked.ins[1].step, masked.outs[0]
+        assert product is not None
+        made = Step(MaskedProduct(), [*product.ins, bits], [left.spec, sums.outs[0].spec], product.origin)
+        return {left: made.outs[0], sums.outs[0]: made.outs[1]}
+
+    def _find_gelu(self, z: Value) -> _Gelu | None:
+        """The GELU by tanh of this value and its derivative, if nothing else is made of it, and one product can do
+        each."""
+        y = self._own(gelu_by_tanh, [z])
+        if y is None or z.shape[1] % device.GELU_COLUMNS:
+            return None
+        if not all(device.serves_epilogue(kind, z.dtype) for kind in ("gelu", "gelu gradient")):
+            return None
+        for handed in self._products(z):
+            left = self._own(gelu_by_tanh_gradient, [handed, z])
+            if left is None:
+                continue
+            forward, backward = self._between([z], y), self._between([handed, z], left)
+            sums = [r for r in self._readers.get(left, ()) if r.op == SUM_OF_ROWS and r.outs[0].dtype == z.dtype]
+            inside = {*forward, *backward}
+            kept = [v for v in (z, handed, *(s.outs[0] for s in inside)) if v not in (y, left)]
+            alone = all(v not in self._roots and inside.issuperset(self._readers.get(v, ())) for v in kept)
+            whole = all(s.op.elementwise and s.outs[0].shape == z.shape for s in inside)
+            more = any(_is_fused_with(r, v) for v in (y, left) for r in self._readers.get(v, ()))
+            if alone and whole and len(sums) == 1 and not more:
+                return _Gelu(z, y, handed, left, forward, backward, sums[0])
+        return None
+
+    def _own(self, compose: Callable[..., Any], ins: Sequence[Value]) -> Value | None:
+        """What is composed of these values, if the program makes it."""
+        found = self._lowering.composed(compose, ins)
+        return found if found in self._readers or found in self._roots else None
+
+    def _products(self, z: Value) -> list[Value]:
+        """The products that are read together with a value like this one."""
+        return [step.outs[0] for step in self._steps if isinstance(step.op, MatMul) and step.outs[0].shape == z.shape
+                and step.outs[0].dtype == z.dtype and z is not step.outs[0]]
+
+    def _between(self, given: Sequence[Value], made: Value) -> list[Step]:
+        """The steps from some values to another, which is made of nothing else."""
+        found: set[Step] = set()
+        todo = [made]
+        while todo:
+            v = todo.pop()
+            if v not in given and v.step is not None and v.step not in found:
+                found.add(v.step)
+                todo += v.step.reads()
+        return [step for step in self._steps if step in found]
+
+    def _gelu(self, product: Step, bias: Value, found: _Gelu) -> dict[Value, Value]:
+        """What a product, the bias and the GELU become."""
+        after, constants = _one_step(found.forward, found.y, [found.z])
+        made = Step(GeluProduct(after), [*product.ins, bias, *constants], [found.y.spec, found.z.spec], product.origin)
+        assert found.left.step is not None
+        self._gelus[found.left.step] = found, made.outs[1]
+        return {found.y: made.outs[0]}
+
+    def _gelu_gradient(self, last: Step) -> dict[Value, Value]:
+        """What a product, the derivative of a GELU and the sum become."""
+        found, z = self._gelus[last]
+        product = found.handed.step
+        assert product is not None
+        after, constants = _one_step(found.backward, found.left, [found.handed, found.z])
+        made = Step(GeluGradientProduct(after), [*product.ins, z, *constants],
+                    [found.left.spec, found.sums.outs[0].spec], product.origin)
+        return {found.left: made.outs[0], found.sums.outs[0]: made.outs[1]}
+
+    def _summed(self, contraction: Step) -> dict[Value, Value]:
+        """What the gradients of a kernel and its bias become, if they are made of the same values."""
+        x, g = contraction.ins
+        dtype, sums = g.dtype, [r for r in self._readers.get(g, ()) if r.op == SUM_OF_ROWS]
+        if not sums or 0 in (*x.shape, *g.shape) or not device.serves_epilogue("gradient", dtype):
+            return {}
+        if sums[0].outs[0].dtype != dtype or sums[0] in needed([x]):
+            return {}
+        made = Step(SummedContraction(), contraction.ins, [contraction.outs[0].spec, sums[0].outs[0].spec],
+                    contraction.origin)
+        return {contraction.outs[0]: made.outs[0], sums[0].outs[0]: made.outs[1]}
+
+    def _only_reader(self, v: Value, op: Op) -> Step | None:
+        """The step of this op that alone reads a value; None if there is none, or others need the value too."""
+        found = self._readers.get(v, [])
+        return found[0] if len(found) == 1 and found[0].op == op and v not in self._roots else None
+
+
+def _one_step(members: Sequence[Step], last: Value, given: Sequence[Value]) -> tuple[After, list[Value]]:
+    """Elementwise steps as one, for what an op calls, and the inputs beside those that are `given`."""
+    assert last.step is not None
+    step = merge(members, [last.step])[last].step
+    assert step is not None and isinstance(step.op, Fused)
+    constants = [v for v in step.ins if v not in given]
+    operands = [*given, *constants]
+    return After(step.op, tuple(operands.index(v) for v in step.ins)), constants
+
+
+def _is_zero(v: Value) -> bool:
+    return v.const is not None and v.size == 1 and not v.const.any()
 
 
 def _is_fused_with(reader: Step, v: Value) -> bool:
     """Whether a reader would be one kernel with what makes the value. The mask of a ReLU's derivative is made where it
     is used as well."""
     return reader.op.elementwise and reader.op != GREATER and reader.outs[0].shape == v.shape
-
-
-def _summed(contraction: Step, readers: dict[Value, list[Step]]) -> dict[Value, Value]:
-    """What the gradients of a kernel and its bias become, if they are made of the same values."""
-    x, g = contraction.ins
-    dtype, sums = g.dtype, [r for r in readers.get(g, ()) if r.op == SUM_OF_ROWS]
-    if not sums or 0 in (*x.shape, *g.shape) or not device.serves_epilogue("gradient", dtype):
-        return {}
-    if sums[0].outs[0].dtype != dtype or _depends(x, sums[0]):
-        return {}
-    made = Step(SummedContraction(), contraction.ins, [contraction.outs[0].spec, sums[0].outs[0].spec],
-                contraction.origin)
-    return {contraction.outs[0]: made.outs[0], sums[0].outs[0]: made.outs[1]}
-
-
-def _depends(v: Value, step: Step) -> bool:
-    return step in needed([v])

@@ -182,7 +182,7 @@ def fuse(roots: Sequence[Value]) -> list[Value]:
             inside = set(members)
             exported = [s for s in members if s.outs[0] in roots or any(u not in inside
                                                                        for u in users.get(s.outs[0], []))]
-            new.update(_merge(members, exported))
+            new.update(merge(members, exported))
     replace([*steps, *{v.step for v in new.values() if v.step}], new)
     return [new.get(v, v) for v in roots]
 
@@ -261,7 +261,8 @@ def _with_generators(steps: list[Step], roots: Sequence[Value]) -> list[Step]:
     return needed(roots)
 
 
-def _merge(members: list[Step], exported: list[Step]) -> dict[Value, Value]:
+def merge(members: Sequence[Step], exported: Sequence[Step]) -> dict[Value, Value]:
+    """One step for several elementwise ones, in their order: {result of one that is `exported`: its value now}."""
     position = {s.outs[0]: i for i, s in enumerate(members)}
     inputs = list(dict.fromkeys(v for s in members for v in s.ins if v not in position))
     place = {v: i for i, v in enumerate(inputs)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,10 +170,15 @@ class Lowering:
         return [device.to_host(a) for a in run(step, [device.asarray(v.const) for v in step.ins])]
 
     def _compose(self, op: ComposedOp, ins: Sequence[Value]) -> Value:
+        return self.composed(op.compose, ins)
+
+    def composed(self, compose: Callable[..., Tensor], ins: Sequence[Value]) -> Value:
+        """What `compose` makes of these values. Steps that are there already are not made again: the value is one of
+        the program's own, if the program has it."""
         proxies = [Placeholder(v.shape, v.dtype) for v in ins]
         self._values.update(zip(proxies, ins))
         origin = self.origin
-        value = self.value(op.compose(*proxies))
+        value = self.value(compose(*proxies))
         self.origin = origin
         return value
 

@@ -43,7 +43,7 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
-        roots = take_apart(fuse(take_epilogues(roots)))
+        roots = take_apart(fuse(take_epilogues(lowering, roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

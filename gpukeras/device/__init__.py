@@ -26,6 +26,7 @@ from gpukeras.device.arrays import (
 from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
+from gpukeras.device.epilogues import GELU_COLUMNS, words_for
 from gpukeras.device.epilogues import product as product_with_epilogue
 from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "C_NAMES",
     "FLOATS",
+    "GELU_COLUMNS",
     "NAME",
     "OUT_OF_MEMORY",
     "REASON",
@@ -107,6 +109,7 @@ __all__ = [
     "take",
     "to_host",
     "upload",
+    "words_for",
     "xp",
 ]
 

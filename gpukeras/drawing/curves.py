@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..callbacks.logs import other_name
+from ..utils.metric_names import other_name
 from .scene import Box, Item, Path, Picture, Point, Text, text_width
 
 _WIDTH, _HEIGHT = 300.0, 190.0  # of the area between the axes

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..utils.layer_utils import summary_counts, summary_rows
 from .curves import draw_curves, panels
 from .models import draw_model
 from .scene import printable
+from .summary import summary_counts, summary_rows
 
 SMALL = 40  # layers: larger models are not drawn unasked
 _CELL = 'style="text-align:left;padding:2px 10px;white-space:nowrap"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .. import backend as K
 from .layout import Layout, Link, lay_out
 from .model_graph import Graph, Item, graph_of
 from .scene import Box, Path, Picture, Point, Text, text_width
@@ -173,18 +174,15 @@ def _card(item: Item, options: Options) -> _Block:
 
 def describe(layer: Any) -> tuple[str, str]:
     """The class of a layer and its name; for a wrapper, with those of what it wraps in brackets."""
-    from ..layers import Wrapper
-
     kind, name = type(layer).__name__, str(layer.name)
-    if isinstance(layer, Wrapper):
-        kind, name = f"{kind}({type(layer.layer).__name__})", f"{name}({layer.layer.name})"
+    inner: Any = getattr(layer, "layer", None)
+    if hasattr(inner, "name"):
+        kind, name = f"{kind}({type(inner).__name__})", f"{name}({inner.name})"
     return kind, name
 
 
 def dtype_of(layer: Any) -> str:
     """The layer's dtype, or the one in force where it has none."""
-    from .. import backend as K
-
     return str(getattr(layer, "dtype", None) or K.floatx())
 
 

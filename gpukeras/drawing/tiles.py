@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import backend as K
 from .models import describe
 from .scene import Item, Picture, Raster, Text, text_width
 
@@ -57,8 +58,6 @@ def plot_feature_maps(model: Any, x: Any, layer: Any = None, to_file: Any = None
     whose output has no rows and columns are drawn as one image. Written too, if `to_file` (.svg, .png) is given.
     ValueError if there is no such layer.
     """
-    from .. import backend as K
-
     chosen = _layer_of(model, layer)
     inputs = [np.asarray(one)[sample:sample + 1] for one in (x if isinstance(x, (list, tuple)) else [x])]
     if not all(len(one) for one in inputs):

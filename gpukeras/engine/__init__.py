@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .topology import Input, InputLayer, InputSpec, Layer, get_source_inputs
-from .training import Model  # after topology: a model is a network
+from .input_layer import Input, InputLayer
+from .input_spec import InputSpec
+from .layer import Layer
+from .network import get_source_inputs
+from .training import Model
 
 __all__ = ["Input", "InputLayer", "InputSpec", "Layer", "Model", "get_source_inputs"]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .data import warn, warn_of_nan
+from ..utils.messages import warn
+from .data import warn_of_nan
 from .node import history_of
 from .objective import Head, metrics_by_output
 

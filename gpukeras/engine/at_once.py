@@ -64,7 +64,8 @@ def _function(layer: Any, arrays: list[np.ndarray], several: bool, kwargs: dict[
 @contextmanager
 def shelves_kept(layer: Any) -> Iterator[None]:
     """What the layer adds inside, losses and updates, it does not have afterwards."""
-    shelves = ("_losses", "_updates", "_per_input_losses", "_per_input_updates")
+    shelves = ("_losses", "_updates", "_metric_values", "_per_input_losses", "_per_input_updates",
+               "_per_input_metrics")
     before = {name: _copy(getattr(layer, name)) for name in shelves}
     try:
         yield

@@ -111,7 +111,9 @@ class Called:
                           arguments: dict[str, Any] | None = None) -> None:
         """Hangs the call into the graph, and marks the outputs with where they come from."""
         tensors, outputs = to_list(input_tensors), to_list(output_tensors)
-        made = [history_of(x) for x in tensors]
+        from .operations import history_for
+
+        made = [history_for(x) for x in tensors]
         Node(self, [m.layer if m else None for m in made], [m.node_index if m else None for m in made],
              [m.tensor_index if m else None for m in made], tensors, outputs, to_list(input_masks),
              to_list(output_masks), input_shapes, output_shapes, arguments)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from .. import backend as K
 from ..graph import HALVES, is_float, weights_read_as
+from ..utils.generic_utils import has_arg
 from .node import history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
 
@@ -85,7 +87,7 @@ class Computing:
             self._inputs_as_read = tuple(to_list(inputs))
         try:
             with weights_read_as(dtype if dtype != self.variable_dtype else None):
-                result = self.call(inputs, **kwargs)
+                result = self.call(inputs, **_with_phase(self.call, kwargs))
         finally:
             self._inputs_as_read = before
         own = str(type(self).call.__module__).partition(".")[0] == _OWN_PACKAGE
@@ -95,6 +97,17 @@ class Computing:
         """The inputs of the call at work, for these if they are what `call` was given in their place."""
         met = any(x is read for x in to_list(inputs) for read in self._inputs_as_read)
         return self._inputs_at_work if met and self._inputs_at_work else inputs
+
+
+def _with_phase(call: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords for a `call`. As in newer Keras, `training` may be said of any layer, and a `call` that insists on
+    it gets it whether or not it was said."""
+    if "training" in kwargs:
+        takes = has_arg(call, "training", accept_all=True)
+        return kwargs if takes else {name: value for name, value in kwargs.items() if name != "training"}
+    parameter = inspect.signature(call).parameters.get("training")
+    insists = parameter is not None and parameter.default is parameter.empty
+    return {**kwargs, "training": None} if insists else kwargs
 
 
 def _cast(value: Any, dtype: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,18 +10,10 @@ import numpy as np
 
 from .. import backend as K
 from .. import device
-from ..utils.generic_utils import unknown_name
+from ..utils.messages import unknown_name, warn
 from .sparse import SparseRows, is_sparse_matrix
 
 Arrays = list[Any]
-
-
-def warn(message: str) -> None:
-    """A UserWarning at the line of the program that called into this package."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __name__.split(".")[0]:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def standardize_data(data: Any, names: Sequence[str], shapes: Sequence[Any] | None = None,

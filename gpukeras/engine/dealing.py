@@ -12,13 +12,14 @@ import numpy as np
 from .. import backend as K
 from .. import device
 from ..backend import ranks
+from ..callbacks import progress, training_state
 from ..compiler import Feed, Function
 from ..device.job import Job, computing, job, part_of, refuse_differences
 from ..graph.substitute import substitute
-from . import loops
-from .data import warn
+from ..utils.messages import warn
 from .kinds import SAME, Kinds, NotDealt
 from .parts import PartedFunction, array_of, check_shares, parts_of, rows_of, samples_in
+from .totals import Totals
 
 
 def job_of(model: Any) -> Job | None:
@@ -169,7 +170,7 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
     whole_changes = {new: v + next(parts_of) for v, new in changes}
     for i in live:
         whole_values[i] = substitute(metrics[i], whole_changes)
-    model._train_totals = loops.Totals(len(metrics), {
+    model._train_totals = Totals(len(metrics), {
         i: one._replace(updates=[(v, whole_changes[new]) for v, new in one.updates]) for i, one in live.items()})
     outputs = [whole_values[i] for i in range(len(metrics))]
     inputs = [*fed, ranks.parts(), *model._phase_inputs()]
@@ -224,7 +225,6 @@ def agree(model: Any) -> None:
     found = job_of(model)
     if found is None:
         return
-    from ..callbacks import training_state
     digests = found.everyones(_digest(model))
     if len(set(digests)) > 1:
         state = (training_state.snapshot(model), training_state.random_numbers()) if found.rank == 0 else None
@@ -248,7 +248,6 @@ def check_agreement(model: Any) -> None:
 
 
 def _digest(model: Any) -> int:
-    from ..callbacks import training_state
     found = 0
     state = training_state.snapshot(model)
     for value in state["variables"]:
@@ -274,7 +273,6 @@ def deals_batches(model: Any, count: int, whole: bool = False) -> Job | None:
 
 def evaluate(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], totals: Any, verbose: Any) -> np.ndarray:
     """The sums over all batches of loss and metrics, added up in their order."""
-    from ..callbacks import progress
     mine = []
     with feed.function.lock, np.errstate(all="ignore"), progress(batches[-1][1], verbose) as bar:
         for start, stop in batches[found.rank::found.size]:
@@ -289,7 +287,6 @@ def evaluate(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], totals:
 
 def predict(found: Job, feed: Feed, batches: Sequence[tuple[int, int]], verbose: Any) -> list[np.ndarray]:
     """The outputs for all rows, of which each rank has computed a stretch of batches."""
-    from ..callbacks import progress
     stretches = [part_of(len(batches), rank, found.size) for rank in range(found.size)]
     bounds = [(batches[p.start][0], batches[p.start + p.length - 1][1]) for p in stretches]
     first, last = bounds[found.rank]

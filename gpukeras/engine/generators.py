@@ -11,25 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from .. import device
-from ..compiler import Function
-from ..compiler.function import is_debugging
-from ..utils.generic_utils import unknown_name
-from . import dealing, keras1, loops
-from .data import brief, warn
+from ..callbacks import Logs, progress
+from ..utils import keras1
+from ..utils.messages import unknown_name, warn
+from . import dealing, loops
+from .data import brief
+from .epochs import Training
 from .first_data import predicts, sees_data
+from .hooks import Hooks, listeners
+from .totals import runs_ahead
 
 QUEUE_ARGUMENTS = ("max_queue_size", "workers", "use_multiprocessing")
 """How batches are prepared ahead. fit, evaluate and predict take these too, as in newer Keras; arrays need none."""
 
 
-def _runs_ahead(run: loops.Training) -> bool:
-    """Whether the next batch may be prepared while a GPU is at work on this one: nobody asks for a batch's values, so
-    what the program adds up will do. A `train_on_batch` of a user's own is called."""
-    model = run.model
-    own = getattr(model.train_on_batch, "__module__", None) or ""
-    return (device.NAME == "cupy" and isinstance(model.train_function, Function) and own.startswith("gpukeras.")
-            and run.keeper is None and not run.callbacks.needs_batches and not is_debugging())
+def _ours(method: Any) -> bool:
+    """Whether a `train_on_batch` or `test_on_batch` is the library's own: a user's is called, whatever it does."""
+    return (getattr(method, "__module__", None) or "").startswith("gpukeras.")
 
 
 def is_generator(x: Any) -> bool:
@@ -70,16 +68,18 @@ class GeneratorTraining:
         dealing.begin(model, "fit_generator", {"steps_per_epoch": steps_per_epoch, "epochs": epochs,
                                                "validation_data": validation_data is not None,
                                                "validation_steps": validation_steps}, validation or ())
-        run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
-                             None, steps_per_epoch, None)
+        run = Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
+                       None, steps_per_epoch, None, from_generator=True)
         run.begin(validation)
 
         def train() -> Any:
             return self._batches(run, batches, steps_per_epoch, class_weight)
 
+        held = loops.held_validation(model, validation)
+
         def validate() -> Any:
             if validation is not None:
-                return loops.evaluate(model, validation, run.place.size, 0, None, run.callbacks)
+                return loops.evaluate(model, validation, run.place.size, 0, None, run.callbacks, held)
             return _listed(model.evaluate_generator(validation_data, validation_steps, max_queue_size, workers,
                                                     use_multiprocessing, callbacks=run.callbacks))
 
@@ -96,7 +96,7 @@ class GeneratorTraining:
         refuse_unknown("fit", [name for name in more if name not in QUEUE_ARGUMENTS], type(self).fit)  # type: ignore
         return self.fit_generator(generator, **arguments, **more)
 
-    def _batches(self, run: loops.Training, batches: Callable[[], Any], count: int,
+    def _batches(self, run: Training, batches: Callable[[], Any], count: int,
                  class_weight: Any) -> Any:
         """One epoch of `count` batches; the averages over all samples."""
         model: Any = self
@@ -106,19 +106,19 @@ class GeneratorTraining:
             place.sums, place.seen, place.size = np.zeros(len(run.names)), 0, 32
             totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
-        ahead = _runs_ahead(run)
+        ahead = run.runs_ahead and _ours(model.train_on_batch)
 
         def averages() -> list[float]:
-            if not ahead:
-                return totals.averages(place.sums, place.seen)
-            model.train_function.check()
-            return totals.means(place.seen)
+            if ahead:
+                # the totals are made anew for batches of other sizes
+                return model._train_totals.of_launched(model.train_function, place.seen)
+            return totals.averages(place.sums, place.seen)
 
         for i in range(place.done, count):
             x, y, sample_weight = _parts(batches())
             place.size = size = _size(x)
             if watched:
-                run.callbacks.on_batch_begin(i, run._logs_class(batch=i, size=size))
+                run.callbacks.on_batch_begin(i, Logs(batch=i, size=size))
             if ahead:
                 model.train_function.launch(model._step_inputs(x, y, sample_weight, class_weight))
             else:
@@ -145,8 +145,6 @@ class GeneratorTraining:
                            **kwargs: Any) -> Any:
         """Loss (and metrics) over `steps` batches, averaged over the samples."""
         refuse_unknown("evaluate_generator", list(kwargs), GeneratorTraining.evaluate_generator)
-        from ..callbacks import progress
-
         model: Any = self
         model._make_test_function()
         steps = _steps(generator, steps, "steps")
@@ -155,33 +153,34 @@ class GeneratorTraining:
         sizes: list[int] = []
         totals.reset()
         more = {"reset_metrics": False} if totals.live else {}
-        called = loops.listeners(model, callbacks, steps=steps, verbose=verbose)
-        heard = loops.Hooks(called, "test", model.metrics_names)
+        called = listeners(model, callbacks, steps=steps, verbose=verbose)
+        heard = Hooks(called, "test", model.metrics_names)
         heard.begin()
         verbose = verbose if dealing.is_first() else 0
         job = dealing.deals_batches(model, steps, heard.batches)
+        ahead = job is None and runs_ahead(model.test_function, heard.batches) and _ours(model.test_on_batch)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
                 progress(steps, verbose) as bar:
             for i in range(steps):
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
-                if job is not None:
+                seen += size
+                if ahead:
+                    model.test_function.launch(model._test_inputs(x, y, sample_weight))
+                elif job is not None:
                     sizes.append(size)
                     if i % job.size == job.rank:
                         mine.append([float(v) for v in _listed(model.test_on_batch(x, y, sample_weight=sample_weight))])
-                    bar.tick(i + 1)
-                    continue
-                heard.batch_begin(i, size)
-                values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
-                totals.add(sums, values, size)
-                seen += size
-                heard.batch_end(i, size, values)
+                else:
+                    heard.batch_begin(i, size)
+                    values = _listed(model.test_on_batch(x, y, sample_weight=sample_weight, **more))
+                    totals.add(sums, values, size)
+                    heard.batch_end(i, size, values)
                 bar.tick(i + 1)
         if job is not None:
-            seen = sum(sizes)
             for i, values in enumerate(dealing.in_order(job, mine)):
                 totals.add(sums, values, sizes[i])
-        means = heard.end(totals.averages(sums, seen))
+        means = heard.end(totals.of_launched(model.test_function, seen) if ahead else totals.averages(sums, seen))
         return means[0] if len(means) == 1 else means
 
     @keras1.generator_method
@@ -191,12 +190,11 @@ class GeneratorTraining:
                           **kwargs: Any) -> Any:
         """The outputs for `steps` batches, one after the other. Targets in the batches are ignored."""
         refuse_unknown("predict_generator", list(kwargs), GeneratorTraining.predict_generator)
-        from ..callbacks import progress
         model: Any = self
         model._make_predict_function()
         steps = _steps(generator, steps, "steps")
         parts: list[Any] = []
-        heard = loops.Hooks(loops.listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
+        heard = Hooks(listeners(model, callbacks, steps=steps, verbose=verbose), "predict", ())
         heard.begin()
         verbose = verbose if dealing.is_first() else 0
         job = dealing.deals_batches(model, steps, heard.batches)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..graph import Variable
+from . import both_phases
 from .node import depends_on, unique
 from .tracing import Trace, at_work, working
 
@@ -28,6 +30,18 @@ class Holding:
                 found.update((id(layer), layer) for layer in layers_in(value) if layer is not self)
         return list(found.values())
 
+    def _holds(self: Any) -> bool:
+        """Whether there are layers in the attributes, which hear of `training` even where `call` does not."""
+        return bool(self._held())
+
+    def _variables_held(self: Any, trainable: bool) -> list[Any]:
+        """The variables in the attributes that were made by TensorFlow's name for it: those are weights there, and
+        those of K are not."""
+        if type(self).__module__.partition(".")[0] == _OWN_PACKAGE:
+            return []
+        return [v for v in vars(self).values() if isinstance(v, Variable)
+                and getattr(v, "trained_by_owner", None) is trainable]
+
     def _of_held(self: Any, what: str, *args: Any) -> list[Any]:
         """The items of `what`, an attribute or (with arguments) a method, of all layers held."""
         held = self._held()
@@ -42,11 +56,17 @@ class Holding:
 
     def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
+        own = type(self).__module__.partition(".")[0] == _OWN_PACKAGE
+        if not own and both_phases.asks_in_python(self, kwargs):
+            return both_phases.in_both(self, self._call_adopting, inputs, kwargs)
+        return self._call_adopting(inputs, kwargs)
+
+    def _call_adopting(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         if not self._held():
             return self._compute(inputs, **kwargs)
         before = {id(item) for what in ("losses", "updates") for item in self._of_held(what)}
-        outer = at_work()
-        with working(Trace(outer.phase if outer else None)) as trace:
+        outer, phase = at_work(), kwargs.get("training")
+        with working(Trace(phase if phase is not None else outer.phase if outer else None)) as trace:
             result = self._compute(inputs, **kwargs)
         for what, brought, add in (("losses", trace.losses, self.add_loss),
                                    ("updates", trace.updates, self.add_update)):
@@ -54,6 +74,8 @@ class Holding:
             new = [item for item in unique([*brought, *here]) if depends_on(item, self._inputs_at_work)]
             if new:
                 add(new)
+        for name, value in trace.metrics:
+            self.add_metric(value, name)
         return result
 
 

@@ -34,14 +34,6 @@ def input_hint(have: Shape, want: Shape, trains: bool = True) -> str:
     return ""
 
 
-def build_hint(have: Shape, want: Shape) -> str:
-    """What lets a model whose inputs the first data said take arrays of shape `have` too, as a sentence."""
-    if len(have) != len(want):
-        return input_hint(have, want, trains=False)
-    free = tuple(w if w == h else None for w, h in zip(want, have))
-    return f" The first data, or build, said so. If other sizes fit too, say it before: model.build({free})"
-
-
 def _size(shape: Shape) -> int:
     return math.prod(n or 0 for n in shape[1:])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from . import keras1
+from ..utils import keras1
 from .layer import Layer
 from .node import Node, TensorHistory
 

@@ -9,21 +9,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from .. import constraints, initializers, regularizers
+from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
 from ..graph.spec import StaticShape
+from ..utils import keras1
 from ..utils.generic_utils import has_arg
-from . import at_once, keras1
+from . import at_once
+from .adding import Adding
 from .budget import charge
 from .calls import Called
 from .computing import Computing
 from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
-from .node import as_shape_list, depends_on, object_list_uid, one_or_list, to_list, to_snake_case, unique
-from .tracing import Trace, in_model, working
+from .node import as_shape_list, one_or_list, to_list, to_snake_case, unique
+from .tracing import Trace, working
 
 
-class Layer(Called, Computing, Connected, Holding):
+class Layer(Adding, Called, Computing, Connected, Holding):
     """Base class of all layers.
 
     A layer of your own writes some of these methods:
@@ -58,6 +62,7 @@ class Layer(Called, Computing, Connected, Holding):
     dtype: str | None = None
     batch_input_shape: tuple[int | None, ...]
     activity_regularizer: Any = None
+    _made_on: Sequence[Any] = ()  # layers that it was made on, as Keras 1's Merge may be
     _scope: str = ""  # what the names of the weights begin with, if a layer that holds this one says so
 
     def __init__(self, **kwargs: Any) -> None:
@@ -67,10 +72,7 @@ class Layer(Called, Computing, Connected, Holding):
         self.inbound_nodes, self.outbound_nodes = [], []
         self._trainable_weights: list[Any] = []
         self._non_trainable_weights: list[Any] = []
-        self._losses: list[Any] = []
-        self._updates: list[Any] = []
-        self._per_input_losses: dict[str | None, list[Any]] = {}
-        self._per_input_updates: dict[str | None, list[Any]] = {}
+        self._begin_shelves()
         self._inputs_at_work: list[Any] | None = None
         self._forced_learning_phase = False
         self._initial_weights = kwargs.get("weights")
@@ -197,8 +199,6 @@ class Layer(Called, Computing, Connected, Holding):
         ValueError if the shape has unknown dimensions. Under a mixed policy `call` reads the weight in the dtype it
         computes in, unless `experimental_autocast` (newer Keras's name) is False.
         """
-        from .. import constraints, initializers, regularizers
-
         if isinstance(name, (tuple, list)):  # shape first, then perhaps a name or an initializer
             name, shape, second = None, name, shape
             if isinstance(second, str) and (initializer is not None or not _names_initializer(second)):
@@ -232,6 +232,7 @@ class Layer(Called, Computing, Connected, Holding):
         """Variables that training changes, the layer's own and those of layers it keeps; none if it is frozen."""
         held = self._of_held("trainable_weights") if self.trainable else []
         own = self._trainable_weights if self.trainable else []
+        held = [*self._variables_held(True), *held] if self.trainable else held
         return unique([*own, *held]) if held else own
 
     @trainable_weights.setter
@@ -243,7 +244,8 @@ class Layer(Called, Computing, Connected, Holding):
         """Variables that training leaves alone; all of them if the layer is frozen."""
         own = [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
         held = self._of_held("non_trainable_weights" if self.trainable else "weights")
-        return unique([*own, *held]) if held else own
+        kept = [*([] if self.trainable else self._variables_held(True)), *self._variables_held(False)]
+        return unique([*own, *kept, *held]) if held or kept else own
 
     @non_trainable_weights.setter
     def non_trainable_weights(self, weights: list[Any]) -> None:
@@ -292,57 +294,11 @@ class Layer(Called, Computing, Connected, Holding):
 
     def count_params(self) -> int:
         """The number of scalars in all weights; RuntimeError if the layer isn't built yet."""
-        from ..utils.layer_utils import count_params
-
         if not self.built:
             raise RuntimeError(f"The weights of layer '{self.name}' don't exist yet, so they can't be "
                                "counted. Call the layer on a tensor, or "
                                f"`{self.name}.build(batch_input_shape)`.")
         return count_params(self.weights)
-
-    # ------------------------------------------------------------------------------------------ losses and
-    # updates
-
-    def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """Adds scalar tensor(s) to what a model with this layer minimises.
-
-        A loss that depends on the layer's inputs belongs to that call only: name them in `inputs`. Inside
-        `call` that is found out without it. Losses of weights belong to no call.
-        """
-        self._losses += _file(self._per_input_losses, losses, self._owner_of(losses, inputs))
-
-    def add_update(self, updates: Any, inputs: Any = None) -> None:
-        """Adds update(s) of variables, as K.update makes them, to every training step; `inputs` as in
-        `add_loss`.
-        """
-        self._updates += _file(self._per_input_updates, updates, self._owner_of(updates, inputs))
-
-    def _owner_of(self, items: Any, inputs: Any) -> Any:
-        """The inputs that losses or updates belong to, looked for during `call` if not said."""
-        if inputs is None and self._inputs_at_work and (
-                in_model() or depends_on(items, self._inputs_at_work)):
-            return self._inputs_at_work
-        return inputs if inputs is None else self._as_called(inputs)
-
-    def get_losses_for(self, inputs: Any) -> list[Any]:
-        """Losses of the call on `inputs`; with None, those of no call."""
-        own = self._per_input_losses.get(_key(inputs), [])
-        return own if inputs is not None else [*own, *self._of_held("get_losses_for", None)]
-
-    def get_updates_for(self, inputs: Any) -> list[Any]:
-        """Updates of the call on `inputs`; with None, those of no call."""
-        own = self._per_input_updates.get(_key(inputs), [])
-        return own if inputs is not None else [*own, *self._of_held("get_updates_for", None)]
-
-    @property
-    def losses(self) -> list[Any]:
-        """All losses added so far."""
-        return self._losses
-
-    @property
-    def updates(self) -> list[Any]:
-        """All updates added so far."""
-        return self._updates
 
     @property
     def uses_learning_phase(self) -> bool:
@@ -405,21 +361,6 @@ class Layer(Called, Computing, Connected, Holding):
             return self._record_call(inputs, kwargs)
 
 
-def _file(shelf: dict[str | None, list[Any]], items: Any, inputs: Any) -> list[Any]:
-    """Puts the items under the key of `inputs` and returns them as a list."""
-    if items is None or (isinstance(items, (list, tuple)) and not items):
-        return []
-    # An update is a pair (variable, new value): a tuple is one item here, a list several.
-    found = items if isinstance(items, list) else [items]
-    shelf.setdefault(_key(inputs), []).extend(found)
-    return list(found)
-
-
-def _key(inputs: Any) -> str | None:
-    """The key of a call: which tensors went in."""
-    return None if inputs is None or (isinstance(inputs, list) and not inputs) else object_list_uid(inputs)
-
-
 def _static(shape: Any) -> Any:
     """A shape, or a list of shapes, with the method `as_list` that TensorFlow's have."""
     return [StaticShape(s) for s in shape] if isinstance(shape, list) else StaticShape(shape)
@@ -427,8 +368,6 @@ def _static(shape: Any) -> Any:
 
 def _names_initializer(name: str) -> bool:
     """Whether a string is an initializer's name rather than a weight's."""
-    from .. import initializers
-
     try:
         initializers.get(name)
     except ValueError:

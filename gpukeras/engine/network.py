@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import backend as K
 from ..graph import origin
+from ..utils import keras1
 from ..utils.generic_utils import has_arg, to_list, unknown_name
-from . import keras1
+from . import operations
+from .adding import _file
 from .graph_map import GraphMap, trace
 from .input_layer import InputLayer
 from .layer import Layer
 from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of, unique
+from .portable import Portable
 
 _Run = tuple[list[Any], list[Any], list[Any]]  # outputs, masks, shapes
 
 
-class Network(Layer):
+class Network(Portable, Layer):
     """The layers between `inputs` and `outputs` (a tensor or a list each), all made by layers from `Input`s.
 
     Raises TypeError for inputs that are not from `Input`, ValueError for an input given twice, RuntimeError
@@ -117,7 +120,7 @@ class Network(Layer):
             if not tensors:
                 raise ValueError(f"{kind} '{self.name}' has no {what.lower()}s.")
             for x in tensors:
-                if history_of(x) is None:
+                if history_of(x) is None and not (what == "Output" and operations.became_output(x)):
                     came, hint = f"{x!r:.200}", "Start from Input(...)"
                     if isinstance(x, Layer):
                         came, hint = f"the layer '{x.name}' itself", f"Call it: {type(x).__name__}(...)(tensor)"
@@ -185,6 +188,12 @@ class Network(Layer):
         weights = [x for layer in self._graph.layers for x in layer.get_losses_for(None)]
         return unique(calls + weights + own)
 
+    def _added_metrics(self) -> list[Any]:
+        """Pairs (name, tensor) that the layers' calls in this network added as metrics, and those added to it."""
+        calls = [x for layer, node in self._calls() for x in layer.get_metrics_for(node.input_tensors)]
+        always = [x for layer in self._graph.layers for x in layer.get_metrics_for(None)]
+        return unique(calls + always + self.get_metrics_for(None) + self.get_metrics_for(self.inputs))
+
     @property
     def updates(self) -> list[Any]:
         """Updates that a training step of this network makes besides the optimizer's, each once."""
@@ -223,20 +232,24 @@ class Network(Layer):
         """The layers' trainable weights in order of layers, each once; none if the network is frozen."""
         if not self.trainable:
             return []
-        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights])
+        return unique([*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                       *self._variables_held(True)])
 
     @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """The rest of the weights; all of them, trainable ones first, if the network is frozen."""
-        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights]
+        rest = [*(w for layer in self._members() for w in layer.non_trainable_weights), *self._non_trainable_weights,
+                *self._variables_held(False)]
         if not self.trainable:
-            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights, *rest]
+            rest = [*(w for layer in self._members() for w in layer.trainable_weights), *self._trainable_weights,
+                    *self._variables_held(True), *rest]
         return unique(rest)
 
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""
         inside = [w for layer in self._graph.layers or self.layers for w in layer.weights]
-        return [*inside, *self._trainable_weights, *self._non_trainable_weights]
+        return [*inside, *self._trainable_weights, *self._variables_held(True), *self._non_trainable_weights,
+                *self._variables_held(False)]
 
     def get_weights(self) -> list[Any]:
         """The values of all weights, layer by layer (within a layer, trainable ones first)."""
@@ -324,7 +337,8 @@ class Network(Layer):
             given = [known[x] for x in node.input_tensors]
             inputs, in_masks = one_or_list([x for x, _ in given]), one_or_list([m for _, m in given])
             kwargs = dict(node.arguments or {})
-            if training is not None and kwargs.get("training") is None and has_arg(layer.call, "training"):
+            if training is not None and kwargs.get("training") is None and (
+                    layer._holds() or has_arg(layer.call, "training")):
                 kwargs["training"] = training
             with origin(layer.name):
                 layer.assert_input_compatibility(inputs)
@@ -341,90 +355,11 @@ class Network(Layer):
     def _inherit(self, layer: Layer, at: list[Any], inputs: list[Any]) -> None:
         """Takes over the losses and updates of a layer's call, as the network's own for these inputs."""
         for shelf, mine, found in ((self._per_input_losses, self.get_losses_for, layer.get_losses_for),
+                                   (self._per_input_metrics, self.get_metrics_for, layer.get_metrics_for),
                                    (self._per_input_updates, self.get_updates_for, layer.get_updates_for)):
             for key, of in ((inputs, at), (None, None)):
                 known = {id(x) for x in mine(key)}
-                _shelve(shelf, key, [x for x in found(of) if id(x) not in known])
-
-    # ----------------------------------------------------------------------------------------------
-    # description
-
-    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None,
-                print_fn: Callable[[str], Any] = print) -> None:
-        """Prints the layers, their output shapes and numbers of parameters, line by line with `print_fn`."""
-        from ..utils.layer_utils import print_summary
-
-        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
-
-    def _repr_html_(self) -> str | None:
-        """What a notebook shows of a small model."""
-        from ..drawing.html import model_html
-
-        return model_html(self)
-
-    def get_config(self) -> dict[str, Any]:
-        """Layers and connections as plain data, in Keras 2.0.9's layout."""
-        from .network_config import network_config
-
-        return network_config(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        """A new network, with new weights, from `get_config`'s result."""
-        from .network_config import network_from_config
-
-        return network_from_config(cls, config, custom_objects)
-
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
-        """Architecture, weights, `compile`'s arguments and the optimizer's state as one file: see `saving.save_model`.
-        """
-        from ..saving.files import save_model
-
-        save_model(self, filepath, overwrite, include_optimizer, **kwargs)
-
-    def __reduce__(self) -> Any:
-        """Pickled, and copied by `copy.deepcopy`, a model is what `save` writes of it, as in newer Keras."""
-        from ..saving.pickled import from_bytes, to_bytes
-
-        return from_bytes, to_bytes(self)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """The weights of all layers as an HDF5 file, written beside `filepath` and then put in its place."""
-        from ..saving.files import save_weights
-
-        save_weights(self, filepath, overwrite, **kwargs)
-
-    def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Weights from a file of `save_weights` or `save`, here or in Keras, in order or `by_name` of the layers.
-
-        Layers whose arrays don't fit are a ValueError, and nothing is changed; with `skip_mismatch` they are left as
-        they are, with a warning. With `reshape=True` arrays may have other shapes of the same size. With
-        `isolated=True` another process does the reading: see `load_model`.
-        """
-        from ..saving.files import load_weights
-
-        load_weights(self, filepath, by_name, skip_mismatch, **kwargs)
-
-    def export(self, filepath: Any, format: str | None = None, **kwargs: Any) -> None:
-        """The model as it predicts, for other runtimes: an ONNX file. See `export.to_onnx`.
-
-        `format` is 'onnx', or follows from the name. `opset_version`, or `opset`, is the version of ONNX's operators.
-        """
-        from ..export.onnx_file import export_model
-
-        export_model(self, filepath, format, **kwargs)
-
-    def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON, for `model_from_json`; keywords go to json.dumps."""
-        from .serialization import model_as_json
-
-        return model_as_json(self, **kwargs)
-
-    def to_yaml(self, **kwargs: Any) -> str:
-        """The architecture as YAML, for `model_from_yaml`; keywords go to yaml.safe_dump. Needs PyYAML."""
-        from .serialization import model_as_yaml
-
-        return model_as_yaml(self, **kwargs)
+                _file(shelf, [x for x in found(of) if id(x) not in known], key)
 
 
 def _places(tensors: Sequence[Any]) -> Iterable[list[Any]]:
@@ -439,12 +374,6 @@ def _shapes_through(node: Node, came: list[Any]) -> list[Any]:
     if silent and [s[1:] for s in came] == [s[1:] for s in node.input_shapes]:  # only the call itself knows
         return [(came[0][0] if s[0] is None else s[0], *s[1:]) if s else s for s in node.output_shapes]
     return as_shape_list(layer.compute_output_shape(one_or_list(came)))
-
-
-def _shelve(shelf: dict[str | None, list[Any]], inputs: Any, items: list[Any]) -> None:
-    from .layer import _file
-
-    _file(shelf, items, inputs)
 
 
 def get_source_inputs(tensor: Any, layer: Layer | None = None, node_index: int | None = None) -> list[Any]:

@@ -8,18 +8,16 @@ import copy
 import json
 import warnings
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from ..utils.generic_utils import shortened, unknown_name
+from .layer import Layer
 from .node import one_or_list
 from .serialization import json_ready
 
-if TYPE_CHECKING:
-    from .layer import Layer
-    from .network import Network
 
-
-def network_config(network: Network) -> dict[str, Any]:
+def network_config(network: Any) -> dict[str, Any]:
     """Layers with their configs and calls, and which outputs of which calls are the network's ends.
 
     Calls are numbered among those inside the network; a network used as a layer counts its own graph as call
@@ -70,11 +68,9 @@ def _plain_arguments(layer: Layer, arguments: dict[str, Any] | None) -> dict[str
     return arguments or {}
 
 
-def network_from_config(cls: type, config: dict[str, Any],
+def network_from_config(cls: type, config: dict[str, Any], deserialize: Callable[..., Any],
                         custom_objects: dict[str, Any] | None = None) -> Any:
-    """A new network of class `cls`; ValueError if the config is malformed."""
-    from ..layers import deserialize
-
+    """A new network of class `cls`, whose layers `deserialize` makes; ValueError if the config is malformed."""
     for key in ("layers", "input_layers", "output_layers"):
         if key not in config:
             raise ValueError(f"Malformed model config: no '{key}' among {sorted(config)}.")
@@ -82,7 +78,7 @@ def network_from_config(cls: type, config: dict[str, Any],
     calls: dict[str, deque[Any]] = {}
     for data in config["layers"]:
         name = data.get("name") or data["config"]["name"]
-        made[name] = deserialize(data, custom_objects=custom_objects)
+        made[name] = deserialize(data, custom_objects)
         made[name].name = name  # the config of a Sequential is a bare list, so its name stands here only
         calls[name] = deque(data.get("inbound_nodes") or ())
     _make_calls(made, calls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import backend as K
 from ..graph import Tensor, topological
 from ..utils.generic_utils import object_list_uid, to_list, to_snake_case
 
@@ -92,8 +93,6 @@ def masks_of(tensors: Any) -> Any:
 
 def shapes_of(tensors: Iterable[Any]) -> list[tuple[int | None, ...]]:
     """The static shape of each tensor, as layers see it."""
-    from .. import backend as K
-
     return [K.int_shape(x) for x in tensors]
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
+from .. import losses, metrics
 from ..backend.ranks import mean_over_ranks
-from ..utils.generic_utils import to_snake_case, unknown_name
-from .data import warn
+from ..stateful_metrics import in_step
+from ..utils.generic_utils import to_snake_case
+from ..utils.messages import unknown_name, warn
 from .node import history_of
 
 
@@ -69,7 +71,6 @@ def per_output(value: Any, names: Sequence[str], what: str, default: Any = None)
 
 def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
     """One loss function (or None) for each output."""
-    from .. import losses
     if not isinstance(loss, (dict, list, tuple)):
         return [losses.get(loss)] * len(names)
     chosen = per_output(loss, names, "loss")
@@ -83,7 +84,6 @@ def loss_functions(loss: Any, names: Sequence[str]) -> list[Any]:
 
 def check_losses(loss: Any) -> None:
     """ValueError for an unknown name among the losses, whatever the outputs will be."""
-    from .. import losses
     for one in loss.values() if isinstance(loss, dict) else loss if isinstance(loss, (list, tuple)) else [loss]:
         losses.get(one)
 
@@ -134,7 +134,6 @@ class Head:
     @property
     def loss_name(self) -> str:
         """The name of the loss function; "" for a loss of the user's own."""
-        from .. import losses
         name = getattr(plain(self.loss), "__name__", "")
         return name if plain(self.loss) is getattr(losses, name, None) else ""
 
@@ -167,7 +166,6 @@ class Head:
             fn, "name", None) or to_snake_case(type(fn).__name__)
         before = "weighted_" if weighted and getattr(fn, "name", None) is None else ""
         if getattr(fn, "stateful", False):
-            from ..stateful_metrics import in_step
             value, updates = in_step(fn, self.target, self.tensor, self._weights_of_state(weighted))
             return before + name, value, Live(fn.reset_states, updates)
         objective = weighted_masked_objective(fn)
@@ -184,7 +182,6 @@ class Head:
             if K.ndim(mask) > K.ndim(self.sample_weight) else self.sample_weight * mask
 
     def _accuracy(self) -> Any:
-        from .. import losses, metrics
         if self.shape[-1] == 1 or plain(self.loss) is losses.binary_crossentropy:
             return metrics.binary_accuracy
         if plain(self.loss) is losses.sparse_categorical_crossentropy:
@@ -193,12 +190,10 @@ class Head:
 
     @staticmethod
     def _metric(metric: Any) -> Any:
-        from .. import metrics
         return metrics.get(metric)
 
     def feed_shape(self) -> Any:
         """The shape that target arrays must have; None if any will do."""
-        from .. import losses
         if plain(self.loss) is losses.sparse_categorical_crossentropy:
             return (*self.shape[:-1], 1)
         if getattr(losses, getattr(plain(self.loss), "__name__", ""), None) is None:

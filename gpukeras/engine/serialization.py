@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import backend as K
 from .own_functions import marked
-
-if TYPE_CHECKING:
-    from .network import Network
 
 KERAS_VERSION = "2.0.9"
 """The Keras whose layout the files have: readers decide by it how to take weights and configs."""
@@ -50,18 +47,18 @@ def explicit(config: Any) -> Any:
     return made
 
 
-def described(model: Network) -> dict[str, Any]:
+def described(model: Any) -> dict[str, Any]:
     """Class, config and the versions a reader asks for."""
     return {"class_name": type(model).__name__, "config": explicit(model.get_config()), "keras_version": KERAS_VERSION,
             "backend": K.backend()}
 
 
-def model_as_json(model: Network, **kwargs: Any) -> str:
+def model_as_json(model: Any, **kwargs: Any) -> str:
     """The architecture as JSON text; keywords go to json.dumps."""
     return json.dumps(marked(described(model), json_ready), **kwargs)
 
 
-def model_as_yaml(model: Network, **kwargs: Any) -> str:
+def model_as_yaml(model: Any, **kwargs: Any) -> str:
     """The architecture as YAML text of plain data; keywords go to yaml.safe_dump."""
     return _yaml().safe_dump(json.loads(model_as_json(model)), **kwargs)
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from .. import backend as K
 from ..utils.generic_utils import has_arg
+from .adding import _file, _key, of_either_phase
 from .at_once import shelves_kept
+from .both_phases import either
 from .first_data import first_of, shape_of
 from .held import Holding, layers_in
 from .input_layer import Input
-from .layer import Layer, _key
+from .layer import Layer
 from .network import Network
 from .node import as_shape_list, masks_of, one_or_list, shapes_of, to_list
 from .tracing import Trace, at_work, working
@@ -32,6 +34,8 @@ class Subclassed(Network):
 
     _keys: list[str] | None = None  # of the dict that `call` takes
     _output_keys: list[str] | None = None  # of the dict that it returns
+    _keys_of_data: list[str] | None = None  # of the dict that the data are
+    _takes_list = False  # whether `call` takes a list (or a dict), be it of one tensor
     _masks_of_call: Any = None
     _builds_itself = False
 
@@ -80,7 +84,7 @@ class Subclassed(Network):
             self._disconnect()
             self.built = built
         for name in ("train_function", "test_function", "predict_function", "_collected_trainable_weights", "_at_once",
-                     "_layers_of_call"):
+                     "_layers_of_call", "_predictors"):
             self.__dict__.pop(name, None)
 
     # --------------------------------------------------------------------------------------------------- as a layer
@@ -117,7 +121,8 @@ class Subclassed(Network):
         self.add_loss(trace.losses, at)
         self.add_update(trace.updates, at)
         self._states.setdefault(_key(at), []).extend(trace.states)
-        self._metrics_of_call, self._masks_of_call = trace.metrics, one_or_list(masks)
+        self._metric_values += _file(self._per_input_metrics, trace.metrics, at)
+        self._masks_of_call = one_or_list(masks)
         return one_or_list(outputs)
 
     def _phase_of(self, kwargs: dict[str, Any]) -> Any:
@@ -133,13 +138,14 @@ class Subclassed(Network):
     def _traced(self, inputs: Any, kwargs: dict[str, Any], phase: Any) -> tuple[list[Any], list[Any], Trace]:
         """Outputs, masks, and all else that a run of `call` brings."""
         if has_arg(self.call, "training"):
-            kwargs = {**kwargs, "training": phase}
+            kwargs = {**kwargs, "training": phase}  # else the layers inside have it from the trace
         given = dict(zip(self._keys, to_list(inputs))) if self._keys else inputs
         with shelves_kept(self), working(Trace(phase, in_model=True)) as trace:
-            losses, updates = len(self._losses), len(self._updates)
+            losses, updates, metrics = len(self._losses), len(self._updates), len(self._metric_values)
             result = self._compute(given, **kwargs)
             trace.losses += self._losses[losses:]
             trace.updates += self._updates[updates:]
+            trace.metrics += self._metric_values[metrics:]
         self._output_keys = sorted(result) if isinstance(result, dict) else None
         outputs = self._checked_outputs([result[key] for key in self._output_keys] if self._output_keys else result)
         return outputs, to_list(masks_of(outputs)), trace
@@ -153,13 +159,11 @@ class Subclassed(Network):
                              f"{shapes_of(trains)} with training=True and {shapes_of(tests)} with training=False. They "
                              "must be as many and of one shape in both.")
         both = Trace(updates=in_training.updates, states=in_test.states)
-        both.losses = [_either(_scalar(a), _scalar(b)) for a, b in
+        both.losses = [either(_scalar(a), _scalar(b)) for a, b in
                        zip_longest(in_training.losses, in_test.losses, fillvalue=0.0)]
-        names = {**in_training.metrics, **in_test.metrics}
-        both.metrics = {name: _either(in_training.metrics.get(name, 0.0), in_test.metrics.get(name, 0.0))
-                        for name in names}
-        return (list(map(_either, trains, tests)),
-                [b if a is None else a if b is None else _either(a, b) for a, b in zip(masks, other_masks)], both)
+        both.metrics = of_either_phase(in_training.metrics, in_test.metrics, either)
+        return (list(map(either, trains, tests)),
+                [b if a is None else a if b is None else either(a, b) for a, b in zip(masks, other_masks)], both)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs: those that the layers which made them gave them."""
@@ -176,15 +180,6 @@ class Subclassed(Network):
         with shelves_kept(self), K.origin(self.name):
             self._build_for(one_or_list(places))
             return one_or_list(self._run(one_or_list(places), None, {})[2])
-
-    def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
-        """A tensor whose mean over the samples is logged as `name`. Said in `call`, or before `compile`."""
-        if not K.is_tensor(value) or not name or aggregation not in (None, "mean"):
-            raise ValueError(f"add_metric takes a tensor, a name, and aggregation='mean'; got {value!r:.100}, "
-                             f"name={name!r}, aggregation={aggregation!r}")
-        trace = at_work()
-        added = self.__dict__.setdefault("_added_metrics", {}) if trace is None else trace.metrics
-        added[name] = K.mean(value) if K.ndim(value) else value
 
     def _states_for(self, inputs: Any) -> list[Any]:
         if self._is_graph_network:
@@ -244,6 +239,7 @@ class Subclassed(Network):
         keys = sorted(shapes) if isinstance(shapes, Mapping) else None
         several = [shapes[key] for key in keys] if keys else shapes if isinstance(shapes, list) else [shapes]
         names = keys or [f"input_{i + 1}" for i in range(len(several))]
+        self._keys_of_data, self._takes_list = keys, isinstance(shapes, (list, Mapping))
         inputs = [Input(batch_shape=tuple(shape), name=name) for shape, name in zip(several, names)]
         result = self(dict(zip(keys, inputs)) if keys else inputs if isinstance(shapes, list) else inputs[0])
         outputs = list(result.values()) if isinstance(result, dict) else to_list(result)
@@ -253,9 +249,16 @@ class Subclassed(Network):
         self.internal_input_shapes, self.internal_output_shapes = shapes_of(inputs), shapes_of(outputs)
         self._feed_input_names, self._feed_inputs = self.input_names, inputs
         self._feed_input_shapes = self.internal_input_shapes
-        self._added_metrics = dict(self._metrics_of_call)
         self.built = True
         self._compile_now()  # type: ignore[attr-defined]
+
+    def _connect_again(self, shapes: list[Any]) -> None:
+        """Connects the model to inputs of other shapes, and compiles it as it was; the optimizer keeps its state."""
+        compiled = self.__dict__.get("_compiled_with")
+        self._compile_later = compiled
+        keys = self._keys_of_data
+        self._connect_inputs(dict(zip(keys, shapes)) if keys else shapes if self._takes_list else shapes[0])
+        self._goes_on = compiled is not None
 
     # -------------------------------------------------------------------------------------------------- descriptions
 
@@ -336,8 +339,3 @@ def _differ(a: Any, b: Any) -> bool:
 
 def _scalar(loss: Any) -> Any:
     return K.mean(loss) if K.is_tensor(loss) and K.ndim(loss) else loss
-
-
-def _either(trains: Any, tests: Any) -> Any:
-    """The one in training, the other in inference."""
-    return trains if trains is tests else K.in_train_phase(trains, tests)

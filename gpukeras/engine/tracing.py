@@ -26,7 +26,7 @@ class Trace:
     losses: list[Any] = field(default_factory=list)
     updates: list[Any] = field(default_factory=list)
     states: list[Any] = field(default_factory=list)
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: list[Any] = field(default_factory=list)
 
 
 _at_work: ContextVar[Trace | None] = ContextVar("call at work", default=None)
@@ -66,13 +66,12 @@ def called(layer: Any, inputs: Any, kwargs: dict[str, Any]) -> Iterator[dict[str
         kwargs = {**kwargs, "training": outer.phase}
     tensors = to_list(inputs)
     shelves = (outer.losses, layer.get_losses_for), (outer.updates, layer.get_updates_for), (
-        outer.states, lambda at: states_for(layer, at))
+        outer.metrics, layer.get_metrics_for), (outer.states, lambda at: states_for(layer, at))
     before = {id(item) for _, found in shelves for item in found(tensors)}
     with working(Trace(outer.phase if phase is None else phase)):
         yield kwargs
     for shelf, found in shelves:
         shelf += [item for item in found(tensors) if id(item) not in before]
-    outer.metrics.update(getattr(layer, "_metrics_of_call", {}))
 
 
 def states_for(layer: Any, inputs: list[Any]) -> list[Any]:

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..utils import keras1
+from ..utils.messages import warn
+from ..utils.metric_names import unique_names
 from ..utils.np_utils import slice_arrays
-from . import dealing, keras1, loops, one_batch
-from .advice import advise_on_compile, advise_on_fit
+from . import dealing, loops, one_batch, other_sizes
+from .advice import advise_on_fit
+from .compiling import Compiled
 from .data import (
     check_all_given,
     check_batches,
@@ -20,24 +24,15 @@ from .data import (
     spread,
     standardize_data,
     standardize_weights,
-    warn,
 )
 from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
-from .hints import build_hint, input_hint, target_hint
-from .objective import (
-    Head,
-    Live,
-    check_losses,
-    loss_functions,
-    metrics_by_output,
-    per_output,
-    plain,
-    weighted_masked_objective,
-)
+from .hints import input_hint, target_hint
+from .hooks import listeners
+from .objective import weighted_masked_objective
 from .one_batch import single
-from .subclassed import Subclassed
 from .targets import check_loss_and_targets
+from .totals import Totals
 
 # Names that programs of Keras 2.0.9's days import from here.
 _weighted_masked_objective = weighted_masked_objective
@@ -46,11 +41,8 @@ _slice_arrays, _make_batches = slice_arrays, make_batches
 _check_array_lengths, _check_loss_and_target_compatibility = check_lengths, check_loss_and_targets
 _check_array_length_consistency = check_lengths  # Keras 2.2's
 
-_HARMLESS = ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "options", "run_metadata")
-"""Arguments of other Keras versions that choose a way of running, not a result."""
 
-
-class Model(Subclassed, GeneratorTraining):
+class Model(Compiled, GeneratorTraining):
     """A network of layers from `inputs` to `outputs` that can be trained.
 
     >>> import numpy as np
@@ -63,162 +55,8 @@ class Model(Subclassed, GeneratorTraining):
     [0.0]
     """
 
-    optimizer: Any
-    metrics_names: list[str]
-    metrics_tensors: list[Any]
-    train_function: Any
-    test_function: Any
     predict_function: Any = None
     stop_training = False
-
-    # ------------------------------------------------------------------------------------------------ compile
-
-    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
-                sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
-                distribute: Any = "auto", parts: int | None = None, **kwargs: Any) -> None:
-        """Says how to train: optimizer, loss(es) and metrics, by name or as objects; lists or dicts by output name
-        for several outputs.
-
-        `loss_weights` multiply the losses in their sum; `sample_weight_mode='temporal'` takes weights for time
-        steps; `target_tensors` are used instead of fed targets. Raises ValueError for unknown names, with the nearest.
-        `distribute` says whether the processes that mpiexec has started train together: 'auto' (if there are several),
-        True (an error if they can't), or False (each by itself). With `parts` each batch is computed in so many parts,
-        one after the other in a process by itself, and the numbers are the same to the bit for any number of processes;
-        None: as GPUKERAS_PARTS says, or as one.
-        """
-        if distribute not in ("auto", True, False):
-            raise ValueError(f"distribute must be 'auto', True or False, got {distribute!r}")
-        if parts is not None and (isinstance(parts, bool) or not isinstance(parts, int) or parts < 1):
-            raise ValueError(f"parts must be a whole number, 1 or more, or None, got {parts!r}")
-        self._distribute, self._parts = distribute, parts
-        refuse_unknown("compile", [name for name in kwargs if name not in _HARMLESS], Model.compile)
-        self._before_compile()
-        from .. import optimizers
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = loss if loss is not None else []
-        self.loss_weights = loss_weights
-        self.sample_weight_mode = sample_weight_mode
-        self.metrics, self.weighted_metrics = metrics or [], weighted_metrics
-        if not self.outputs:  # the input shape isn't known yet
-            check_losses(loss)
-            self._compile_later = {"optimizer": self.optimizer, "loss": loss, "metrics": metrics,
-                                   "loss_weights": loss_weights, "sample_weight_mode": sample_weight_mode,
-                                   "weighted_metrics": weighted_metrics, "target_tensors": target_tensors,
-                                   "distribute": distribute, "parts": parts}
-            return
-        self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
-        self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
-        self.metrics_names, self.metrics_tensors = ["loss"], []
-        self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names
-        self.total_loss = self._sum_losses()
-        self._add_metrics(metrics, weighted_metrics)
-        self._mirror_heads()
-        advise_on_compile(self, self._heads)
-        self.train_function = self.test_function = self.predict_function = None
-        self._collected_trainable_weights = self.trainable_weights
-
-    def _policies(self) -> list[Any]:
-        """The policies of the layers that have one, those inside of others too."""
-        found, layers = [], [self]
-        while layers:
-            layer = layers.pop()
-            found += [] if layer._policy is None else [layer._policy]
-            layers += [*getattr(layer, "layers", ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
-                       *layer._held()]
-        return found
-
-    _compile_later: dict[str, Any] | None = None
-    """What `compile` said before the input shape was known."""
-
-    def _compile_now(self) -> None:
-        """Compiles a model that has just learned its input shape, if that was asked for."""
-        later, self._compile_later = self._compile_later, None
-        if later is not None:
-            self.compile(**later)
-
-    def _make_heads(self, loss: Any, loss_weights: Any, modes: Any, target_tensors: Any) -> list[Head]:
-        names = self.output_names
-        if isinstance(loss_weights, tuple):
-            raise TypeError(f"loss_weights should be a list or a dict by output name, got the tuple {loss_weights}")
-        masks = self.compute_mask(self.inputs, mask=None)
-        masks = masks if isinstance(masks, list) else [masks] * len(names)
-        weights = [1.0] * len(names)
-        if loss_weights is not None:
-            weights = per_output(loss_weights, names, "loss_weights", 1.0)
-        functions = loss_functions(loss, names)
-        heads = [Head(*parts) for parts in zip(names, self.outputs, self.internal_output_shapes, masks, functions,
-                                               weights)]
-        if target_tensors is not None and not isinstance(target_tensors, (list, tuple, dict)):
-            target_tensors = [target_tensors]
-        targets = [None] * len(names)
-        if target_tensors is not None:
-            targets = per_output(target_tensors, names, "target_tensors")
-        if isinstance(modes, (dict, list, tuple)):
-            missing = [h.name for h in heads if isinstance(modes, dict) and h.loss is not None and h.name not in modes]
-            if missing:
-                raise ValueError(f"sample_weight_mode as a dictionary needs every output; '{missing[0]}' is missing "
-                                 "(None means one weight a sample)")
-            modes = per_output(modes, names, "sample_weight_mode")
-        else:
-            modes = [modes] * len(names)
-        for head, target, mode in zip(heads, targets, modes):
-            if head.loss is not None:
-                head.expect_target(target)
-                if head.fed:
-                    head.expect_weights(mode)
-        return heads
-
-    def _sum_losses(self) -> Any:
-        total: Any = None
-        for head in self._heads:
-            if head.loss is None:
-                continue
-            with K.origin(head.name):
-                value = head.weighted_loss()
-            if len(self._heads) > 1:
-                self.metrics_names.append(head.name + "_loss")
-                self.metrics_tensors.append(value)
-            value = value if head.loss_weight == 1 else value * head.loss_weight
-            total = value if total is None else total + value
-        for extra in self.losses:
-            extra = K.mean(extra) if K.is_tensor(extra) and K.ndim(extra) else extra
-            total = extra if total is None else total + extra
-        if total is None:
-            raise ValueError("The model cannot be compiled because it has no loss to optimize: give compile a loss "
-                             "(loss='mse'), or call add_loss.")
-        return total
-
-    def _add_metrics(self, metrics: Any, weighted_metrics: Any) -> None:
-        chosen_by_output = (metrics_by_output(metrics, self.output_names),
-                            metrics_by_output(weighted_metrics, self.output_names))
-        for head, *chosen in zip(self._heads, *chosen_by_output):
-            if head.loss is None:
-                continue
-            for use_weights, group in enumerate(chosen):
-                for metric in group:
-                    name, value, live = head.metric(metric, bool(use_weights))
-                    if live is not None:
-                        self._live_metrics[len(self.metrics_names)] = live
-                    self.metrics_names.append(name if len(self._heads) == 1 else f"{head.name}_{name}")
-                    self.metrics_tensors.append(value)
-        for name, value in getattr(self, "_added_metrics", {}).items():
-            self.metrics_names.append(name)
-            self.metrics_tensors.append(value)
-
-    def _mirror_heads(self) -> None:
-        """The lists by output that Keras 2.0.9's own training code and programs look at."""
-        fed = [h for h in self._heads if h.fed]
-        self.loss_functions = [h.loss for h in self._heads]
-        self.targets = [h.target for h in self._heads]
-        self.sample_weights = [h.sample_weight for h in self._heads]
-        self.sample_weight_modes = [h.mode for h in self._heads]
-        self._feed_targets = [h.target for h in fed]
-        self._feed_outputs = [h.tensor for h in fed]
-        self._feed_output_names = [h.name for h in fed]
-        self._feed_output_shapes = [h.shape for h in fed]
-        self._feed_loss_fns = [plain(h.loss) for h in fed]
-        self._feed_sample_weights = [h.sample_weight for h in fed]
-        self._feed_sample_weight_modes = [h.mode for h in fed]
 
     # ---------------------------------------------------------------------------------------------- functions
 
@@ -246,25 +84,29 @@ class Model(Subclassed, GeneratorTraining):
         self._check_compiled()
         self._check_trainable_weights_consistency()
         if self.train_function is None:
-            self.train_function = dealing.make_train_function(self)
+            with other_sizes.going_on(self):
+                self._new_train_function()
+        if not getattr(self.train_function, "agreed", False):
+            self.train_function.agreed = True
+            dealing.agree(self)
+
+    def _new_train_function(self) -> None:
+        self.train_function = dealing.make_train_function(self)
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
-            self._train_totals = loops.Totals(len(values), self._live_metrics)
+            self._train_totals = Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs)
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
             self.train_function.name = "train_function"
-        if not getattr(self.train_function, "agreed", False):
-            self.train_function.agreed = True
-            dealing.agree(self)
 
     def _make_test_function(self) -> None:
         """Makes `test_function` if there is none: loss and metrics without training."""
         self._check_compiled()
         if self.test_function is None:
             values = [self.total_loss, *self.metrics_tensors]
-            self._test_totals = loops.Totals(len(values), self._live_metrics)
+            self._test_totals = Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs)
             self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
             self.test_function.name = "test_function"
@@ -278,21 +120,32 @@ class Model(Subclassed, GeneratorTraining):
 
     # --------------------------------------------------------------------------------------------------- data
 
-    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
+    def _checked_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
         return standardize_data(x, self._feed_input_names, self._feed_input_shapes, check_batch_axis, "input",
-                                lambda i, have, want: input_hint(have, want, trains) if self._is_graph_network
-                                else build_hint(have, want))
+                                lambda i, have, want: input_hint(have, want, trains and self._is_graph_network))
+
+    def _standardize_inputs(self, x: Any, check_batch_axis: bool = False, trains: bool = False) -> list[Any]:
+        if self._is_graph_network:
+            return self._checked_inputs(x, check_batch_axis, trains)
+        xs: list[Any] = other_sizes.to_train(self, x, lambda: self._checked_inputs(x, check_batch_axis))
+        return xs
+
+    def _standardize_to_predict(self, x: Any) -> tuple[list[Any], Any]:
+        """The inputs, and a function for them if it is not `predict_function`."""
+        if self._is_graph_network:
+            return self._checked_inputs(x), None
+        return other_sizes.to_predict(self, x, lambda: self._checked_inputs(x))
 
     def _standardize_user_data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
                                check_batch_axis: bool = True, batch_size: int | None = None) -> tuple[Any, Any, Any]:
         """Inputs, targets and sample weights (None where all are 1) as lists of arrays; ValueError if they do not
         fit the model or each other."""
         self._check_compiled()
+        xs = self._standardize_inputs(x, check_batch_axis, trains=True)
         fed = [h for h in self._heads if h.fed]
         names = [h.name for h in fed]
         y, sample_weight, class_weight = (fed_part(v, self.output_names, names)
                                           for v in (y, sample_weight, class_weight))
-        xs = self._standardize_inputs(x, check_batch_axis, trains=True)
         ys = standardize_data(y, names, [h.feed_shape() for h in fed], False, "target",
                               lambda i, have, want: target_hint(have, fed[i], self.layers))
         if not (x is None and y is None):
@@ -352,6 +205,8 @@ class Model(Subclassed, GeneratorTraining):
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight, class_weight, False, batch_size)
         val = self._validation(validation_data, validation_split, validation_steps, steps_per_epoch, (xs, ys, ws),
                                batch_size)
+        if val is not None and not self._is_graph_network:
+            other_sizes.check_both(self, xs, self._checked_inputs)
         if val is not None and not validation_data and validation_split:
             xs, ys, ws = (slice_arrays(part, 0, self._split_at) for part in (xs, ys, ws))
             for part, arrays in ((" to train on", xs), (" to validate with", val)):
@@ -407,10 +262,10 @@ class Model(Subclassed, GeneratorTraining):
             batch_size = _batch_size(batch_size, steps)
             xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
             self._make_test_function()
-            heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+            heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                     samples=xs[0].shape[0] if steps is None else None)
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
-        return dict(zip(loops.unique_names(self.metrics_names), values)) if return_dict else single(values)
+        return dict(zip(unique_names(self.metrics_names), values)) if return_dict else single(values)
 
     @predicts
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
@@ -435,17 +290,19 @@ class Model(Subclassed, GeneratorTraining):
         if x is None and steps is None:
             raise ValueError("predict needs data (x), or `steps` for a model on tensors of its own")
         batch_size = _batch_size(batch_size, steps)
-        xs = cut_to_first(self._standardize_inputs(x))
+        xs, function = self._standardize_to_predict(x)
+        xs = cut_to_first(xs)
         check_lengths(xs, [])
         if self.stateful and batch_size and xs and xs[0].shape[0] > batch_size and xs[0].shape[0] % batch_size:
             raise ValueError("In a stateful network, you should only pass inputs with a number of samples that can be "
                              f"divided by the batch size. Found: {xs[0].shape[0]} samples. Batch size: {batch_size}. "
                              + _whole_batches(xs[0].shape[0], batch_size))
         check_batches(xs, self._feed_input_shapes, self._feed_input_names, batch_size)
-        self._make_predict_function()
-        heard = loops.listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
+        if function is None:
+            self._make_predict_function()
+        heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
                                 samples=xs[0].shape[0] if steps is None else None)
-        return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device))
+        return single(loops.predict(self, xs, batch_size, verbose, steps, heard, on_device, function))
 
     # -------------------------------------------------------------------------------------------- one batch
 
@@ -477,13 +334,17 @@ class Model(Subclassed, GeneratorTraining):
         """The loss (and metrics) on one batch, without training."""
         if reset_metrics:
             self.reset_metrics()
+        inputs = self._test_inputs(x, y, sample_weight)
+        return self._by_name(self.test_function(inputs), return_dict)
+
+    def _test_inputs(self, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+        """What the test function takes for a batch."""
         xs, ys, ws = self._standardize_user_data(x, y, sample_weight)
         self._make_test_function()
-        return self._by_name(self.test_function([*xs, *ys, *ws, *self._phase_value(self.test_function, False)]),
-                           return_dict)
+        return [*xs, *ys, *ws, *self._phase_value(self.test_function, False)]
 
     def _by_name(self, values: list[Any], by_name: bool) -> Any:
-        names = loops.unique_names(self.metrics_names)
+        names = unique_names(self.metrics_names)
         return {n: v[()] for n, v in zip(names, values)} if by_name else single(values)
 
     @predicts
@@ -493,9 +354,11 @@ class Model(Subclassed, GeneratorTraining):
             found = one_batch.predict(self, x, on_device)
             if found is not None:
                 return found
-        xs = self._standardize_inputs(x)
-        self._make_predict_function()
-        return single(self.predict_function([*xs, *self._phase_value(self.predict_function, False)], on_device))
+        xs, function = self._standardize_to_predict(x)
+        if function is None:
+            self._make_predict_function()
+            function = self.predict_function
+        return single(function([*xs, *self._phase_value(function, False)], on_device))
 
 
 def _whole_batches(count: int, batch_size: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..device.files import write_file
 from ..engine.generators import refuse_unknown
 from ..engine.network import Network
-from ..saving.atomic import write_file
 from ..utils.extras import need
 from . import elementwise, recurrent, shapes, windows  # noqa: F401 - they declare the translations
 from .exporter import Exporter, ExportError

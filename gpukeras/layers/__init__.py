@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from ..engine.input_layer import Input, InputLayer
 from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
-from ..utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from ..engine.sequential import Sequential as _Sequential
+from ..engine.training import Model as _Model
+from ..utils.generic_utils import Registry, serialize_keras_object
 from .advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax, ThresholdedReLU
 from .attention import AdditiveAttention, Attention
+from .by_name import deserialize, may_be_named
 from .convolutional import (
     AtrousConv1D,
     AtrousConv2D,
@@ -142,22 +145,11 @@ def serialize(layer: Layer) -> dict[str, Any]:
     return result
 
 
-def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-    """A new layer or model from ``{'class_name', 'config'}``.
-
-    Only this library's layers and models, those in `custom_objects`, and the global custom objects can be
-    named.
-    """
-    from .. import models
-
-    known = {**_registry, "Model": models.Model, "Functional": models.Model, "Sequential": models.Sequential}
-    return deserialize_keras_object(config, known, custom_objects, "layer")
-
-
 # What a config may name: the layer classes, and no helper. (At the end, since what comes later is open to
 # naming.)
 _registry = Registry(globals(), [name for name in __all__ if isinstance(globals()[name], type)
                                  and issubclass(globals()[name], Layer)])
+may_be_named({"Model": _Model, "Functional": _Model, "Sequential": _Sequential}, _registry)
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..legacy.atrous import AtrousConv1D, AtrousConv2D, AtrousConvolution1D, AtrousConvolution2D
+from .atrous import AtrousConv1D, AtrousConv2D, AtrousConvolution1D, AtrousConvolution2D
 from .conv import Conv1D, Conv2D, Conv3D
 from .conv import _Conv as _Conv
 from .conv_separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D

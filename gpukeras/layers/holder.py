@@ -61,7 +61,7 @@ class Holder(Layer):
     @property
     def losses(self) -> list[Any]:
         """Losses of the layers inside, then of this one."""
-        return [*(x for layer in self._inside() for x in layer.losses), *self._losses]
+        return [*(x for layer in self._inside() for x in layer.losses), *super().losses]
 
     @property
     def updates(self) -> list[Any]:
@@ -72,6 +72,11 @@ class Holder(Layer):
         """Losses of the call on `inputs`, inside and here; with None, those of no call."""
         return [*(x for layer in self._inside() for x in layer.get_losses_for(inputs)),
                 *super().get_losses_for(inputs)]
+
+    def get_metrics_for(self, inputs: Any = None) -> list[Any]:
+        """Metrics that the call on `inputs` added, inside and here; with None, those of no call."""
+        return [*(x for layer in self._inside() for x in layer.get_metrics_for(inputs)),
+                *super().get_metrics_for(inputs)]
 
     def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates of the call on `inputs`, inside and here; with None, those of no call."""

@@ -11,6 +11,7 @@ from ..engine.layer import Layer
 from ..engine.node import as_shape_list
 from ..engine.own_functions import FunctionName
 from ..utils.generic_utils import has_arg, unknown_name
+from .by_name import deserialize
 from .lambda_layer import _kind, _named
 from .merge import Add, Average, Concatenate, Dot, Maximum, Multiply
 
@@ -41,6 +42,10 @@ class Merge(Layer):
     """
 
     layers: list[Layer] | None
+
+    @property
+    def _made_on(self) -> Sequence[Layer]:  # type: ignore[override]
+        return self.layers or ()
 
     def __init__(self, layers: Any = None, mode: Any = "sum", concat_axis: int = -1, dot_axes: Any = -1,
                  output_shape: Any = None, output_mask: Any = None, arguments: dict[str, Any] | None = None,
@@ -144,8 +149,6 @@ class Merge(Layer):
 
         ValueError if a function is neither in this process nor in `custom_objects`; stored bytecode is never run.
         """
-        from . import deserialize
-
         config = dict(config)
         for key in _FUNCTIONS:
             if config.pop(f"{key}_type", "raw") != "raw":

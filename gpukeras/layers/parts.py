@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, regularizers
-from ..engine.data import warn
 from ..engine.layer import Layer
+from ..utils.messages import warn
 
 _MODULES: dict[str, Any] = {"activation": activations, "constraint": constraints, "initializer": initializers,
                             "regularizer": regularizers}

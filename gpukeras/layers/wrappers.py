@@ -11,6 +11,7 @@ from ..engine.input_spec import InputSpec
 from ..engine.layer import Layer
 from ..engine.node import object_list_uid
 from ..utils.generic_utils import CustomObjectScope, has_arg
+from .by_name import deserialize
 from .holder import Holder
 
 
@@ -41,15 +42,20 @@ class Wrapper(Holder):
 
     def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates of the call on `inputs`, also those that the layer makes of its own inputs."""
-        found = super().get_updates_for(inputs)
-        inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
-        return found if inner is None else [*self.layer.get_updates_for(inner), *found]
+        return [*self._of_inner("get_updates_for", inputs), *super().get_updates_for(inputs)]
 
     def get_losses_for(self, inputs: Any = None) -> list[Any]:
         """Losses of the call on `inputs`, also those that the layer makes of its own inputs."""
-        found = super().get_losses_for(inputs)
+        return [*self._of_inner("get_losses_for", inputs), *super().get_losses_for(inputs)]
+
+    def get_metrics_for(self, inputs: Any = None) -> list[Any]:
+        """Metrics that the call on `inputs` added, also those that the layer makes of its own inputs."""
+        return [*self._of_inner("get_metrics_for", inputs), *super().get_metrics_for(inputs)]
+
+    def _of_inner(self, what: str, inputs: Any) -> list[Any]:
         inner = None if inputs is None else self._input_map.get(object_list_uid(inputs))
-        return found if inner is None else [*self.layer.get_losses_for(inner), *found]
+        found: list[Any] = [] if inner is None else getattr(self.layer, what)(inner)
+        return found
 
     def get_config(self) -> dict[str, Any]:
         """The layer as class name and config."""
@@ -59,8 +65,6 @@ class Wrapper(Holder):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new wrapper from `get_config`'s result; the layer's class is looked up among layers and custom objects."""
-        from . import deserialize
-
         config = dict(config)
         return cls(deserialize(config.pop("layer"), custom_objects=custom_objects), **config)
 
@@ -183,9 +187,10 @@ def _all_layers(layer: Any) -> list[Any]:
 
 
 def _shelves(layer: Any) -> list[Any]:
-    """Where a layer keeps its losses and updates."""
-    keyed = [layer._per_input_losses, layer._per_input_updates]
-    return [layer._losses, layer._updates, *keyed, *(items for shelf in keyed for items in shelf.values())]
+    """Where a layer keeps its losses, updates and metrics."""
+    keyed = [layer._per_input_losses, layer._per_input_updates, layer._per_input_metrics]
+    return [layer._losses, layer._updates, layer._metric_values, *keyed,
+            *(items for shelf in keyed for items in shelf.values())]
 
 
 MERGE_MODES = ("sum", "mul", "ave", "concat", None)
@@ -354,8 +359,6 @@ class Bidirectional(Wrapper):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result."""
-        from . import deserialize
-
         config = dict(config)
         backward, constants = config.pop("backward_layer", None), config.pop("num_constants", None)
         if backward is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from numbers import Integral
 
-from ..engine.keras1 import Call, Spelling, fit_method, generator_method, get_updates, input_layer, network
+from ..utils.keras1 import Call, Spelling, fit_method, generator_method, get_updates, input_layer, network
 
 _WEIGHTS = {"init": "kernel_initializer", "W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer",
             "W_constraint": "kernel_constraint", "b_constraint": "bias_constraint", "bias": "use_bias"}

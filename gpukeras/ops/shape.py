@@ -105,12 +105,23 @@ def split_dims(shape: Any) -> tuple[Dims, list[Tensor]]:
     dims: list[int | None] = []
     dynamic: list[Tensor] = []
     for d in entries:
-        if isinstance(d, Tensor) and d.value is None:
-            dims.append(None)
+        known = _length(d) if isinstance(d, Tensor) else -1 if d is None else int(d)
+        dims.append(known)
+        if known is None:
             dynamic.append(d)
-        else:
-            dims.append(-1 if d is None else int(d.value if isinstance(d, Tensor) else d))
     return tuple(dims), dynamic
+
+
+def _length(d: Tensor) -> int | None:
+    """The value of a scalar if it is known: a constant, or an entry of ``shape_of(x)`` for an axis of known length."""
+    if d.value is not None:
+        return int(d.value)
+    entry = d.producer
+    of = entry.inputs[0].producer if entry is not None and isinstance(entry.op, Slice) else None
+    if entry is None or of is None or not isinstance(of.op, ShapeOf):
+        return None
+    (index,) = entry.op.index
+    return of.inputs[0].shape[index] if isinstance(index, int) else None
 
 
 def fill_dims(dims: Dims, operands: Sequence[Spec]) -> Dims:

@@ -12,8 +12,8 @@ from .. import backend as K
 from ..backend import ranks
 from ..backend.flat import Flat, flat_groups, source_of_cast
 from ..backend.rows import RowGradient
-from ..engine import keras1
-from ..engine.data import warn
+from ..utils import keras1
+from ..utils.messages import warn
 from . import schedules
 
 Tensor = Any

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..device.files import write_file
 from . import kinds
-from .atomic import write_file
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_TEXT, translated
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engine.data import warn
+from .. import losses, metrics
 from ..engine.serialization import described_error, plain
 from ..utils.generic_utils import CustomObjectScope, get_custom_objects, has_arg, to_snake_case
+from ..utils.messages import warn
 from . import optimizer_state
 from .conversion import Origin
 from .errors import BrokenFileError
@@ -52,8 +53,6 @@ NEW_NAMES = {"logcosh": "log_cosh", "kullback_leibler_divergence": "kl_divergenc
 
 def _full_names(loss: Any) -> Any:
     """Losses by the names that both Keras 2.15 and Keras 3 know."""
-    from .. import losses
-
     if isinstance(loss, str):
         loss = losses.get(loss)
     name = getattr(loss, "__name__", "")
@@ -144,8 +143,6 @@ def compile_arguments(config: dict[str, Any], model: Any, origin: Origin) -> dic
 
 
 def _loss(entry: Any) -> Any:
-    from .. import losses
-
     if entry is None or entry == "":
         return None
     if isinstance(entry, (list, tuple)):
@@ -175,8 +172,6 @@ def _metrics(entry: Any, outputs: Sequence[str]) -> Any:
 
 
 def _metric(entry: Any) -> Any:
-    from .. import metrics
-
     if entry in ("accuracy", "acc"):
         return entry
     if isinstance(entry, dict) and isinstance(entry.get("config"), dict):

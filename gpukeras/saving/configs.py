@@ -10,10 +10,13 @@ from typing import Any
 from ..device import require_bfloat16
 from ..engine import policy
 from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
-from ..engine.data import warn
+from ..engine.sequential import Sequential
 from ..engine.serialization import described_error, explicit
+from ..engine.training import Model
 from ..utils.generic_utils import get_custom_objects
+from ..utils.messages import warn
 from . import keras1, keras3_configs
+from .architecture import model_from_config
 from .conversion import Origin
 from .errors import BrokenFileError
 from .keras3_configs import layer_classes
@@ -158,8 +161,6 @@ def _mirrored(backward: Any, forward: Any) -> bool:
 
 def built(described: Callable[[], Any], stored: int, custom: dict[str, Any] | None) -> Any:
     """A model from its config, which `described` gives; its weights may not be more than what the file has of them."""
-    from ..models import model_from_config
-
     try:
         with weight_budget(2 * stored + 1024):
             return model_from_config(described(), custom_objects=custom)
@@ -184,8 +185,6 @@ def writable(model: Any, by_keyword: bool = True) -> dict[str, Any]:
 
 def _known_class(model: Any) -> str:
     """The class a reader can make the model with: a subclass with a constructor of its own can't be read back."""
-    from ..models import Model, Sequential
-
     return "Sequential" if isinstance(model, Sequential) else "Model" if type(model) is Model else type(model).__name__
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.network import Network
+
 Arrays = list[np.ndarray]
 
 
@@ -72,7 +74,6 @@ def _regrouped(leaves: list[Any], arrays: Arrays, origin: Origin) -> Arrays:
 
 def _leaves(layer: Any) -> list[Any]:
     """The layers that own the weights of a model or a wrapper, each once; the layer itself if it is neither."""
-    from ..engine.network import Network
     from ..layers.wrappers import Wrapper
 
     if isinstance(layer, Network):

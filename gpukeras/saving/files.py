@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from ..engine.data import warn
+from ..device.files import write_file
 from ..engine.own_functions import marked, with_functions
 from ..engine.serialization import plain
 from ..engine.subclassed import refuse_subclassed
+from ..utils.messages import warn
 from . import compiled, keras3_files
 from .archive import is_archive
-from .atomic import write_file
 from .configs import built, readable, writable
 from .errors import BrokenFileError
 from .guarded import Group, opened

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from .. import losses, metrics, optimizers
 from ..utils.generic_utils import get_custom_objects
+from ..utils.messages import warn
 from . import compiled, keras3_configs, optimizer_state
 from .conversion import Origin
 from .errors import BrokenFileError
@@ -50,8 +51,6 @@ def own_config(model: Any) -> dict[str, Any]:
 
 def compile_config(model: Any) -> dict[str, Any]:
     """What `compile` was told, in the words of Keras 2.15 and 3."""
-    from .. import optimizers
-
     training = own_config(model)
     # the scale of a loss follows from the policies of the layers: it stands in the words of this library only
     optimizer = optimizer_state.inside(model.optimizer)
@@ -80,8 +79,6 @@ def compile_config(model: Any) -> dict[str, Any]:
 def _renamed(value: Any, names: Mapping[str, str], module: str) -> Any:
     """Functions by Keras 3's names; those of the user's as objects, which custom_objects are found by. Objects of
     classes with the module, 'losses' or 'metrics', in which Keras has them."""
-    from .. import losses, metrics
-
     if isinstance(value, list):
         return [_renamed(one, names, module) for one in value]
     if isinstance(value, dict) and "class_name" in value:
@@ -189,8 +186,6 @@ def _functions(entry: Any, known: Mapping[str, Any]) -> Any:
 
 def _optimizer(entry: Any) -> dict[str, Any]:
     """An optimizer of newer Keras with all of its settings, as this library's that computes the same."""
-    from .. import optimizers
-
     if isinstance(entry, str):
         entry = {"class_name": entry, "config": {}}
     if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str) \

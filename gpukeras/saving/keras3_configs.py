@@ -13,8 +13,11 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .. import backend as K
+from .. import constraints, initializers, regularizers
 from ..engine.budget import MAX_NESTING
-from ..engine.data import warn
+from ..optimizers import schedules
+from ..utils.messages import warn
 from .errors import BrokenFileError
 
 _NETWORKS = ("Functional", "Model", "Sequential")
@@ -265,9 +268,6 @@ def _written(value: Any, key: str, renamed: dict[str, str]) -> Any:
 
 def _module(kind: str, key: str) -> str | None:
     """The module of Keras that has a class; None for one of the user's."""
-    from .. import constraints, initializers, regularizers
-    from ..optimizers import schedules
-
     if kind in ("Functional", "Model", "Sequential"):
         return "keras"
     for word, registry, module in (("initializer", initializers, "keras.initializers"),
@@ -281,8 +281,6 @@ def _module(kind: str, key: str) -> str | None:
 
 def _layer_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     """A layer's config in words that both Keras 2.15 and Keras 3 know."""
-    from .. import backend as K
-
     if kind == "InputLayer":
         return config
     config = {k: v for k, v in config.items() if k != "batch_input_shape"}

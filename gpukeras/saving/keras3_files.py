@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..engine.data import warn
+from ..device.files import write_file
 from ..engine.serialization import plain
+from ..utils.messages import warn
 from . import compiled, configs, keras3_compiled, keras3_configs
 from .archive import CONFIG, METADATA, WEIGHTS, Archive, opened_archive, write_archive
-from .atomic import write_file
 from .conversion import Origin
 from .errors import BrokenFileError
 from .guarded import Group, opened_image, parsed

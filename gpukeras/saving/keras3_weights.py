@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..engine.input_layer import InputLayer
+from ..engine.layer import Layer
+from ..engine.network import Network
+from ..engine.sequential import Sequential
+from ..engine.training import Model
+from ..utils.messages import warn
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_DEPTH, Array, Group
 
@@ -88,14 +93,11 @@ def _walk(layer: Any, path: str, top: str, config: Any) -> Iterator[Place]:
 
 
 def _is_network(layer: Any) -> bool:
-    from ..engine.network import Network
-
     return isinstance(layer, Network)
 
 
 def _children(layer: Any, config: Any) -> Iterator[tuple[str, Any, Any]]:
     """The layers inside a layer: the path to each from it, and what the file says of it."""
-    from ..engine.layer import Layer
     from ..layers.wrappers import Bidirectional, Wrapper
 
     if _is_network(layer):
@@ -115,9 +117,6 @@ def _children(layer: Any, config: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _members(network: Any, config: Any) -> Iterator[tuple[str, Any, Any]]:
     """The layers of a network with their names in a file."""
-    from ..engine.input_layer import InputLayer
-    from ..models import Sequential
-
     stack = isinstance(network, Sequential)
     layers = [one for one in network.layers if not (stack and isinstance(one, InputLayer))]
     entries = config.get("layers") if isinstance(config, dict) else None
@@ -139,8 +138,6 @@ def _members(network: Any, config: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _class_name(layer: Any) -> str:
     """The name of the class in Keras 3."""
-    from ..models import Model
-
     return "Functional" if type(layer) is Model else type(layer).__name__
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from .. import optimizers
+from ..optimizers import LossScaleOptimizer
+from ..utils.messages import warn
 from .conversion import Origin
 from .guarded import Array
 
@@ -37,8 +39,6 @@ def described(optimizer: Any) -> dict[str, Any]:
 def inside(optimizer: Any) -> Any:
     """The optimizer that a LossScaleOptimizer scales the loss for; any other itself. Only its state is in files, as
     Keras does it; what the scale has come to stands in `training_config`."""
-    from ..optimizers import LossScaleOptimizer
-
     return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
 
 
@@ -77,15 +77,11 @@ def writable(optimizer: Any) -> dict[str, Any]:
 
 
 def is_ours(optimizer: Any) -> bool:
-    from .. import optimizers
-
     return type(optimizer) is optimizers._CLASSES.get(type(optimizer).__name__.lower())
 
 
 def readable(entry: dict[str, Any], origin: Origin) -> Any:
     """The optimizer that a file describes; ValueError or TypeError if it can't be made."""
-    from .. import optimizers
-
     name, config = entry.get("class_name"), entry.get("config")
     if not isinstance(name, str) or not isinstance(config, dict):
         raise ValueError(f"the optimizer {entry!r:.200} is not understood")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..device.files import write_file
 from ..utils.extras import need
+from ..utils.messages import warn
 from . import kinds
-from .atomic import write_file
 from .errors import BrokenFileError
 from .guarded import parsed
 from .weights import KERAS_VERSION, weight_names
@@ -36,7 +36,8 @@ def tensor_names(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for layer in model.layers:
         for name, weight in zip(weight_names(layer), layer.weights):
-            name = base = name.partition(":")[0]
+            name = name.partition(":")[0]
+            name = base = name if name.startswith(f"{layer.name}/") else f"{layer.name}/{name}"
             number = 1
             while name in found:
                 name, number = f"{base}_{number}", number + 1

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..engine.data import warn
+from ..utils.messages import warn
 from .conversion import Origin, converted, for_file
 from .errors import BrokenFileError
 from .guarded import Array, Group
@@ -100,12 +100,12 @@ def write_layers(group: Any, layers: Sequence[Any], own: OwnWeights | None = Non
 
 
 def weight_names(layer: Any) -> list[str]:
-    """A path for each weight of the layer, unlike the others."""
+    """A path for each weight of the layer, unlike the others, as Keras has it: the weight's own name."""
     taken: set[str] = set()
     names = []
     for i, weight in enumerate(layer.weights):
         name = weight.name or f"param_{i}"
-        name = name if name.split("/")[0] == layer.name.split("/")[0] else f"{layer.name}/{name}"
+        name = name if "/" in name else f"{layer.name}/{name}"
         base, number = name, 1
         while name in taken:
             stem, colon, rest = base.rpartition(":")

@@ -20,7 +20,9 @@ NETWORKS = {
     "VGG16": (138357544, 512), "VGG19": (143667240, 512), "ResNet50": (25636712, 2048),
     "InceptionV3": (23851784, 2048), "Xception": (22910480, 2048), "MobileNet": (4253864, 1024),
     "InceptionResNetV2": (55873736, 1536), "DenseNet121": (8062504, 1024), "DenseNet169": (14307880, 1664),
-    "DenseNet201": (20242984, 1920), "MobileNetV2": (3538984, 1280),
+    "DenseNet201": (20242984, 1920), "MobileNetV2": (3538984, 1280), "ResNet101": (44707176, 2048),
+    "ResNet152": (60419944, 2048), "ResNet50V2": (25613800, 2048), "ResNet101V2": (44675560, 2048),
+    "ResNet152V2": (60380648, 2048), "NASNetMobile": (5326716, 1056), "NASNetLarge": (88949818, 4032),
 }
 QUICK = ["VGG16", "MobileNet"]
 
@@ -37,7 +39,8 @@ def no_values(monkeypatch):
 def test_sizes(name):
     params, channels = NETWORKS[name]
     model = getattr(applications, name)(weights=None, include_top=False)
-    assert model.output_shape == (None, None, None, channels)
+    sizes = {"NASNetMobile": (7, 7), "NASNetLarge": (11, 11)}.get(name, (None, None))
+    assert model.output_shape == (None, *sizes, channels)
     dense = 1000 * (channels + 1) if name not in ("VGG16", "VGG19") else (
         (7 * 7 * 512 + 1) * 4096 + 4097 * 4096 + 4097 * 1000)
     assert model.count_params() + dense == params
@@ -85,6 +88,9 @@ def test_on_a_tensor_of_the_users():
     (lambda: applications.VGG16(weights=None, include_top=False, input_shape=(64, 64)), "three integers, rows, col"),
     (lambda: applications.MobileNet(alpha=0.3), "alpha among .0.25, 0.5, 0.75, 1.0., got depth_multiplier=1, alpha"),
     (lambda: applications.MobileNet((64, 64, 3), include_top=False), "square images of size"),
+    (lambda: applications.nasnet.NASNet((32, 32, 3), 100), "a multiple of 24 . filter_multiplier .. 2 = 96, got 100"),
+    (lambda: applications.NASNetMobile((None, None, 3), False, None), "needs to know all sizes of its images"),
+    (lambda: applications.nasnet.NASNet(weights="imagenet", default_size=100), "of 224 and 331; got default_size=100"),
 ])
 def test_arguments_that_do_not_fit(make, words):
     with pytest.raises(ValueError, match=words):
@@ -119,6 +125,56 @@ def test_published_weights(make, end, digits, monkeypatch):
     (name, url, folder, digest), = asked
     assert url == f"https://github.com/fchollet/deep-learning-models/releases/download/{end}"
     assert name == end.split("/")[1] and folder == "models" and len(digest or "") == digits and loaded == ["the file"]
+
+
+@pytest.mark.parametrize(("make", "url"), [
+    (lambda: applications.ResNet50V2(include_top=False, input_shape=(32, 32, 3)),
+     "keras-team/keras-applications/releases/download/resnet/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    (lambda: applications.NASNetMobile((32, 32, 3), include_top=False),
+     "titu1994/Keras-NASNet/releases/download/v1.2/NASNet-mobile-no-top.h5"),
+], ids=["resnet", "nasnet"])
+def test_where_the_weights_of_later_networks_are(make, url, monkeypatch):
+    asked: list[Any] = []
+    for module in (building, applications.nasnet):
+        monkeypatch.setattr(module, "get_file", lambda *args, **kwargs: asked.append((args, kwargs)) or "the file")
+    monkeypatch.setattr(Model, "load_weights", lambda self, path: None, raising=False)
+    make()
+    ((name, found), more), = asked
+    assert found == f"https://github.com/{url}" and name.endswith(".h5")
+    assert more["cache_subdir"] == "models" and len(more["file_hash"]) == 32
+
+
+# What Keras 2.15 has: number of layers, the first names of a stack, and the channels at four places on the way.
+LATER = {
+    "ResNet50V2": (191, "conv3_block1", ["preact_bn", "preact_relu", "1_conv", "1_bn", "1_relu", "2_pad", "2_conv",
+                                         "2_bn", "2_relu", "0_conv", "3_conv", "out"]),
+    "ResNet101": (346, "conv3_block1", ["1_conv", "1_bn", "1_relu", "2_conv", "2_bn", "2_relu", "0_conv", "3_conv",
+                                        "0_bn", "3_bn", "add", "out"]),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_names_of_the_layers_of_later_networks(name):
+    count, block, parts = LATER[name]
+    layers = getattr(applications, name)(weights=None, include_top=False, input_shape=(32, 32, 3), pooling="avg").layers
+    names = [layer.name for layer in layers]
+    assert [n for n in names if n.startswith(block + "_")] == [f"{block}_{part}" for part in parts]
+    assert len(names) == count and names[-1] == "avg_pool" and names[2] == "conv1_conv"
+
+
+def test_cells_of_a_search():
+    small = applications.nasnet.NASNet((32, 32, 3), 96, 1, 8, classes=4)
+    names = [layer.name for layer in small.layers]
+    assert names[-1] == "predictions" and "normal_concat_0" in names and "reduction_concat_reduce_1" in names
+    assert small.predict(np.ones((1, 32, 32, 3))).shape == (1, 4)
+
+
+def test_the_first_resnet_stays_beside_the_later_one():
+    from gpukeras.applications import resnet, resnet50, resnet_v2
+
+    assert applications.ResNet50 is resnet50.ResNet50 and resnet.ResNet50 is not resnet50.ResNet50
+    images = np.full((1, 2, 2, 3), 255.0)
+    assert resnet_v2.preprocess_input(images).max() == 1.0 and resnet.preprocess_input(images).max() > 120
 
 
 def test_weights_of_a_file(monkeypatch, tmp_path):

@@ -110,6 +110,14 @@ def test_int_shape_prefers_what_the_layer_says() -> None:
     assert K.int_shape(y) == (None, 7)
 
 
+def test_random_variables_are_those_of_keras_for_numpys_seed() -> None:
+    np.random.seed(1)  # the numbers are those of Keras 2.0.9
+    u, n = K.random_uniform_variable((2, 2), -1, 3), K.random_normal_variable((2, 2), 1, 2)
+    np.testing.assert_allclose(K.get_value(u).ravel(), [0.597414, -0.953107, 1.4095, 0.957747], atol=1e-5)
+    np.testing.assert_allclose(K.get_value(n).ravel(), [1.756337, 1.9841, 1.394017, 1.191092], atol=1e-5)
+    assert np.random.rand() == 0.9325573593386588
+
+
 def test_made_arrays() -> None:
     assert K.get_value(K.eye(2)).tolist() == [[1, 0], [0, 1]] and K.get_value(K.ones((2,), "int64")).dtype == np.int64
     assert K.eval(K.constant(2, shape=(2, 2))).tolist() == [[2, 2], [2, 2]] and K.eval(

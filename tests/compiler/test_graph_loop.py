@@ -12,7 +12,7 @@ from gpukeras import device
 from gpukeras.callbacks import Callback
 from gpukeras.compiler import Feed, graph_loop
 from gpukeras.compiler import program as programs
-from gpukeras.engine import loops
+from gpukeras.engine import epochs
 from gpukeras.layers import Dense, Dropout, Embedding, Flatten, Lambda
 from gpukeras.models import Sequential
 
@@ -23,7 +23,7 @@ Y = X.sum(axis=1, keepdims=True)
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loops, "STRIDE", 10.0)
+    monkeypatch.setattr(epochs, "STRIDE", 10.0)
     monkeypatch.setattr(graph_loop, "REPAID", 0)
     monkeypatch.setattr(programs, "_noted", set())
 
@@ -67,7 +67,7 @@ def test_many_steps_in_one_launch_are_the_same_steps(shuffle: Any, launched: lis
     many = trained(net(), shuffle=shuffle)
     assert {1, 4, 16} <= set(launched) and sum(launched) >= 3 * 51 - 2  # the first of each size compiles
     before = len(launched)
-    monkeypatch.setattr(loops, "STRIDE", 0.0)
+    monkeypatch.setattr(epochs, "STRIDE", 0.0)
     assert trained(net(), shuffle=shuffle) == many
     assert set(launched[before:]) == {1}
     monkeypatch.setattr(programs, "WARM_UPS", 10**9)
@@ -155,7 +155,7 @@ def test_evaluation_too(launched: list[int], monkeypatch: pytest.MonkeyPatch) ->
     model = net()
     many = [model.evaluate(X, Y, batch_size=4, verbose=0) for _ in range(3)]
     assert 16 in launched and many[0] == many[1] == many[2]
-    monkeypatch.setattr(loops, "STRIDE", 0.0)
+    monkeypatch.setattr(epochs, "STRIDE", 0.0)
     assert model.evaluate(X, Y, batch_size=4, verbose=0) == many[0]
 
 

@@ -30,8 +30,8 @@ def half_a_model():
 
 
 def raw_operation():
-    x = Input(shape=(3,))
-    return Model(x, Dense(2, name="head")(x * 2))
+    x = Input(shape=(3,), name="x")
+    return Model(x, Dense(2, name="head")(x * K.placeholder((None, 3))))
 
 
 def wrong_weights():
@@ -126,7 +126,7 @@ TABLE = [
      ["output_shape", "3"]),
     ("name twice", two_layers_of_one_name, RuntimeError, ["'twin'", "2 times", "unique"]),
     ("disconnected", half_a_model, RuntimeError, ["Graph disconnected", "'right'", "layer 'sum'"]),
-    ("operation between layers", raw_operation, ValueError, ["'head'", "Lambda"]),
+    ("operation on what nobody feeds", raw_operation, ValueError, ["'head'", "Lambda"]),
     ("input from a layer", lambda: Model(v := vectors(), Dense(2)(v)), TypeError, ["Input", "'vectors'"]),
     ("input twice", lambda: Model([v := Input(shape=(3,), name="v"), v], Dense(2)(v)), ValueError,
      ["twice", "v"]),

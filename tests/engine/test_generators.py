@@ -316,3 +316,12 @@ def test_keras_1_spellings_warn(run, said):
     for words in said:
         assert words in messages
     assert all(w.filename == __file__ for w in caught)  # at the caller's line
+
+
+def test_callbacks_tell_generators_from_arrays_by_their_params():
+    model, seen = linear(), []
+    note = LambdaCallback(on_train_begin=lambda logs: seen.append(set(note.params)))
+    model.fit(X, Y, verbose=0, callbacks=[note])
+    model.fit_generator(((X, Y) for _ in range(9)), 2, verbose=0, callbacks=[note])
+    both = {"epochs", "steps", "verbose", "do_validation", "metrics"}  # as in Keras 2.0.9
+    assert seen == [both | {"batch_size", "samples"}, both]

@@ -13,7 +13,7 @@ import pytest
 from gpukeras import device, optimizers
 from gpukeras.compiler import Feed
 from gpukeras.compiler.function import MOST_PROGRAMS
-from gpukeras.engine import loops
+from gpukeras.engine import epochs
 from gpukeras.layers import Dense, Dropout
 from gpukeras.models import Sequential
 
@@ -52,7 +52,7 @@ def steps(monkeypatch):
 
     traced.base = None
     monkeypatch.setattr(Feed, "run", traced)
-    monkeypatch.setattr(loops, "STRIDE", 0)  # one batch at a time
+    monkeypatch.setattr(epochs, "STRIDE", 0)  # one batch at a time
     size = np.setbufsize(16)  # the buffers inside of NumPy's own iterators are no arrays: make them negligible
     gc.collect()
     gc.disable()

@@ -9,8 +9,9 @@ import pytest
 
 from gpukeras import optimizers
 from gpukeras.callbacks import Callback
-from gpukeras.engine import loops
-from gpukeras.engine.loops import Pace, make_batches
+from gpukeras.engine import epochs
+from gpukeras.engine.data import make_batches
+from gpukeras.engine.epochs import Pace
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential
 
@@ -19,7 +20,7 @@ Y = X.sum(axis=1, keepdims=True)
 
 
 def trained(shuffle, stride, monkeypatch, callbacks=(), x=X, y=Y):
-    monkeypatch.setattr(loops, "STRIDE", stride)
+    monkeypatch.setattr(epochs, "STRIDE", stride)
     np.random.seed(3)
     model = Sequential([Dense(7, activation="relu", input_shape=(5,)), Dense(1)])
     model.compile(optimizers.SGD(0.01), "mse", metrics=["mae"])
@@ -67,20 +68,20 @@ def test_a_gpu_never_waits_and_is_never_far_behind(device, host, monkeypatch):
     """The pace with a GPU that takes `device` seconds a step, of which `host` seconds are spent on launching it, on a
     clock of the test's own. As `Feed` does, every run waits until the one before is done."""
     now, busy, ends = 0.0, 0.0, [0.0]
-    monkeypatch.setattr(loops, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: now))
     for _, times in Pace(make_batches(5000, 1), alone=False).steps(0):
         for _ in range(times):
             now += host
             assert not busy or now <= busy, "the device has nothing to do"
             busy = max(now, busy) + device
-        assert busy - now <= max(5 * loops.STRIDE, 3 * device)
+        assert busy - now <= max(5 * epochs.STRIDE, 3 * device)
         now, ends = max(now, ends[-1]), [*ends, busy]
 
 
 @pytest.mark.parametrize("size, batch", [(0, 4), (3, 4), (8, 4), (41, 4), (40, 1)])
 @pytest.mark.parametrize("alone", [True, False])
 def test_every_batch_has_its_turn(size, batch, alone, monkeypatch):
-    monkeypatch.setattr(loops, "STRIDE", 10.0)
+    monkeypatch.setattr(epochs, "STRIDE", 10.0)
     batches = make_batches(size, batch)
     done = []
     for i, times in Pace(batches, alone).steps(0):

@@ -441,7 +441,8 @@ def test_losses_and_updates_go_on_into_a_model_around():
     outer = Model(x, Dense(1)(model(x)))
     outer.compile("sgd", "mse")
     before = model.stack.layers[1].get_weights()[2]
-    assert outer.train_on_batch(X, Y) > 100 and outer.test_on_batch(X, Y) < 100
+    assert outer.train_on_batch(X, Y)[0] > 100 and outer.test_on_batch(X, Y)[0] < 100
+    assert outer.metrics_names == ["loss", "total"]
     assert (before != model.stack.layers[1].get_weights()[2]).all()
 
 

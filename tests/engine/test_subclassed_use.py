@@ -8,7 +8,7 @@ import pytest
 
 import gpukeras as keras
 from gpukeras.callbacks import EarlyStopping, ModelCheckpoint
-from gpukeras.layers import LSTM, Dense, Input, add
+from gpukeras.layers import Dense, Input, add
 from gpukeras.models import Model, Sequential, clone_model, load_model
 from gpukeras.utils import plot_model
 from tests.engine.test_subclassed import Mlp, Plain, X, Y
@@ -200,19 +200,7 @@ def test_data_that_do_not_fit():
     with pytest.raises(ValueError, match="its input shape isn't known"):
         model.build()
     model.predict(X)
-    with pytest.raises(ValueError, match="to have 2 dimensions"):
-        model.predict(X[None])
-    with pytest.raises(ValueError, match=r"model.build\(\(None, None\)\)"):
+    with pytest.raises(ValueError, match="to have shape .None, 4. but got.*Plain takes no such sizes: Input 0 is inc"):
         model.predict(X[:, :3])
-
-    class Steps(Plain):
-        def __init__(self):
-            super().__init__()
-            self.dense = LSTM(2)
-
-    steps = Steps()
-    steps.predict(np.ones((2, 5, 3)))
-    with pytest.raises(ValueError, match=r"model.build\(\(None, None, 3\)\)"):
-        steps.predict(np.ones((2, 7, 3)))
-    steps.build((None, None, 3))
-    assert steps.predict(np.ones((2, 7, 3))).shape == (2, 2)
+    with pytest.raises(ValueError, match="Plain takes no such sizes"):
+        model.predict(X[:, 0])

@@ -91,3 +91,19 @@ def test_activity_regularization_is_a_sum_over_the_batch():
     layer(inputs)
     loss = K.function([inputs], layer.get_losses_for(inputs))([np.array([[1., -2.], [3., 0.]])])[0]
     np.testing.assert_allclose(loss, 0.1 * 6 + 0.01 * 14, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: layers.GaussianNoise(0.3), lambda: layers.GaussianDropout(0.3), lambda: layers.AlphaDropout(0.3),
+    lambda: layers.SpatialDropout1D(0.3), lambda: layers.Lambda(lambda x: x + K.random_normal(K.shape(x))),
+], ids=["GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D", "Lambda"])
+def test_an_axis_of_length_1_stays_known(make):
+    output = make()(layers.Input((5, 1)))
+    assert K.int_shape(output) == (None, 5, 1)
+    layers.Dense(2)(output)
+
+
+def test_random_numbers_of_a_shape_read_from_a_tensor_know_its_axes():
+    x = layers.Input((5, 1))
+    assert K.int_shape(K.random_uniform(K.shape(x))) == (None, 5, 1)
+    assert K.int_shape(K.random_uniform([K.shape(x)[0], K.shape(x)[-1], 3])) == (None, 1, 3)

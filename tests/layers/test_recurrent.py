@@ -319,3 +319,15 @@ def test_keras_1_bias_of_the_forget_gate():
         assert layers.LSTM(3, forget_bias_init="one").unit_forget_bias
     with pytest.warns(UserWarning, match="ignored"):
         layers.LSTM(3, forget_bias_init="zero")
+
+
+@pytest.mark.parametrize("layer_class, arguments, kernel", [
+    (layers.LSTM, {"implementation": 1}, [0.588707, 0.445572, -1.079624, -0.47814]),
+    (layers.LSTM, {"implementation": 2}, [0.588707, 0.445572, -1.079624, -0.47814]),
+    (layers.GRU, {"implementation": 2}, [-0.457922, -0.091377, 0.135527, 0.968361]),
+    (layers.SimpleRNN, {}, [0.920797, -0.970604, 1.224146, -0.248152]),
+], ids=["LSTM 1", "LSTM 2", "GRU 2", "SimpleRNN"])
+def test_dropout_leaves_the_layers_after_it_the_initial_weights_of_keras(layer_class, arguments, kernel):
+    np.random.seed(7)  # the numbers are those of Keras 2.0.9
+    model = Sequential([layer_class(2, dropout=0.2, recurrent_dropout=0.3, input_shape=(3, 2), **arguments), Dense(2)])
+    np.testing.assert_allclose(model.layers[-1].get_weights()[0].ravel(), kernel, atol=1e-6)

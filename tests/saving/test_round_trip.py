@@ -308,3 +308,13 @@ def test_sequentials_in_a_sequential_keep_their_names(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X[:, :3]), model.predict(X[:, :3]))
     for made in (loaded, Sequential.from_config(model.get_config()), model_from_json(model.to_json())):
         assert [layer.name for layer in made.layers] == ["a", "b"]
+
+
+def test_weights_of_nested_models_have_keras_names(tmp_path):
+    inner = Sequential([Dense(2, input_shape=(3,), name="deep")], name="inner")
+    inputs = Input((3,))
+    Model(inputs, Dense(1, name="out")(inner(inputs))).save_weights(str(tmp_path / "w.h5"))
+    with h5py.File(tmp_path / "w.h5", "r") as file:
+        names = {name: [n.decode() for n in file[name].attrs["weight_names"]] for name in ("inner", "out")}
+        assert file["inner/deep/kernel:0"].shape == (3, 2)
+    assert names == {"inner": ["deep/kernel:0", "deep/bias:0"], "out": ["out/kernel:0", "out/bias:0"]}  # Keras 2.0.9's

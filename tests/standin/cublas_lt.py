@@ -6,14 +6,21 @@ import numpy as np
 from cublas import _COMPUTE, _DATA, INVALID_VALUE, NOT_INITIALIZED, NOT_SUPPORTED, SUCCESS, _matrices
 
 BIAS, RELU, BGRADA = 4, 2, 256
-_SIZES = {"MatmulDesc": {3: 4, 4: 4, 7: 4, 8: 8}, "MatmulPreference": {1: 8, 3: 4, 5: 4, 6: 4, 7: 4, 8: 4}}
+RELU_AUX_BIAS, DRELU_BGRAD = 2 | 128 | 4, 8 | 128 | 16
+GELU_AUX_BIAS, DGELU_BGRAD = 32 | 128 | 4, 64 | 128 | 16
+_WITH_MASK, _WITH_INPUT = (RELU_AUX_BIAS, DRELU_BGRAD), (GELU_AUX_BIAS, DGELU_BGRAD)
+_SIZES = {
+    "MatmulDesc": {3: 4, 4: 4, 7: 4, 8: 8, 11: 8, 12: 8},
+    "MatmulPreference": {1: 8, 3: 4, 5: 4, 6: 4, 7: 4, 8: 4},
+}
 _ALGORITHM = 0x600D
 
 
 class CublasLt:
-    """`algorithms`: how many the library finds; `wrong`: what it adds to what it computes, for tests."""
+    """`algorithms`: how many the library finds; `wrong`: what it adds to what it computes, for tests; `as_reported`:
+    whether a ReLU makes 0 of NaN and its mask has a bit for a sum that is 0, as people saw cuBLASLt do on cards."""
 
-    algorithms, wrong = 1, 0.0
+    algorithms, wrong, as_reported = 1, 0.0, False
 
     def __init__(self):
         self._made = {}  # descriptor: its kind, what it was made with, its attributes
@@ -63,7 +70,12 @@ class CublasLt:
         for attribute in (5, 6, 7, 8):
             power = wants.get(attribute, 256)
             assert 1 <= power <= 256 and power & (power - 1) == 0, "an alignment is a power of two"
-        if asks[7] not in (BIAS, RELU | BIAS, BGRADA) or not asks.get(8) or wants.get(1, 0) <= 0:
+        known = BIAS, RELU | BIAS, BGRADA, *_WITH_MASK, *_WITH_INPUT
+        if asks[7] not in known or not asks.get(8) or wants.get(1, 0) <= 0:
+            return INVALID_VALUE
+        rows = self._of("MatrixLayout", d)[1]
+        step = 128 if asks[7] in _WITH_MASK else 8
+        if asks[7] & 128 and (not asks.get(11) or asks.get(12, 0) % step or asks.get(12, 0) < rows):
             return INVALID_VALUE
         count._obj.value = min(self.algorithms, asked)
         results._obj.state = SUCCESS
@@ -100,16 +112,41 @@ class CublasLt:
         pieces = [_matrices(a.value, dtype, shapes[0][2], 0, n, k, turned[0], 1),
                   _matrices(b.value, dtype, shapes[1][2], 0, k, m, turned[1], 1),
                   _matrices(d.value, dtype, lead_d, 0, n, m, 0, 1), _matrices(asks[8], dtype, n, 0, n, 1, 0, 1)]
+        if asks[7] in _WITH_MASK:
+            pieces.append(_matrices(asks[11], np.uint8, asks[12] // 8, 0, asks[12] // 8, m, 0, 1))
+        elif asks[7] in _WITH_INPUT:
+            pieces.append(_matrices(asks[11], dtype, asks[12], 0, n, m, 0, 1))
 
         def work():
-            x, y, z, vector = (view[0] for view, _ in pieces)
+            x, y, z, vector, *aux = (view[0] for view, _ in pieces)
             wide = [v.astype(_COMPUTE[kind, compute]) for v in (x, y)]
             made = wide[0] @ wide[1] + self.wrong
             if asks[7] == BGRADA:
                 vector[:, 0] = wide[0].sum(axis=1)
+            elif asks[7] == DRELU_BGRAD:
+                made = np.where(np.unpackbits(aux[0], axis=0, bitorder="little")[:n], made, 0)
+                vector[:, 0] = made.sum(axis=1)
+            elif asks[7] == DGELU_BGRAD:
+                made = made * _gelu(aux[0].astype(made.dtype))[1]
+                vector[:, 0] = made.sum(axis=1)
             else:
                 made = made + vector
-            z[...] = np.maximum(made, 0) if asks[7] == RELU | BIAS else made
+            if asks[7] == GELU_AUX_BIAS:
+                aux[0][...] = made
+                made = _gelu(made)[0]
+            if asks[7] == RELU_AUX_BIAS:  # bits beyond the rows stay as they are
+                bits = np.unpackbits(aux[0], axis=0, bitorder="little")
+                bits[:n] = ~(made < 0) if self.as_reported else made > 0
+                aux[0][...] = np.packbits(bits, axis=0, bitorder="little")
+            rectify = np.fmax if self.as_reported else np.maximum
+            z[...] = rectify(made, 0) if asks[7] & RELU else made
 
         cuda.stream_at(stream.value).submit(work, [owner for _, owner in pieces])
         return SUCCESS
+
+
+def _gelu(x):
+    """GELU, approximated by tanh as NVIDIA's documents have it, and its derivative."""
+    inner = 0.7978845608028654 * x * (1 + 0.044715 * x * x)
+    t = np.tanh(inner)
+    return x * (1 + t) / 2, (1 + t + x * (1 - t * t) * 0.7978845608028654 * (1 + 0.134145 * x * x)) / 2

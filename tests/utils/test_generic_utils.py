@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpukeras import activations, constraints, initializers, losses, metrics, regularizers
-from gpukeras.utils import generic_utils
+from gpukeras.utils import generic_utils, progress
 from gpukeras.utils.generic_utils import (
     CustomObjectScope,
     Progbar,
@@ -320,7 +320,7 @@ def test_progbar_takes_any_names_and_clears_longer_lines(monkeypatch):
 
 def test_time_per_and_duration():
     assert generic_utils.time_per(0.5, "sample") == "500ms/sample"
-    assert [generic_utils._duration(seconds) for seconds in (5, 65, 3725)] == ["5s", "1:05", "1:02:05"]
+    assert [progress._duration(seconds) for seconds in (5, 65, 3725)] == ["5s", "1:05", "1:02:05"]
 
 
 def test_a_progbar_shows_the_last_value_of_a_stateful_metric(capsys):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import backend as K
 from ... import regularizers
-from ...engine.data import warn
+from ...utils.messages import warn
 from .cells import Cell
 from .rnn import RNN, known_arguments
 

@@ -95,12 +95,14 @@ class Cell(Layer):
         self._recurrent_dropout_mask = self._draw(inputs, self.units, self.recurrent_dropout, training)
 
     def _draw(self, inputs: Any, size: Any, rate: float, training: Any) -> Masks:
+        """A mask for each gate, or one for all. Seeds are drawn for each gate anyway, as in Keras: the layers that are
+        made afterwards then begin with Keras's weights."""
         if not 0 < rate < 1:
             return None
         first = K.sum(K.zeros_like(inputs), axis=tuple(range(1, K.ndim(inputs))))
         ones = K.ones_like(K.tile(K.expand_dims(first), [1, size]))
-        count = len(self._gates) if self.implementation == 1 else 1
-        return [K.in_train_phase(lambda: K.dropout(ones, rate), ones, training=training) for _ in range(count)]
+        masks = [K.in_train_phase(lambda: K.dropout(ones, rate), ones, training=training) for _ in self._gates]
+        return masks if self.implementation == 1 else masks[:1]
 
     def _product(self, x: Any, kernel: Any, masks: Masks) -> Any:
         """x @ kernel, with a mask on x for all columns, or for those of each gate."""

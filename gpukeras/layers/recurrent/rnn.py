@@ -9,6 +9,7 @@ from ... import backend as K
 from ...engine.input_spec import InputSpec
 from ...engine.layer import Layer
 from ...utils.generic_utils import has_arg
+from ..by_name import deserialize
 from ..holder import Holder
 from .stacked import StackedRNNCells, state_sizes
 
@@ -258,8 +259,6 @@ class RNN(Holder):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new layer from `get_config`'s result; the cell's class is looked up among layers and custom objects."""
-        from .. import deserialize
-
         config = known_arguments(config)
         cell = config.pop("cell")
         count = config.pop("num_constants", None)

@@ -9,6 +9,7 @@ from typing import Any
 from ... import backend as K
 from ...engine.layer import Layer
 from ...utils.generic_utils import has_arg
+from ..by_name import deserialize
 from ..holder import Holder
 
 
@@ -73,8 +74,6 @@ class StackedRNNCells(Holder):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new stack from `get_config`'s result."""
-        from .. import deserialize
-
         config = dict(config)
         return cls([deserialize(c, custom_objects=custom_objects) for c in config.pop("cells")], **config)
 

@@ -9,8 +9,8 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import layers, models, optimizers
-from gpukeras.engine.keras1 import Spelling
 from gpukeras.layers import Input
+from gpukeras.utils.keras1 import Spelling
 
 # What a program of Keras 1 writes, and what the warning says to write.
 CALLS = [

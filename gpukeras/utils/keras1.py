@@ -1,7 +1,7 @@
 """Keras 1 spellings of arguments: which Keras 2 call they stand for, and a warning that gives it.
 
 A `Spelling` decorates a constructor or method. The tables of the layers are in `gpukeras.legacy.interfaces`, those of
-the engine here.
+models and optimizers here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, TypeVar
 
-from .data import warn
+from .messages import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +97,7 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 30 else "..."
 
 
-# ------------------------------------------------------------------------------------------------------------ engine
+# ---------------------------------------------------------------------------------------------- models and optimizers
 
 
 def _samples_to_batches(call: Call) -> None:

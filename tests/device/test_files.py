@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from gpukeras.callbacks import BackupAndRestore, CSVLogger, ModelCheckpoint
+from gpukeras.device import files
+from gpukeras.device.files import write_file
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential
-from gpukeras.saving import atomic
-from gpukeras.saving.atomic import write_file
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
@@ -106,20 +106,20 @@ def test_parts_of_the_living_and_of_others_stay(tmp_path):
 
 @POSIX
 def test_a_part_that_is_taken_for_left_over_before_it_is_locked(tmp_path, monkeypatch):
-    lock, taken = atomic._lock, []
+    lock, taken = files._lock, []
 
     def late(handle):
         if not taken:
             taken.extend(tmp_path.glob(".f.*.part"))
-            atomic.delete_parts(str(tmp_path / "f"))
+            files.delete_parts(str(tmp_path / "f"))
             assert not any(part.exists() for part in taken)
         return lock(handle)
 
     def first(handle):
-        monkeypatch.setattr(atomic, "_lock", lock)
+        monkeypatch.setattr(files, "_lock", lock)
         return late(handle)
 
-    monkeypatch.setattr(atomic, "_lock", first)
+    monkeypatch.setattr(files, "_lock", first)
     write_file(tmp_path / "f", [b"new"])
     assert taken and (tmp_path / "f").read_bytes() == b"new" and os.listdir(tmp_path) == ["f"]
 
@@ -130,7 +130,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "no locks")
 
     part = left_over(tmp_path)
-    monkeypatch.setattr(atomic.fcntl, "flock", flock)
+    monkeypatch.setattr(files.fcntl, "flock", flock)
     write_file(tmp_path / "f", [b"new"])
     assert sorted(os.listdir(tmp_path)) == [part.name, "f"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..engine.data import warn
-from ..layers.conv import Conv1D, Conv2D
+from ..utils.messages import warn
+from .conv import Conv1D, Conv2D
 
 
 def _dilated(convolution: type, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
