@@ -64,16 +64,20 @@ def compile_together(sources: Sequence[str], at_once: int) -> None:
     command = None if _hindrance() else compiler()
     if command is None:
         return
+    try:
+        missing = [source for source in sources if prebuilt.find(source, portable_flags()) is None
+                   and not _path(command, source).exists()]
+    except (OSError, RuntimeError):
+        return
+    if not missing:
+        return
     import subprocess
     from concurrent.futures import ThreadPoolExecutor
 
     def make(source: str) -> None:
-        with suppress(OSError, RuntimeError, subprocess.SubprocessError):
-            path = _path(command, source)
-            if not path.exists():
-                _compile(command, source, path)
+        with suppress(OSError, subprocess.SubprocessError):
+            _compile(command, source, _path(command, source))
 
-    missing = [source for source in sources if prebuilt.find(source, portable_flags()) is None]
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(make, missing))
 
