@@ -7,7 +7,7 @@ anyway.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .. import device
@@ -181,10 +181,14 @@ class _Rewriting:
         found = self._lowering.composed(compose, ins)
         return found if found in self._readers or found in self._roots else None
 
-    def _products(self, z: Value) -> list[Value]:
-        """The products that are read together with a value like this one."""
-        return [step.outs[0] for step in self._steps if isinstance(step.op, MatMul) and step.outs[0].shape == z.shape
-                and step.outs[0].dtype == z.dtype and z is not step.outs[0]]
+    def _products(self, z: Value) -> Iterator[Value]:
+        """The products that may be multiplied by a derivative at z: of the first layers they come last."""
+        taken = {found.handed for found, _ in self._gelus.values()}
+        for step in reversed(self._steps):
+            v = step.outs[0]
+            if isinstance(step.op, MatMul) and v.shape == z.shape and v.dtype == z.dtype and v not in taken \
+                    and all(r.op.elementwise and r.op != ADD for r in self._readers.get(v, ())):
+                yield v
 
     def _between(self, given: Sequence[Value], made: Value) -> list[Step]:
         """The steps from some values to another, which is made of nothing else."""
