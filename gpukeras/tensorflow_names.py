@@ -139,14 +139,11 @@ def _devices(kind: str | None = None) -> list[str]:
     return [f"/physical_device:{d}:0" for d in (("GPU",) if gpu else ()) + ("CPU",) if kind in (None, d)]
 
 
-class OneReplica:
+class OneReplica(Inert):
     """A strategy of distribution, of which there is one here: to compute on one device. Training on several is
     `mpiexec`'s."""
 
     num_replicas_in_sync = 1
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
 
     @contextmanager
     def scope(self) -> Iterator[OneReplica]:

@@ -120,7 +120,8 @@ class GeneratorTraining:
             if watched:
                 run.callbacks.on_batch_begin(i, Logs(batch=i, size=size))
             if ahead:
-                model.train_function.launch(model._step_inputs(x, y, sample_weight, class_weight))
+                inputs = model._step_inputs(x, y, sample_weight, class_weight)  # may make the function anew
+                model.train_function.launch(inputs)
             else:
                 values = model.train_on_batch(x, y, sample_weight=sample_weight, class_weight=class_weight, **more)
                 values = _listed(values)
