@@ -46,11 +46,19 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
 
 def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None = None,
              name: str | None = None) -> Tensor:
-    """A tensor that never changes; a single number fills `shape`, of which some sizes may be tensors."""
+    """A tensor that never changes. The last of its numbers fills what is left of `shape`, of which some sizes may be
+    tensors if there is one number only.
+
+    >>> eval(constant([1, 2], shape=(2, 2))).tolist()
+    [[1.0, 2.0], [2.0, 2.0]]
+    """
     if shape is not None and any(isinstance(n, Tensor) for n in shape):
         return _filled(value, dtype or floatx(), list(shape))
     array = np.asarray(as_host(value), dtype or floatx())
     if shape is not None:
+        missing = int(np.prod(shape)) - array.size
+        if missing > 0 and array.size > 1:
+            array = np.pad(array.reshape(-1), (0, missing), mode="edge")
         array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
     t = graph_constant(array, array.dtype.name)
     if name:
@@ -252,7 +260,7 @@ def random_normal_variable(shape: Sequence[int], mean: float, scale: float, dtyp
 
 
 def _variable_seed(seed: int | None) -> int:
-    return int(np.random.randint(100_000_000)) if seed is None else int(seed)
+    return int(np.random.randint(1_000_000_000)) if seed is None else int(seed)
 
 
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,

@@ -75,9 +75,9 @@ class BackupAndRestore(Callback):
         if version != VERSION:
             raise self._foreign(f"it is of version {version!r}, and this gpukeras reads version {VERSION}")
         for name, value in self._found["data"].items():
-            if params[name] != value:
+            if params.get(name) != value:
                 raise self._foreign(f"it was made with {name}={value}, and this is a training with {name}="
-                                    f"{params[name]}")
+                                    f"{params.get(name)}")
 
     def _foreign(self, why: str) -> ValueError:
         return ValueError(f"the backup {self._path} can't be gone on from: {why}. Delete it to train from the start, "
@@ -171,7 +171,7 @@ class BackupAndRestore(Callback):
             states.append((type(callback).__name__, changed))
         backup_file.write(self._path, {
             "version": VERSION,
-            "data": {name: run.params[name] for name in ("samples", "batch_size", "steps")},
+            "data": {name: run.params.get(name) for name in ("samples", "batch_size", "steps")},
             "place": dict(vars(run.place)),
             "stop_training": bool(run.model.stop_training),
             "watched": run.callbacks.needs_batches,

@@ -71,7 +71,7 @@ class GeneratorTraining:
                                                "validation_data": validation_data is not None,
                                                "validation_steps": validation_steps}, validation or ())
         run = loops.Training(model, callbacks, 1 if verbose == "auto" else verbose, epochs, validation_data is not None,
-                             None, steps_per_epoch, None)
+                             None, steps_per_epoch, None, generated=True)
         run.begin(validation)
 
         def train() -> Any:

@@ -137,7 +137,7 @@ class Training:
     """What the training loops share: callbacks, display, names and averages of an epoch."""
 
     def __init__(self, model: Any, callbacks: Any, verbose: Any, epochs: int, validates: bool, batch_size: int | None,
-                 steps: int | None, samples: int | None):
+                 steps: int | None, samples: int | None, generated: bool = False):
         from .. import callbacks as cb
         self._logs_class = cb.Logs
         self.model = model
@@ -148,9 +148,11 @@ class Training:
         # the History comes after the user's callbacks, so that what they add to the logs is recorded
         self.callbacks = _list([cb.BaseLogger(), *_objects(callbacks), model.history, *bar], model)
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
-        metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
-        self.params = {"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
-                       "verbose": verbose, "do_validation": validates, "metrics": metrics}
+        # As in Keras: of data that are generated 'samples' and 'batch_size' are left out, by which bars of other
+        # libraries tell what they count, and 'metrics' has the names of a validation, made or not.
+        metrics = [*self.names, *(f"val_{n}" for n in self.names if validates or generated)]
+        self.params = {"epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validates,
+                       "metrics": metrics, **({} if generated else {"batch_size": batch_size, "samples": samples})}
         self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
         watched = any(isinstance(c, cb.TerminateOnNaN) for c in self.callbacks)
