@@ -49,6 +49,15 @@ def test_truths_combine_with_truths_and_with_arrays():
     assert K.eval(np.array([False, False]) | truths).tolist() == [True, False]
 
 
+def test_truths_are_no_row_numbers():
+    """They were taken for the rows 0 and 1; TensorFlow picks rows by them, whose number is not known here."""
+    x = K.constant([[1, 2], [3, 4]])
+    for mask in (x > 2, np.array([True, False]), [True, False]):
+        with pytest.raises(TypeError, match="K.switch"):
+            x[mask]
+    assert K.eval(x[[1, 0]]).tolist() == [[3, 4], [1, 2]]
+
+
 def test_nothing_is_among_the_best_where_a_prediction_is_no_number():
     predictions = [[np.nan, 0.5, 0.5], [0.2, 0.5, 0.1], [np.inf, 1, 2], [-np.inf, 1, 2]]
     best = K.in_top_k(K.constant(predictions), K.constant([0, 1, 0, 2], dtype="int32"), 1)
