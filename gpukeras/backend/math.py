@@ -73,8 +73,9 @@ def abs(x: Any) -> Tensor:
 
 
 def round(x: Any) -> Tensor:
-    """The nearest whole number; halves go to the even one."""
-    return e.rint(x)
+    """The nearest whole number; halves go to the even one, and integers stay what they are."""
+    t = convert.as_tensor(x)
+    return t if np.dtype(t.dtype).kind in "iu" else e.rint(t)
 
 
 def pow(x: Any, a: Any) -> Tensor:

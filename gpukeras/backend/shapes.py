@@ -16,6 +16,7 @@ from ..ops.joining import concatenate
 from ..ops.joining import stack as _stack
 from ..ops.reduce import prod
 from ..ops.shape import expand_dims, reshape, squeeze
+from .settings import floatx
 
 __all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "permute_dimensions", "repeat",
            "repeat_elements", "reshape", "reverse", "size", "slice", "squeeze", "stack", "tile", "transpose"]
@@ -74,11 +75,19 @@ def tile(x: Tensor, n: Any) -> Tensor:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") -> Tensor:
-    """start, start + step, ... before stop; with one argument, from 0. The ends may be tensors made of shapes."""
+    """start, start + step, ... before stop; with one argument, from 0. The ends may be tensors made of shapes.
+
+    Floats among the ends give floats, unless another `dtype` than the default is asked for.
+
+    >>> arange(0., 1., 0.25).numpy().tolist()
+    [0.0, 0.25, 0.5, 0.75]
+    """
     if stop is None:
         start, stop = 0, start
         if not isinstance(stop, Tensor) and stop < 0:
             stop = 0
+    if dtype == "int32" and any(isinstance(v, (float, np.floating)) for v in (start, stop, step)):
+        dtype = floatx()
     result: Tensor = apply(s.Range(), *(convert.cast(convert.as_tensor(v, dtype), dtype) for v in (start, stop, step)))
     return result
 

@@ -46,11 +46,19 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
 
 def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None = None,
              name: str | None = None) -> Tensor:
-    """A tensor that never changes; a single number fills `shape`, of which some sizes may be tensors."""
+    """A tensor that never changes. The last of its numbers fills what is left of `shape`, of which some sizes may be
+    tensors if there is one number only.
+
+    >>> eval(constant([1, 2], shape=(2, 2))).tolist()
+    [[1.0, 2.0], [2.0, 2.0]]
+    """
     if shape is not None and any(isinstance(n, Tensor) for n in shape):
         return _filled(value, dtype or floatx(), list(shape))
     array = np.asarray(as_host(value), dtype or floatx())
     if shape is not None:
+        missing = int(np.prod(shape)) - array.size
+        if missing > 0 and array.size > 1:
+            array = np.pad(array.reshape(-1), (0, missing), mode="edge")
         array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
     t = graph_constant(array, array.dtype.name)
     if name:

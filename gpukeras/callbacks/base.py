@@ -41,7 +41,8 @@ class Callback:
     """Base of all callbacks: override the hooks you need.
 
     `model` is the model in training, and `params` says how: 'batch_size', 'epochs', 'steps', 'samples',
-    'verbose', 'do_validation' and 'metrics' (the names in the logs). `validation_data` holds the validation
+    'verbose', 'do_validation' and 'metrics' (the names in the logs); with a generator 'batch_size' and 'samples' are
+    not there, and 'metrics' has those of a validation even without one. `validation_data` holds the validation
     arrays (inputs, targets, sample weights) if `fit` got some.
 
     Logs have `loss` and metrics: of the batch in `on_batch_end`, of the epoch, with 'val_' ones, in

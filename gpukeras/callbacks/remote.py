@@ -43,7 +43,7 @@ class RemoteMonitor(Callback):
             with urlopen(request, timeout=PATIENCE) as answer:
                 answer.read(1 << 16)
         except OSError as error:  # refused, unknown, too slow, or an answer that tells of an error
-            warnings.warn(f"could not reach RemoteMonitor root server at {self.root}: {error}", RuntimeWarning,
+            warnings.warn(f"could not reach RemoteMonitor root server at {self.root}: {error}", UserWarning,
                           stacklevel=2)
             if hasattr(error, "close"):
                 error.close()

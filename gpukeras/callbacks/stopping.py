@@ -20,7 +20,8 @@ class TerminateOnNaN(Callback):
 
 
 class EarlyStopping(Callback):
-    """Ends the training when `monitor` has not improved, by more than `min_delta`, for `patience` epochs.
+    """Ends the training when `monitor` has not improved, by more than `min_delta`, for `patience` epochs. With a
+    `min_delta` below 0 it may even get worse by as much.
 
     `mode` is 'min', 'max' or 'auto' (by the name: accuracies shall grow, all else shall fall). With a
     `baseline`, epochs that do not beat it count as no improvement. `start_from_epoch` epochs are let pass at
@@ -33,7 +34,7 @@ class EarlyStopping(Callback):
                  start_from_epoch: int = 0) -> None:
         super().__init__()
         self.monitor = monitor
-        self.min_delta = abs(min_delta)
+        self.min_delta = min_delta
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline

@@ -38,7 +38,7 @@ def print_summary(model: Any, line_length: int | None = None, positions: Sequenc
     for i, (name, shape, params, *more) in enumerate(rows):
         print_fn(("_" if i else "=") * width)
         given = more[0] if more else []
-        row(name, shape, params, *given[:1])
+        row(name, shape, params, *(given[:1] or [""] if more else []))
         for name in given[1:]:
             row("", "", "", name)
     print_fn("=" * width)

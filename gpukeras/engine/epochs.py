@@ -50,7 +50,8 @@ class Training:
         # the History comes after the user's callbacks, so that what they add to the logs is recorded
         self.callbacks = listing([cb.BaseLogger(), *objects(callbacks), model.history, *bar], model)
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
-        metrics = [*self.names, *(f"val_{n}" for n in self.names)] if validates else list(self.names)
+        # as in Keras, of generators with the names of a validation, whether it is made or not
+        metrics = [*self.names, *(f"val_{n}" for n in self.names if validates or from_generator)]
         self.params = {"epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validates,
                        "metrics": metrics}
         if not from_generator:  # callbacks tell by these keys, as in Keras, whether samples or steps are counted

@@ -239,6 +239,18 @@ class Tensor:
     def __or__(self, other: Any) -> Tensor:
         return _apply("logical_or", self, other)
 
+    def __xor__(self, other: Any) -> Tensor:
+        return _apply("logical_xor", self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return _apply("logical_and", other, self)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return _apply("logical_or", other, self)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return _apply("logical_xor", other, self)
+
     def __invert__(self) -> Tensor:
         return _apply("logical_not", self)
 

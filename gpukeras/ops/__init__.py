@@ -27,7 +27,8 @@ from . import (
 
 OPERATORS.update({name: getattr(elementwise, name) for name in (
     "add", "subtract", "multiply", "divide", "floor_divide", "mod", "power", "negative", "absolute", "less",
-    "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not")})
+    "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor",
+    "logical_not")})
 
 __all__ = [
     "broadcasting", "control", "convolution", "crossentropy", "ctc", "ctc_decode",

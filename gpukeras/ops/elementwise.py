@@ -181,6 +181,11 @@ logical_and, logical_or = _binary("logical_and", _truths), _binary("logical_or",
 logical_not = _unary("logical_not", _truth)
 
 
+def logical_xor(x: Any, y: Any) -> Tensor:
+    """Whether just one of the two holds."""
+    return not_equal(_truth(x), _truth(y))
+
+
 def divide(a: Any, b: Any) -> Tensor:
     """True division; integers are taken as floats."""
     a, b = unify(a, b)

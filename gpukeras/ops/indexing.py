@@ -12,7 +12,7 @@ from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, size_of
 from . import copies
 from .convert import as_tensor, cast
-from .elementwise import greater, less
+from .elementwise import equal, greater, less, logical_and
 from .embedding_tasks import FAMILY, adding, gathering, pairs_spec, takes_rows
 from .reduce import reduce
 from .shape import expand_dims
@@ -280,14 +280,14 @@ def one_hot(indices: Any, classes: int, dtype: str) -> Tensor:
 
 def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:
     """Whether fewer than k predictions are larger than the target's, so that ties at the boundary count; bool of
-    shape (samples,)."""
+    shape (samples,). False where a prediction is NaN or infinite, as in TensorFlow."""
     if predictions.ndim != 2 or targets.ndim != 1:
         raise ValueError(f"in_top_k needs predictions of shape (samples, classes) and targets of shape (samples,), "
                          f"got {predictions.shape} and {targets.shape}")
     hot = one_hot(targets, _classes(predictions), predictions.dtype)
-    own = expand_dims(reduce("sum", predictions * hot, -1), -1)
-    above = reduce("sum", cast(greater(predictions, own), "int32"), -1)
-    return less(above, k)
+    own = reduce("sum", predictions * hot, -1)
+    above = reduce("sum", cast(greater(predictions, expand_dims(own, -1)), "int32"), -1)
+    return logical_and(less(above, k), equal(own * 0, 0))
 
 
 def _classes(predictions: Tensor) -> int:

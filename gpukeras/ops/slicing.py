@@ -139,6 +139,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     entries = list(index) if isinstance(index, tuple) else [index]
     if len(entries) == 1 and isinstance(entries[0], (Tensor, np.ndarray, list)):
         from .indexing import gather
+        if as_tensor(entries[0]).dtype == "bool":
+            raise TypeError("can't index a tensor with truths: how many rows are left is not known before the program "
+                            "runs. Use K.switch, or multiply by the mask")
         return gather(x, as_tensor(entries[0], "int32"))
     if any(e is Ellipsis for e in entries):
         at = next(i for i, e in enumerate(entries) if e is Ellipsis)

@@ -37,14 +37,15 @@ def to_categorical(y: Any, num_classes: int | None = None, dtype: Any = "float64
 
 
 def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
-    """`x` divided by its norm of the given order along `axis`, as a new array; vectors of norm 0 stay 0.
+    """`x` divided by its norm of the given order along `axis`, as a new array; vectors of norm 0 stay 0. Of one vector
+    it makes, as Keras does, an array of one row.
 
     >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    norm = np.linalg.norm(x, order, axis, keepdims=True)
-    result: np.ndarray = x / np.where(norm == 0, 1, norm)
+    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
+    result: np.ndarray = x / np.expand_dims(np.where(norm == 0, 1, norm), axis)
     return result
 
 

@@ -27,18 +27,14 @@ def get_test_data(num_train: int = 1000, num_test: int = 500, input_shape: tuple
     ((6, 3), (6,))
     """
     count = num_train + num_test
-
-    def around(centres: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return np.random.normal(centres.reshape(-1, *(1,) * len(shape)), 0.7, (count, *shape))
-
-    y: np.ndarray
+    centres: np.ndarray = np.random.randint(0, num_classes, count) if classification else np.random.random(count)
+    x, y = np.zeros((count, *input_shape)), np.zeros((count, *output_shape))
+    for i, centre in enumerate(centres):  # one sample after the other: the numbers that Keras draws, in its order
+        x[i] = np.random.normal(centre, 0.7, input_shape)
+        if not classification:
+            y[i] = np.random.normal(centre, 0.7, output_shape)
     if classification:
-        y = np.random.randint(0, num_classes, count)
-        centres = y.astype(float)
-    else:
-        centres = np.random.random(count)
-        y = around(centres, tuple(output_shape))
-    x = around(centres, tuple(input_shape))
+        y = centres
     return (x[:num_train], y[:num_train]), (x[num_train:], y[num_train:])
 
 

@@ -59,9 +59,9 @@ def test_other_places_and_plain_json(server):
 
 def test_a_server_that_is_not_there_or_fails(server):
     root, _ = server
-    with pytest.warns(RuntimeWarning, match="could not reach RemoteMonitor root server at http://127.0.0.1:9: "):
+    with pytest.warns(UserWarning, match="could not reach RemoteMonitor root server at http://127.0.0.1:9: "):
         RemoteMonitor("http://127.0.0.1:9").on_epoch_end(0, {})
-    with pytest.warns(RuntimeWarning, match="HTTP Error 500"):
+    with pytest.warns(UserWarning, match="HTTP Error 500"):
         RemoteMonitor(root, path="/fail").on_epoch_end(0, {})
 
 

@@ -43,7 +43,7 @@ def train(stopper, values, name="val_loss"):
     ({"patience": 2}, [0.0860, 0.1096, 0.1040, 0.1019], 3),
     ({"patience": 0}, [1, 0.9, 0.9, 0.8], 3),
     ({"patience": 1, "min_delta": 0.1}, [1, 0.95, 0.9, 0.8], 2),
-    ({"patience": 1, "min_delta": -0.1}, [1, 0.95, 0.8, 0.75], 2),
+    ({"patience": 1, "min_delta": -0.1}, [1, 0.95, 0.8, 0.75], 4),
     ({"patience": 1, "mode": "max"}, [1, 2, 3, 2], 4),
     ({"patience": 2, "baseline": 0.5}, [0.9, 0.8, 0.7], 2),
     ({"patience": 2, "baseline": 0.85}, [0.9, 0.8, 0.9, 0.9, 0.9], 4),
@@ -130,3 +130,9 @@ def test_terminate_on_nan_needs_a_loss():
     callback.on_batch_end(0)
     callback.on_batch_end(0, {"acc": math.nan})
     assert not callback.model.stop_training
+
+
+def test_a_negative_min_delta_allows_for_a_little_worse():
+    """What Keras 2.0.9 does: with -0.2 losses of up to 0.2 above the best go on."""
+    assert train(EarlyStopping(min_delta=-0.2), [1.0, 1.1, 1.2, 1.3, 1.4]) == 5
+    assert train(EarlyStopping(min_delta=-0.2), [1.0, 1.3, 1.2]) == 2

@@ -137,3 +137,20 @@ def test_callbacks_may_use_the_model_they_watch(model):
                         callbacks=[LambdaCallback(on_batch_end=train)]).history
     np.testing.assert_allclose([v[0] for v in history.values()], plain, rtol=1e-6)
     assert all(type(v[0]) is float for v in history.values())
+
+
+def test_params_of_a_generator_are_those_of_keras_209():
+    """Bars of other libraries look whether 'samples' is there; the names of a validation are there without one."""
+    class Rows(Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(dict(self.params))
+
+    def batches():
+        while True:
+            yield np.ones((4, 2)), np.ones((4, 1))
+
+    seen = []
+    model = Sequential([Dense(1, input_dim=2)])
+    model.compile("sgd", "mse")
+    model.fit_generator(batches(), 3, epochs=2, verbose=0, callbacks=[Rows()])
+    assert seen == [{"epochs": 2, "steps": 3, "verbose": 0, "do_validation": False, "metrics": ["loss", "val_loss"]}]

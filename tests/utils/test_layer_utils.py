@@ -100,3 +100,12 @@ def test_what_is_refused_says_what_to_do():
     assert keras_test(five)() == 5
     from gpukeras.optimizers import legacy
     assert legacy.Adam is optimizers.Adam
+
+
+def test_data_are_drawn_in_the_order_of_keras():
+    """The numbers of Keras 2.0.9 for the same seed."""
+    np.random.seed(0)
+    (x, y), (x_test, y_test) = get_test_data(3, 1, (2,), (1,), classification=False)
+    np.testing.assert_allclose(x, [[1.8561041, -0.13528101], [0.60923932, 0.64293617], [0.70359388, 1.62075483]])
+    np.testing.assert_allclose(y, [[1.2138754], [1.00260832], [1.13548977]], rtol=1e-6)
+    np.testing.assert_allclose([*x_test[0], *y_test[0]], [0.63005569, 0.85558745, 0.77845521], rtol=1e-6)

@@ -43,7 +43,7 @@ def test_normalize():
     np.testing.assert_allclose(normalize(x), [[0.6, 0.8], [0, 0]])
     np.testing.assert_allclose(normalize(x, order=1), [[3 / 7, 4 / 7], [0, 0]])
     np.testing.assert_allclose(normalize(x, axis=0), [[1, 1], [0, 0]])
-    np.testing.assert_allclose(normalize([3.0, 4.0]), [0.6, 0.8])
+    np.testing.assert_allclose(normalize([3.0, 4.0]), [[0.6, 0.8]])
     assert x[0, 0] == 3
 
 
