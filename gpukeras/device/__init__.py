@@ -23,13 +23,13 @@ from gpukeras.device.arrays import (
     take,
     upload,
 )
-from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.epilogues import product as product_with_epilogue
 from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
+from gpukeras.device.halves import HALVES, require_bfloat16
 from gpukeras.device.kernels import (
     elementwise_kernel,
     kernel_families,
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "C_NAMES",
     "FLOATS",
+    "HALVES",
     "NAME",
     "OUT_OF_MEMORY",
     "REASON",

@@ -16,11 +16,12 @@ import numpy as np
 
 from gpukeras.device import blas
 from gpukeras.device.choice import NAME, ensure_ready, xp
+from gpukeras.device.halves import HALVES
 
 VARIABLE = "GPUKERAS_EPILOGUES"
 KINDS = {"bias": 4, "relu": 2 | 4, "gradient": 256}  # CUBLASLT_EPILOGUE_BIAS, _RELU_BIAS, _BGRADA
-DTYPES = ("float16", "float32")
-TOLERANCE = {"float16": 1e-2, "float32": 1e-5}
+DTYPES = (*HALVES, "float32")
+TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2, "float32": 1e-5}
 
 DESCRIPTOR = {"transpose_a": 3, "transpose_b": 4, "epilogue": 7, "bias": 8}  # CUBLASLT_MATMUL_DESC_...
 PREFERENCE = {"workspace": 1, "reductions": 3, "align_a": 5, "align_b": 6, "align_c": 7, "align_d": 8}  # _PREF_...
