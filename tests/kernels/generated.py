@@ -18,8 +18,7 @@ def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[
     """What CuPy's ElementwiseKernel makes of the statements of a fused step, with plain pointers for its array
     classes: kernel `fused` with the inputs, the step counters of random members, the outputs and the size."""
     states = len(fused.generators())
-    ins = [("Half" if t == "float16" else C_TYPES[t]) for t in in_types]
-    outs = [("Half" if t == "float16" else C_TYPES[t]) for t in out_types]
+    ins, outs = ([C_TYPES[t] for t in types] for types in (in_types, out_types))
     parameters = [
         *(f"const {t}* in{i}" for i, t in enumerate(ins)),
         *(f"const long long* s{k}" for k in range(states)),
@@ -30,7 +29,7 @@ def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[
     elements += [f"{t}& y{i} = out{i}[i];" for i, t in enumerate(outs)]
     header = kernel_source("types.cuh") + "\n" + (kernel_source("philox.cuh") if states else "")
     return (
-        f"{header}\ntypedef Half float16;\nKERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
+        f"{header}\ntypedef Half float16;\ntypedef BFloat bfloat16;\nKERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
         + "\n".join([*elements, fused_body(fused, in_types)])
         + "\n    }\n}\n"
     )
