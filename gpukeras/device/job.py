@@ -142,7 +142,7 @@ class Job:
 
     def gather(self, mine: Any, counts: Any, everyone: Any) -> None:
         """The rows of all ranks in order of rank: `counts[r]` elements of rank r. Arrays on the host."""
-        self.ranks.gather(mine, counts, everyone)
+        self.ranks.gather(_known_to_mpi(mine), counts, _known_to_mpi(everyone))
 
     def sum_in_pairs(self, array: np.ndarray, room: np.ndarray) -> None:
         """Adds an array up over the ranks, whose number is a power of two, in place and in one order: neighbours, then
