@@ -29,7 +29,7 @@ def require_bfloat16() -> None:
 def _require_it_of_cupy() -> None:
     ensure_ready()
     if not any("E" in types for types in xp.add.types):  # the dtype's letter
-        raise ValueError(f"bfloat16 on a GPU takes CuPy 14 or newer, and NumPy 2.1.2 or newer with ml_dtypes, installed "
+        raise ValueError("bfloat16 on a GPU takes CuPy 14 or newer, and NumPy 2.1.2 or newer with ml_dtypes, installed "
                          f"before the process starts; here are CuPy {xp.__version__} and NumPy {np.__version__}. "
                          f"{_INSTEAD}")
     if (found := tuple(xp.cuda.nvrtc.getVersion())) < CUDA:

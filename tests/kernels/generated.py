@@ -29,7 +29,8 @@ def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[
     elements += [f"{t}& y{i} = out{i}[i];" for i, t in enumerate(outs)]
     header = kernel_source("types.cuh") + "\n" + (kernel_source("philox.cuh") if states else "")
     return (
-        f"{header}\ntypedef Half float16;\ntypedef BFloat bfloat16;\nKERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
+        f"{header}\ntypedef Half float16;\ntypedef BFloat bfloat16;\n"
+        f"KERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
         + "\n".join([*elements, fused_body(fused, in_types)])
         + "\n    }\n}\n"
     )

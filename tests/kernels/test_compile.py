@@ -1,8 +1,8 @@
 """Every kernel source, and the kernels that the compiler generates, are built for all supported GPUs; none is needed.
 
 A family's test file may list the defines that its launches use, DEFINES = [{"LANES": 8}, ...]; a VALUE among them
-stands for itself, otherwise the set is built for float, double, Half and BFloat. The first set (no defines, if there is no
-list) is built for every target, each further one for one target of each type, by turns.
+stands for itself, otherwise the set is built for float, double, Half and BFloat. The first set (no defines, if there
+is no list) is built for every target, each further one for one target of each type, by turns.
 """
 
 from __future__ import annotations
