@@ -11,6 +11,7 @@ import pytest
 
 from gpukeras import device
 from gpukeras.device import halves
+from gpukeras.engine import policy
 
 
 def cupy(types: list[str], cuda: tuple[int, int], version: str = "14.2.0") -> Any:
@@ -42,7 +43,7 @@ def test_it_is_there() -> None:
 @pytest.mark.parametrize("cuda", [(12, 2), (12, 9), (13, 0)], ids=str)
 def test_a_cupy_that_has_it(on_a_gpu: None, monkeypatch: pytest.MonkeyPatch, cuda: tuple[int, int]) -> None:
     monkeypatch.setattr(halves, "xp", cupy(["ee->e", "EE->E", "ff->f"], cuda))
-    device.require_bfloat16()
+    assert policy.usable("mixed_bfloat16").compute_dtype == "bfloat16"
 
 
 def test_an_older_cupy(on_a_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
