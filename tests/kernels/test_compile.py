@@ -18,7 +18,7 @@ import pytest
 
 from gpukeras.device import kernel_families, kernel_folder, kernel_source
 from gpukeras.device.kernels import OPTIONS
-from tests.kernels.floats import FLOATS
+from tests.kernels.floats import FLOATS, HALVES
 from tests.kernels.generated import elementwise_text, every_op, training_fusions
 from tests.kernels.nvrtc import TARGETS, Job, Nvrtc, library_path
 from tests.kernels.tally import tally
@@ -80,8 +80,9 @@ def test_the_check_sees_an_error_and_its_line(nvrtc):
 
 
 def test_generated_kernels_compile(nvrtc):
-    """Those of a training step, and one that holds every elementwise op, for each type."""
-    steps = [*training_fusions(), *(every_op(dtype) for dtype in FLOATS)]
+    """Those of training steps, and one that holds every elementwise op, for each type."""
+    steps = [step for policy in (None, *(f"mixed_{half}" for half in HALVES)) for step in training_fusions(policy)]
+    steps += [every_op(dtype) for dtype in FLOATS]
     texts = dict.fromkeys(elementwise_text(*step) for step in steps)
     assert len(texts) > 10
     jobs = [Job(text, target, ("-DBLOCK=128",)) for text in texts for target in (TARGETS[0], TARGETS[-1])]
