@@ -4,7 +4,7 @@
 // x is (samples, *space, channels) with any strides, given in elements for samples, three spatial axes and channels;
 // kernel (*size, channels, multiplier) and y, g (samples, *positions, channels * multiplier) have no gaps. A filter is
 // a pair of channel and multiplier, numbered as they lie in memory; neighbouring threads work on neighbouring filters
-// or channels. Any number of blocks along x. Half adds up in float.
+// or channels. Any number of blocks along x. 16-bit floats add up in float.
 //
 // The gradient for the kernel comes in two stages: blockIdx.y takes `chunk` rows of positions (of samples * positions0
 // * positions1) and leaves its sums in part (chunks, *size, filters); the reduction family adds these up.

@@ -22,5 +22,8 @@ template <typename V>
 __device__ inline V no_value_like(V zero) { return zero; }
 __device__ inline float no_value_like(float zero) { return zero / zero; }
 __device__ inline double no_value_like(double zero) { return zero / zero; }
-__device__ inline Half no_value_like(Half) { return Half(no_value_like(0.0f)); }
+template <typename Format>
+__device__ inline Stored<Format> no_value_like(Stored<Format>) {
+    return no_value_like(0.0f);
+}
 __device__ inline Value no_value() { return no_value_like(Value(0)); }

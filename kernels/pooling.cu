@@ -3,7 +3,7 @@
 // Tensors are (samples, *space, channels), channels fastest, without gaps; only x may have any strides, which are given
 // in elements for samples, three spatial axes and channels. A thread makes one result at a time, neighbouring threads
 // neighbouring channels; any number of blocks. Gradients gather: the thread of an input cell goes through the windows
-// that see it, always in the same order. Padding does not count in a mean. Half adds up in float.
+// that see it, always in the same order. Padding does not count in a mean. 16-bit floats add up in float.
 //
 // The gradient of a maximum goes to the first cell, in row-major order, that equals it. A window with a NaN has the
 // maximum NaN, which equals no cell, and gives nothing.

@@ -2,7 +2,7 @@
 //
 // A thread works on element i = sample * units + unit of the state; neighbouring threads on neighbouring units. Any
 // number of blocks along x. Pre-activations and gates are (samples, gates * units), gates side by side in Keras's order:
-// i, f, c, o for LSTM; z, r, h for GRU. Half is computed in float.
+// i, f, c, o for LSTM; z, r, h for GRU. 16-bit floats are computed in float.
 //
 // Defines: ACTIVATION and RECURRENT, the activations of the candidate (and of LSTM's cell) and of the other gates, by the
 // numbers below; MASKED, 1 if there is a mask of bools, one a sample: where it is false the states stay as they were;

@@ -10,8 +10,8 @@
 // side by side, as the rows of a matrix), neighbouring results if it is 0 (columns). blockIdx.x counts tiles, any
 // number of them; blockIdx.y counts chunks of `chunk` elements, none of them empty. With more than one chunk,
 // `reduce_part` writes partial results (chunks, outputs), of which `reduce_rest` makes the results. The order of all
-// this depends on the sizes alone. KIND is Add, Multiply, Max or Min (reduce.cuh); Half adds up in float. For bool, Max
-// is `any` and Min is `all`.
+// this depends on the sizes alone. KIND is Add, Multiply, Max or Min (reduce.cuh); 16-bit floats add up in float.
+// For bool, Max is `any` and Min is `all`.
 
 #include "types.cuh"
 #include "reduce.cuh"

@@ -1,6 +1,7 @@
 // A block's share of a matrix product: a tile of TILE_M x TILE_N sums, made from two tiles in shared memory, TILE_K
 // steps of the sum at a time. Each thread adds up PART_M x PART_N of them in registers (TENSOR 0), or each warp on
-// tensor cores: from numbers rounded to TF32 (TENSOR 1), or to halves (TENSOR 2).
+// tensor cores: from numbers rounded to TF32 (TENSOR 1), or to floats of 16 bits (TENSOR 2): bfloat16 if that is what
+// there is, otherwise halves.
 //
 // While the threads multiply one pair of tiles, the values of the next one are on their way from memory into
 // registers; there are two pairs in shared memory, so that one barrier a step is enough.
@@ -43,6 +44,17 @@ struct Tile {
 };
 constexpr int SUMS = PART_M * PART_N;
 #else
+// What stands in the words of TENSOR 2.
+template <typename V>
+struct PairOf {
+    typedef Half type;
+};
+template <>
+struct PairOf<BFloat> {
+    typedef BFloat type;
+};
+typedef typename PairOf<Value>::type Paired;
+
 // In words, as tensor cores take them. Four neighbours along k and eight along the width are read at once: lines that
 // are 8 banks apart keep those apart. The numbers that are stored at once are more than four along k: every four of
 // them start 8 further on, around the line.
@@ -58,7 +70,7 @@ struct Tile {
 #if TENSOR == 1
         words[place(k, i)] = tf32_bits(value);
 #else
-        reinterpret_cast<Half*>(words)[place(k / 2, i) * 2 + k % 2] = value;
+        reinterpret_cast<Paired*>(words)[place(k / 2, i) * 2 + k % 2] = value;
 #endif
     }
 
@@ -121,7 +133,7 @@ __device__ inline void add_product(const Tile<TILE_M>& a, const Tile<TILE_N>& b,
 #if TENSOR == 1
                 mma_tf32(sums + (i * (PART_N / 8) + j) * 4, x[i], y[j]);
 #else
-                mma_f16(sums + (i * (PART_N / 8) + j) * 4, x[i], y[j]);
+                mma_of(sums + (i * (PART_N / 8) + j) * 4, x[i], y[j], Paired());
 #endif
     }
 }

@@ -15,16 +15,27 @@
 #define BLOCK 256
 #endif
 
-// Half precision to store, float to compute in.
-struct Half {
+// The floats of 16 bits: what is stored, while all arithmetic is done in float. A Format says which bits stand for a
+// number, rounded to the nearest (ties to even), and which number for bits.
+template <typename Format>
+struct Stored {
     unsigned short bits;
-    Half() = default;
+    Stored() = default;
+    __device__ Stored(float x) : bits(Format::rounded(x)) {}
+    __device__ operator float() const { return Format::value(bits); }
+};
+
+struct Float16 {  // 11 significant bits, up to 65504
 #ifdef CUDA_ON_CPU
-    Half(float x) : bits(half_bits(x)) {}
-    operator float() const { return half_value(bits); }
+    static unsigned short rounded(float x) { return half_bits(x); }
+    static float value(unsigned short bits) { return half_value(bits); }
 #else
-    __device__ Half(float x) { asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x)); }
-    __device__ operator float() const {
+    __device__ static unsigned short rounded(float x) {
+        unsigned short bits;
+        asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+        return bits;
+    }
+    __device__ static float value(unsigned short bits) {
         float x;
         asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
         return x;
@@ -32,12 +43,30 @@ struct Half {
 #endif
 };
 
+struct BrainFloat16 {  // bfloat16: the upper half of a float, 8 significant bits
+    __device__ static unsigned short rounded(float x) {
+#if __CUDA_ARCH__ >= 800
+        unsigned short bits;
+        asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+        return bits;
+#else
+        unsigned bits = __float_as_uint(x);
+        if (x != x) return bits >> 16 | 0x40;  // still NaN, whichever of its bits are lost
+        return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+#endif
+    }
+    __device__ static float value(unsigned short bits) { return __uint_as_float((unsigned)bits << 16); }
+};
+
+typedef Stored<Float16> Half;
+typedef Stored<BrainFloat16> BFloat;
+
 template <typename V>
 struct SumOf {
     typedef V type;
 };
-template <>
-struct SumOf<Half> {
+template <typename Format>
+struct SumOf<Stored<Format>> {
     typedef float type;
 };
 

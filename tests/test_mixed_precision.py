@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras import device, mixed_precision
+from gpukeras import mixed_precision
 from gpukeras.layers import (
     LSTM,
     Activation,
@@ -272,7 +272,6 @@ def test_one_cast_for_all_weights_and_one_pass_for_all_updates() -> None:
 
 
 # bfloat16 -----------------------------------------------------------------------------------------------------
-@pytest.mark.skipif(device.NAME != "numpy", reason="NumPy's, by ml_dtypes")
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_bfloat16_where_there_is_one(name: str) -> None:
     pytest.importorskip("ml_dtypes")
@@ -290,9 +289,8 @@ def test_bfloat16_where_there_is_one(name: str) -> None:
 
 def test_bfloat16_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    missing = "Install ml_dtypes" if device.NAME == "numpy" else "no 'mixed_bfloat16' on a GPU"
-    with pytest.raises(ValueError, match=missing):
+    with pytest.raises(ValueError, match="Install ml_dtypes"):
         mixed_precision.set_global_policy("mixed_bfloat16")
-    with pytest.raises(ValueError, match=missing):
+    with pytest.raises(ValueError, match="Install ml_dtypes"):
         Dense(3, dtype="mixed_bfloat16")
     assert mixed_precision.global_policy().name == "mixed_float16"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import Placeholder, Tensor, apply, constant, topological
+from ..graph import HALVES, Placeholder, Tensor, apply, constant, topological
 from ..ops import convert
 from ..ops import elementwise as e
 from ..ops import shape as s
@@ -88,7 +88,7 @@ def ctc_decode(y_pred: Any, input_length: Any, greedy: bool = True, beam_width: 
 
 def _logits(y_pred: Tensor) -> Tensor:
     """The logarithms of probabilities; half precision could not hold what is added to them."""
-    return e.log(convert.cast(y_pred, "float32" if y_pred.dtype == "float16" else y_pred.dtype) + SMALLEST)
+    return e.log(convert.cast(y_pred, "float32" if y_pred.dtype in HALVES else y_pred.dtype) + SMALLEST)
 
 
 def _lengths(lengths: Any) -> Tensor:

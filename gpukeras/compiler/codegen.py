@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import device
+from ..graph import HALVES
 from ..ops.elementwise import C_TYPES
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
-    """The statements of the kernel: inputs x0, x1, ..., outputs y0, y1, .... Inputs of dtype float16 are made floats,
+    """The statements of the kernel: inputs x0, x1, ..., outputs y0, y1, .... Inputs of 16 bits are made floats,
     because C++ can't choose a type for `x0 > 0 ? x0 : 0` otherwise.
 
     >>> from gpukeras.compiler.fuse import Fused, Member
@@ -25,7 +26,7 @@ def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
     const float t1 = t0 + x0;
     y0 = t1;
     """
-    halves = {i for i, dtype in enumerate(in_types) if dtype == "float16"}
+    halves = {i for i, dtype in enumerate(in_types) if dtype in HALVES}
     names = [f"(float)x{i}" if i in halves else f"x{i}" for i in range(fused.inputs)]
     names += [f"t{i}" for i in range(len(fused.members))]
     states = {op: f"s{k}" for k, op in enumerate(fused.generators())}
@@ -33,7 +34,7 @@ def fused_body(fused: Fused, in_types: Sequence[str] = ()) -> str:
     for i, m in enumerate(fused.members):
         arguments = [names[a] for a in m.args]
         expression = m.op.cuda.format(*arguments, state=states.get(m.op))  # type: ignore[attr-defined]
-        kind = "float" if m.dtype == "float16" else C_TYPES[m.dtype]  # halves are for storage
+        kind = "float" if m.dtype in HALVES else C_TYPES[m.dtype]  # halves are for storage
         lines.append(f"const {kind} t{i} = {expression};")
     lines += [f"y{k} = t{i};" for k, i in enumerate(fused.exported)]
     return "\n".join(lines)

@@ -23,7 +23,6 @@ from gpukeras.device.arrays import (
     take,
     upload,
 )
-from gpukeras.device.bfloat16 import require_bfloat16
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
 from gpukeras.device.epilogues import GELU_COLUMNS, words_for
@@ -31,6 +30,7 @@ from gpukeras.device.epilogues import product as product_with_epilogue
 from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
+from gpukeras.device.halves import HALVES, require_bfloat16
 from gpukeras.device.kernels import (
     elementwise_kernel,
     kernel_families,
@@ -59,6 +59,7 @@ __all__ = [
     "C_NAMES",
     "FLOATS",
     "GELU_COLUMNS",
+    "HALVES",
     "NAME",
     "OUT_OF_MEMORY",
     "REASON",

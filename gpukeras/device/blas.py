@@ -17,8 +17,8 @@ Call = tuple[Any, tuple[Any, ...]]
 
 PRODUCT = 0.02  # nanoseconds that a multiplication takes on one core, in a product that is worth dealing to threads
 WORKSPACE = 32 << 20  # bytes: what NVIDIA advises for the largest generation; fixed, so that results repeat
-DATA = {"float16": 2, "float32": 0, "float64": 1}  # cudaDataType_t
-_COMPUTE = {"float16": 68, "float32": 68, "float64": 70}  # cublasComputeType_t: 32F, 64F
+DATA = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}  # cudaDataType_t
+_COMPUTE = {"float16": 68, "bfloat16": 68, "float32": 68, "float64": 70}  # cublasComputeType_t: 32F, 64F
 _FASTER = {"tf32": 77, "float16": 74}  # 32F_FAST_TF32, 32F_FAST_16F
 _NORMAL, _TRANSPOSED = 0, 1  # cublasOperation_t
 _DEFAULT_ALGORITHM = -1

@@ -17,14 +17,15 @@ import numpy as np
 
 from gpukeras.device import blas
 from gpukeras.device.choice import NAME, ensure_ready, xp
+from gpukeras.device.halves import HALVES
 
 VARIABLE = "GPUKERAS_EPILOGUES"
 KINDS = {"bias": 4, "relu": 2 | 4, "gradient": 256,  # CUBLASLT_EPILOGUE_BIAS, _RELU_BIAS, _BGRADA
          "relu and mask": 2 | 128 | 4, "masked": 8 | 128 | 16,  # _RELU_AUX_BIAS, _DRELU_BGRAD
          "gelu": 32 | 128 | 4, "gelu gradient": 64 | 128 | 16}  # _GELU_AUX_BIAS, _DGELU_BGRAD
 MASKED, GELU = ("relu and mask", "masked"), ("gelu", "gelu gradient")  # those that write or read a matrix besides
-DTYPES = ("float16", "float32")
-TOLERANCE = {"float16": 1e-2, "float32": 1e-5}
+DTYPES = (*HALVES, "float32")
+TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2, "float32": 1e-5}
 
 DESCRIPTOR = {"transpose_a": 3, "transpose_b": 4, "epilogue": 7, "bias": 8,  # CUBLASLT_MATMUL_DESC_...
               "aux": 11, "aux_lead": 12}  # _EPILOGUE_AUX_POINTER, _EPILOGUE_AUX_LD

@@ -133,7 +133,7 @@ class Job:
         """Adds an array, without gaps, up over the ranks, in place: afterwards all hold the same bits."""
         if not isinstance(array, np.ndarray):
             self._sum_on_gpu(array)
-        elif array.dtype == np.float16:  # MPI has none
+        elif _is_half(array):
             wide = array.astype(np.float32)
             self.ranks.sum(wide)
             array[...] = wide
@@ -142,7 +142,7 @@ class Job:
 
     def gather(self, mine: Any, counts: Any, everyone: Any) -> None:
         """The rows of all ranks in order of rank: `counts[r]` elements of rank r. Arrays on the host."""
-        self.ranks.gather(mine, counts, everyone)
+        self.ranks.gather(_known_to_mpi(mine), counts, _known_to_mpi(everyone))
 
     def sum_in_pairs(self, array: np.ndarray, room: np.ndarray) -> None:
         """Adds an array up over the ranks, whose number is a power of two, in place and in one order: neighbours, then
@@ -196,9 +196,14 @@ class Job:
         return self.ranks.bcast(value)
 
 
+def _is_half(array: np.ndarray) -> bool:
+    """Whether it is of floats of 16 bits, which MPI has none of. (To NumPy, bfloat16 is of no kind of number.)"""
+    return array.itemsize == 2 and array.dtype.kind not in "iu"
+
+
 def _known_to_mpi(array: np.ndarray) -> np.ndarray:
-    """The array as one of a type that MPI can move: it has no halves."""
-    return array.view(np.int16) if array.dtype == np.float16 else array
+    """The array as one of a type that MPI can move."""
+    return array.view(np.int16) if _is_half(array) else array
 
 
 _job: Job | None = None

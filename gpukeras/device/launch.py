@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from gpukeras.device.choice import xp
+from gpukeras.device.halves import HALVES
 from gpukeras.device.kernels import raw_kernel
 
-FLOATS = ("float16", "float32", "float64")
-C_NAMES = {"float16": "Half", "float32": "float", "float64": "double", "bool": "bool", "int8": "signed char",
-           "uint8": "unsigned char", "int16": "short", "uint16": "unsigned short", "int32": "int",
-           "uint32": "unsigned int", "int64": "long long", "uint64": "unsigned long long"}
+FLOATS = (*HALVES, "float32", "float64")
+C_NAMES = {"float16": "Half", "bfloat16": "BFloat", "float32": "float", "float64": "double", "bool": "bool",
+           "int8": "signed char", "uint8": "unsigned char", "int16": "short", "uint16": "unsigned short",
+           "int32": "int", "uint32": "unsigned int", "int64": "long long", "uint64": "unsigned long long"}
 BLOCK = 256  # threads a block, unless a kernel asks for another number
 MOST_BLOCKS = 4096  # several for each multiprocessor of any GPU; the kernels' loops take the rest
 WIDE = 2**30  # elements from which indices are 64 bits wide: a 32-bit one must also hold the step beyond the end

@@ -21,7 +21,8 @@ class Nccl:
                               "it") from error
         number = ranks.bcast(nccl.get_unique_id() if ranks.rank == 0 else None)
         self._made = nccl.NcclCommunicator(ranks.size, number, ranks.rank)
-        self._types = {"float16": nccl.NCCL_FLOAT16, "float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
+        self._types = {"float16": nccl.NCCL_FLOAT16, "bfloat16": nccl.NCCL_BFLOAT16, "float32": nccl.NCCL_FLOAT32,
+                       "float64": nccl.NCCL_FLOAT64}
         self._sum = nccl.NCCL_SUM
 
     def sum(self, array: Any) -> None:

@@ -1,10 +1,11 @@
 """The symbolic graph: tensors, ops, derivatives. No computation happens on this floor."""
 
+from ..device import HALVES
 from .composed import ComposedOp, differentiate
 from .frozen import frozen
 from .gradients import gradients, topological
 from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Op, ViewOp
-from .spec import HALVES, Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
+from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
 from .tensor import (
     OPERATORS,
     Apply,

@@ -49,10 +49,6 @@ def size_of(shape: Shape) -> int:
     return n
 
 
-HALVES = ("float16", "bfloat16")
-"""The floats of 16 bits, whose long sums are made in float32."""
-
-
 def is_float(dtype: str) -> bool:
     """True for the dtypes that have gradients."""
     return dtype.startswith("float") or dtype == "bfloat16"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device import address, blocks, compute_capability, gemm, launch, precision
+from ..device import HALVES, address, blocks, compute_capability, gemm, launch, precision
 from ..device.launch import BLOCK
 from ..graph import Call, Spec, size_of
 from .windows import Window, element_strides
@@ -48,11 +48,11 @@ def is_flat(window: Window) -> bool:
 
 
 def _tensor(dtype: str) -> int:
-    """What tensor cores multiply: 0 nothing (they are not used), 1 TF32, 2 halves. Halves lose nothing there: their
-    products are exact and added in float32, as without."""
+    """What tensor cores multiply: 0 nothing (they are not used), 1 TF32, 2 floats of 16 bits. Those lose nothing there:
+    their products are exact and added in float32, as without."""
     if dtype == "float64" or compute_capability() < 80:
         return 0
-    return 2 if dtype == "float16" else {"float32": 0, "tf32": 1, "float16": 2}[precision()]
+    return 2 if dtype in HALVES else {"float32": 0, "tf32": 1, "float16": 2}[precision()]
 
 
 def _tile(dtype: str, rows: int, columns: int, least_blocks: int) -> Tile:

@@ -98,8 +98,8 @@ class Cast(Op):
         return ROW
 
 
-C_TYPES = {"float16": "float16", "float32": "float", "float64": "double", "int8": "signed char", "int16": "short",
-           "int32": "int", "int64": "long long", "uint8": "unsigned char", "uint16": "unsigned short",
+C_TYPES = {"float16": "float16", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "int8": "signed char",
+           "int16": "short", "int32": "int", "int64": "long long", "uint8": "unsigned char", "uint16": "unsigned short",
            "uint32": "unsigned int", "uint64": "unsigned long long", "bool": "bool"}
 
 

@@ -37,7 +37,7 @@ BLOCKS = 512  # blocks that share the sums: enough to keep the memory of a large
 class BatchNormalize(Op):
     """(x, gamma, beta) -> (y, mean, variance): each feature along `axis` normalized over all other axes, then
     gamma y + beta. Gamma and beta have shape (features,), or () for one number. Mean and (biased) variance have shape
-    (features,). All four have the dtype of x, but float32 for float16."""
+    (features,). All four have the dtype of x, but float32 for those of 16 bits."""
 
     axis: int
     epsilon: float

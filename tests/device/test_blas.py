@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from gpukeras import device
+from tests.kernels.floats import HALVES, tolerances
 
 RNG = np.random.RandomState(3)
-TOLERANCE = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-13}
+TOLERANCE = tolerances(8e-3, 1e-5, 1e-13)
 
 
 def matrix(shape, dtype, layout):
@@ -94,28 +95,30 @@ def test_whole_numbers():
     np.testing.assert_array_equal(device.to_host(out), [[5, 14], [14, 50]])
 
 
-# Each sum here is of 4608 ones, which halves can hold; a sum of halves comes to a stop at 2048.
+# Each sum here is of 4608 ones, which halves can hold; a sum of halves comes to a stop at 2048 (of bfloat16 at 256).
 @pytest.mark.skipif(device.NAME != "cupy", reason="how a GPU adds halves")
-def test_halves_are_added_up_in_float32():
+@pytest.mark.parametrize("dtype", HALVES)
+def test_halves_are_added_up_in_float32(dtype):
     from gpukeras import backend as K
 
     def ones(*shape):
-        return K.ones(shape, dtype="float16")
+        return K.ones(shape, dtype=dtype)
 
     kernel = ones(1, 1, 8, 8)
     found = [K.dot(ones(2, 4608), ones(4608, 3)), K.conv2d(ones(2, 3, 3, 512), ones(3, 3, 512, 8)),
              K.gradients(K.sum(K.conv2d(ones(4608, 1, 1, 8), kernel)), [kernel])[0]]
     for value in K.function([], found)([]):
-        assert value.dtype == "float16" and set(value.ravel().tolist()) == {4608.0}
+        assert value.dtype == dtype and set(value.ravel().tolist()) == {4608.0}
 
 
 @pytest.mark.skipif(device.NAME != "cupy", reason="how a GPU adds halves")
-def test_products_of_halves_in_a_recurrence_too():
+@pytest.mark.parametrize("dtype", HALVES)
+def test_products_of_halves_in_a_recurrence_too(dtype):
     from gpukeras.device import blas
 
-    assert blas.compute_type("float16") == blas.compute_type("float32") == 68  # CUBLAS_COMPUTE_32F
-    h, kernel = (device.asarray(np.ones(shape, "float16")) for shape in ((2, 4608), (4608, 4)))
-    out = device.asarray(np.zeros((2, 4), "float16"))
+    assert blas.compute_type(dtype) == blas.compute_type("float32") == 68  # CUBLAS_COMPUTE_32F
+    h, kernel = (device.asarray(np.ones(shape, dtype)) for shape in ((2, 4608), (4608, 4)))
+    out = device.asarray(np.zeros((2, 4), dtype))
     function, arguments = blas.gemm(h, kernel, out)  # what ops/recurrent.py asks for at every step
     function(*arguments)
     assert set(device.to_host(out).ravel().tolist()) == {4608.0}

@@ -26,7 +26,10 @@ from gpukeras.activations import gelu
 from gpukeras.device import blas, epilogues
 from gpukeras.layers import Activation, Add, Dense, Dropout, Input
 from gpukeras.models import Model, Sequential
-from tests.device.test_blas import LAYOUTS, matrix
+from tests.device.test_blas import LAYOUTS, TOLERANCE, matrix
+from tests.kernels.floats import HALVES
+
+DTYPES = (*HALVES, "float32")
 
 RELUS = ("relu", "relu and mask")  # kinds of which others report that they make something else of NaN and of 0
 on_gpu_only = pytest.mark.skipif(device.NAME != "cupy", reason="cuBLASLt")
@@ -155,7 +158,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @on_gpu_only
 @pytest.mark.parametrize("kind", epilogues.KINDS)
-@pytest.mark.parametrize("dtype", epilogues.DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("right", LAYOUTS)
 @pytest.mark.parametrize("left", LAYOUTS)
 def test_any_layout(left: str, right: str, dtype: str, kind: str) -> None:
@@ -175,7 +178,7 @@ def test_any_layout(left: str, right: str, dtype: str, kind: str) -> None:
             continue
         call[0](*call[1])
         expected, after, beside = epilogues._by_numpy(va, vb, kind, values, kept)
-        tolerance = 2e-2 if dtype == "float16" else 1e-5
+        tolerance = TOLERANCE[dtype]
         np.testing.assert_allclose(device.to_host(out), expected, tolerance, tolerance)
         np.testing.assert_allclose(device.to_host(vector), after, tolerance, tolerance)
         if kind in epilogues.GELU:
@@ -200,7 +203,7 @@ def test_weights_may_lie_anywhere() -> None:
 # ----------------------------------------------------------------------------------------------- proof
 @on_gpu_only
 @pytest.mark.parametrize("kind", epilogues.KINDS)
-@pytest.mark.parametrize("dtype", epilogues.DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_they_prove_themselves_here(asked: None, kind: str, dtype: str) -> None:
     """On a GPU: that what its cuBLASLt offers is right."""
     with warnings.catch_warnings(record=True) as said:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from gpukeras.graph import Spec
 from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
 from gpukeras.ops.windows import Window
+from tests.kernels.floats import tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 # Largest error of a result, relative to the same sum with all terms positive: a few roundings of the sums, and for
-# float16 one of the result.
-TOLERANCE = {"float64": 1e-14, "float32": 2e-6, "float16": 6e-4}
+# 16 bits one of the result.
+TOLERANCE = tolerances(6e-4, 2e-6, 1e-14)
 
 
 @st.composite

@@ -197,7 +197,7 @@ CUDA_ON_CPU_ATOMIC(int)
 CUDA_ON_CPU_ATOMIC(unsigned)
 CUDA_ON_CPU_ATOMIC(unsigned long long)
 
-// The three functions of kernels/mma.cuh, which tells the layout of the tiles.
+// The functions of kernels/mma.cuh, which tells the layout of the tiles.
 static inline unsigned tf32_bits(float x) {
     return x != x ? 0x7FFFFFFFu : (__float_as_uint(x) + 0x1000u) & ~0x1FFFu;  // ties away from zero, as cvt.rna
 }
@@ -234,9 +234,17 @@ static inline void mma_tf32(float* d, const unsigned* a, const unsigned* b) {
         return __uint_as_float(x & ~0x1FFFu) * __uint_as_float(y & ~0x1FFFu);  // tensor cores ignore the last bits
     });
 }
-static inline void mma_f16(float* d, const unsigned* a, const unsigned* b) {
-    cuda_on_cpu::multiply_tiles(__LINE__, d, a, b, [](unsigned x, unsigned y) {
-        return half_value((unsigned short)x) * half_value((unsigned short)y) +
-               half_value((unsigned short)(x >> 16)) * half_value((unsigned short)(y >> 16));
+// Words of two numbers; `value` makes floats of 16 bits.
+template <typename Value>
+static void multiply_pairs(int line, float* d, const unsigned* a, const unsigned* b, Value value) {
+    cuda_on_cpu::multiply_tiles(line, d, a, b, [value](unsigned x, unsigned y) {
+        return value((unsigned short)x) * value((unsigned short)y) +
+               value((unsigned short)(x >> 16)) * value((unsigned short)(y >> 16));
     });
+}
+static inline void mma_f16(float* d, const unsigned* a, const unsigned* b) {
+    multiply_pairs(__LINE__, d, a, b, half_value);
+}
+static inline void mma_bf16(float* d, const unsigned* a, const unsigned* b) {
+    multiply_pairs(__LINE__, d, a, b, [](unsigned short bits) { return __uint_as_float((unsigned)bits << 16); });
 }

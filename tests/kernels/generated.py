@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gpukeras import layers, models
+from gpukeras import layers, mixed_precision, models
 from gpukeras.compiler.codegen import fused_body
 from gpukeras.compiler.fuse import Fused, Member
 from gpukeras.device import kernel_source
@@ -18,8 +18,7 @@ def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[
     """What CuPy's ElementwiseKernel makes of the statements of a fused step, with plain pointers for its array
     classes: kernel `fused` with the inputs, the step counters of random members, the outputs and the size."""
     states = len(fused.generators())
-    ins = [("Half" if t == "float16" else C_TYPES[t]) for t in in_types]
-    outs = [("Half" if t == "float16" else C_TYPES[t]) for t in out_types]
+    ins, outs = ([C_TYPES[t] for t in types] for types in (in_types, out_types))
     parameters = [
         *(f"const {t}* in{i}" for i, t in enumerate(ins)),
         *(f"const long long* s{k}" for k in range(states)),
@@ -30,7 +29,8 @@ def elementwise_text(fused: Fused, in_types: Sequence[str], out_types: Sequence[
     elements += [f"{t}& y{i} = out{i}[i];" for i, t in enumerate(outs)]
     header = kernel_source("types.cuh") + "\n" + (kernel_source("philox.cuh") if states else "")
     return (
-        f"{header}\ntypedef Half float16;\nKERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
+        f"{header}\ntypedef Half float16;\ntypedef BFloat bfloat16;\n"
+        f"KERNEL fused({', '.join(parameters)}) {{\n    EACH(i, n) {{\n"
         + "\n".join([*elements, fused_body(fused, in_types)])
         + "\n    }\n}\n"
     )
@@ -52,9 +52,26 @@ def every_op(dtype: str) -> tuple[Fused, list[str], list[str]]:
     return Fused(members, 4, range(len(members))), [dtype] * 2 + ["bool"] * 2, [m.dtype for m in members]
 
 
-def training_fusions() -> Iterator[tuple[Fused, list[str], list[str]]]:
-    """The fused steps, types of inputs and outputs, in the training step of a network with many kinds of layers."""
-    model = models.Sequential(
+def training_fusions(policy: str | None = None) -> Iterator[tuple[Fused, list[str], list[str]]]:
+    """The fused steps, types of inputs and outputs, in the training step of a network with many kinds of layers, made
+    under a policy of dtypes."""
+    mixed_precision.set_global_policy(policy)
+    try:
+        model = _network()
+    finally:
+        mixed_precision.set_global_policy(None)
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    x, y = np.zeros((6, 8, 8, 3), "float32"), np.eye(3, dtype="float32")[np.arange(6) % 3]
+    model.train_on_batch(x, y)
+    values = [x, y, None, np.array(True)]
+    shapes = [None if v is None else v.shape for v in values]
+    for step in model.train_function.program(shapes, values).plan.steps:
+        if isinstance(step.op, Fused):
+            yield step.op, [v.dtype for v in step.ins], [v.dtype for v in step.outs]
+
+
+def _network() -> models.Sequential:
+    return models.Sequential(
         [
             layers.Conv2D(4, 3, activation="elu", input_shape=(8, 8, 3)),
             layers.BatchNormalization(),
@@ -68,11 +85,3 @@ def training_fusions() -> Iterator[tuple[Fused, list[str], list[str]]]:
             layers.Dense(3, activation="softmax"),
         ]
     )
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-    x, y = np.zeros((6, 8, 8, 3), "float32"), np.eye(3, dtype="float32")[np.arange(6) % 3]
-    model.train_on_batch(x, y)
-    values = [x, y, None, np.array(True)]
-    shapes = [None if v is None else v.shape for v in values]
-    for step in model.train_function.program(shapes, values).plan.steps:
-        if isinstance(step.op, Fused):
-            yield step.op, [v.dtype for v in step.ins], [v.dtype for v in step.outs]

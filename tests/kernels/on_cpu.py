@@ -41,9 +41,9 @@ FLAGS = (
     "-fsanitize=bounds,alignment,signed-integer-overflow,integer-divide-by-zero", "-fsanitize-undefined-trap-on-error",
 )  # fmt: skip
 TYPES = {
-    "float16": "Half", "float32": "float", "float64": "double", "bool": "bool", "int8": "signed char", "int16": "short",
-    "int32": "int", "int64": "long long", "uint8": "unsigned char", "uint16": "unsigned short", "uint32": "unsigned",
-    "uint64": "unsigned long long",
+    "float16": "Half", "bfloat16": "BFloat", "float32": "float", "float64": "double", "bool": "bool",
+    "int8": "signed char", "int16": "short", "int32": "int", "int64": "long long", "uint8": "unsigned char",
+    "uint16": "unsigned short", "uint32": "unsigned", "uint64": "unsigned long long",
 }  # fmt: skip
 MUTATION = "GPUKERAS_TEST_MUTATION"  # JSON [family, text, replacement]: set by test_mutations.py
 CANARY = 256  # bytes watched beside an array where no page is
@@ -140,12 +140,13 @@ class CpuLibrary:
             unit.write_text(text)
             expanded = _run(COMPILER, "-E", *flags, str(unit))
             names = list(dict.fromkeys(_KERNEL.findall(expanded)))
-            half = "template <> struct KindOf<Half> { static constexpr char value = 'f'; };\n" * (
-                "struct Half" in expanded
+            halves = "".join(
+                f"template <> struct KindOf<{name}> {{ static constexpr char value = '{kind}'; }};\n"
+                for name, kind in (("Half", "f"), ("BFloat", "V")) if f" {name};" in expanded
             )
             kernels = [f"cuda_on_cpu::Kernel<decltype({name}), {name}>" for name in names]
             unit.write_text(
-                f"{expanded}\nnamespace cuda_on_cpu {{\n{half}}}\n"
+                f"{expanded}\nnamespace cuda_on_cpu {{\n{halves}}}\n"
                 "#define EXPORT extern \"C\" __attribute__((visibility(\"default\")))\n"
                 f'EXPORT const char* cuda_on_cpu_names() {{ return "{" ".join(names)}"; }}\n'
                 "EXPORT const char* cuda_on_cpu_parameters(int i) {\n"

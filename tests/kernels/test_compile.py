@@ -1,8 +1,8 @@
 """Every kernel source, and the kernels that the compiler generates, are built for all supported GPUs; none is needed.
 
 A family's test file may list the defines that its launches use, DEFINES = [{"LANES": 8}, ...]; a VALUE among them
-stands for itself, otherwise the set is built for float, double and Half. The first set (no defines, if there is no
-list) is built for every target, each further one for one target of each type, by turns.
+stands for itself, otherwise the set is built for float, double, Half and BFloat. The first set (no defines, if there
+is no list) is built for every target, each further one for one target of each type, by turns.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import pytest
 
 from gpukeras.device import kernel_families, kernel_folder, kernel_source
 from gpukeras.device.kernels import OPTIONS
+from tests.kernels.floats import FLOATS, HALVES
 from tests.kernels.generated import elementwise_text, every_op, training_fusions
 from tests.kernels.nvrtc import TARGETS, Job, Nvrtc, library_path
 from tests.kernels.tally import tally
 
-VALUES = ("float", "double", "Half")
+VALUES = ("float", "double", "Half", "BFloat")
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +80,9 @@ def test_the_check_sees_an_error_and_its_line(nvrtc):
 
 
 def test_generated_kernels_compile(nvrtc):
-    """Those of a training step, and one that holds every elementwise op, for each type."""
-    steps = [*training_fusions(), *(every_op(dtype) for dtype in ("float16", "float32", "float64"))]
+    """Those of training steps, and one that holds every elementwise op, for each type."""
+    steps = [step for policy in (None, *(f"mixed_{half}" for half in HALVES)) for step in training_fusions(policy)]
+    steps += [every_op(dtype) for dtype in FLOATS]
     texts = dict.fromkeys(elementwise_text(*step) for step in steps)
     assert len(texts) > 10
     jobs = [Job(text, target, ("-DBLOCK=128",)) for text in texts for target in (TARGETS[0], TARGETS[-1])]

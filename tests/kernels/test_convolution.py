@@ -15,6 +15,7 @@ from gpukeras.ops import convolution_kernels as kernels
 from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
 from gpukeras.ops.windows import Window
 from tests.kernels.convolutions import check, exact, numbers, three_ops, windows
+from tests.kernels.floats import FLOATS, HALVES
 from tests.kernels.run_op import run_kernel_body
 
 MUTATIONS = [
@@ -34,6 +35,8 @@ MUTATIONS = [
     ("the last row of the input is cut off", "inside(from.h + y, field.height)",
      "inside(from.h + y, field.height - 1)"),
     ("tensor cores get two rows of words exchanged", "w / 2 * 4, part_row()", "(1 - w / 2) * 4, part_row()"),
+    *([("tensor cores take bfloat16 for float16", "{ mma_bf16(d, a, b); }", "{ mma_f16(d, a, b); }")]
+      if "bfloat16" in HALVES else []),
 ]  # fmt: skip
 
 
@@ -52,7 +55,7 @@ DEFINES = [
     *({"VALUE": value, **tile_defines(tile, tensor, a, b)}
       for value, tensor, tiles in (("float", 0, kernels.PLAIN), ("double", 0, kernels.DOUBLE),
                                    ("float", 1, kernels.TENSOR), ("float", 2, kernels.TENSOR[1:2]),
-                                   ("Half", 2, kernels.TENSOR))
+                                   ("Half", 2, kernels.TENSOR), ("BFloat", 2, kernels.TENSOR))
       for tile, (a, b) in zip(tiles, ((4, 4), (1, 4), (4, 1), (1, 1), (4, 4)))),
 ]  # fmt: skip
 
@@ -68,7 +71,7 @@ def float32_afterwards():
     samples=st.integers(1, 3),
     channels=st.sampled_from((1, 3, 4, 31)),
     filters=st.sampled_from((1, 4, 5, 33)),
-    dtype=st.sampled_from(("float32", "float64", "float16")),
+    dtype=st.sampled_from(FLOATS),
     channels_first=st.booleans(),
     seed=st.integers(0, 2**31),
 )
@@ -86,7 +89,7 @@ def test_random_convolutions(case, samples, channels, filters, dtype, channels_f
         check(op, inputs)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", *HALVES])
 def test_parts_of_the_kernel_gradient(dtype, monkeypatch):
     """Any number of parts gives the gradient, and each launch the same bits."""
     rng, window = np.random.RandomState(0), Window((3,), (1,), "same", (1,))
@@ -113,9 +116,10 @@ PLACES = [
     *(("float64", 90, tile) for tile in kernels.DOUBLE),
     ("float16", 70, kernels.PLAIN[1]),
     *(("float16", 90, tile) for tile in kernels.TENSOR),
+    *((half, 90, tile) for half in HALVES[1:] for tile in kernels.TENSOR[2:4]),
 ]
 def needs_tensor_cores(dtype):
-    if dtype == "float16" and device.compute_capability() < 80:
+    if dtype in HALVES and device.compute_capability() < 80:
         pytest.skip("this GPU has no tensor cores of the kind that is meant")
 
 
@@ -157,9 +161,9 @@ def test_tensor_cores_round_float32_inputs_only(i, tile, monkeypatch):
 
 def test_precision_is_for_new_gpus_and_float32_only(monkeypatch):
     device.set_precision("tf32")
-    assert [kernels._tensor(t) for t in ("float16", "float32", "float64")] == [2, 1, 0]
+    assert [kernels._tensor(t) for t in ("float16", "bfloat16", "float32", "float64")] == [2, 2, 1, 0]
     monkeypatch.setattr(kernels, "compute_capability", lambda: 75)
-    assert [kernels._tensor(t) for t in ("float16", "float32", "float64")] == [0, 0, 0]
+    assert [kernels._tensor(t) for t in ("float16", "bfloat16", "float32", "float64")] == [0, 0, 0, 0]
     monkeypatch.undo()
     device.set_precision("float32")
     assert kernels._tensor("float32") == 0

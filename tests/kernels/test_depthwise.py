@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gpukeras.graph import Spec
 from gpukeras.ops.depthwise import Depthwise, DepthwiseInputGradient, DepthwiseKernelGradient
 from gpukeras.ops.windows import Window
+from tests.kernels.floats import EPSILON, HALVES
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 DEFINES = [{}, {"SIZE": 3, "STRIDE": 1}, {"SIZE": 3, "STRIDE": 2}]
@@ -22,7 +23,6 @@ MUTATIONS = [
     ("the mirrored kernel is not mirrored", "backwards ? places - 1 - place : place", "place"),
 ]
 
-EPSILON = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 
 
 @st.composite
@@ -124,8 +124,9 @@ def test_more_rows_than_chunks(samples, channels, most):
     check(op, x, g, kernel)
 
 
-def test_half_adds_up_in_float():
-    x, g = (np.ones((1, 50, 50, 1), "float16") for _ in range(2))
-    kernel = np.zeros((1, 1, 1, 1), "float16")
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_adds_up_in_float(dtype):
+    x, g = (np.ones((1, 50, 50, 1), dtype) for _ in range(2))
+    kernel = np.zeros((1, 1, 1, 1), dtype)
     got, = run_kernel_body(DepthwiseKernelGradient(Window((1, 1), (1, 1), "valid", (1, 1))), x, g, kernel)
-    assert got.item() == 2500  # in halves, 2048 + 1 is 2048
+    assert float(got.item()) == np.array(2500, dtype)  # in float16, 2048 + 1 is 2048; in bfloat16, 256 + 1 is 256

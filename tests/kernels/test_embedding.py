@@ -12,6 +12,7 @@ from gpukeras.graph import Spec
 from gpukeras.ops import indexing
 from gpukeras.ops.distinct import PutRows, SumDistinct
 from gpukeras.ops.indexing import LONG, Gather, OneHot, ScatterRows
+from tests.kernels.floats import FLOATS, HALVES, tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 MUTATIONS = [
@@ -65,7 +66,8 @@ DEFINES = [
     {"LABEL": "int", "PACK": 4, "VALUE": "int"},
     {"LABEL": "int", "PACK": 8, "VALUE": "bool"},
 ]
-FLOATS = st.sampled_from(("float16", "float32", "float64"))
+DTYPES = st.sampled_from(FLOATS)
+TOLERANCE = tolerances(2e-2, 1e-5, 1e-13)
 WIDTHS = st.sampled_from(((), (1,), (2,), (3,), (4,), (8,), (33,), (2, 6), (40,)))
 LABELS = st.sampled_from(("int32", "int64"))
 
@@ -74,7 +76,7 @@ LABELS = st.sampled_from(("int32", "int64"))
     length=st.integers(1, 20),
     width=WIDTHS,
     shape=st.sampled_from(((1,), (7,), (3, 5))),
-    dtype=FLOATS,
+    dtype=DTYPES,
     seed=st.integers(0, 2**31),
 )
 def test_gather(length, width, shape, dtype, seed):
@@ -101,7 +103,7 @@ def test_gather_from_a_table_at_an_odd_address():
     assert any(f"PACK={n}" in launch.defines for n in ((4,) if flat.ctypes.data % 16 == 0 else (1, 2)))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("wrong", [-2, 5])
 def test_index_out_of_range(kernel, wrong, dtype):
     table, indices = np.ones((5, 3), dtype), np.array([0, wrong, 4], "int32")
@@ -125,7 +127,7 @@ def added(rows, indices, length):
     length=st.sampled_from((1, 2, 15, 16, 17, 300, 5000)),
     width=WIDTHS,
     label=LABELS,
-    dtype=FLOATS,
+    dtype=DTYPES,
     shape=st.sampled_from(((1,), (7,), (3, 5), (400,), (70, 5))),
     seed=st.integers(0, 2**31),
 )
@@ -137,9 +139,9 @@ def test_rows_are_added_in_order(length, width, label, dtype, shape, seed):
     want = added(rows, indices, length)
     often = np.bincount(indices.reshape(-1), minlength=length) > LONG
     np.testing.assert_array_equal(got[~often], want[~often])  # to the last bit
-    tolerance = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-13}[dtype]
+    tolerance = TOLERANCE[dtype]
     np.testing.assert_allclose(got[often], want[often], tolerance, tolerance * 10)
-    if dtype != "float16" and device.NAME == "numpy":  # a GPU has the kernel only
+    if dtype not in HALVES and device.NAME == "numpy":  # a GPU has the kernel only
         np.testing.assert_array_equal(run_numpy_body(ScatterRows(), rows, indices, Spec(got.shape, dtype))[0], want)
 
 
@@ -185,7 +187,7 @@ def test_no_rows(run):
     shape=st.sampled_from(((1,), (5,), (2, 3))),
     classes=st.sampled_from((1, 2, 10, 33)),
     label=LABELS,
-    dtype=FLOATS,
+    dtype=DTYPES,
     seed=st.integers(0, 2**31),
 )
 def test_one_hot(shape, classes, label, dtype, seed):
@@ -199,7 +201,7 @@ def test_one_hot(shape, classes, label, dtype, seed):
     length=st.sampled_from((1, 2, 16, 300, 5000)),
     width=WIDTHS,
     label=LABELS,
-    dtype=FLOATS,
+    dtype=DTYPES,
     shape=st.sampled_from(((1,), (7,), (3, 5), (400,), (70, 5))),
     seed=st.integers(0, 2**31),
 )
@@ -213,9 +215,9 @@ def test_sums_of_distinct_rows(length, width, label, dtype, shape, seed):
     assert not sums[~first].any()
     want, often = added(rows, indices, length)[places[first]], np.bincount(places)[places[first]] > LONG
     np.testing.assert_array_equal(sums[first][~often], want[~often])  # to the last bit
-    tolerance = {"float16": 2e-2, "float32": 1e-5, "float64": 1e-13}[dtype]
+    tolerance = TOLERANCE[dtype]
     np.testing.assert_allclose(sums[first][often], want[often], tolerance, tolerance * 10)
-    if dtype != "float16" and device.NAME == "numpy":
+    if dtype not in HALVES and device.NAME == "numpy":
         got = run_numpy_body(SumDistinct(length), rows, indices)
         np.testing.assert_array_equal(got[0], places)
         np.testing.assert_array_equal(got[1][first], want)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gpukeras.device import asarray, to_host
 from gpukeras.device.epilogues import bits_of, words_for
 from gpukeras.ops.epilogues import mask_by_bits, relu_and_bits
+from tests.kernels.floats import FLOATS
 from tests.kernels.run_op import run_call
 
 MUTATIONS = [
@@ -19,7 +20,7 @@ MUTATIONS = [
     ("the bias is that of another column", "bias[column]", "bias[columns - 1 - column]"),
 ]
 SHAPES = st.sampled_from([(1, 1), (3, 31), (5, 33), (2, 127), (4, 128), (3, 129), (7, 300)])
-DTYPES = st.sampled_from(["float16", "float32", "float64"])
+DTYPES = st.sampled_from(FLOATS)
 
 
 def numbers(shape, dtype, seed):

@@ -8,12 +8,13 @@ import pytest
 from gpukeras.device import NAME, Launch, tasks
 from gpukeras.ops.elementwise import TABLE
 from gpukeras.ops.random import Random
+from tests.kernels.floats import tolerances
 from tests.kernels.generated import Fused, Member, elementwise_text, every_op, training_fusions
 from tests.kernels.on_cpu import library
 from tests.kernels.run_op import run_call
 
 pytestmark = pytest.mark.skipif(NAME != "numpy", reason="on a GPU the programs themselves run generated kernels")
-TOLERANCE = {"float16": 4e-3, "float32": 2e-5, "float64": 1e-12}
+TOLERANCE = tolerances(4e-3, 2e-5, 1e-12)
 SIZE = 300
 
 

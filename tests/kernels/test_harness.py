@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gpukeras.device.kernels import kernel_folder
-from tests.kernels.on_cpu import library
+from tests.kernels.floats import HALVES
+from tests.kernels.on_cpu import TYPES, library
 
 
 def kernel(parameters, body, name="k", **defines):
@@ -105,15 +106,16 @@ def test_atomics_on_integers_of_all_blocks():
     assert out.tolist() == [192, 191, -7, 255]
 
 
-def test_half_rounds_as_numpy_does_and_computes_in_float():
-    x = np.array([1.0009, 65504, 60000, 1e-7, 3.14159, 0.1, np.inf], np.float16)
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_rounds_as_numpy_does_and_computes_in_float(dtype):
+    x = np.array([1.0009, 65504, 60000, 1e-7, 3.14159, 0.1, np.inf], dtype)
     y = np.empty_like(x)
     types = (kernel_folder() / "types.cuh").read_text()
     text = types + "KERNEL k(const Value* x, Value* y, Sum a, Index n) { EACH(i, n) y[i] = x[i] * a + x[i]; }"
-    library(text, VALUE="Half", BLOCK=32).launch("k", 1, 32, (x, y, 0.0625, x.size))
+    library(text, VALUE=TYPES[dtype], BLOCK=32).launch("k", 1, 32, (x, y, 0.0625, x.size))
     wide = x.astype(np.float32)
     with np.errstate(over="ignore"):
-        np.testing.assert_array_equal(y, (wide * np.float32(0.0625) + wide).astype(np.float16))
+        np.testing.assert_array_equal(y, (wide * np.float32(0.0625) + wide).astype(dtype))
 
 
 def test_every_half_is_the_float_that_numpy_says():
@@ -128,6 +130,26 @@ def test_every_half_is_the_float_that_numpy_says():
     np.testing.assert_array_equal(back.view(np.float16), halves)
 
 
+@pytest.mark.skipif("bfloat16" not in HALVES, reason="ml_dtypes says what is right")
+def test_floats_become_the_bfloat16_that_numpy_says():
+    """All of them as they are, and floats around what lies halfway between two; NaN stays NaN."""
+    every = np.arange(65536, dtype=np.uint32) << 16
+    x = np.concatenate([every + near for near in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)]).view(np.float32)
+    got = np.empty(x.size, "bfloat16")
+    types = (kernel_folder() / "types.cuh").read_text()
+    text = types + "KERNEL k(const float* x, BFloat* y) { Index i = blockIdx.x * 256 + threadIdx.x; y[i] = x[i]; }"
+    library(text, BLOCK=256).launch("k", x.size // 256, 256, (x, got), both=False)
+    with np.errstate(all="ignore"):
+        want = x.astype("bfloat16")
+    numbers = ~np.isnan(x)
+    np.testing.assert_array_equal(got.view(np.uint16)[numbers], want.view(np.uint16)[numbers])
+    assert np.isnan(got[~numbers].astype("float32")).all() and numbers.sum() > 300000
+    wide = np.empty(65536, np.float32)
+    text = types + "KERNEL k(const BFloat* x, float* y) { Index i = blockIdx.x * 256 + threadIdx.x; y[i] = x[i]; }"
+    library(text, BLOCK=256).launch("k", 256, 256, (got[:65536], wide), both=False)
+    np.testing.assert_array_equal(wide, got[:65536].astype("float32"))
+
+
 def test_tiles_of_the_tensor_cores():
     """As kernels/mma.cuh lays them out: word and sum numbers of each lane."""
     rng = np.random.RandomState(0)
@@ -138,12 +160,12 @@ def test_tiles_of_the_tensor_cores():
     body = "float own[4]; for (int i = 0; i < 4; ++i) own[i] = d[threadIdx.x * 4 + i];"
     body += "%s(own, a + threadIdx.x * 4, b + threadIdx.x * 2);"
     body += "for (int i = 0; i < 4; ++i) d[threadIdx.x * 4 + i] = own[i];"
-    for name, words in (("mma_tf32", np.uint32), ("mma_f16", np.float16)):
-        if name == "mma_f16":  # a word is two neighbours along k
-            a, b = rng.randint(-8, 8, (16, 16)).astype(np.float16), rng.randint(-8, 8, (16, 8)).astype(np.float16)
+    for name, dtype in (("mma_tf32", None), *zip(("mma_f16", "mma_bf16"), HALVES)):
+        if dtype:  # a word is two neighbours along k
+            a, b = rng.randint(-8, 8, (16, 16)).astype(dtype), rng.randint(-8, 8, (16, 8)).astype(dtype)
             wa, wb = a.view(np.uint32), np.ascontiguousarray(b.T).view(np.uint32).T
         else:
-            wa, wb = a.view(words), b.view(words)
+            wa, wb = a.view(np.uint32), b.view(np.uint32)
         of_a = np.stack([wa[g, t], wa[g + 8, t], wa[g, t + 4], wa[g + 8, t + 4]], 1)
         of_b = np.stack([wb[t, g], wb[t + 4, g]], 1)
         of_d = d[rows, columns]

@@ -13,6 +13,7 @@ from gpukeras.ops import convolution_kernels as kernels
 from gpukeras.ops.patches import FoldPatches, Patches
 from gpukeras.ops.windows import Window
 from tests.kernels.convolutions import numbers, three_ops, windows
+from tests.kernels.floats import FLOATS, HALVES
 from tests.kernels.run_op import run_call, run_kernel_body, run_numpy_body
 
 MUTATIONS = [
@@ -29,7 +30,7 @@ DEFINES = [{}]
 CASES = dict(
     samples=st.integers(1, 3),
     channels=st.sampled_from((1, 3, 31, 33)),
-    dtype=st.sampled_from(("float32", "float64", "float16")),
+    dtype=st.sampled_from(FLOATS),
     channels_first=st.booleans(),
     seed=st.integers(0, 2**31),
 )
@@ -66,11 +67,11 @@ def test_fold_patches(case, samples, channels, dtype, channels_first, seed):
     like = Spec((samples, *space, channels), dtype)
     patches = numbers(np.random.RandomState(seed), Patches(window).infer(like).shape, dtype)
     (got,) = run_kernel_body(FoldPatches(window), patches, like)
-    if dtype != "float16":
+    if dtype not in HALVES:
         np.testing.assert_array_equal(got, run_numpy_body(FoldPatches(window), patches, like)[0])
     else:
         wide = run_numpy_body(FoldPatches(window), patches.astype(np.float32), Spec(like.shape, "float32"))[0]
-        np.testing.assert_array_equal(got, wide.astype(np.float16))
+        np.testing.assert_array_equal(got, wide.astype(dtype))
 
 
 @pytest.mark.parametrize("channels", [1, 300])

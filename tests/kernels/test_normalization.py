@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpukeras.ops.normalization import TILE, BatchNormalize, BatchNormalizeGradient, Tiles
+from tests.kernels.floats import sums_of, tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 MUTATIONS = [
@@ -33,7 +34,7 @@ MUTATIONS = [
     ("the derivative leaves out the mean's own", "g_mean[f * mean_step] - scale * of_beta", "-scale * of_beta"),
 ]
 
-TOLERANCE = {"float16": 2e-3, "float32": 3e-6, "float64": 1e-12}
+TOLERANCE = tolerances(2e-3, 3e-6, 1e-12)
 EPSILON = 1e-3
 SHAPES = st.sampled_from(
     [
@@ -95,7 +96,7 @@ def draw(case, dtype, numbers, mean, rng):
     shape, axis = case
     x = (rng.standard_normal(shape) + mean).astype(dtype)
     count = () if numbers else (shape[axis],)
-    precise = "float32" if dtype == "float16" else dtype
+    precise = sums_of(dtype)
     return x, rng.uniform(0.5, 2, count).astype(precise), rng.standard_normal(count).astype(precise), axis
 
 
@@ -110,10 +111,10 @@ def close(got, want, dtype, amount=1.0):
 def test_normalize(run, case, dtype, numbers, mean, seed):
     x, gamma, beta, axis = draw(case, dtype, numbers, mean, np.random.RandomState(seed))
     y, m, v = run(BatchNormalize(axis, EPSILON), x, gamma, beta)
-    assert y.dtype == dtype and m.dtype == v.dtype == ("float32" if dtype == "float16" else dtype)
+    assert y.dtype == dtype and m.dtype == v.dtype == sums_of(dtype)
     want = definition(x, gamma, beta, axis)
     close([y], want[:1], dtype, 1 + abs(mean))  # a mean of 40 takes 5 of the bits of x
-    close([m, v], want[1:], "float32" if dtype == "float16" else dtype)
+    close([m, v], want[1:], sums_of(dtype))
 
 
 @pytest.mark.parametrize("run", [run_kernel_body, run_numpy_body])
@@ -122,7 +123,7 @@ def test_gradient(run, case, dtype, numbers, mean, seed):
     rng = np.random.RandomState(seed)
     x, gamma, beta, axis = draw(case, dtype, numbers, mean, rng)
     g = rng.standard_normal(x.shape).astype(dtype)
-    precise = "float32" if dtype == "float16" else dtype
+    precise = sums_of(dtype)
     m, v = (a.astype(precise) for a in definition(x, gamma, beta, axis)[1:])
     g_mean, g_variance = rng.standard_normal((2, x.shape[axis])).astype(precise)
     inputs = (g, x, gamma, m, v, g_mean, g_variance)

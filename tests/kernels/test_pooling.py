@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gpukeras.ops.pooling import AveragePool, AveragePoolGradient, MaxPool, MaxPoolGradient, MaxPoolPick
 from gpukeras.ops.windows import Window
+from tests.kernels.floats import FLOATS, tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 DEFINES = [{}, {"TILE": 2}]
@@ -22,8 +23,7 @@ MUTATIONS = [
     ("strides of x are ignored", "cell[1] * step[1]", "cell[1] * step[0]"),
 ]
 
-FLOAT_TYPES = ("float16", "float32", "float64")
-TOLERANCE = {"float16": 2e-3, "float32": 0.0, "float64": 0.0}  # the order of summation is NumPy's: the same bits
+TOLERANCE = tolerances(2e-3, 0.0, 0.0)  # the order of summation is NumPy's: the same bits
 TILE = Window((2, 2), (2, 2), "valid", (1, 1))
 
 
@@ -56,7 +56,7 @@ CASES = dict(
     case=st.one_of(windows(), tiles()),
     samples=st.integers(1, 3),
     channels=st.sampled_from((1, 2, 3, 5, 33)),
-    dtype=st.sampled_from(FLOAT_TYPES),
+    dtype=st.sampled_from(FLOATS),
     layout=st.sampled_from(("plain", "channels first", "every second", "backwards")),
     seed=st.integers(0, 2**31),
 )
@@ -109,13 +109,20 @@ def test_gradient_of_the_mean(case, samples, channels, dtype, layout, seed):
     check(AveragePoolGradient(window), g, np.zeros((samples, *space, channels), dtype))
 
 
+def largest(window, x):
+    """What NumPy's body finds; of bfloat16 with NaN it finds it with a warning."""
+    with np.errstate(invalid="ignore"):
+        y, = run_numpy_body(MaxPool(window), x)
+    return y
+
+
 @given(**CASES, special=st.sampled_from(((), (np.nan,), (-np.inf,))))
 def test_gradient_of_the_largest_goes_to_the_first_of_equals(
     case, samples, channels, dtype, layout, seed, special
 ):
     window, space = case
     x = image((samples, *space, channels), dtype, layout, seed, special)
-    y, = run_numpy_body(MaxPool(window), x)
+    y = largest(window, x)
     g = np.random.RandomState(seed).standard_normal(y.shape).astype(dtype)
     check(MaxPoolGradient(window), g, x, y)
 
@@ -124,7 +131,7 @@ def test_gradient_of_the_largest_goes_to_the_first_of_equals(
 def test_pick_at_the_first_of_equals(case, samples, channels, dtype, layout, seed, special):
     window, space = case
     x = image((samples, *space, channels), dtype, layout, seed, special)
-    y, = run_numpy_body(MaxPool(window), x)
+    y = largest(window, x)
     h = np.random.RandomState(seed).standard_normal(x.shape).astype(dtype)
     check(MaxPoolPick(window), h, x, y)
 

@@ -13,6 +13,7 @@ from gpukeras.ops.recurrent_gru import GRUSequence, GRUSequenceGradient
 from gpukeras.ops.recurrent_gru_after import GRUSequenceResetAfter, GRUSequenceResetAfterGradient
 from gpukeras.ops.recurrent_lstm import LSTMSequence, LSTMSequenceGradient
 from gpukeras.ops.recurrent_simple import SimpleRNNSequence, SimpleRNNSequenceGradient
+from tests.kernels.floats import HALVES, tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 MUTATIONS = [
@@ -49,9 +50,9 @@ CONFIGS = [  # dtype, activation, recurrent_activation, masked, factors: each is
     ("float64", "linear", "relu", True, 0),
     ("float32", "tanh", "hard_sigmoid", True, 1),
     ("float32", "tanh", "sigmoid", False, 0),
-    ("float16", "tanh", "hard_sigmoid", True, 0),
+    *((half, "tanh", "hard_sigmoid", True, 0) for half in HALVES),
 ]
-TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-12}
+TOLERANCE = tolerances(1e-2, 1e-5, 1e-12)
 FORWARD = {
     "lstm": (LSTMSequence, LSTMSequenceGradient),
     "gru": (GRUSequence, GRUSequenceGradient),

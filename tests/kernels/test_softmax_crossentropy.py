@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gpukeras.ops import crossentropy as ce
 from gpukeras.ops import softmax as sm
+from tests.kernels.floats import FLOATS, tolerances
 from tests.kernels.run_op import run_kernel_body, run_numpy_body
 
 MUTATIONS = [
@@ -27,7 +28,7 @@ MUTATIONS = [
 ]
 DEFINES = [{"LABEL": "long long"}, {"LABEL": "int"}]
 
-TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-13}
+TOLERANCE = tolerances(2e-3, 2e-6, 1e-13)
 CASES = dict(
     rows=st.sampled_from((1, 2, 3, 17, 40)),
     columns=st.sampled_from((1, 2, 3, 5, 10, 31, 32, 33, 100, 257, 1025, 1100)),
@@ -52,9 +53,9 @@ def targets(rows, columns, dtype, rng):
 def compare(op, *inputs, in_place=None):
     """The kernels' result against that of NumPy in double precision from the same inputs."""
     (got,) = run_kernel_body(op, *inputs, in_place=in_place)
-    exact = [a.astype("float64") if a.dtype.kind == "f" else a for a in inputs]
+    exact = [a.astype("float64") if a.dtype.name in FLOATS else a for a in inputs]
     (want,) = run_numpy_body(op, *exact)
-    kind = next(a.dtype.name for a in inputs if a.dtype.kind == "f")
+    kind = next(a.dtype.name for a in inputs if a.dtype.name in FLOATS)
     scale = max(1.0, float(np.abs(want).max(initial=0)))
     assert got.dtype.name == kind
     np.testing.assert_allclose(got, want, TOLERANCE[kind] * 5, TOLERANCE[kind] * scale)

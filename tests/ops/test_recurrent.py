@@ -11,6 +11,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from gpukeras.device import threads
+from tests.kernels.floats import EPSILON, FLOATS, HALVES
 
 GATES = {"lstm": 4, "gru": 3, "gru_after": 3, "simple": 1}
 KINDS = tuple(GATES)
@@ -242,7 +243,7 @@ def test_runs_repeat(kind):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), ("float16", 1e-2)])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 2e-6), *((half, 10 * EPSILON[half]) for half in HALVES)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_lower_precision(kind, dtype, tolerance):
     case = Case(kind, mask="any", drops=1)
@@ -261,7 +262,7 @@ def test_lower_precision(kind, dtype, tolerance):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saturated_gate_has_no_derivative(kind):
     """hard_sigmoid is 0 or 1 from -2.5 and 2.5 on, exactly."""
-    for dtype in ("float16", "float32", "float64"):
+    for dtype in FLOATS:
         case = Case(kind, t=1, activation="hard_sigmoid")
         z = K.placeholder(case.z.shape, dtype=dtype)
         rest = [K.constant(np.zeros_like(x), dtype) for x in case.inputs[1:]]

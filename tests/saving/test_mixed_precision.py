@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gpukeras import device, mixed_precision
+from gpukeras import mixed_precision
 from gpukeras.layers import Activation, BatchNormalization, Dense, Input
 from gpukeras.models import Model, Sequential, clone_model, load_model, model_from_json
 from gpukeras.optimizers import Adam
@@ -156,7 +156,6 @@ def test_bfloat16_where_there_is_none_is_float32(monkeypatch: pytest.MonkeyPatch
     with pytest.warns(UserWarning, match="computes in mixed_bfloat16, and here in float32"):
         read = configs.readable(config, Origin("2.15.0"))
     assert read["config"]["dtype"] == "float32"
-    if device.NAME == "numpy":
-        monkeypatch.undo()
-        pytest.importorskip("ml_dtypes")
-        assert configs.readable(config, Origin("2.15.0"))["config"]["dtype"] == "mixed_bfloat16"
+    monkeypatch.undo()
+    pytest.importorskip("ml_dtypes")
+    assert configs.readable(config, Origin("2.15.0"))["config"]["dtype"] == "mixed_bfloat16"

@@ -2,10 +2,14 @@
 
 import ctypes
 
+import cupy
 import numpy as np
 
-_DATA = {2: np.float16, 0: np.float32, 1: np.float64}
-_COMPUTE = {(2, 68): np.float32, (0, 68): np.float32, (0, 74): np.float32, (0, 77): np.float32, (1, 70): np.float64}
+_DATA = {2: np.float16, 14: cupy.bfloat16, 0: np.float32, 1: np.float64}
+_COMPUTE = {
+    (2, 68): np.float32, (14, 68): np.float32, (0, 68): np.float32, (0, 74): np.float32, (0, 77): np.float32,
+    (1, 70): np.float64,
+}  # fmt: skip
 SUCCESS, NOT_INITIALIZED, INVALID_VALUE, NOT_SUPPORTED = 0, 1, 7, 15
 
 

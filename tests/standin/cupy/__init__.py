@@ -10,6 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+try:
+    from ml_dtypes import bfloat16
+except ImportError:  # then CuPy does without it too
+    bfloat16 = None
+
 from . import cuda
 from .kernels import ElementwiseKernel, RawModule
 
@@ -248,6 +253,7 @@ class ufunc:
     def __init__(self, function):
         self._function = function
         self.name = f"cupy_{function.__name__}"
+        self.types = [*function.types, *(["E" * function.nin + "->E"] if bfloat16 else [])]
 
     def __call__(self, *args, out=None, dtype=None, casting="same_kind"):
         inputs, rest = args[: self._function.nin], args[self._function.nin :]

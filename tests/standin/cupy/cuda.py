@@ -415,6 +415,7 @@ class Device:
         get_current_stream().synchronize()
 
 
+nvrtc = SimpleNamespace(getVersion=lambda: (12, 6))
 device = SimpleNamespace(get_cublas_handle=lambda: 1, Device=Device)
 runtime = SimpleNamespace(
     getDevice=lambda: 0,

@@ -5,9 +5,9 @@ import re
 import numpy as np
 
 _TYPES = {
-    "half": "float16", "float16": "float16", "float": "float32", "double": "float64", "signed char": "int8",
-    "short": "int16", "int": "int32", "long long": "int64", "unsigned char": "uint8", "unsigned short": "uint16",
-    "unsigned int": "uint32", "unsigned long long": "uint64", "bool": "bool",
+    "half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "double": "float64",
+    "signed char": "int8", "short": "int16", "int": "int32", "long long": "int64", "unsigned char": "uint8",
+    "unsigned short": "uint16", "unsigned int": "uint32", "unsigned long long": "uint64", "bool": "bool",
 }  # fmt: skip
 _TYPE = "|".join(sorted(_TYPES, key=len, reverse=True))
 _NUMBER = r"\d+\.\d*(?:e[+-]?\d+)?f?|\d+(?:e[+-]?\d+f?)?"

@@ -1,0 +1,26 @@
+"""The floats that kernels are tested with, and what one rounding to them is worth. bfloat16 is NumPy's where ml_dtypes
+is installed."""
+
+from __future__ import annotations
+
+try:
+    import ml_dtypes  # noqa: F401 - registers the dtype by its name
+except ImportError:
+    HALVES: tuple[str, ...] = ("float16",)
+else:
+    HALVES = ("float16", "bfloat16")
+
+FLOATS = (*HALVES, "float32", "float64")
+_SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+EPSILON = {name: _SPACING[name] for name in FLOATS}  # from 1 to the next number
+
+
+def tolerances(float16: float, float32: float, float64: float) -> dict[str, float]:
+    """Tolerances by name; bfloat16 has three bits less than float16."""
+    values = {"float16": float16, "bfloat16": 8 * float16, "float32": float32, "float64": float64}
+    return {name: values[name] for name in FLOATS}
+
+
+def sums_of(dtype: str) -> str:
+    """What kernels compute in."""
+    return "float32" if dtype in HALVES else dtype
