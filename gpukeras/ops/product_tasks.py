@@ -59,7 +59,7 @@ def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int) -> li
     """So many rows of the result are a unit."""
     (m, n), k = out.shape, a.shape[1]
     words, cost = _words(a, b, out), _cost(a, b, out)
-    if _few_reads(a, b, out) or (_strides(b)[1] == 1 and n <= NEAR):
+    if n == 1 or _few_reads(a, b, out) or (_strides(b)[1] == 1 and n <= NEAR):
         return [Task(FAMILY, "product_rows", (*words, together), m // together, cost, _room(k), samples=True)]
     return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
             Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, together), m // together, cost, samples=True)]

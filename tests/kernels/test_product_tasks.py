@@ -79,6 +79,15 @@ def test_products_that_are_shared(name, layout):
     check(run_tasks(Contract(), x, g)[0], x.T, g)
 
 
+@pytest.mark.parametrize("m, k", [(1, 5), (7, 16), (40, 64), (5, 700), (600, 83), (300, 1000)])
+@pytest.mark.parametrize("layout", ["rows", "columns", "part", "part of columns", "spread"])
+def test_a_single_column(m, k, layout):
+    rng = np.random.RandomState(0)
+    a, b = matrix(rng, m, k, layout), matrix(rng, k, 1, layout)
+    check(run_tasks(MatMul(), a, b)[0], a, b)
+    check(run_tasks(Contract(), a.T, b)[0], a, b)
+
+
 def test_large_products_are_cut_so_that_threads_can_share_them():
     for m, n, k in LARGE.values():
         a, b, out = (np.empty(shape, "float32") for shape in ((m, k), (k, n), (m, n)))
@@ -148,7 +157,7 @@ def test_what_is_not_a_number_comes_through_and_stays_in_its_row_and_column():
 
 def test_a_row_has_the_same_bits_in_every_batch():
     rng = np.random.RandomState(0)
-    for n, k in ((10, 700), (512, 300), (45, 64), (150, 3072), (300, 784)):  # the last two in pieces
+    for n, k in ((10, 700), (512, 300), (45, 64), (150, 3072), (300, 784), (1, 64), (1, 3072)):  # the last two in pieces
         a, b = rng.randn(600, k).astype("float32"), rng.randn(k, n).astype("float32")
         whole = run_tasks(MatMul(), a, b)[0]
         for rows in (slice(0, 1), slice(7, 9), slice(3, 40), slice(100, 300)):
