@@ -29,6 +29,8 @@
 #define FEW_ROWS 36     // of a, for which b is read where it lies,
 #define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR
 #define NEAR 1024
+#define RUN_PANELS 4    // of a b that comes from the memory, packed together,
+#define AHEAD 16        // and asked for so many rows before
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 24")
@@ -225,6 +227,63 @@ static inline void gemm_packed(Word m, Word n, Word k, const float* a, Word a_ro
             }
 }
 
+// ---------------------------------------------------------------------------------------- a single column
+
+// Of one row: a vector of sums, and what is left one by one.
+INLINE float dot(Word k, const float* a, const float* b) {
+    Vector sums[4] = {{0}};
+    Word p = 0;
+    for (; p + 4 * LANES <= k; p += 4 * LANES)
+        UNROLL for (int v = 0; v < 4; ++v) sums[v] += load(a + p + v * LANES) * load(b + p + v * LANES);
+    for (; p + LANES <= k; p += LANES) sums[0] += load(a + p) * load(b + p);
+    Vector all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    float sum = 0;
+    for (; p < k; ++p) sum += a[p] * b[p];
+    UNROLL for (int i = 0; i < LANES; ++i) sum += all[i];
+    return sum;
+}
+
+// Of `vectors` vectors of rows that lie side by side.
+INLINE void beside(const int vectors, Word k, const float* a, Word a_column, const float* b, Word b_row, float* c, int add) {
+    Vector sums[8];
+    UNROLL for (int v = 0; v < vectors; ++v) sums[v] = (Vector){0};
+    for (Word p = 0; p < k; ++p, a += a_column)
+        UNROLL for (int v = 0; v < vectors; ++v) sums[v] += load(a + v * LANES) * b[p * b_row];
+    UNROLL for (int v = 0; v < vectors; ++v) {
+        if (add) sums[v] += load(c + v * LANES);
+        *(Vector*)(c + v * LANES) = sums[v];
+    }
+}
+
+// The same for fewer rows than a vector has: lanes that go beyond them stay 0.
+static inline void few_beside(Word rows, Word k, const float* a, Word a_column, const float* b, Word b_row, float* c, int add) {
+    float left[LANES] = {0};
+    Vector sum = {0};
+    for (Word p = 0; p < k; ++p, a += a_column) {
+        for (Word i = 0; i < rows; ++i) left[i] = a[i];
+        sum += load(left) * b[p * b_row];
+    }
+    store_some(&sum, 1, 1, c, 0, rows, add);
+}
+
+// c (m rows of one number) = or += a b, where the rows of a, or its columns, lie without gaps; whether they do. It is
+// compiled once, so that a row has the same bits wherever it is asked for.
+static __attribute__((noinline)) int one_column(Word m, Word k, const float* a, Word a_row, Word a_column, const float* b,
+                                                Word b_row, float* c, Word c_row, int add) {
+    if (a_column == 1 && b_row == 1) {
+        for (Word i = 0; i < m; ++i, a += a_row, c += c_row) {
+            float sum = dot(k, a, b);
+            *c = add ? *c + sum : sum;
+        }
+        return 1;
+    }
+    if (a_row != 1 || c_row != 1) return 0;
+    for (; m >= 8 * LANES; m -= 8 * LANES, a += 8 * LANES, c += 8 * LANES) beside(8, k, a, a_column, b, b_row, c, add);
+    for (; m >= LANES; m -= LANES, a += LANES, c += LANES) beside(1, k, a, a_column, b, b_row, c, add);
+    if (m) few_beside(m, k, a, a_column, b, b_row, c, add);
+    return 1;
+}
+
 // Bytes of the thread's room that `gemm` needs.
 static inline Word gemm_room(Word k) { return MIN(k, DEPTH) * TILE_COLUMNS * 4; }
 
@@ -242,6 +301,8 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
         for (Word p = 0; p < k; p += depth) {
             Word deep = MIN(k - p, depth), columns;
             const float *left = a + i * a_row + p * a_column, *right = b + p * b_row;
+            if (n == 1 && one_column(rows, deep, left, a_row, a_column, right, b_row, c + i * c_row, c_row, add || p))
+                continue;
             for (Word j = 0; j < n; j += columns) {
                 int wide = wide_for(m);
                 while (wide && (LANES << wide) > n - j) --wide;
@@ -259,4 +320,32 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
             }
         }
     }
+}
+
+// Panels, one after the other, of columns that lie side by side and come from the memory.
+static inline void pack_far(const float* b, Word b_row, Word k, Word panels, float* packed) {
+    for (Word p = 0; p < k; ++p, b += b_row, packed += TILE_COLUMNS)
+        for (Word i = 0; i < panels; ++i)
+            for (Word v = i * TILE_COLUMNS; v < (i + 1) * TILE_COLUMNS; v += LANES) {
+                __builtin_prefetch(b + AHEAD * b_row + v);
+                *(Vector*)(packed + i * (k - 1) * TILE_COLUMNS + v) = load(b + v);
+            }
+}
+
+// c = a b for a b that comes from the memory, which is several times as fast for long runs: some panels are packed
+// together. The room is RUN_PANELS times that of `gemm`.
+static inline void gemm_far(Word m, Word n, Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row,
+                            float* c, Word c_row, char* room) {
+    Word depth = piece_depth(k), columns;
+    for (Word p = 0; p < k; p += depth)
+        for (Word j = 0; j < n; j += columns) {
+            Word deep = MIN(k - p, depth), panels = MIN((n - j) / TILE_COLUMNS, RUN_PANELS);
+            const float *left = a + p * a_column, *right = b + p * b_row + j;
+            columns = panels ? panels * TILE_COLUMNS : n - j;
+            if (panels) pack_far(right, b_row, deep, panels, FLOATS(room));
+            else pack_panel(right, b_row, 1, deep, columns, FLOATS(room), TILE_COLUMNS);
+            for (Word i = 0; i < columns; i += TILE_COLUMNS)
+                strip(m, 1, deep, left, a_row, a_column, FLOATS(room) + i * deep, TILE_COLUMNS, c + j + i, c_row,
+                      MIN(columns - i, TILE_COLUMNS), p > 0);
+        }
 }

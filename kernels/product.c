@@ -21,14 +21,19 @@ INLINE Product product_of(const Word* w) {
 }
 
 // c = a b. A unit is a block of w[10] rows and w[11] columns of c; the blocks of the same columns follow each other.
+// w[12]: whether b comes from the memory; the columns of its rows lie side by side then.
 TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word high = w[AFTER_PRODUCT], broad = w[AFTER_PRODUCT + 1], blocks = (x.m + high - 1) / high;
     while (first < last) {
         Word j = first / blocks * broad, i = first % blocks, here = MIN(last - first, blocks - i);
-        Word rows = MIN((i + here) * high, x.m) - i * high;
-        gemm(rows, MIN(broad, x.n - j), x.k, x.a + i * high * x.a_row, x.a_row, x.a_column, x.b + j * x.b_column, x.b_row,
-             x.b_column, x.c + i * high * x.n + j, x.n, 0, room);
+        Word rows = MIN((i + here) * high, x.m) - i * high, columns = MIN(broad, x.n - j);
+        const float* a = x.a + i * high * x.a_row;
+        float* c = x.c + i * high * x.n + j;
+        if (w[AFTER_PRODUCT + 2])
+            gemm_far(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j, x.b_row, c, x.n, room);
+        else
+            gemm(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j * x.b_column, x.b_row, x.b_column, c, x.n, 0, room);
         first += here;
     }
     return 0;
@@ -69,6 +74,16 @@ TASK Word packed_rows(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
     gemm_packed(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.c + i * x.n, x.n, 0);
+    return 0;
+}
+
+// c = a b for each block of w[10] samples, which are what k is made of: k is the rows of one. A unit is a sample.
+TASK Word sample_blocks(const Word* w, Word first, Word last, char* room) {
+    Product x = product_of(w);
+    Word block = w[AFTER_PRODUCT];
+    for (Word i = first; i < last; i += block)
+        gemm(x.m, x.n, block * x.k, x.a + i * x.k * x.a_column, x.a_row, x.a_column, x.b + i * x.k * x.b_row, x.b_row,
+             x.b_column, x.c + i / block * x.m * x.n, x.n, 0, room);
     return 0;
 }
 

@@ -47,7 +47,7 @@ class MatMul(Op):
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One product, or one per leading index."""
         if outs[0].ndim > 2:
-            return product_tasks.products(ins[0], ins[1], outs[0])
+            return product_tasks.products(ins[0], ins[1], outs[0], room)
         return product_tasks.product(ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:

@@ -27,34 +27,42 @@ SMALL = 4096  # numbers of a right matrix that may be read for any few rows, fro
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
 BLOCKS = 16  # that a result is cut into
 FEW_ROWS = 4  # of a result, for which the right matrix is read in long runs
-BROAD = 4 * PANEL  # columns of such a run
+BROAD = 4 * PANEL  # columns of such a run (of RUN_PANELS panels in kernels/gemm.h)
+FAR = 8 << 20  # bytes of a right matrix that comes from the memory, not from a cache: so it is read for more rows too
+DEEP_BLOCK = 256  # rows of a block of samples at least: blocks are added up in the end
+LEAST_BLOCKS = 4  # of them, so that threads have something to share
+SUMS = 1 << 20  # numbers that all blocks' sums may have
 LEAST_ROWS = 48  # of a block: packing takes as long as multiplying two or three rows
 
 
 def room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
-    """The memory that `product` shares between its tasks: for a packed b, or the sums of pieces."""
-    (rows, columns), (m, _) = b.shape[-2:], out.shape[-2:]
-    assert rows is not None and columns is not None and m is not None
-    if len(out.shape) > 2 or _few_reads(a, b, out):
+    """The memory that `product` or `products` shares between its tasks: for a packed b, or the sums of pieces."""
+    (rows, columns), m = b.shape[-2:], size_of(out.shape[:-1])
+    assert rows is not None and columns is not None
+    if len(b.shape) > 2 or _few_reads(a, b, out):
         return []
-    if m <= FEW_ROWS and rows > DEEP:
+    if len(out.shape) == 2 and m <= FEW_ROWS and rows > DEEP:
         return [Spec((-(-rows // DEEP), m, columns), b.dtype)]
     return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)] if m >= MANY_ROWS else []
 
 
 def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     """out = a b for matrices of float32 with any strides; `out` without gaps."""
+    if room and len(out) <= FEW_ROWS and _strides(b)[1] == 1:
+        return _pieces(a, b, out, room[0])
+    if len(out) < MANY_ROWS and not _few_reads(a, b, out):
+        return [_blocks(a, b, out)]
+    return _by_rows(a, b, out, room, 1)
+
+
+def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int) -> list[Task]:
+    """So many rows of the result are a unit."""
     (m, n), k = out.shape, a.shape[1]
     words, cost = _words(a, b, out), _cost(a, b, out)
-    small = _few_reads(a, b, out)
-    if room and m <= FEW_ROWS and _strides(b)[1] == 1:
-        return _pieces(a, b, out, room[0])
-    if m < MANY_ROWS and not small:
-        return [_blocks(a, b, out)]
-    if small or (_strides(b)[1] == 1 and n <= NEAR):
-        return [Task(FAMILY, "product_rows", (*words, 1), m, cost, _room(k), samples=True)]
+    if n == 1 or _few_reads(a, b, out) or (_strides(b)[1] == 1 and n <= NEAR):
+        return [Task(FAMILY, "product_rows", (*words, together), m // together, cost, _room(k), samples=True)]
     return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
-            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, 1), m, cost, samples=True)]
+            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, together), m // together, cost, samples=True)]
 
 
 def contraction(a: Any, b: Any, out: Any) -> list[Task]:
@@ -62,9 +70,30 @@ def contraction(a: Any, b: Any, out: Any) -> list[Task]:
     return [_blocks(a, b, out)]
 
 
-def products(a: Any, b: Any, out: Any) -> list[Task]:
+def sample_blocks(a: Spec, b: Spec) -> int:
+    """In how many blocks of samples (samples, rows, columns) the sum of a' b is best made; 0 if that does not pay."""
+    samples, rows, columns = a.shape
+    assert samples is not None and rows is not None and columns is not None
+    most = min(BLOCKS, samples * rows // DEEP_BLOCK, SUMS // (columns * (b.shape[-1] or 1)))
+    found = max((i for i in range(1, most + 1) if samples % i == 0), default=0)
+    return found if found >= LEAST_BLOCKS else 0
+
+
+def sum_of_samples(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
+    """out = the sum of the samples' a' b, added up by blocks first."""
+    (samples, rows, _), blocks = a.shape, len(sums)
+    left, right = a.reshape(-1, a.shape[2]).T, b.reshape(-1, b.shape[2])
+    words = (*out.shape, rows, *_words(left, right, sums)[3:], samples // blocks)
+    return [Task(FAMILY, "sample_blocks", words, samples, _cost(left, right, out), _room(len(right)), samples=True,
+                 block=samples // blocks),
+            Task(FAMILY, "add_blocks", (sums, blocks, out.size, out), out.size, 0.1 * sums.size)]
+
+
+def products(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     """out = a b for the last two axes; the others are broadcast."""
     lead = out.shape[:-2]
+    if room and a.flags.c_contiguous:  # many rows, all of which meet the same b
+        return _by_rows(a.reshape(-1, a.shape[-1]), b, out.reshape(-1, out.shape[-1]), room, size_of(out.shape[1:-1]))
     if size_of(lead) == 1:
         return [_blocks(*(x[(0,) * (x.ndim - 2)] for x in (a, b, out)))]
     steps = [_lead_steps(x, lead) for x in (a, b)]
@@ -78,6 +107,8 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
     """Blocks of the result: some of its columns or, where there are many more of them, of its rows."""
     (m, n), k = out.shape, a.shape[1]
     high, broad = m, n
+    b_row, b_column = _strides(b)
+    far = b_column == 1 and n >= BROAD and 4 * k * b_row >= FAR
     if _cost(a, b, out) >= WORTH:
         if m > 4 * n:
             high = max(-(-m // BLOCKS), LEAST_ROWS)
@@ -85,9 +116,12 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
             broad = -(-n // BLOCKS // PANEL) * PANEL if n > BLOCKS * PANEL else PANEL
             if m <= FEW_ROWS:
                 broad = max(broad, min(BROAD, -(-n // 2 // PANEL) * PANEL))
+            if far:
+                broad = -(-broad // BROAD) * BROAD
             high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
     units = -(-m // high) * -(-n // broad)
-    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad), units, _cost(a, b, out), _room(k))
+    room = _room(k) * BROAD // PANEL if far else _room(k)
+    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad, far), units, _cost(a, b, out), room)
 
 
 def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:

@@ -16,7 +16,8 @@ WIDE = 256  # columns that are reduced together, as in the C source
 COST = 0.06  # nanoseconds an element
 SHARED = 1 << 17  # elements of a reduction that is cut into parts if it has few results
 PARTS = 16  # at most, but
-SAMPLE, SAMPLES = 1024, 256  # each sample is a part where it has so many elements, and there are at most so many
+SAMPLE, SAMPLES = 1024, 256  # each sample is a part where it has so many elements, and there are at most so many,
+LEAST = 4  # and so many elements of it make one result
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _LOWEST = {"float32": "-INFINITY", "float64": "-INFINITY", "int32": "(-__INT_MAX__ - 1)",
@@ -73,7 +74,7 @@ def _cut(shape: Sequence[Any], axes: Sequence[int]) -> tuple[int, int]:
     if prod(shape) < SHARED or results >= 8 * WIDE:
         return 1, length
     parts = min(PARTS, length)
-    if 0 in axes and 1 < shape[0] <= SAMPLES and prod(shape[1:]) >= SAMPLE:
+    if 0 in axes and 1 < shape[0] <= SAMPLES and prod(shape[1:]) >= SAMPLE and length >= LEAST * shape[0]:
         parts = shape[0]
     each = -(-length // parts)
     return -(-length // each), each

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
+from gpukeras.compiler.by_samples import ContractSamples
 from gpukeras.device.tasks import WORTH
 from gpukeras.ops import product_tasks
 from gpukeras.ops.linalg import Contract, MatMul
-from tests.kernels.run_tasks import compiled, run_tasks
+from tests.kernels.run_tasks import compiled, run_numpy, run_tasks
 
 pytestmark = compiled
 
@@ -78,6 +79,15 @@ def test_products_that_are_shared(name, layout):
     check(run_tasks(Contract(), x, g)[0], x.T, g)
 
 
+@pytest.mark.parametrize("m, k", [(1, 5), (7, 16), (40, 64), (5, 700), (600, 83), (300, 1000)])
+@pytest.mark.parametrize("layout", ["rows", "columns", "part", "part of columns", "spread"])
+def test_a_single_column(m, k, layout):
+    rng = np.random.RandomState(0)
+    a, b = matrix(rng, m, k, layout), matrix(rng, k, 1, layout)
+    check(run_tasks(MatMul(), a, b)[0], a, b)
+    check(run_tasks(Contract(), a.T, b)[0], a, b)
+
+
 def test_large_products_are_cut_so_that_threads_can_share_them():
     for m, n, k in LARGE.values():
         a, b, out = (np.empty(shape, "float32") for shape in ((m, k), (k, n), (m, n)))
@@ -85,6 +95,37 @@ def test_large_products_are_cut_so_that_threads_can_share_them():
         for right in (b, b.copy("F")):
             task = max(product_tasks.product(a, right, out, room), key=lambda task: task.nanoseconds)
             assert task.nanoseconds < WORTH or task.units >= min(product_tasks.BLOCKS, n // 128)
+
+
+@pytest.mark.parametrize("m, n, k", [(5, 128, 700), (20, 300, 330), (40, 513, 20), (3, 1000, 5), (700, 129, 321)])
+def test_a_right_matrix_that_comes_from_the_memory(monkeypatch, m, n, k):
+    rng = np.random.RandomState(0)
+    a, b = matrix(rng, m, k, "part"), matrix(rng, k, n, "part")
+    near = run_tasks(Contract(), a.T, b)[0]
+    check(near, a, b)
+    monkeypatch.setattr(product_tasks, "FAR", 1)
+    assert product_tasks.contraction(a, b, near)[0].words[-1]
+    np.testing.assert_array_equal(run_tasks(Contract(), a.T, b)[0], near)
+
+
+@pytest.mark.parametrize("samples, rows, k, n", [(8, 100, 40, 70), (12, 50, 9, 3), (9, 57, 33, 600), (20, 3, 5, 7)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_samples_with_rows_that_meet_one_matrix(samples, rows, k, n, turned):
+    rng = np.random.RandomState(0)
+    a, b = rng.randn(samples, rows, k).astype("float32"), matrix(rng, k, n, "columns" if turned else "rows")
+    got = run_tasks(MatMul(), a, b)[0]
+    check(got, a, b)
+    flat = run_tasks(MatMul(), a.reshape(-1, k), b)[0]
+    np.testing.assert_array_equal(got.reshape(-1, n), flat)
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 12])
+def test_sums_over_samples_and_their_rows(blocks):
+    rng = np.random.RandomState(0)
+    a, g = rng.randn(12, 70, 33).astype("float32"), rng.randn(12, 70, 20).astype("float32")
+    check(run_tasks(ContractSamples(blocks), a, g)[0], a.reshape(-1, 33).T, g.reshape(-1, 20))
+    want = np.tensordot(a, g, ((0, 1), (0, 1)))
+    np.testing.assert_allclose(run_numpy(ContractSamples(blocks), a, g)[0], want, 1e-3, 1e-3)
 
 
 BATCHES = [((5, 3, 4), (5, 4, 6)), ((5, 3, 4), (4, 6)), ((3, 4), (5, 4, 6)), ((2, 3, 7, 20), (2, 3, 20, 33)),
@@ -116,7 +157,7 @@ def test_what_is_not_a_number_comes_through_and_stays_in_its_row_and_column():
 
 def test_a_row_has_the_same_bits_in_every_batch():
     rng = np.random.RandomState(0)
-    for n, k in ((10, 700), (512, 300), (45, 64), (150, 3072), (300, 784)):  # the last two in pieces
+    for n, k in ((10, 700), (512, 300), (45, 64), (1, 64), (150, 3072), (300, 784), (1, 3072)):  # the last in pieces
         a, b = rng.randn(600, k).astype("float32"), rng.randn(k, n).astype("float32")
         whole = run_tasks(MatMul(), a, b)[0]
         for rows in (slice(0, 1), slice(7, 9), slice(3, 40), slice(100, 300)):
