@@ -37,7 +37,7 @@ def test_relu_with_a_bias_and_its_mask(shape, dtype, seed):
     bits = asarray(np.full((shape[0], words_for(shape[1])), 0xAAAAAAAA, "uint32"))
     there = asarray(y.copy())
     run_call(*relu_and_bits(there, asarray(bias), bits))
-    np.testing.assert_array_equal(to_host(there), np.maximum(y + bias, 0))
+    np.testing.assert_array_equal(to_host(there).astype("float64"), np.maximum(y + bias, 0).astype("float64"))
     np.testing.assert_array_equal(to_host(bits), bits_of(y + bias > 0))
 
 
@@ -46,4 +46,4 @@ def test_masking_by_bits(shape, dtype, seed):
     g, keep = numbers(shape, dtype, seed), np.random.RandomState(seed).rand(*shape) > 0.5
     there, bits = asarray(g.copy()), asarray(bits_of(keep))
     run_call(*mask_by_bits(there, bits))
-    np.testing.assert_array_equal(to_host(there), np.where(keep, g, 0))
+    np.testing.assert_array_equal(to_host(there).astype("float64"), np.where(keep, g, 0).astype("float64"))
