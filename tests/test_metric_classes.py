@@ -7,6 +7,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import losses, metrics
+from gpukeras.callbacks import LambdaCallback
 from gpukeras.layers import Dense, Layer
 from gpukeras.models import Sequential, load_model
 
@@ -81,6 +82,15 @@ def test_every_kind_of_training_gives_the_same():
     assert once["p"] == steps.test_on_batch(X, Y)[1] or once["p"] > 0
     again = steps.test_on_batch(X, Y)[1]
     assert again == steps.test_on_batch(X, Y)[1] and again != steps.test_on_batch(X[:9], Y[:9])[1]
+
+
+def test_a_callback_that_watches_batches_changes_no_value():
+    plain, watched = (model_with(metrics.Precision(name="p"), metrics.AUC(name="a")) for _ in range(2))
+    first = plain.fit(X, Y, batch_size=10, epochs=2, shuffle=False, verbose=0).history
+    watcher = LambdaCallback(on_batch_end=lambda batch, logs: None)
+    second = watched.fit(X, Y, batch_size=10, epochs=2, shuffle=False, verbose=0, callbacks=[watcher]).history
+    for key, values in first.items():
+        np.testing.assert_allclose(second[key], values, rtol=1e-6)
 
 
 def test_weights_and_masks():

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -102,13 +102,14 @@ class ProgbarLogger(Callback):
     1 ('auto', True): 'Epoch 1/20', and under it a bar with the running averages, in its place at the end the full bar
     with all results; where the output is no terminal, the full bar alone. In a notebook, a line an epoch under one bar
     for the whole training. 2: Keras 2's line without a bar. 0: nothing. `count_mode` 'samples' or 'steps' says what
-    is counted, and in what unit `tick` is told.
+    is counted, and in what unit `tick` is told. Of `stateful_metrics` the last values are shown, not averages.
 
     Raises ValueError for another `count_mode`.
     """
 
-    def __init__(self, count_mode: str = "samples") -> None:
+    def __init__(self, count_mode: str = "samples", stateful_metrics: Iterable[str] | None = None) -> None:
         super().__init__()
+        self.stateful_metrics = set(stateful_metrics or ())
         if count_mode not in ("samples", "steps"):
             raise ValueError(f"Unknown `count_mode`: {count_mode!r}. Expected 'samples' or 'steps'.")
         self.use_steps = count_mode == "steps"
@@ -162,7 +163,9 @@ class ProgbarLogger(Callback):
         count = 1 if self.use_steps else logs.get("size", 0)
         self.seen += count
         for name in self.params["metrics"]:
-            if name in logs:
+            if name in self.stateful_metrics and name in logs:
+                self._sums[name] = [logs[name], 1]
+            elif name in logs:
                 entry = self._sums.setdefault(name, [0.0, 0])
                 entry[0] += logs[name] * count
                 entry[1] += count

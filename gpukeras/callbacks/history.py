@@ -12,8 +12,13 @@ from gpukeras.callbacks.logs import Logs
 class BaseLogger(Callback):
     """Puts the average over the samples of an epoch into its logs, for the callbacks after it.
 
-    A loop that leaves out the batch hooks has averaged already: then nothing changes here.
+    Of `stateful_metrics`, names of metrics whose value is that of the whole epoch so far, the last value counts. A loop
+    that leaves out the batch hooks has averaged already: then nothing changes here.
     """
+
+    def __init__(self, stateful_metrics: Iterable[str] | None = None) -> None:
+        super().__init__()
+        self.stateful_metrics = set(stateful_metrics or ())
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start counting."""
@@ -28,7 +33,8 @@ class BaseLogger(Callback):
         size = logs.get("size", 0)
         self.seen += size
         for name, value in logs.items():
-            self.totals[name] = self.totals.get(name, 0.0) + float(value) * size
+            whole = name in self.stateful_metrics
+            self.totals[name] = float(value) if whole else self.totals.get(name, 0.0) + float(value) * size
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the averages of the metrics into the logs."""
@@ -36,7 +42,7 @@ class BaseLogger(Callback):
             return
         for name in self.params.get("metrics", ()):
             if name in self.totals:
-                logs[name] = self.totals[name] / self.seen
+                logs[name] = self.totals[name] / (1 if name in self.stateful_metrics else self.seen)
 
 
 class History(Callback):

@@ -46,9 +46,11 @@ class Training:
         self.names = unique_names(model.metrics_names)
         model.history = cb.History()
         model.stop_training = False
-        bar = [cb.ProgbarLogger("steps" if steps is not None else "samples")] if verbose and dealing.is_first() else []
+        live = [self.names[i] for i in model._live_metrics]
+        counted = "steps" if steps is not None else "samples"
+        bar = [cb.ProgbarLogger(counted, live)] if verbose and dealing.is_first() else []
         # the History comes after the user's callbacks, so that what they add to the logs is recorded
-        self.callbacks = listing([cb.BaseLogger(), *objects(callbacks), model.history, *bar], model)
+        self.callbacks = listing([cb.BaseLogger(live), *objects(callbacks), model.history, *bar], model)
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         # as in Keras, of generators with the names of a validation, whether it is made or not
         metrics = [*self.names, *(f"val_{n}" for n in self.names if validates or from_generator)]

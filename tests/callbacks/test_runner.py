@@ -90,6 +90,17 @@ def test_averages_are_weighted_by_size():
     assert logs == {"loss": 2.0}
 
 
+def test_of_metrics_with_a_state_the_last_value_counts():
+    base = BaseLogger(stateful_metrics=["acc"])
+    base.set_params(PARAMS)
+    base.on_epoch_begin(0)
+    base.on_batch_end(0, {"size": 3, "loss": 1.0, "acc": 0.25})
+    base.on_batch_end(1, {"size": 1, "loss": 5.0, "acc": 0.5})
+    logs = {"loss": -1.0, "acc": -1.0}
+    base.on_epoch_end(0, logs)
+    assert logs == {"loss": 2.0, "acc": 0.5}
+
+
 def test_averages_of_a_loop_without_batch_hooks_stay():
     base = BaseLogger()
     base.set_params(PARAMS)
