@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import backend as K
 from ..engine.input_spec import InputSpec
+from ..legacy import interfaces
 from .conv import Filters, Sizes
 from .parts import add_part_weight
 
@@ -44,6 +45,7 @@ class LocallyConnected1D(_LocallyConnected):
     (None, 8, 64)
     """
 
+    @interfaces.legacy_conv1d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = 1, padding: str = "valid",
                  data_format: str | None = None, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
@@ -68,6 +70,7 @@ class LocallyConnected2D(_LocallyConnected):
     (None, 30, 30, 64)
     """
 
+    @interfaces.legacy_conv2d_support
     def __init__(self, filters: int, kernel_size: Sizes, strides: Sizes = (1, 1), padding: str = "valid",
                  data_format: str | None = None, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
