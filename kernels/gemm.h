@@ -13,7 +13,8 @@
 // where it lies, as a always is.
 //
 // Each element of c is summed in one order, which depends on k only: the products of a piece one after the other, then
-// the sums of the pieces. So its bits do not depend on how many rows or columns are asked for at once.
+// the sums of the pieces. So its bits do not depend on how many rows or columns are asked for at once. A c that has a
+// single column, and not only a part of one, has orders of its own, in which too a row does not depend on others.
 
 #include "tasks.h"
 
@@ -266,18 +267,18 @@ static inline void few_beside(Word rows, Word k, const float* a, Word a_column, 
     store_some(&sum, 1, 1, c, 0, rows, add);
 }
 
-// c (m rows of one number) = or += a b, where the rows of a, or its columns, lie without gaps; whether they do. It is
-// compiled once, so that a row has the same bits wherever it is asked for.
+// c (m numbers) = or += a b, where the rows of a, or its columns, lie without gaps; whether they do. It is compiled once,
+// so that a row has the same bits wherever it is asked for.
 static __attribute__((noinline)) int one_column(Word m, Word k, const float* a, Word a_row, Word a_column, const float* b,
-                                                Word b_row, float* c, Word c_row, int add) {
+                                                Word b_row, float* c, int add) {
     if (a_column == 1 && b_row == 1) {
-        for (Word i = 0; i < m; ++i, a += a_row, c += c_row) {
+        for (Word i = 0; i < m; ++i, a += a_row) {
             float sum = dot(k, a, b);
-            *c = add ? *c + sum : sum;
+            c[i] = add ? c[i] + sum : sum;
         }
         return 1;
     }
-    if (a_row != 1 || c_row != 1) return 0;
+    if (a_row != 1) return 0;
     for (; m >= 8 * LANES; m -= 8 * LANES, a += 8 * LANES, c += 8 * LANES) beside(8, k, a, a_column, b, b_row, c, add);
     for (; m >= LANES; m -= LANES, a += LANES, c += LANES) beside(1, k, a, a_column, b, b_row, c, add);
     if (m) few_beside(m, k, a, a_column, b, b_row, c, add);
@@ -301,7 +302,7 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
         for (Word p = 0; p < k; p += depth) {
             Word deep = MIN(k - p, depth), columns;
             const float *left = a + i * a_row + p * a_column, *right = b + p * b_row;
-            if (n == 1 && one_column(rows, deep, left, a_row, a_column, right, b_row, c + i * c_row, c_row, add || p))
+            if (n == 1 && c_row == 1 && one_column(rows, deep, left, a_row, a_column, right, b_row, c + i, add || p))
                 continue;
             for (Word j = 0; j < n; j += columns) {
                 int wide = wide_for(m);
