@@ -91,12 +91,8 @@ class MaskedReluProduct(Op):
         return [*device.products(x, w, y), relu_and_bits(y, bias, bits)]
 
 
-@frozen
-class MaskedProduct(Op):
-    """g w where a mask has bits, elsewhere 0, and the sums of its columns: what a dense layer with a ReLU hands on of
-    its derivative, and its bias's gradient."""
-
-    name = "matmul_mask_and_sum_samples"
+class _SummedProduct(Op):
+    """A product g w that something is done to, and the sums of its columns."""
 
     def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
         """(rows of g, columns of w) and (columns of w)."""
@@ -106,6 +102,14 @@ class MaskedProduct(Op):
     def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """What the sum needs if it is made apart."""
         return SUM_OF_ROWS.workspace(outs[:1], outs[1:])
+
+
+@frozen
+class MaskedProduct(_SummedProduct):
+    """g w where a mask has bits, elsewhere 0, and the sums of its columns: what a dense layer with a ReLU hands on of
+    its derivative, and its bias's gradient."""
+
+    name = "matmul_mask_and_sum_samples"
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One product; where cuBLASLt has none, a plain one, a kernel and the sum."""
@@ -151,7 +155,7 @@ class GeluProduct(Op):
         return [*device.products(x, w, z), *ADD.calls([z, bias], [z], []), *self._after.calls([z, *constants], y)]
 
 
-class GeluGradientProduct(Op):
+class GeluGradientProduct(_SummedProduct):
     """g w times the derivative of GELU by tanh at z, and the sums of its columns. Further inputs are constants of
     `after`, whose operands are the product, z and these. Made for one place."""
 
@@ -160,15 +164,6 @@ class GeluGradientProduct(Op):
 
     def __init__(self, after: After):
         self._after = after
-
-    def infer(self, *ins: Spec) -> tuple[Spec, Spec]:
-        """(rows of g, columns of w) and (columns of w)."""
-        columns = ins[1].shape[1]
-        return Spec((ins[0].shape[0], columns), ins[0].dtype), Spec((columns,), ins[0].dtype)
-
-    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
-        """What the sum needs if it is made apart."""
-        return SUM_OF_ROWS.workspace(outs[:1], outs[1:])
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One product; where cuBLASLt has none, a plain one, a kernel and the sum."""
