@@ -18,6 +18,9 @@ PAGES = Path(__file__).parents[1] / "docs" / "reference"
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGES.glob("*.md")))
 WHOLE = set(re.findall(r"^\.\. automodule:: ([\w.]+)$(?!\n   :members:)", TEXT, re.MULTILINE))
 SINGLE = re.findall(r"^\.\. auto(?:class|function|data):: ([\w.]+)$", TEXT, re.MULTILINE)
+DATA = {f"{module}.{name}" for module, text in re.findall(r"^\.\. py:currentmodule:: ([\w.]+)$(.*?)(?=^```)", TEXT,
+                                                           re.MULTILINE | re.DOTALL)
+        for name in re.findall(r"^\.\. py:data:: (\w+)$", text, re.MULTILINE)}
 PACKAGES = ("applications", "datasets", "preprocessing", "wrappers")  # programs import their modules
 INDEX = (PAGES / "index.md").read_text(encoding="utf-8")
 INSIDE = set(re.findall(r"`(\w+)`", INDEX.split("other modules (")[1].split(")")[0]))
@@ -45,7 +48,7 @@ def test_public_names_are_in_the_reference(name):
     missing = {n for n in found if f"{name}.{n}" not in SINGLE} if name not in WHOLE else set()
     assert not missing, f"to be added to a page of docs/reference: {sorted(missing)}"
     plain = {n for n, v in found.items() if not callable(v)} if name in WHOLE else set()  # texts that Sphinx misses
-    unsaid = {n for n in plain if not re.search(rf"^\.\. py:data:: {n}$", TEXT, re.MULTILINE)}
+    unsaid = {n for n in plain if f"{name}.{n}" not in DATA}
     assert not unsaid, f"data that a page of docs/reference must describe itself: {sorted(unsaid)}"
     silent = {n for n, v in found.items() if callable(v) and not inspect.getdoc(v)}
     assert not silent, f"without a docstring: {sorted(silent)}"
