@@ -216,6 +216,10 @@ class Bidirectional(Wrapper):
         if merge_mode not in MERGE_MODES:
             raise ValueError(f"merge_mode must be one of {', '.join(map(repr, MERGE_MODES))}, got {merge_mode!r}.")
         super().__init__(layer, **kwargs)
+        for given in (layer, backward_layer):
+            if given is not None and not hasattr(given, "go_backwards"):
+                raise ValueError("Bidirectional takes a recurrent layer, one with `go_backwards`, such as LSTM(10); "
+                                 f"got {given!r:.100}.")
         self.forward_layer = _copy(layer)
         self._given_backward = backward_layer is not None
         self.backward_layer = _mirrored(layer) if backward_layer is None else _copy(backward_layer)

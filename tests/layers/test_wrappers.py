@@ -292,6 +292,14 @@ def test_a_backward_layer_of_its_own():
     assert again.layers[-1].backward_layer.name == "backward_back"
 
 
+@pytest.mark.parametrize("given", [Dense(3), Sequential([LSTM(3, input_shape=(STEPS, SIZE))])])
+def test_what_walks_nowhere(given):
+    with pytest.raises(ValueError, match=r"Bidirectional takes a recurrent layer, one with `go_backwards`"):
+        Bidirectional(given)
+    with pytest.raises(ValueError, match=r"Bidirectional takes a recurrent layer, one with `go_backwards`"):
+        Bidirectional(LSTM(3), backward_layer=given)
+
+
 def test_what_a_backward_layer_must_agree_in():
     with pytest.raises(ValueError, match="opposite directions.*go_backwards=False"):
         Bidirectional(LSTM(3), backward_layer=GRU(3))
