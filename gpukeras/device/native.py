@@ -159,6 +159,7 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 
+@cache
 def _processor() -> str:
     """What the processor can do: compiled for one, the code need not run on another that shares the folder."""
     cpuinfo = Path("/proc/cpuinfo")

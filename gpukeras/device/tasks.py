@@ -65,6 +65,7 @@ def prepare(families: Iterable[str]) -> None:
         compile_together(sorted(map(_source, new), key=len, reverse=True), threads.count())  # the longest first
 
 
+@cache
 def _source(family: str) -> str:
     return sources[family]() if family in sources else kernel_source(f"{family}.c")
 
