@@ -34,8 +34,8 @@ static void simple_step(const Walk* x) {
     Array z = x->own[0], states = x->all[0];
     EACH_SAMPLE(x, i) {
         float* state = after(x, states, i);
-        sum_rows(state, here(x, z, i), of_block(x->product, x, i), x->r.units);
-        activate(x->r.inner, state, x->r.units);
+        sum_rows(state, here(x, z, i), of_block(x->product, x, i) + x->left, x->width);
+        activate(x->r.inner, state, x->width);
     }
 }
 
@@ -48,6 +48,7 @@ static void simple_step_back(const Walk* x) {
 }
 
 WALK(simple_forward, forward, .carried = 1, .own = 1, .gates = 1, .step = simple_step)
+WALK(simple_forward_slices, forward_slices, .carried = 1, .own = 1, .gates = 1, .step = simple_step)
 WALK(simple_backward, back, .carried = 1, .own = 2, .gates = 1, .step = simple_step_back, .derivatives = 1)
 
 // --------------------------------------------------------------------------------------------------- LSTM
@@ -56,22 +57,22 @@ WALK(simple_backward, back, .carried = 1, .own = 2, .gates = 1, .step = simple_s
 static void lstm_step(const Walk* x) {
     Array z = x->own[0], gates = x->own[1], states = x->all[0], cells = x->all[1];
     const Recurrence* r = &x->r;
-    Word units = r->units;
+    Word units = r->units, width = x->width;
     EACH_SAMPLE(x, k) {
         float *i = here(x, gates, k), *f = i + units, *g = f + units, *o = g + units;
         float *state = after(x, states, k), *new_cell = after(x, cells, k);
         const float* cell = before(x, cells, k);
-        sum_rows(i, here(x, z, k), x->product + k * 4 * units, 4 * units);
-        activate(r->outer, i, 2 * units);
-        activate(r->inner, g, units);
-        activate(r->outer, o, units);
-        ALONE for (Word j = 0; j < units; ++j) {
+        sum_gates(x, 4, i, here(x, z, k), x->product + k * 4 * units + x->left);
+        activate_gates(x, 2, r->outer, i);
+        activate(r->inner, g, width);
+        activate(r->outer, o, width);
+        ALONE for (Word j = 0; j < width; ++j) {
             float c = f[j] * cell[j] + i[j] * g[j];
             new_cell[j] = c;
             state[j] = c;
         }
-        activate(r->inner, state, units);
-        multiply_rows(state, o, state, units);
+        activate(r->inner, state, width);
+        multiply_rows(state, o, state, width);
     }
 }
 
@@ -104,6 +105,7 @@ static void lstm_step_back(const Walk* x) {
 }
 
 WALK(lstm_forward, forward, .carried = 2, .own = 2, .gates = 4, .step = lstm_step)
+WALK(lstm_forward_slices, forward_slices, .carried = 2, .own = 2, .gates = 4, .step = lstm_step)
 WALK(lstm_backward, back, .carried = 2, .own = 3, .gates = 4, .step = lstm_step_back, .derivatives = 1)
 
 // ---------------------------------------------------------------------------------------------------- GRU
@@ -184,17 +186,17 @@ WALK(gru_backward, back, .carried = 1, .own = 4, .gates = 2, .step = gru_step_ba
 // `inner` is the candidate's product and bias, which the reset gate multiplies.
 static void gru_after_step(const Walk* x) {
     Array z = x->own[0], bias = x->own[1], gates = x->own[2], inner = x->own[3], states = x->all[0];
-    Word units = x->r.units, two = 2 * units, wide = 3 * units;
+    Word units = x->r.units, two = 2 * units, wide = 3 * units, width = x->width;
     EACH_SAMPLE(x, i) {
-        float *p = x->product + i * wide, *y = here(x, gates, i), *candidate = y + two;
+        float *p = x->product + i * wide + x->left, *y = here(x, gates, i), *candidate = y + two;
         const float *input = here(x, z, i) + two, *reset = y + units;
-        add_row(p, bias.at, bias.column, wide);
-        memcpy(here(x, inner, i), p + two, (size_t)units * 4);
-        sum_rows(y, here(x, z, i), p, two);
-        activate(x->r.outer, y, two);
-        ALONE for (Word j = 0; j < units; ++j) candidate[j] = input[j] + reset[j] * p[two + j];
-        activate(x->r.inner, candidate, units);
-        mix(y, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), units);
+        EACH_RUN(x, 3, j, n) add_row(p + j, bias.at + (x->left + j) * bias.column, bias.column, n);
+        memcpy(here(x, inner, i), p + two, (size_t)width * 4);
+        sum_gates(x, 2, y, here(x, z, i), p);
+        activate_gates(x, 2, x->r.outer, y);
+        ALONE for (Word j = 0; j < width; ++j) candidate[j] = input[j] + reset[j] * p[two + j];
+        activate(x->r.inner, candidate, width);
+        mix(y, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), width);
     }
 }
 
@@ -214,6 +216,7 @@ static void gru_after_step_back(const Walk* x) {
 }
 
 WALK(gru_after_forward, forward, .carried = 1, .own = 4, .gates = 3, .step = gru_after_step)
+WALK(gru_after_forward_slices, forward_slices, .carried = 1, .own = 4, .gates = 3, .step = gru_after_step)
 WALK(gru_after_backward, back, .carried = 1, .own = 5, .gates = 3, .step = gru_after_step_back, .derivatives = 2,
      .passes = 1)
 

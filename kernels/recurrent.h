@@ -139,6 +139,7 @@ typedef struct {
     Recurrence r;
     Array begin[CARRIED], all[CARRIED], end[CARRIED], own[OWN];
     Word from, rows;   // the block of samples
+    Word left, width;  // the units: all, or a slice of them
     Word step, place;  // the step, and where the input has it
     float* product;    // rows of the block: states times the kernel; on the way back, what came back through it
     float* through;    // rows of the block: on the way back, what passes the product by. Else as a cell likes
@@ -161,15 +162,31 @@ static inline int lives(const Walk* x, Word i) { return live(&x->r, x->place, x-
 #define EACH_SAMPLE(x, i) for (Word i = 0; i < (x)->rows; ++i)
 #define EACH_LIVE(x, i) EACH_SAMPLE(x, i) if (lives(x, i))
 
-// Its rows: of an array in the order of the input, of one in that of the steps, of a state, and of the thread's room.
-static inline float* here(const Walk* x, Array a, Word i) { return row(a, x->place, x->from + i); }
-static inline float* before(const Walk* x, Array a, Word i) { return row(a, x->step, x->from + i); }
-static inline float* after(const Walk* x, Array a, Word i) { return row(a, x->step + 1, x->from + i); }
+// Its rows, from the first of its units on: of an array in the order of the input, of one in that of the steps, of a
+// state, and of the thread's room.
+static inline float* here(const Walk* x, Array a, Word i) { return row(a, x->place, x->from + i) + x->left; }
+static inline float* before(const Walk* x, Array a, Word i) { return row(a, x->step, x->from + i) + x->left; }
+static inline float* after(const Walk* x, Array a, Word i) { return row(a, x->step + 1, x->from + i) + x->left; }
 static inline float* of_state(const Walk* x, Array a, Word i) { return row(a, 0, x->from + i); }
 static inline float* of_block(float* rows, const Walk* x, Word i) { return rows + i * x->r.units; }
 
+// Runs of units in rows of so many gates, from element j on n of them: one where the walk has all units, otherwise one for
+// each gate.
+#define EACH_RUN(x, gates, j, n)                                                                        \
+    for (Word whole_ = (x)->width == (x)->r.units, end_ = (gates) * (x)->r.units,                       \
+              n = whole_ ? end_ : (x)->width, j = 0; j < end_; j += whole_ ? end_ : (x)->r.units)
+
+static inline void sum_gates(const Walk* x, Word gates, float* to, const float* a, const float* b) {
+    EACH_RUN(x, gates, j, n) sum_rows(to + j, a + j, b + j, n);
+}
+
+static inline void activate_gates(const Walk* x, Word gates, Word kind, float* y) {
+    EACH_RUN(x, gates, j, n) activate(kind, y + j, n);
+}
+
 static inline Walk walk(const Word* w, char* room) {
     Walk x = {.r = recurrence(w)};
+    x.width = x.r.units;
     Word block = x.r.block * x.r.units;
     x.product = FLOATS(room);
     x.through = x.product + block * x.r.gates;
@@ -195,11 +212,10 @@ static inline void go_to(Walk* x, Word step) {
 // The block's rows at a step, from one array to another.
 static inline void copy_rows(const Walk* x, Array to, Word to_step, Array from, Word from_step) {
     for (Word i = x->from; i < x->from + x->rows; ++i)
-        copy_row(row(to, to_step, i), row(from, from_step, i), from.column, x->r.units);
+        copy_row(row(to, to_step, i) + x->left, row(from, from_step, i) + x->left * from.column, from.column, x->width);
 }
 
-// Units first ... last-1, forward.
-static inline Word forward(const Cell* cell, const Word* w, Word first, Word last, char* room) {
+static inline Walk walk_forward(const Cell* cell, const Word* w, char* room) {
     Walk x = walk(w, room);
     w += HEAD_WORDS;
     for (Word k = 0; k < cell->carried; ++k, w += 12) {
@@ -208,18 +224,60 @@ static inline Word forward(const Cell* cell, const Word* w, Word first, Word las
         x.end[k] = array(w + 8);
     }
     take_own(cell, &x, w);
+    return x;
+}
+
+static inline void begin_forward(const Cell* cell, const Walk* x) {
+    for (Word k = 0; k < cell->carried; ++k) copy_rows(x, x->all[k], 0, x->begin[k], 0);
+}
+
+// A step, when its products are made.
+static inline void step_forward(const Cell* cell, const Walk* x) {
+    cell->step(x);
+    EACH_SAMPLE(x, i)
+        for (Word k = 0; k < cell->carried && !lives(x, i); ++k)
+            copy_row(after(x, x->all[k], i), before(x, x->all[k], i), 1, x->width);
+}
+
+static inline void end_forward(const Cell* cell, const Walk* x) {
+    for (Word k = 0; k < cell->carried; ++k) copy_rows(x, x->end[k], 0, x->all[k], x->r.time);
+}
+
+// Units first ... last-1, forward.
+static inline Word forward(const Cell* cell, const Word* w, Word first, Word last, char* room) {
+    Walk x = walk_forward(cell, w, room);
     for (Word unit = first; unit < last; ++unit) {
         take_block(&x, unit);
-        for (Word k = 0; k < cell->carried; ++k) copy_rows(&x, x.all[k], 0, x.begin[k], 0);
+        begin_forward(cell, &x);
         for (Word step = 0; step < x.r.time; ++step) {
             go_to(&x, step);
             times_kernel(&x.r, x.from, x.rows, before(&x, x.all[0], 0), cell->gates, x.spare, x.product);
-            cell->step(&x);
-            EACH_SAMPLE(&x, i)
-                for (Word k = 0; k < cell->carried && !lives(&x, i); ++k)
-                    copy_row(after(&x, x.all[k], i), before(&x, x.all[k], i), 1, x.r.units);
+            step_forward(cell, &x);
         }
-        for (Word k = 0; k < cell->carried; ++k) copy_rows(&x, x.end[k], 0, x.all[k], x.r.time);
+        end_forward(cell, &x);
+    }
+    return 0;
+}
+
+// The same for a single sample, shared by threads that meet at each step. A round has a unit for each slice of the
+// recurrence's units (whole panels of the kernel, whose number is the last word): the first round makes the states ready,
+// each further one makes a step. There is no dropout.
+static inline Word forward_slices(const Cell* cell, const Word* w, Word first, Word last, char* room) {
+    Walk x = walk_forward(cell, w, room);
+    Word slices = w[HEAD_WORDS + 12 * cell->carried + 4 * cell->own], units = x.r.units;
+    x.width = units / slices;
+    x.rows = 1;
+    for (Word unit = first; unit < last; ++unit) {
+        Word round = unit / slices;
+        x.left = unit % slices * x.width;
+        if (round) {
+            go_to(&x, round - 1);
+            const float* state = row(x.all[0], x.step, 0);
+            for (Word j = x.left; j < cell->gates * units; j += units)
+                gemm_packed(1, x.width, units, state, units, 1, x.r.packed + j * units, x.product + j, 0, 0);
+            step_forward(cell, &x);
+        } else begin_forward(cell, &x);
+        if (round == x.r.time) end_forward(cell, &x);
     }
     return 0;
 }

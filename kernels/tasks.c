@@ -2,7 +2,8 @@
 // threads that wait here. What a chunk holds follows from the program alone, so the bits do not depend on who does it. A
 // thread that comes late finds the work done; nobody waits for one that has taken nothing.
 //
-// A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken.
+// A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken. It may
+// have rounds, each with as many units of its own, which are numbered on: none begins before the last is done.
 //
 // Chunks are taken in shares, at most 32 of a group. Each thread begins with its own part of them, from the front, and
 // goes on with what is left, from the back. So where nothing holds the threads up, each finds what it made in the last
@@ -26,7 +27,8 @@ typedef struct {
 
 typedef struct {
     Word first, tasks;  // the tasks: from which on, and how many
-    Word units, chunk;  // how many units, and how many of them make a chunk
+    Word units, chunk;  // how many units in a round, and how many of them make a chunk
+    Word rounds;
 } Group;
 
 #define SPIN 400         // looks before a thread goes to sleep: some 20 microseconds
@@ -44,7 +46,7 @@ static struct {
     atomic_llong failed; // the first task that met an index out of range, counted from 1
     const Group* group;
     const Task* tasks;
-    Word room, local, chunks, shares, threads;
+    Word room, local, chunks, shares, threads, round;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 #define NUMBER(state) ((state) >> 32)
@@ -89,9 +91,10 @@ static char* own_room(Word size) {
     return block + 4096;
 }
 
-// All tasks of a group on one chunk; the first that failed, counted from 1, or 0.
-static Word run_chunk(const Group* group, const Task* tasks, Word chunk, char* room, Word local) {
-    Word first = chunk * group->chunk, last = MIN(first + group->chunk, group->units);
+// All tasks of a group on one chunk of a round; the first that failed, counted from 1, or 0.
+static Word run_chunk(const Group* group, const Task* tasks, Word round, Word chunk, char* room, Word local) {
+    Word before = round * group->units;
+    Word first = before + chunk * group->chunk, last = MIN(first + group->chunk, before + group->units);
     Word words[MOST_WORDS];
     for (Word i = group->first; i < group->first + group->tasks; ++i) {
         const Task* task = tasks + i;
@@ -137,6 +140,7 @@ static void help(Word number, Word seat, char* room) {
         const Group* group = pool.group;
         const Task* tasks = pool.tasks;
         Word size = pool.room, local = pool.local, chunks = pool.chunks, shares = pool.shares, threads = pool.threads;
+        Word round = pool.round;
         if (atomic_load(&pool.state) != state) continue;
         if (!LEFT(state)) return;
         if (!room && !(room = own_room(size))) return;  // the others do without this thread
@@ -144,7 +148,7 @@ static void help(Word number, Word seat, char* room) {
         if (!atomic_compare_exchange_strong(&pool.state, &state, state & ~(1ll << share))) continue;
         Word failed = 0;
         for (Word chunk = share * chunks / shares; chunk < (share + 1) * chunks / shares && !failed; ++chunk)
-            failed = run_chunk(group, tasks, chunk, room, local);
+            failed = run_chunk(group, tasks, round, chunk, room, local);
         if (failed) note_failure(failed);
         atomic_fetch_add(&pool.done, 1);
     }
@@ -187,15 +191,9 @@ static void need_workers(Word count) {
     }
 }
 
-// One group with the help of the workers.
-static void run_shared(const Group* group, const Task* tasks, Word room_size, Word local, Word threads, char* room) {
-    pool.group = group;
-    pool.tasks = tasks;
-    pool.room = room_size;
-    pool.local = local;
-    pool.threads = threads;
-    pool.chunks = (group->units + group->chunk - 1) / group->chunk;
-    pool.shares = MIN(pool.chunks, MOST_SHARES);
+// A round of the group, with those workers that look for it.
+static void run_round(Word round, char* room) {
+    pool.round = round;
     atomic_store(&pool.done, 0);
     Word number = NUMBER(atomic_load(&pool.state)) + 1;
     atomic_store(&pool.state, number << 32 | first_shares(pool.shares));
@@ -210,6 +208,27 @@ static void run_shared(const Group* group, const Task* tasks, Word room_size, Wo
         else sched_yield();
     }
     atomic_store(&pool.state, ((number + 1) & 0x3fffffff) << 32);
+}
+
+// One group with the help of the workers.
+static void run_shared(const Group* group, const Task* tasks, Word room_size, Word local, Word threads, char* room) {
+    pool.group = group;
+    pool.tasks = tasks;
+    pool.room = room_size;
+    pool.local = local;
+    pool.threads = threads;
+    pool.chunks = (group->units + group->chunk - 1) / group->chunk;
+    pool.shares = MIN(pool.chunks, MOST_SHARES);
+    for (Word round = 0; round < group->rounds && !atomic_load(&pool.failed); ++round) run_round(round, room);
+}
+
+// And without. The first task that failed, counted from 1, or 0.
+static Word run_alone(const Group* group, const Task* tasks, Word local, char* room) {
+    Word failed = 0;
+    for (Word round = 0; round < group->rounds; ++round)
+        for (Word chunk = 0; chunk * group->chunk < group->units && !failed; ++chunk)
+            failed = run_chunk(group, tasks, round, chunk, room, local);
+    return failed;
 }
 
 // All groups. `room` bytes of its own are what a thread needs for a task, and `local` bytes into that memory begins what
@@ -231,8 +250,7 @@ static Word run(const Group* groups, Word count, const Task* tasks, Word room, W
             run_shared(group, tasks, room, local, MIN(threads, MOST_THREADS), own);
             failed = atomic_load(&pool.failed);
         } else {
-            for (Word chunk = 0; chunk * group->chunk < group->units && !failed; ++chunk)
-                failed = run_chunk(group, tasks, chunk, own, local);
+            failed = run_alone(group, tasks, local, own);
         }
     }
     if (shared) atomic_store(&pool.busy, 0);

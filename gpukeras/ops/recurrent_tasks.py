@@ -7,10 +7,13 @@ from typing import Any
 
 from ..device.tasks import Task
 from ..graph import Spec, frozen
-from .product_tasks import ROOM
+from .product_tasks import PANEL, ROOM
 
 FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
+SLICED = ("simple_forward", "lstm_forward", "gru_after_forward")  # tasks of which there is a form for a single sample
+SLICE, MOST_SLICES = 64, 8  # units of a slice at least, and slices at most
+MEETING = 16_384  # numbers of a kernel that are read in the time in which threads meet
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
 PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
 
@@ -35,6 +38,15 @@ class Walk:
         return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
 
     @property
+    def slices(self) -> int:
+        """Into how many slices of its units a step is cut, for threads to share; 0 where they share the samples, or
+        where a step is too short for them to meet."""
+        slices = min(self.units // SLICE, MOST_SLICES)
+        alone = self.samples == 1 and not self.drops
+        work = self.gates * self.units * self.units
+        return slices if alone and slices > 1 and self.units % (slices * PANEL) == 0 and work >= MEETING else 0
+
+    @property
     def nanoseconds(self) -> float:
         """What the products with the kernel, and what stands between them, take for all steps."""
         return self.time * self.samples * self.gates * self.units * (PRODUCT * self.units + PASS)
@@ -49,6 +61,9 @@ class Walk:
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
         """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
         words = [word for a in arrays for word in view(a)]
+        if name in SLICED and self.slices:
+            return Task("recurrent", f"{name}_slices", (*self.head(packed), *words, self.slices), self.slices,
+                        self.nanoseconds, room=4 * self.units * (self.gates + 4), rounds=self.time + 1)
         return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
                     room=4 * self.units * (self.block * (self.gates + 2) + 2))
 
