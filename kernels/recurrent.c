@@ -140,27 +140,38 @@ static void unmix(const Walk* x, Array states, Array gates, Word i, float* d) {
 
 // The state on its way through the reset gate into the candidate's product.
 static void reset_state(const Walk* x, const float* state, const float* gate, Word i, float* out) {
-    multiply_rows(out, gate, state, x->r.units);
+    multiply_rows(out, gate, state, x->width);
     if (x->r.drops) drop_row(&x->r, out, out, 2, x->from + i);
 }
 
-static void gru_step(const Walk* x) {
+// Update and reset gate, and the reset state, which all of the candidate's product needs.
+static void gru_open(const Walk* x) {
     Array z = x->own[0], gates = x->own[1], states = x->all[0];
     Word units = x->r.units, two = 2 * units;
-    float* reset = x->through;
     EACH_SAMPLE(x, i) {
         float* y = here(x, gates, i);
-        sum_rows(y, here(x, z, i), x->product + i * two, two);
-        activate(x->r.outer, y, two);
-        reset_state(x, before(x, states, i), y + units, i, of_block(reset, x, i));
+        sum_gates(x, 2, y, here(x, z, i), x->product + i * two + x->left);
+        activate_gates(x, 2, x->r.outer, y);
+        reset_state(x, before(x, states, i), y + units, i, of_block(x->through, x, i) + x->left);
     }
-    gemm_packed(x->rows, units, units, reset, units, 1, part_of(&x->r, 2), x->product, units, 0);
+}
+
+static void gru_close(const Walk* x) {
+    Array z = x->own[0], gates = x->own[1], states = x->all[0];
+    Word units = x->r.units, two = 2 * units, width = x->width;
+    gemm_packed(x->rows, width, units, x->through, units, 1, part_of(&x->r, 2) + x->left * units, x->product + x->left,
+                units, 0);
     EACH_SAMPLE(x, i) {
         float *update = here(x, gates, i), *candidate = update + two;
-        sum_rows(candidate, here(x, z, i) + two, of_block(x->product, x, i), units);
-        activate(x->r.inner, candidate, units);
-        mix(update, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), units);
+        sum_rows(candidate, here(x, z, i) + two, of_block(x->product, x, i) + x->left, width);
+        activate(x->r.inner, candidate, width);
+        mix(update, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), width);
     }
+}
+
+static void gru_step(const Walk* x) {
+    gru_open(x);
+    gru_close(x);
 }
 
 // `resets` are the reset states, in the order of the input.
@@ -180,7 +191,8 @@ static void gru_step_back(const Walk* x) {
     }
 }
 
-WALK(gru_forward, forward, .carried = 1, .own = 2, .gates = 2, .step = gru_step)
+WALK(gru_forward, forward, .carried = 1, .own = 3, .gates = 2, .step = gru_step)
+WALK(gru_forward_slices, forward_slices, .carried = 1, .own = 3, .gates = 2, .step = gru_open, .close = gru_close)
 WALK(gru_backward, back, .carried = 1, .own = 4, .gates = 2, .step = gru_step_back, .derivatives = 1, .passes = 1)
 
 // `inner` is the candidate's product and bias, which the reset gate multiplies.

@@ -154,6 +154,8 @@ typedef struct {
     void (*step)(const Walk* x);
     Word derivatives;  // the first so many own arrays: what a step back makes, for all gates
     int passes;        // whether a step back leaves something in `through`
+    void (*close)(const Walk* x);  // of slices: what ends a step, when all slices have done the rest of it. What they
+                                   // have for each other is in `through` then, which is the last own array
 } Cell;
 
 // Whether the step counts for sample i of the block.
@@ -231,9 +233,8 @@ static inline void begin_forward(const Cell* cell, const Walk* x) {
     for (Word k = 0; k < cell->carried; ++k) copy_rows(x, x->all[k], 0, x->begin[k], 0);
 }
 
-// A step, when its products are made.
-static inline void step_forward(const Cell* cell, const Walk* x) {
-    cell->step(x);
+// Where a step does not count the states stay as they were.
+static inline void hold_states(const Cell* cell, const Walk* x) {
     EACH_SAMPLE(x, i)
         for (Word k = 0; k < cell->carried && !lives(x, i); ++k)
             copy_row(after(x, x->all[k], i), before(x, x->all[k], i), 1, x->width);
@@ -252,32 +253,46 @@ static inline Word forward(const Cell* cell, const Word* w, Word first, Word las
         for (Word step = 0; step < x.r.time; ++step) {
             go_to(&x, step);
             times_kernel(&x.r, x.from, x.rows, before(&x, x.all[0], 0), cell->gates, x.spare, x.product);
-            step_forward(cell, &x);
+            cell->step(&x);
+            hold_states(cell, &x);
         }
         end_forward(cell, &x);
     }
     return 0;
 }
 
+// The product of the one state with the kernel's columns for a slice of units.
+static inline void multiply_slice(const Walk* x, Word gates) {
+    Word units = x->r.units;
+    const float* state = row(x->all[0], x->step, 0);
+    for (Word j = x->left; j < gates * units; j += units)
+        gemm_packed(1, x->width, units, state, units, 1, x->r.packed + j * units, x->product + j, 0, 0);
+}
+
 // The same for a single sample, shared by threads that meet at each step. A round has a unit for each slice of the
-// recurrence's units (whole panels of the kernel, whose number is the last word): the first round makes the states ready,
-// each further one makes a step. There is no dropout.
+// recurrence's units (whole panels of the kernel; the last word says how many): the first makes the states ready, then
+// come one or two for each step. There is no dropout.
 static inline Word forward_slices(const Cell* cell, const Word* w, Word first, Word last, char* room) {
     Walk x = walk_forward(cell, w, room);
-    Word slices = w[HEAD_WORDS + 12 * cell->carried + 4 * cell->own], units = x.r.units;
-    x.width = units / slices;
+    Word slices = w[HEAD_WORDS + 12 * cell->carried + 4 * cell->own], rounds = cell->close ? 2 : 1;
+    if (cell->close) x.through = x.own[cell->own - 1].at;
+    x.width = x.r.units / slices;
     x.rows = 1;
     for (Word unit = first; unit < last; ++unit) {
-        Word round = unit / slices;
+        Word round = unit / slices - 1, ends = round % rounds == rounds - 1;
         x.left = unit % slices * x.width;
-        if (round) {
-            go_to(&x, round - 1);
-            const float* state = row(x.all[0], x.step, 0);
-            for (Word j = x.left; j < cell->gates * units; j += units)
-                gemm_packed(1, x.width, units, state, units, 1, x.r.packed + j * units, x.product + j, 0, 0);
-            step_forward(cell, &x);
-        } else begin_forward(cell, &x);
-        if (round == x.r.time) end_forward(cell, &x);
+        if (round < 0) {
+            begin_forward(cell, &x);
+            continue;
+        }
+        go_to(&x, round / rounds);
+        if (round % rounds) cell->close(&x);
+        else {
+            multiply_slice(&x, cell->gates);
+            cell->step(&x);
+        }
+        if (ends) hold_states(cell, &x);
+        if (ends && x.step == x.r.time - 1) end_forward(cell, &x);
     }
     return 0;
 }

@@ -36,20 +36,23 @@ typedef struct {
 #define MOST_THREADS 256
 #define MOST_SHARES 32
 
+#define OWN_LINE _Alignas(128)  // what one thread writes while others read something else lies in another line of their caches
+
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     int workers;
     atomic_int busy, sleepers;
-    atomic_llong state;  // the number of the job, which is odd while there is one, and below it a bit for each share left
-    atomic_llong done;   // shares
-    atomic_llong failed; // the first task that met an index out of range, counted from 1
-    const Group* group;
+    atomic_llong failed;          // the first task that met an index out of range, counted from 1
+    OWN_LINE atomic_llong state;  // the number of the job, and below it a bit for each share left
+    OWN_LINE atomic_llong done;   // shares that workers have done, of all jobs
+    OWN_LINE const Group* group;  // what the job is: written when nothing is left of the last
     const Task* tasks;
-    Word room, local, chunks, shares, threads, round;
+    Word room, local, chunks, shares, threads, first_job;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 #define NUMBER(state) ((state) >> 32)
+#define JOB(number) ((number) & 0x3fffffff)
 #define LEFT(state) ((unsigned)(state))
 
 static pthread_key_t room_key;
@@ -130,27 +133,29 @@ static inline int next_share(unsigned left, Word shares, Word threads, Word seat
     return 31 - __builtin_clz(left);
 }
 
-// Takes shares of the job of this number until there are none; `seat` counts the threads, the caller is 0. The job may be
-// over at any moment, and another begun: what is read of it counts only if its state is still the same when a share is
-// taken.
-static void help(Word number, Word seat, char* room) {
+// Takes shares of the job of this number until there are none, and says how many; `seat` counts the threads, the caller is
+// 0. The job may be over at any moment, and another begun: what is read of it counts only if its state is still the same
+// when a share is taken.
+static Word help(Word number, Word seat, char* room) {
+    Word taken = 0;
     for (;;) {
         Word state = atomic_load(&pool.state);
-        if (NUMBER(state) != number) return;
+        if (NUMBER(state) != number) return taken;
         const Group* group = pool.group;
         const Task* tasks = pool.tasks;
         Word size = pool.room, local = pool.local, chunks = pool.chunks, shares = pool.shares, threads = pool.threads;
-        Word round = pool.round;
+        Word round = JOB(number - pool.first_job);
         if (atomic_load(&pool.state) != state) continue;
-        if (!LEFT(state)) return;
-        if (!room && !(room = own_room(size))) return;  // the others do without this thread
+        if (!LEFT(state)) return taken;
+        if (!room && !(room = own_room(size))) return taken;  // the others do without this thread
         int share = next_share(LEFT(state), shares, threads, seat);
         if (!atomic_compare_exchange_strong(&pool.state, &state, state & ~(1ll << share))) continue;
         Word failed = 0;
         for (Word chunk = share * chunks / shares; chunk < (share + 1) * chunks / shares && !failed; ++chunk)
             failed = run_chunk(group, tasks, round, chunk, room, local);
         if (failed) note_failure(failed);
-        atomic_fetch_add(&pool.done, 1);
+        if (seat) atomic_fetch_add(&pool.done, 1);
+        ++taken;
     }
 }
 
@@ -159,14 +164,14 @@ static void* work(void* own_seat) {
     for (;;) {
         int looks = 0;
         Word number;
-        while ((number = NUMBER(atomic_load(&pool.state))) == seen || !(number & 1)) {
+        while ((number = NUMBER(atomic_load(&pool.state))) == seen) {
             if (++looks < SPIN) {
                 pause_briefly();
                 continue;
             }
             pthread_mutex_lock(&pool.lock);
             atomic_fetch_add(&pool.sleepers, 1);
-            while ((number = NUMBER(atomic_load(&pool.state))) == seen || !(number & 1))
+            while ((number = NUMBER(atomic_load(&pool.state))) == seen)
                 pthread_cond_wait(&pool.wake, &pool.lock);
             atomic_fetch_sub(&pool.sleepers, 1);
             pthread_mutex_unlock(&pool.lock);
@@ -191,23 +196,20 @@ static void need_workers(Word count) {
     }
 }
 
-// A round of the group, with those workers that look for it.
-static void run_round(Word round, char* room) {
-    pool.round = round;
-    atomic_store(&pool.done, 0);
-    Word number = NUMBER(atomic_load(&pool.state)) + 1;
+// A round of the group as a job, with those workers that look for it.
+static void run_round(char* room) {
+    Word before = atomic_load(&pool.done), number = JOB(NUMBER(atomic_load(&pool.state)) + 1);
     atomic_store(&pool.state, number << 32 | first_shares(pool.shares));
     if (atomic_load(&pool.sleepers)) {
         pthread_mutex_lock(&pool.lock);
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.lock);
     }
-    help(number, 0, room);
-    for (int looks = 0; atomic_load(&pool.done) < pool.shares; ++looks) {
+    Word others = pool.shares - help(number, 0, room);
+    for (int looks = 0; atomic_load(&pool.done) - before < others; ++looks) {
         if (looks < SPIN) pause_briefly();
         else sched_yield();
     }
-    atomic_store(&pool.state, ((number + 1) & 0x3fffffff) << 32);
 }
 
 // One group with the help of the workers.
@@ -219,7 +221,8 @@ static void run_shared(const Group* group, const Task* tasks, Word room_size, Wo
     pool.threads = threads;
     pool.chunks = (group->units + group->chunk - 1) / group->chunk;
     pool.shares = MIN(pool.chunks, MOST_SHARES);
-    for (Word round = 0; round < group->rounds && !atomic_load(&pool.failed); ++round) run_round(round, room);
+    pool.first_job = JOB(NUMBER(atomic_load(&pool.state)) + 1);
+    for (Word round = 0; round < group->rounds && !atomic_load(&pool.failed); ++round) run_round(room);
 }
 
 // And without. The first task that failed, counted from 1, or 0.

@@ -129,10 +129,15 @@ class GRUSequence(_GRU):
 
         return self._forward([(h, states, last)], drop, dropped, at)
 
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The packed kernel, and a sample's reset state for all threads."""
+        return [*super().tasks_room(ins, outs), Spec(ins[1].shape[:1], "float32")]
+
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The kernel is packed, then all of time."""
-        (z, kernel, h), (gates, *states), walk = ins[:3], outs, self._task_walk(ins, ins[0])
-        return [walk.pack(kernel, room[0], 2, 1), walk.task("gru_forward", room[0], h, *states, z, gates)]
+        (z, kernel, h), (gates, *states), (packed, reset) = ins[:3], outs, room
+        walk = self._task_walk(ins, z)
+        return [walk.pack(kernel, packed, 2, 1), walk.task("gru_forward", packed, h, *states, z, gates, reset)]
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By GRUSequenceGradient."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..device import threads
 from ..device.tasks import Task
 from ..graph import Spec, frozen
 from .product_tasks import PANEL, ROOM
 
 FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
-SLICED = ("simple_forward", "lstm_forward", "gru_after_forward")  # tasks of which there is a form for a single sample
-SLICE, MOST_SLICES = 64, 8  # units of a slice at least, and slices at most
-MEETING = 16_384  # numbers of a kernel that are read in the time in which threads meet
+SLICED = {"simple_forward": 1, "lstm_forward": 1, "gru_forward": 2, "gru_after_forward": 1}
+"""Tasks of which there is a form for a single sample, and how often threads meet at a step then."""
+MEETING = 16_000  # numbers of a kernel at least that are read between two meetings
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
 PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
 
@@ -37,14 +38,13 @@ class Walk:
         """Samples of a unit."""
         return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
 
-    @property
-    def slices(self) -> int:
-        """Into how many slices of its units a step is cut, for threads to share; 0 where they share the samples, or
-        where a step is too short for them to meet."""
-        slices = min(self.units // SLICE, MOST_SLICES)
-        alone = self.samples == 1 and not self.drops
-        work = self.gates * self.units * self.units
-        return slices if alone and slices > 1 and self.units % (slices * PANEL) == 0 and work >= MEETING else 0
+    def slices(self, meetings: int) -> int:
+        """Into how many slices of its units a step is cut, for threads to share that meet so often at each step; 1 where
+        they share the samples, or where a step is too short."""
+        panels, work = self.units // PANEL, self.gates * self.units * self.units
+        if not meetings or self.samples > 1 or self.drops or self.units % PANEL or work < MEETING * meetings:
+            return 1
+        return next(n for n in range(min(threads.count(), panels), panels + 1) if panels % n == 0)
 
     @property
     def nanoseconds(self) -> float:
@@ -61,9 +61,11 @@ class Walk:
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
         """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
         words = [word for a in arrays for word in view(a)]
-        if name in SLICED and self.slices:
-            return Task("recurrent", f"{name}_slices", (*self.head(packed), *words, self.slices), self.slices,
-                        self.nanoseconds, room=4 * self.units * (self.gates + 4), rounds=self.time + 1)
+        meetings = SLICED.get(name, 0)
+        slices = self.slices(meetings)
+        if slices > 1:
+            return Task("recurrent", f"{name}_slices", (*self.head(packed), *words, slices), slices, self.nanoseconds,
+                        room=4 * self.units * (self.gates + 4), rounds=1 + self.time * meetings)
         return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
                     room=4 * self.units * (self.block * (self.gates + 2) + 2))
 

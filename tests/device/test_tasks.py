@@ -73,6 +73,21 @@ def test_chunks_part_no_block(monkeypatch):
             assert chain(*made, chunk=chunk).chunk % together == 0
 
 
+def test_a_round_begins_when_the_last_is_done():
+    """Each takes the rows that the one before has made."""
+    data = np.zeros((1000, 3))
+    data[:10] = np.random.rand(10, 3)
+    order = np.arange(1000) - 10
+    order[:10] += 10
+    for units in (10, 5, 1):
+        made = data.copy()
+        task = taking(made, order, made)._replace(units=units, rounds=1000 // units)
+        for _ in range(20):
+            made[10:] = 0
+            tasks.Run([chain(task), chain(task)])()
+            np.testing.assert_array_equal(made, np.tile(data[:10], (100, 1)))
+
+
 def test_a_loop_moves_its_place_on():
     data, place = np.arange(60.0).reshape(30, 2), np.zeros(1, np.int64)
     batch, seen = np.empty((4, 2)), np.empty((4, 2))

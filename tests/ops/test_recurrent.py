@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from gpukeras.device import threads
+from gpukeras.device.tasks import ready
+from gpukeras.ops import recurrent_tasks
 from tests.kernels.floats import EPSILON, FLOATS, HALVES
 
 GATES = {"lstm": 4, "gru": 3, "gru_after": 3, "simple": 1}
@@ -217,6 +220,34 @@ def test_parts_of_the_samples_on_threads(kind, monkeypatch):
         case = Case(kind, n=9, **options)
         check_values(case)
         check_derivatives(case)
+
+
+@pytest.mark.skipif(not ready("recurrent"), reason="no compiled code")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_sample_has_the_bits_of_the_batch(kind, monkeypatch):
+    """Threads share its steps by slices of the units, where there are enough of these."""
+    monkeypatch.setattr(recurrent_tasks, "MEETING", 0)
+    for options, u in itertools.product(({}, {"mask": "any"}, {"backwards": True}, {"activation": "linear"}), (96, 64)):
+        case = Case(kind, n=3, t=4, u=u, **options)
+        of_batch = _forward(case, slice(None))
+        for count in (1, 2, 3, 5):
+            monkeypatch.setattr(threads, "count", lambda count=count: count)
+            for sample in range(3):
+                for alone, batch in zip(_forward(case, slice(sample, sample + 1)), of_batch, strict=True):
+                    np.testing.assert_array_equal(alone[0], batch[sample])
+
+
+def _forward(case: Case, samples: slice) -> list[np.ndarray]:
+    """Of some of the samples, in float32: last output, outputs (samples first) and states."""
+    z, kernel, *states = (x.astype("float32") for x in case.inputs)
+    count = len(case.states)
+    inputs = [np.ascontiguousarray(z[samples].transpose(1, 0, 2)), kernel, *(s[samples] for s in states[:count]),
+              *states[count:]]
+    part = copy(case)
+    part.time_major, part.mask = True, None if case.mask is None else case.mask[samples]
+    tensors = [K.placeholder(x.shape) for x in inputs]
+    by_sample = K.permute_dimensions(tensors[0], (1, 0, 2))
+    return K.function(tensors, part.graph(by_sample, *tensors[1:], dtype="float32"))(inputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
