@@ -39,8 +39,8 @@ class Walk:
         return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
 
     def slices(self, meetings: int) -> int:
-        """Into how many slices of its units a step is cut, for threads to share that meet so often at each step; 1 where
-        they share the samples, or where a step is too short."""
+        """Into how many slices of its units a step is cut, for threads that meet so often at each step; 1 where they
+        share the samples, or where a step is too short."""
         panels, work = self.units // PANEL, self.gates * self.units * self.units
         if not meetings or self.samples > 1 or self.drops or self.units % PANEL or work < MEETING * meetings:
             return 1
