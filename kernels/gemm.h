@@ -62,7 +62,7 @@ INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word
     UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] = a + i * a_row;
     const Word third = 3 * a_row;
     for (Word p = 0; p < k; ++p, b += b_row) {
-        Vector right[8];
+        Vector right[16];
         UNROLL for (int v = 0; v < vectors; ++v) right[v] = load(b + v * LANES);
         UNROLL for (int i = 0; i < rows; ++i) {
             const float left = quads[i / 4][i % 4 == 3 ? third : i % 4 * a_row];
@@ -93,11 +93,11 @@ TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(1, 8)
 #if TILE_ROWS == 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
-TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(2, 8) TILE(3, 8)
+TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(2, 8) TILE(3, 8) TILE(1, 16)
 #endif
 
 // By the logarithm of the vectors, and the rows less one.
-static const Tile tiles[4][TILE_ROWS] = {
+static const Tile tiles[5][TILE_ROWS] = {
 #if TILE_ROWS == 12
     {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1,
      tile_12x1},
@@ -105,6 +105,7 @@ static const Tile tiles[4][TILE_ROWS] = {
      tile_12x2},
     {tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4},
     {tile_1x8, tile_2x8, tile_3x8},
+    {tile_1x16},
 #else
     {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1},
     {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
@@ -289,7 +290,7 @@ static __attribute__((noinline)) int one_column(Word m, Word k, const float* a, 
 static inline Word gemm_room(Word k) { return MIN(k, DEPTH) * TILE_COLUMNS * 4; }
 
 // Vectors of a tile for so many rows, as a power of two. The fewer rows, the wider: b is read in longer runs then.
-static inline int wide_for(Word m) { return m <= SUMS / 8 ? 3 : m <= SUMS / 4 ? 2 : 1; }
+static inline int wide_for(Word m) { return m <= SUMS / 16 ? 4 : m <= SUMS / 8 ? 3 : m <= SUMS / 4 ? 2 : 1; }
 
 // The same with a b that lies anywhere.
 static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row,

@@ -27,7 +27,8 @@ SMALL = 4096  # numbers of a right matrix that may be read for any few rows, fro
 NEAR = 1024  # columns of a right matrix that is read as it is, without packing
 BLOCKS = 16  # that a result is cut into
 FEW_ROWS = 4  # of a result, for which the right matrix is read in long runs
-BROAD = 4 * PANEL  # columns of such a run (of RUN_PANELS panels in kernels/gemm.h)
+BROAD = 4 * PANEL  # columns of such a run (of RUN_PANELS panels in kernels/gemm.h),
+BROADEST = 8 * PANEL  # and of a single row's, which one tile takes
 FAR = 8 << 20  # bytes of a right matrix that comes from the memory, not from a cache: so it is read for more rows too
 DEEP_BLOCK = 256  # rows of a block of samples at least: blocks are added up in the end
 LEAST_BLOCKS = 4  # of them, so that threads have something to share
@@ -127,8 +128,9 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
 def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
     """Pieces of the products that each sum consists of, and their sums: the same bits as from `_blocks`."""
     (m, n), k = out.shape, a.shape[1]
-    units, cost = len(sums) * -(-n // BROAD), _cost(a, b, out)
-    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, BROAD), units, cost, _room(k)),
+    broad = BROADEST if m == 1 else BROAD
+    units, cost = len(sums) * -(-n // broad), _cost(a, b, out)
+    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, broad), units, cost, _room(k)),
             Task(FAMILY, "add_blocks", (sums, len(sums), m * n, out), m * n, 0.1 * sums.size)]
 
 
