@@ -22,7 +22,8 @@ from gpukeras.device.native import compile_together, load
 WORTH = 10_000  # nanoseconds of work that are dealt to threads; less is done by the caller
 CHUNK = 2_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
-EVEN = 2, 4  # numbers of threads for which chunks are best dealt evenly
+FOLLOWING = 2_000  # nanoseconds of work that are dealt to threads which have just worked: meeting them takes 200
+AWAKE = 10_000  # nanoseconds for which threads surely look for work before they go to sleep
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -182,14 +183,19 @@ class Run:
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
+        idle = math.inf  # nanoseconds since there was something for all threads
         for chain in chains:
-            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
+            chunk = chain.chunk
+            if chunk == chain.units and idle < AWAKE:
+                chunk = chain.chunk_for(FOLLOWING, FOLLOWING // 2)
+            idle = 0 if chunk < chain.units else idle + chain.nanoseconds
+            groups.append([len(rows), len(chain.tasks), chain.units, chunk])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
         arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
-        shared = any(chain.chunk < chain.units for chain in chains)
+        shared = any(chunk < units for _, _, units, chunk in groups)
         first, listed, at = (a.ctypes.data for a in arrays)
         self.words = np.array([first, len(groups), listed, room + private, room, at, step,
                                threads.count() if shared else 1], np.int64)
@@ -233,15 +239,16 @@ def merged(body: Sequence[Chain | Call]) -> list[Call]:
 
 
 def _chunk(units: int, nanoseconds: float, grain: int, worth: float, least: float) -> int:
-    """How many units make a chunk: all of them where sharing does not pay; else as many that few threads have equal
-    parts, if that takes no more than twice as many."""
+    """How many units make a chunk: all of them where sharing does not pay; else as few as that is worth it, or up to
+    twice as many if the threads have more equal parts then."""
     if nanoseconds < worth or units < 2:
         return max(units, 1)
     most = max(min(CHUNKS, int(nanoseconds // least), units), 1)
+    grain = min(grain, -(-units // threads.count()))
     sizes = [-(-units // (chunks * grain)) * grain for chunks in range(most, most // 2, -1)]
 
     def longest(size: int) -> int:
-        chunks = -(-units // size)
-        return sum(-(-chunks // threads) * size * threads for threads in EVEN)
+        """The units that some thread has if none is held up."""
+        return -(-(-(-units // size)) // threads.count()) * size
 
     return min(sizes, key=longest)
