@@ -26,7 +26,7 @@ from .window_tasks import (
     merged,
     trimmed,
 )
-from .windows import Window, element_strides
+from .windows import Window, element_strides, lines_of
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
 PACK = 0.1  # nanoseconds to pack a number of the kernel
@@ -131,14 +131,12 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
 
 
 def _by_lines(y: Any, words: tuple[Any, ...], nanoseconds: float, bordered: bool) -> Task:
-    """The lines of a single sample's output: they follow each other on the first axis of space that has several. Where
-    the ends of lines see other cells than the rest, they are tiles of their own, so there should be some together."""
-    axis = next((i for i, n in enumerate(y.shape[1:-1]) if n > 1), 0)
-    lines, columns = y.shape[1 + axis], y.shape[-1]
-    stretch = y.size // lines
-    grain = max(-(-SHARE // (stretch // columns)), SHORT // min(-(-columns // LANES), 2) if bordered else 1)
-    return Task("convolution", "convolution_lines", (*words, axis + 5 - y.ndim, stretch), lines, nanoseconds,
-                grain=grain, stretch=stretch)
+    """The lines of a single sample's output. Where their ends see other cells than the rest, these are tiles of their
+    own, so there should be some together."""
+    axis, lines, line = lines_of(y)
+    columns = y.shape[-1]
+    grain = max(-(-SHARE * columns // line), SHORT // min(-(-columns // LANES), 2) if bordered else 1)
+    return Task("convolution", "convolution_lines", (*words, axis, line), lines, nanoseconds, grain=grain, stretch=line)
 
 
 def _turned(kernel: Sequence[int]) -> bool:
