@@ -157,8 +157,22 @@ static void convolve(const Part* part, const float* x, const float* packed, floa
     }
 }
 
-// Some samples, and of the positions in each part, cut into `shares`, the shares `first` to `last`. `w`: see below.
-static void convolve_samples(const Word* w, Word start, Word count, Word first, Word last, Word shares, float* room) {
+// Of a part's positions those whose outputs lie in the lines `first` to `last` of a single sample: `axis` is the one that
+// lines follow each other on, `line` their elements.
+typedef struct {
+    Word first, last;
+} Range;
+
+static inline Range in_lines(const Places* places, int axis, Word line, Word first, Word last) {
+    Word step = MAX(places->to_steps[axis] / line, 1), before = places->to / line - step + 1, inner = 1;
+    for (int i = axis + 1; i < 3; ++i) inner *= places->size[i];
+    Word from = MIN(MAX(first - before, 0) / step, places->size[axis]);
+    Word to = MIN(MAX(last - before, 0) / step, places->size[axis]);
+    return (Range){from * inner, to * inner};
+}
+
+// Some samples; if `axis` is not below zero, of a single one the lines `first` to `last`. `w`: see below.
+static void convolve_samples(const Word* w, Word start, Word count, int axis, Word first, Word last, float* room) {
     const Word* plan = (const Word*)w[3];
     Word sample = plan[0], columns = plan[1], chunk = plan[3];
     const Image* image = (const Image*)(plan + 4);
@@ -171,10 +185,9 @@ static void convolve_samples(const Word* w, Word start, Word count, Word first, 
         Box box = box_of(&part->places, count, image->sample, sample);
         const float* from = x + part->places.from;
         float* to = y + part->places.to;
-        Word positions = volume(box.size), tiles = (positions + ROWS - 1) / ROWS;
-        Word end = MIN(tiles * last / shares * ROWS, positions);
-        for (Word p = tiles * first / shares * ROWS; p < end; p += chunk)
-            convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, end));
+        Range range = axis < 0 ? (Range){0, volume(box.size)} : in_lines(&part->places, axis, w[6], first, last);
+        for (Word p = range.first; p < range.last; p += chunk)
+            convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, range.last));
     }
 }
 
@@ -183,13 +196,14 @@ static void convolve_samples(const Word* w, Word start, Word count, Word first, 
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
     Word together = ((const Word*)w[3])[2];
     for (Word start = first; start < last; start += together)
-        convolve_samples(w, start, MIN(together, last - start), 0, 1, 1, (float*)room);
+        convolve_samples(w, start, MIN(together, last - start), -1, 0, 0, (float*)room);
     return 0;
 }
 
-// The same for a single sample, of which a unit is a share. Words: as above, and the number of shares.
-TASK Word convolution_shares(const Word* w, Word first, Word last, char* room) {
-    convolve_samples(w, 0, 1, first, last, w[5], (float*)room);
+// The same for a single sample, of which a unit is a line of the output. Words: as above, the axis of space on which
+// lines follow each other, and their elements.
+TASK Word convolution_lines(const Word* w, Word first, Word last, char* room) {
+    convolve_samples(w, 0, 1, (int)w[5], first, last, (float*)room);
     return 0;
 }
 

@@ -1,4 +1,5 @@
-// The largest and the mean of the cells that a window sees, and their gradients; a unit is a sample. Tensors are
+// The largest and the mean of the cells that a window sees, and their gradients; a unit is a sample, or for the forward
+// pass of a single one a line of its windows. Tensors are
 // (samples, *space, channels) without gaps; only the x of a forward pass may have any strides.
 //
 // The gradient of a maximum goes to the first cell, in row-major order, that equals it. A window with a NaN has the
@@ -21,7 +22,7 @@ typedef struct {
 typedef struct {
     const Window* window;
     Word step[3];      // elements from one cell of the input to the next, along each axis
-    Word position[3];
+    Word position[3], from[3], to[3];
     Word count;        // of the cells that the present window sees
     Word* seen;        // where they are, in elements from the sample's first one
     Word* inside;      // the same for a window that stands at the first cell and sees no padding
@@ -34,6 +35,8 @@ static void start(Walk* walk, const Window* window, const Word* step, char* room
     walk->inside = (Word*)room;
     walk->seen = walk->inside + volume(window->size);
     memcpy(walk->step, step, sizeof walk->step);
+    memset(walk->from, 0, sizeof walk->from);
+    memcpy(walk->to, window->positions, sizeof walk->to);
     Word* to = walk->inside;
     for (Word i = 0; i < window->size[0]; ++i)
         for (Word j = 0; j < window->size[1]; ++j)
@@ -66,11 +69,11 @@ static int look(Walk* walk) {
     return 1;
 }
 
-// All positions of a sample in row-major order.
-#define EACH_WINDOW(walk)                                                                                         \
-    for (walk.position[0] = 0; walk.position[0] < walk.window->positions[0]; ++walk.position[0])                  \
-        for (walk.position[1] = 0; walk.position[1] < walk.window->positions[1]; ++walk.position[1])              \
-            for (walk.position[2] = 0; walk.position[2] < walk.window->positions[2] && look(&walk); ++walk.position[2])
+// All positions of a sample, or those between the walk's limits, in row-major order.
+#define EACH_WINDOW(walk)                                                                                      \
+    for (walk.position[0] = walk.from[0]; walk.position[0] < walk.to[0]; ++walk.position[0])                  \
+        for (walk.position[1] = walk.from[1]; walk.position[1] < walk.to[1]; ++walk.position[1])              \
+            for (walk.position[2] = walk.from[2]; walk.position[2] < walk.to[2] && look(&walk); ++walk.position[2])
 
 typedef int Mask __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none
 
@@ -96,12 +99,19 @@ static inline float join_numbers(const Walk* walk, const float* x, int mean) {
     return made;
 }
 
-// Words: x, its strides in elements (samples, three axes, channels), channels, result, the window.
+// Words: x, its strides in elements (samples, three axes, channels), channels, result, numbers in a unit of it, the axis
+// on which units follow each other if they are lines of a single sample, else -1, the window.
 static inline void pool(const Word* w, Word first, Word last, char* room, int mean) {
     Walk walk;
-    start(&walk, (const Window*)(w + 8), w + 2, room);
+    start(&walk, (const Window*)(w + 10), w + 2, room);
     Word channels = w[6], step = w[5];
-    float* y = FLOATS(w[7]) + first * volume(walk.window->positions) * channels;
+    float* y = FLOATS(w[7]) + first * w[8];
+    if (w[9] >= 0) {
+        walk.from[w[9]] = first;
+        walk.to[w[9]] = last;
+        first = 0;
+        last = 1;
+    }
     for (Word sample = first; sample < last; ++sample) {
         const float* x = FLOATS(w[0]) + sample * w[1];
         EACH_WINDOW(walk) {

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Sequence
 
-from ..device.tasks import block_of
+import numpy as np
+
+from ..device.tasks import Task, block_of
 from ..graph import REDUCE, ROW, Placeholder, ViewOp
 from .bodies import probe, uses_tasks
 from .ir import Step, Value, bytes_of, root
@@ -23,15 +25,26 @@ MUCH = 256 << 10  # bytes by which what a sum reads is more than the sum, if it 
 
 
 class Group:
-    """Steps that are done together, `chunk` of the `samples` at a time. `places` says where a thread keeps what it
-    passes from one of them to another: an offset in its memory."""
+    """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, with one sample, a `stretch`
+    of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to another: an
+    offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
 
-    def __init__(self, steps: Sequence[Step], views: Sequence[Step], carriers: Carriers):
-        self.steps, self.views, self.carriers = list(steps), list(views), carriers
+    def __init__(self, steps: Sequence[Step], views: Sequence[Step], units: int, carriers: Container[Value],
+                 stretch: int = 0):
+        self.steps, self.views, self.units, self.stretch = list(steps), list(views), units, stretch
+        self.carriers = carriers
         self.block = block_of([task for step in steps for task in probe(step)])
         self.chunk: int | None = None  # None: as is best for a task by itself
         self.places: dict[Value, int] = {}
         self.room = 0  # bytes of the places
+
+    def joins(self, task: Task) -> bool:
+        """Whether a task of a step is done by units, and not before."""
+        return task.stretch > 0 if self.stretch else task.samples
+
+    def bytes_of_unit(self, v: Value) -> int:
+        """What there is of a value in a unit."""
+        return self.stretch * np.dtype(v.dtype).itemsize or bytes_of(v) // v.shape[0]
 
 
 def batch_size(steps: Sequence[Step]) -> int:
@@ -75,10 +88,11 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
     place that is not to be touched."""
     samples = batch_size(steps)
     if samples < 2:
-        return list(steps), []
+        from .by_places import find_places
+        return find_places(steps, fixed) if samples else (list(steps), [])
     carriers = Carriers(samples)
     rows = {step: carriers.goes_by_samples(step) for step in steps}
-    runs = _Runs(fixed)
+    runs = Runs(fixed)
     for step in _soon(steps, carriers):
         able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, samples, carriers, fixed))
         runs.take(step, able)
@@ -87,7 +101,7 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
     for found in runs.found:
         working = [s for s in found if not isinstance(s.op, ViewOp)]
         if len(working) > 1:
-            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], carriers))
+            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], samples, carriers))
     return runs.order, groups
 
 
@@ -104,7 +118,7 @@ def _soon(steps: Sequence[Step], carriers: Carriers) -> list[Step]:
     return sorted(steps, key=lambda step: places[step])
 
 
-class _Runs:
+class Runs:
     """Runs of steps that may be one group, put together from steps in order. What needs nothing of the run at hand is
     done before it; what can't join it, but needs something of it, after it."""
 
@@ -128,6 +142,11 @@ class _Runs:
         else:
             self.order.append(step)
 
+    @property
+    def members(self) -> list[Step]:
+        """The run at hand."""
+        return [*self._run]
+
     def close(self) -> None:
         """The run is complete."""
         self.order += [*self._run, *self._after]
@@ -150,11 +169,11 @@ def place(group: Group, readers: dict[Value, list[Step]], kept: Container[Value]
     inside = {*group.steps, *group.views}
     local = [v for s in group.steps for v in s.outs
              if v not in kept and all(r in inside for r in _all_readers(v, readers, inside))]
-    if local and _lay_out(group, local, group.carriers.samples) <= LITTLE:
+    if local and _lay_out(group, local, group.units) <= LITTLE:
         group.places = {}
     elif local:
         blocks = max(CACHE // (_lay_out(group, local, 1) * group.block), 1)
-        group.chunk = min(blocks * group.block, group.carriers.samples)
+        group.chunk = min(blocks * group.block, group.units)
         group.room = _lay_out(group, local, group.chunk)
 
 
@@ -179,7 +198,7 @@ def _lay_out(group: Group, local: Sequence[Value], chunk: int) -> int:
     arena, group.places = Arena(), {}
 
     def size(v: Value) -> int:
-        return -(-chunk * (bytes_of(v) // v.shape[0]) // ALIGNMENT) * ALIGNMENT or ALIGNMENT
+        return -(-chunk * group.bytes_of_unit(v) // ALIGNMENT) * ALIGNMENT or ALIGNMENT
 
     for i, step in enumerate(group.steps):
         for v in step.outs:

@@ -175,7 +175,7 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     units = shape[0] if by_rows else size
     return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
                 size * (WALK * (len(ins) + len(outs)) + sum(COSTS[_kind(member)] for member in fused.members)),
-                max(fused._slot_count + len(spread), 1) * register, samples=by_rows)
+                max(fused._slot_count + len(spread), 1) * register, samples=by_rows, stretch=0 if by_rows else 1)
 
 
 def _spread(number: int, x: Any, shape: tuple[int, ...]) -> _Spread | None:

@@ -190,12 +190,12 @@ class Program:
         for chain in chains:
             chain.explain = [partial(self._explain, step, group)]
         members = self._members.setdefault(group, [])
-        members += [chain for chain in chains if chain.tasks[0].samples]
-        before: list[Chain | Call] = [chain for chain in chains if not chain.tasks[0].samples]
+        members += [chain for chain in chains if group.joins(chain.tasks[0])]
+        before: list[Chain | Call] = [chain for chain in chains if not group.joins(chain.tasks[0])]
         if step is not group.steps[-1]:
             return before
         return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
-                               group.chunk, self._private[group])]
+                               group.chunk, self._private[group], group.stretch)]
 
     def _explain(self, step: Step, group: Group) -> None:
         """Raises the IndexError of a step in a group. What the group passes on is nowhere as a whole: it is remade."""
@@ -236,7 +236,7 @@ class Program:
             return whole.step.op.part(self._array(whole), whole.step.ins, i).reshape(v.shape)  # type: ignore[attr-defined]
         group = self.plan.groups.get(v.step) if v.step else None
         if group is not None and v in group.places:
-            return self._private[group].array(group.places[v], v.shape, v.dtype)
+            return self._private[group].array(group.places[v], v.shape, v.dtype, group.bytes_of_unit(v))
         return self._cut(self.plan.offsets[v], v.shape, v.dtype)
 
     def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:

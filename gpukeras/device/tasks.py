@@ -22,6 +22,8 @@ from gpukeras.device.native import compile_together, load
 WORTH = 10_000  # nanoseconds of work that are dealt to threads; less is done by the caller
 CHUNK = 2_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
+FOLLOWING = 2_000  # nanoseconds of work that are dealt to threads which have just worked: meeting them takes 200
+AWAKE = 10_000  # nanoseconds for which threads surely look for work before they go to sleep
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -42,6 +44,7 @@ class Task(NamedTuple):
     grain: int = 1  # a chunk has a multiple of so many units, if it can be
     block: int = 1  # a chunk has a multiple of so many units: what they make is one result
     rounds: int = 1  # so often as many units, numbered on, each round when the last is done; such a task stands alone
+    stretch: int = 0  # unit i makes the numbers from i * stretch on of every output, this many at most; 0: others
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -94,33 +97,44 @@ def _word(value: Any) -> int:
 class Chain:
     """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
     array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
-    fails."""
+    fails. With a `stretch` a unit of the chain is as many numbers of every output, in which a task has some of its
+    own."""
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
-                 private: Private | None = None):
+                 private: Private | None = None, stretch: int = 0):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
-        self.units, self.rounds = tasks[0].units, tasks[0].rounds
-        shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
-        block = block_of(tasks)
-        shared = -(-shared // block) * block
-        self.chunk = min(chunk or shared, shared)
+        self._scales = [stretch // task.stretch if stretch else 1 for task in tasks]
+        self.units, self.rounds = -(-tasks[0].units // self._scales[0]), tasks[0].rounds
+        self.nanoseconds = sum(task.nanoseconds for task in tasks)
+        self._most = chunk
+        self.chunk = self.chunk_for(WORTH, CHUNK)
         self._rows: list[list[int]] | None = None
         self._kept: list[Any] = []
+
+    def chunk_for(self, worth: float, least: float) -> int:
+        """How many units make a chunk, of at least so many nanoseconds: all of them where less than what is worth being
+        shared."""
+        grain = max(-(-task.grain // scale) for task, scale in zip(self.tasks, self._scales))
+        shared = _chunk(self.units, self.nanoseconds, grain, worth, least)
+        block = block_of(self.tasks)
+        shared = -(-shared // block) * block
+        return min(self._most or shared, shared)
 
     def rows(self) -> list[list[int]]:
         """What `kernels/tasks.c` knows of each task; made once, for all runs that the chain is part of."""
         if self._rows is None:
-            self._rows = [self._row(task) for task in self.tasks]
+            self._rows = [self._row(task, scale) for task, scale in zip(self.tasks, self._scales)]
         return self._rows
 
-    def _row(self, task: Task) -> list[int]:
+    def _row(self, task: Task, scale: int) -> list[int]:
         private = self.private
         words = np.array([*map(_word, task.words)], np.int64)
         found = [(i, private.move(int(words[i]))) for i, x in enumerate(task.words)
                  if private is not None and isinstance(x, np.ndarray)]
         moves = np.array([(i, *move) for i, move in found if move], np.int64)
         self._kept += [words, moves]
-        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves)]
+        own = [task.units, scale] if scale > 1 else [0, 0]
+        return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves), *own]
 
 
 def block_of(tasks: Sequence[Task]) -> int:
@@ -138,14 +152,15 @@ class Private:
         self._moves: list[tuple[int, int, int]] = []  # first address, place with the thread, bytes of a row
         self._kept: list[Any] = []
 
-    def array(self, place: int, shape: tuple[int, ...], dtype: str) -> Any:
-        """A stand-in for an array whose rows lie from `place` on in a thread's memory."""
+    def array(self, place: int, shape: tuple[int, ...], dtype: str, row: int = 0) -> Any:
+        """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what there is of it in a
+        unit: so many bytes, or an index of the first axis."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         made = np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, math.prod(shape)).reshape(shape)
         start = int(made.ctypes.data)
         at = bisect(self._ends, start)
         self._ends.insert(at, start + size)
-        self._moves.insert(at, (start, place, size // shape[0]))
+        self._moves.insert(at, (start, place, row or size // shape[0]))
         self._kept.append(made)
         return made
 
@@ -169,14 +184,19 @@ class Run:
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
+        idle = math.inf  # nanoseconds since there was something for all threads
         for chain in chains:
-            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk, chain.rounds])
+            chunk = chain.chunk
+            if chunk == chain.units and idle < AWAKE:
+                chunk = chain.chunk_for(FOLLOWING, FOLLOWING // 2)
+            idle = 0 if chunk < chain.units else idle + chain.nanoseconds
+            groups.append([len(rows), len(chain.tasks), chain.units, chunk, chain.rounds])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
         arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
-        shared = any(chain.chunk < chain.units for chain in chains)
+        shared = any(chunk < units for _, _, units, chunk in groups)
         first, listed, at = (a.ctypes.data for a in arrays)
         self.words = np.array([first, len(groups), listed, room + private, room, at, step,
                                threads.count() if shared else 1], np.int64)
@@ -219,9 +239,17 @@ def merged(body: Sequence[Chain | Call]) -> list[Call]:
     return made
 
 
-def _chunk(units: int, nanoseconds: float, grain: int) -> int:
-    """How many units make a chunk: all of them where sharing does not pay."""
-    if nanoseconds < WORTH or units < 2:
+def _chunk(units: int, nanoseconds: float, grain: int, worth: float, least: float) -> int:
+    """How many units make a chunk: all of them where sharing does not pay; else as few as that is worth it, or up to
+    twice as many if the threads have more equal parts then."""
+    if nanoseconds < worth or units < 2:
         return max(units, 1)
-    chunks = max(min(CHUNKS, int(nanoseconds // CHUNK), units), 1)
-    return -(-units // (chunks * grain)) * grain
+    most = max(min(CHUNKS, int(nanoseconds // least), units), 1)
+    grain = min(grain, -(-units // threads.count()))
+    sizes = [-(-units // (chunks * grain)) * grain for chunks in range(most, most // 2, -1)]
+
+    def longest(size: int) -> int:
+        """The units that some thread has if none is held up."""
+        return -(-(-(-units // size)) // threads.count()) * size
+
+    return min(sizes, key=longest)

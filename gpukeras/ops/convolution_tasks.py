@@ -26,13 +26,14 @@ from .window_tasks import (
     merged,
     trimmed,
 )
-from .windows import Window, element_strides
+from .windows import Window, element_strides, lines_of
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
 PACK = 0.1  # nanoseconds to pack a number of the kernel
 BLOCK = 288  # rows of a panel of the kernel that stay in the first-level cache
 TOGETHER = 96  # positions that are done together at least, of several samples if need be
 SHARE = 2 * TILE  # positions at least that a thread takes of a single sample
+SHORT = 16  # sums that are best made at once at the ends of lines
 HELD = 1 << 16  # numbers of image and result that stay in the second-level cache
 ADDED = 192  # positions whose products are added up in registers, for the kernel's gradient
 SUMS = 1 << 20  # numbers in all blocks' sums of a kernel's gradient
@@ -123,11 +124,19 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
                 (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
                 len(cells) // 4 * -(-channels // PACKED), PACK * before * width)
     time = samples * (PRODUCT * work * width + MOVE * source.room)
-    shares = output // columns // SHARE if samples == 1 and not source.room else 1
-    if shares > 1:  # threads have no samples to share, but the places of one
-        return [pack, Task("convolution", "convolution_shares", (x, packed, y, plan, few, shares), shares, time)]
+    if samples == 1 and not source.room:  # threads have no samples to share, but the lines of one
+        return [pack, _by_lines(y, (x, packed, y, plan, few), time, len(parts) > 1)]
     return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
                        4 * together * source.room, samples=True)]
+
+
+def _by_lines(y: Any, words: tuple[Any, ...], nanoseconds: float, bordered: bool) -> Task:
+    """The lines of a single sample's output. Where their ends see other cells than the rest, these are tiles of their
+    own, so there should be some together."""
+    axis, lines, line = lines_of(y)
+    columns = y.shape[-1]
+    grain = max(-(-SHARE * columns // line), SHORT // min(-(-columns // LANES), 2) if bordered else 1)
+    return Task("convolution", "convolution_lines", (*words, axis, line), lines, nanoseconds, grain=grain, stretch=line)
 
 
 def _turned(kernel: Sequence[int]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from ..device import FLOATS, blocks, launch, xp
 from ..device.tasks import Task
 from ..graph import ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, is_float
-from .windows import Window, element_strides
+from .windows import Window, element_strides, lines_of
 
 COST = 0.15  # nanoseconds for a cell that a window sees, compiled for a CPU
 
@@ -73,8 +73,14 @@ class _OverWindows(_Pooling):
     gapless = ()
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """One."""
-        return self._task(ins[0], ins[0], *element_strides(ins[0]), ins[0].shape[-1], outs[0])
+        """One. Of a single sample the units are lines."""
+        x, y = ins[0], outs[0]
+        axis, lines, line = lines_of(y)
+        words = (x, *element_strides(x), x.shape[-1], y)
+        if len(y) == 1:
+            return [task._replace(units=lines, samples=False, stretch=line)
+                    for task in self._task(x, *words, line, axis)]
+        return self._task(x, *words, y[0].size, -1)
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""

@@ -106,3 +106,10 @@ def element_strides(x: Any) -> tuple[int, ...]:
     elements; axes of space that it does not have get 0."""
     steps = [s // x.itemsize for s in x.strides]
     return (steps[0], *[0] * (5 - len(steps)), *steps[1:])
+
+
+def lines_of(y: Any) -> tuple[int, int, int]:
+    """The lines of one sample of an array without gaps (samples, *space, channels): the axis on which they follow each
+    other, the first of three that has several cells; their number; and how many numbers each has."""
+    axis = next((i for i, cells in enumerate(y.shape[1:-1]) if cells > 1), 0)
+    return axis + 5 - y.ndim, y.shape[1 + axis], y[0].size // y.shape[1 + axis]
