@@ -33,6 +33,11 @@ class _Windowed(Op):
     c_family = "convolution"
     gapless = (1,)
 
+    @property
+    def c_further(self) -> tuple[str, ...]:  # type: ignore[override]
+        """That of winograd_tasks.py."""
+        return (winograd_tasks.FAMILY,) if winograd_tasks.fits(self.window) else ()
+
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """See window_tasks.py."""
         return window_tasks.takes(self.window, ins[0], ins[1], outs[0])

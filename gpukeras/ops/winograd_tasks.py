@@ -24,7 +24,7 @@ SAVED = 0.6  # of the plain multiplications there are left at most
 REUSED = 8192  # numbers of the kernel's matrix, for each of which there is a tile at least: transforming it takes time
 PRODUCT, MOVE = 0.009, 0.045  # nanoseconds that a multiplication takes on one thread, and to transform a number
 KERNEL = 0.09  # nanoseconds to transform the kernel, for each number of the result
-FEW = 16  # tiles at least that a thread takes of a single sample
+FEW = 8  # tiles at least that a thread takes of a single sample
 
 
 @cache
