@@ -15,7 +15,7 @@
 
 // What is done, in elements.
 typedef struct {
-    Word height, width, channels, steps[3];  // of the image: along samples, rows, cells
+    Word height, width, channels, steps[4];  // of the image: along samples, rows, cells, channels
     Word above, before;                      // cells of padding
     Word rows, columns, filters;             // of the outputs, without gaps
     Word down, across;                       // tiles of a sample
@@ -37,7 +37,15 @@ INLINE void transform_cells(Vector d[PLACES], float* to, Word plane) {
     UNROLL for (int i = 0; i < PLACES; ++i) *(Vector*)(to + i * plane) = d[i];
 }
 
-// A tile within the image.
+// Some numbers at most of a vector, `step` apart; zeros fill it up.
+static inline Vector gather(const float* from, Word step, Word count) {
+    if (step == 1 && count == LANES) return load(from);
+    float values[LANES] = {0};
+    for (Word j = 0; j < count; ++j) values[j] = from[j * step];
+    return load(values);
+}
+
+// A tile within the image, of which channels lie side by side.
 static inline void transform_inner(const Plan* p, const float* x, float* to, Word plane) {
     Word row = p->steps[1], cell = p->steps[2], last = p->channels - LANES;
     for (Word c = 0; c < p->channels; c += LANES) {
@@ -48,9 +56,9 @@ static inline void transform_inner(const Plan* p, const float* x, float* to, Wor
     }
 }
 
-// A tile at the border, of which cell (row, column) is the first: what is outside is zeros.
-static __attribute__((noinline)) void transform_border(const Plan* p, const float* x, Word row, Word column, float* to,
-                                                       Word plane) {
+// Any tile, of which cell (row, column) is the first: what is outside of the image is zeros.
+static __attribute__((noinline)) void transform_any(const Plan* p, const float* x, Word row, Word column, float* to,
+                                                    Word plane) {
     Word last = p->channels - LANES;
     for (Word c = 0; c < p->channels; c += LANES) {
         Word channel = MIN(c, last);
@@ -58,7 +66,8 @@ static __attribute__((noinline)) void transform_border(const Plan* p, const floa
         for (int i = 0; i < PLACES; ++i) {
             Word r = row + i / 4, k = column + i % 4;
             int inside = r >= 0 && k >= 0 && r < p->height && k < p->width;
-            d[i] = inside ? load(x + channel + i / 4 * p->steps[1] + i % 4 * p->steps[2]) : (Vector){0};
+            const float* cell = x + i / 4 * p->steps[1] + i % 4 * p->steps[2] + channel * p->steps[3];
+            d[i] = inside ? gather(cell, p->steps[3], LANES) : (Vector){0};
         }
         transform_cells(d, to + channel, plane);
     }
@@ -87,10 +96,11 @@ static void transform_image(const Plan* p, const float* x, Word first, Word coun
     for (Word t = 0; t < count; ++t, next_tile(p, &at), to += p->channels) {
         Word row = 2 * at.down - p->above, column = 2 * at.across - p->before;
         const float* from = x + at.sample * p->steps[0] + row * p->steps[1] + column * p->steps[2];
-        if (row >= 0 && column >= 0 && row + 4 <= p->height && column + 4 <= p->width)
+        int inside = row >= 0 && column >= 0 && row + 4 <= p->height && column + 4 <= p->width;
+        if (inside && p->steps[3] == 1)
             transform_inner(p, from, to, plane);
         else
-            transform_border(p, from, row, column, to, plane);
+            transform_any(p, from, row, column, to, plane);
     }
 }
 
@@ -165,14 +175,6 @@ TASK Word winograd_rows(const Word* w, Word first, Word last, char* room) {
         to[2 * step] = outer - k[1] * 0.5f;          \
         to[3 * step] = k[2];                         \
     } while (0)
-
-// Some numbers at most of a vector, `step` apart; zeros fill it up.
-static inline Vector gather(const float* from, Word step, Word count) {
-    if (step == 1 && count == LANES) return load(from);
-    float values[LANES] = {0};
-    for (Word j = 0; j < count; ++j) values[j] = from[j * step];
-    return load(values);
-}
 
 // The kernel, transformed, for each place in panels (gemm.h). Words: kernel, result, channels, from one to the next,
 // filters, from one to the next, and whether the kernel is turned by half a circle. A unit is a channel.

@@ -43,14 +43,12 @@ def fits(window: Window) -> bool:
 
 def serves(window: Window, x: Any, y: Any) -> bool:
     """Whether y (samples, rows, columns, filters) is made of x so: it must be the faster, by the rule that the
-    measurements in docs/architecture.md gave. Of x (an array, or its Spec) channels must lie side by side."""
+    measurements in docs/architecture.md gave. Of both, arrays or Specs, only the shapes matter."""
     if not fits(window) or not enabled() or not tasks.ready(FAMILY):
         return False
     (rows, columns, filters), channels = y.shape[1:], x.shape[-1]
-    if min(channels, filters) < LANES or not isinstance(x, Spec) and x.strides[-1] != x.itemsize:
-        return False
     tiles = _halved(rows) * _halved(columns)
-    return PLACES * tiles <= SAVED * 9 * rows * columns and channels * filters <= REUSED * tiles
+    return min(channels, filters) >= LANES and PLACES * tiles <= SAVED * 9 * rows * columns and channels * filters <= REUSED * tiles
 
 
 def room(x: Spec, y: Spec) -> list[Spec]:
@@ -76,8 +74,8 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, transformed: An
 def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool) -> list[Task]:
     (samples, *space, channels), (*places, filters) = x.shape, y.shape[1:]
     down, across = map(_halved, places)
-    steps = element_strides(x)
-    plan = array([*space, channels, steps[0], *steps[2:4], *before, *places, filters, down, across])
+    sample_step, _, *steps = element_strides(x)
+    plan = array([*space, channels, sample_step, *steps, *before, *places, filters, down, across])
     channel_step, filter_step = (1, channels) if turned else (filters, 1)
     width = _width(filters)
     transform = Task(FAMILY, "transform_kernel",
