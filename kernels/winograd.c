@@ -199,3 +199,101 @@ TASK Word transform_kernel(const Word* w, Word first, Word last, char* room) {
         }
     return 0;
 }
+
+// ----------------------------------------------------------------------------------- the gradient for the kernel
+
+// The transpose of the above, in the kernel: G' [ (A gradients A') * (B' cells B) ] G, where the product in the middle is
+// summed over all tiles: for each place a product of matrices [channels x tiles] and [tiles x filters].
+
+#define SUMMED 64  // tiles that are done together
+
+// Some numbers at most of a vector; zeros fill it up.
+static inline Vector load_part(const float* from, Word count) {
+    return gather(from, 1, MIN(count, LANES));
+}
+
+// The gradients of a tile's outputs: those beyond `right` and `below` are zeros.
+INLINE void transform_gradient(const float* g, Word right, Word below, Word count, float* to, Word plane) {
+    Vector zero = {0}, cells[4], rows[8];
+    cells[0] = load_part(g, count);
+    cells[1] = right ? load_part(g + right, count) : zero;
+    cells[2] = below ? load_part(g + below, count) : zero;
+    cells[3] = right && below ? load_part(g + right + below, count) : zero;
+    UNROLL for (int i = 0; i < 2; ++i) {
+        rows[i] = cells[i];
+        rows[2 + i] = cells[i] + cells[2 + i];
+        rows[4 + i] = cells[i] - cells[2 + i];
+        rows[6 + i] = -cells[2 + i];
+    }
+    UNROLL for (int i = 0; i < 4; ++i, to += 4 * plane) {
+        *(Vector*)to = rows[2 * i];
+        *(Vector*)(to + plane) = rows[2 * i] + rows[2 * i + 1];
+        *(Vector*)(to + 2 * plane) = rows[2 * i] - rows[2 * i + 1];
+        *(Vector*)(to + 3 * plane) = -rows[2 * i + 1];
+    }
+}
+
+static void transform_gradients(const Plan* p, const float* g, Word first, Word count, float* to, Word plane, Word width) {
+    Word columns = p->filters, line = p->columns * columns;
+    At at = tile_at(p, first);
+    for (Word t = 0; t < count; ++t, next_tile(p, &at), to += width) {
+        Word row = 2 * at.down, column = 2 * at.across, i = 0;
+        const float* from = g + (at.sample * p->rows + row) * line + column * columns;
+        Word right = column + 1 < p->columns ? columns : 0, below = row + 1 < p->rows ? line : 0;
+        if (right && below)
+            for (; i + LANES <= columns; i += LANES) transform_gradient(from + i, columns, line, LANES, to + i, plane);
+        for (; i < columns; i += LANES) transform_gradient(from + i, right, below, columns - i, to + i, plane);
+    }
+}
+
+// Words: image, gradients, the blocks' sums, plan, samples, blocks, samples of each if a unit is a sample, or else 0. A
+// unit is a sample, or a block.
+TASK Word winograd_kernel_gradient(const Word* w, Word first, Word last, char* room) {
+    const Plan* p = (const Plan*)w[3];
+    Word width = (p->filters + LANES - 1) / LANES * LANES, each = p->down * p->across, matrix = p->channels * width + APART;
+    Word plane = SUMMED * p->channels + APART, gradient_plane = SUMMED * width + APART;
+    float *cells = FLOATS(room), *gradients = cells + PLACES * plane;
+    for (Word unit = first; unit < last; unit += MAX(w[6], 1)) {
+        Word block = w[6] ? unit / w[6] : unit, start = w[4] * block / w[5] * each, end = w[4] * (block + 1) / w[5] * each;
+        float* sums = FLOATS(w[2]) + block * PLACES * matrix;
+        for (Word t = start; t < end; t += SUMMED) {
+            Word count = MIN(SUMMED, end - t);
+            transform_image(p, FLOATS(w[0]), t, count, cells, plane);
+            transform_gradients(p, FLOATS(w[1]), t, count, gradients, gradient_plane, width);
+            for (Word k = 0; k < PLACES; ++k)
+                for (Word j = 0; j < width; j += TILE_COLUMNS) {
+                    Word columns = MIN(width - j, TILE_COLUMNS);
+                    strip(p->channels, columns > LANES, count, cells + k * plane, 1, p->channels,
+                          gradients + k * gradient_plane + j, width, sums + k * matrix + j, width, columns, t > start);
+                }
+        }
+    }
+    return 0;
+}
+
+// Four numbers times G.
+#define GATHER(a, b, c, d)                                     \
+    do {                                                       \
+        Vector outer = (b + c) * 0.5f, inner = (b - c) * 0.5f; \
+        a += outer, b = inner, c = outer + d;                  \
+    } while (0)
+
+// The kernel's gradient of the blocks' sums, which are added in order. Words: sums, blocks, channels, filters, result. A
+// unit is a channel.
+TASK Word winograd_kernel_sum(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    Word channels = w[2], filters = w[3], width = (filters + LANES - 1) / LANES * LANES, matrix = channels * width + APART;
+    for (Word c = first; c < last; ++c)
+        for (Word f = 0; f < filters; f += LANES) {
+            const float* from = FLOATS(w[0]) + c * width + f;
+            Vector m[PLACES];
+            UNROLL for (int i = 0; i < PLACES; ++i) m[i] = load(from + i * matrix);
+            for (Word b = 1; b < w[1]; ++b)
+                UNROLL for (int i = 0; i < PLACES; ++i) m[i] += load(from + (b * PLACES + i) * matrix);
+            UNROLL for (int i = 0; i < 4; ++i) GATHER(m[i], m[4 + i], m[8 + i], m[12 + i]);
+            UNROLL for (int i = 0; i < 3; ++i) GATHER(m[4 * i], m[4 * i + 1], m[4 * i + 2], m[4 * i + 3]);
+            float* to = FLOATS(w[4]) + c * filters + f;
+            UNROLL for (int i = 0; i < 9; ++i) store_part(to + i * channels * filters, m[i / 3 * 4 + i % 3], filters - f);
+        }
+    return 0;
+}

@@ -342,10 +342,14 @@ class ConvolutionKernelGradient(_Windowed):
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """Partial sums."""
+        if winograd_tasks.sums_kernel(self.window, ins[0], ins[1]):
+            return winograd_tasks.kernel_gradient_room(ins[0], ins[1])
         return convolution_tasks.kernel_gradient_room(ins[0], outs[0])
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """See convolution_tasks.py."""
+        """See convolution_tasks.py and winograd_tasks.py."""
+        if winograd_tasks.sums_kernel(self.window, ins[0], ins[1]):
+            return winograd_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room[0])
         return convolution_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:

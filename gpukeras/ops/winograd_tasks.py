@@ -10,21 +10,25 @@ import os
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..device import tasks
 from ..device.tasks import Task
 from ..graph import Spec
-from .window_tasks import LANES, array
+from .window_tasks import BLOCKS, LANES, array
 from .windows import Window, element_strides
 
 FAMILY, VARIABLE = "winograd", "GPUKERAS_WINOGRAD"
 PLACES = 16  # of a tile, transformed
-TILES = 48  # done together (BLOCK of kernels/winograd.c)
+TILES, SUMMED = 48, 64  # done together (BLOCK and SUMMED of kernels/winograd.c)
 APART = 16  # numbers between the matrices of places
 SAVED = 0.6  # of the plain multiplications there are left at most
 REUSED = 8192  # numbers of the kernel's matrix, for each of which there is a tile at least: transforming it takes time
 PRODUCT, MOVE = 0.009, 0.045  # nanoseconds that a multiplication takes on one thread, and to transform a number
 KERNEL = 0.09  # nanoseconds to transform the kernel, for each number of the result
 FEW = 8  # tiles at least that a thread takes of a single sample
+SUMS = 1 << 22  # numbers in all blocks' sums of a kernel's gradient
+LEAST_BLOCKS = 4  # of them, so that threads have something to share
 
 
 @cache
@@ -48,14 +52,13 @@ def serves(window: Window, x: Any, y: Any) -> bool:
         return False
     (rows, columns, filters), channels = y.shape[1:], x.shape[-1]
     tiles = _halved(rows) * _halved(columns)
-    return min(channels, filters) >= LANES and PLACES * tiles <= SAVED * 9 * rows * columns and channels * filters <= REUSED * tiles
+    return min(channels, filters) >= LANES and PLACES * tiles <= SAVED * 9 * rows * columns \
+        and channels * filters <= REUSED * tiles
 
 
 def room(x: Spec, y: Spec) -> list[Spec]:
     """The transformed kernel."""
-    channels, filters = x.shape[-1], y.shape[-1]
-    assert channels is not None and filters is not None
-    return [Spec((PLACES * (channels * _width(filters) + APART),), x.dtype)]
+    return [Spec((PLACES * _matrix(x, y),), x.dtype)]
 
 
 def forward(window: Window, x: Any, kernel: Any, y: Any, transformed: Any) -> list[Task]:
@@ -71,23 +74,68 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, transformed: An
     return _convolution(before, g, kernel, dx, transformed, turned=True)
 
 
+def sums_kernel(window: Window, x: Any, g: Any) -> bool:
+    """Whether the gradient for the kernel is made so: the samples must be enough to share."""
+    return serves(window, x, g) and _blocks(x, g) >= LEAST_BLOCKS
+
+
+def kernel_gradient_room(x: Spec, g: Spec) -> list[Spec]:
+    """The sums of blocks of samples."""
+    return [Spec((_blocks(x, g), PLACES * _matrix(x, g)), x.dtype)]
+
+
+def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, sums: Any) -> list[Task]:
+    """The gradient for the kernel: over blocks of samples, then their sum."""
+    samples, blocks, (channels, filters) = x.shape[0], len(sums), dk.shape[2:]
+    before = [window.pads(n, axis)[0] for axis, n in enumerate(x.shape[1:-1])]
+    block = samples // blocks if samples % blocks == 0 else 0
+    return [Task(FAMILY, "winograd_kernel_gradient", (x, g, sums, _plan(before, x, g), samples, blocks, block),
+                 samples if block else blocks, _time(x, g), _room(SUMMED, x, g), samples=block > 0,
+                 block=max(block, 1)),
+            Task(FAMILY, "winograd_kernel_sum", (sums, blocks, channels, filters, dk), channels, 0.1 * sums.size)]
+
+
+def _blocks(x: Any, g: Any) -> int:
+    """Of the samples, whose sums are kept apart."""
+    samples = x.shape[0]
+    tiles = samples * _halved(g.shape[1]) * _halved(g.shape[2])
+    return min(samples, BLOCKS, SUMS // (PLACES * _matrix(x, g)), max(tiles // SUMMED, LEAST_BLOCKS))
+
+
 def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool) -> list[Task]:
-    (samples, *space, channels), (*places, filters) = x.shape, y.shape[1:]
-    down, across = map(_halved, places)
-    sample_step, _, *steps = element_strides(x)
-    plan = array([*space, channels, sample_step, *steps, *before, *places, filters, down, across])
+    samples, channels, filters = x.shape[0], x.shape[-1], y.shape[-1]
     channel_step, filter_step = (1, channels) if turned else (filters, 1)
-    width = _width(filters)
     transform = Task(FAMILY, "transform_kernel",
                      (kernel, transformed, channels, channel_step, filters, filter_step, turned), channels,
-                     KERNEL * PLACES * channels * width)
-    words = (x, transformed, y, plan)
-    time = samples * down * across * PLACES * (PRODUCT * channels * width + MOVE * (channels + width))
-    needed = 4 * PLACES * (TILES * (channels + width) + 2 * APART)
+                     KERNEL * PLACES * _matrix(x, y))
+    words, time, needed = (x, transformed, y, _plan(before, x, y)), _time(x, y), _room(TILES, x, y)
     if samples == 1:  # threads have no samples to share, but the rows of one
-        return [transform, Task(FAMILY, "winograd_rows", words, places[0], time, needed, grain=2 * -(-FEW // across),
-                                block=2)]
+        grain = 2 * -(-FEW // _halved(y.shape[2]))
+        return [transform, Task(FAMILY, "winograd_rows", words, y.shape[1], time, needed, grain=grain, block=2)]
     return [transform, Task(FAMILY, "winograd", words, samples, time, needed, samples=True)]
+
+
+def _plan(before: list[int], x: Any, y: Any) -> np.ndarray:
+    """The words of the C code's Plan."""
+    sample_step, _, *steps = element_strides(x)
+    return array([*x.shape[1:], sample_step, *steps, *before, *y.shape[1:], *map(_halved, y.shape[1:-1])])
+
+
+def _time(x: Any, y: Any) -> float:
+    """Nanoseconds that all products and what is around them take on one thread."""
+    channels, width = x.shape[-1], _width(y.shape[-1])
+    tiles = y.shape[0] * _halved(y.shape[1]) * _halved(y.shape[2])
+    return tiles * PLACES * (PRODUCT * channels * width + MOVE * (channels + width))
+
+
+def _room(tiles: int, x: Any, y: Any) -> int:
+    """Bytes that a thread needs for so many tiles of both."""
+    return 4 * PLACES * (tiles * (x.shape[-1] + _width(y.shape[-1])) + 2 * APART)
+
+
+def _matrix(x: Any, y: Any) -> int:
+    """Numbers of the kernel at one place, and what sets the next apart."""
+    return x.shape[-1] * _width(y.shape[-1]) + APART
 
 
 def _halved(length: int) -> int:

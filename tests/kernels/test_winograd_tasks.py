@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gpukeras.graph import Spec
 from gpukeras.ops import winograd_tasks
-from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient
+from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
 from gpukeras.ops.windows import Window
 from tests.kernels.convolutions import TOLERANCE, numbers
 from tests.kernels.run_tasks import compiled, run_numpy, run_tasks
@@ -27,7 +27,7 @@ def names(op, *inputs):
 
 
 def by_winograd(op, *inputs):
-    return names(op, *inputs)[-1] in ("winograd", "winograd_rows")
+    return names(op, *inputs)[-1] in ("winograd", "winograd_rows", "winograd_kernel_sum")
 
 
 def exact(op, *inputs):
@@ -56,10 +56,11 @@ def arrays(window, space, samples, channels, filters, seed=1):
 @example(VALID, 28, 26, 1, 32, 64)
 @example(SAME, 7, 9, 20, 32, 32)  # several samples in one go, tiles that end beyond the outputs
 @example(SAME, 12, 12, 2, 350, 48)  # more channels than are added up in one go
-def test_both_directions(window, height, width, samples, channels, filters):
+def test_all_three(window, height, width, samples, channels, filters):
     x, kernel, g = arrays(window, (height, width), samples, channels, filters)
     check(Convolution(window), x, kernel)
     check(ConvolutionInputGradient(window), g, kernel, x)
+    check(ConvolutionKernelGradient(window), x, g, kernel)
 
 
 def test_views():
@@ -70,6 +71,7 @@ def test_views():
               np.moveaxis(whole, 1, -1)[..., :20], whole[:, 3:4].repeat(1, axis=1)[..., :20].repeat(8, axis=1)):
         assert by_winograd(Convolution(SAME), x, kernel)
         check(Convolution(SAME), x, kernel)
+        check(ConvolutionKernelGradient(SAME), x, np.ones((*x.shape[:-1], 24), np.float32), kernel)
 
 
 def test_what_is_done_so():
@@ -85,6 +87,16 @@ def test_what_is_done_so():
                   Window((3, 5), (1, 1), "same", (1, 1))):
         x = np.ones((1, 8, 8, 16), np.float32)
         assert not by_winograd(Convolution(other), x, np.ones((*other.size, 16, 16), np.float32))
+
+
+def test_which_gradients_for_kernels_are_made_so():
+    """Those of samples enough for threads to share."""
+    def taken(samples, channels=32, space=(8, 8)):
+        x, kernel, g = arrays(SAME, space, samples, channels, 32)
+        return by_winograd(ConvolutionKernelGradient(SAME), x, g, kernel)
+
+    assert taken(4) and taken(7) and taken(128) and taken(4, space=(16, 15))
+    assert not taken(3) and not taken(8, channels=8) and not taken(8, space=(3, 3))
 
 
 def test_numbers_do_not_depend_on_the_batch():
