@@ -23,7 +23,7 @@ VARIABLE = "GPUKERAS_NATIVE"
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared",
          "-pthread", "-fvisibility=hidden")
 WHERE_KNOWN = ("-mprefer-vector-width=512",  # AVX-512 at its full width
-               "--param=avoid-fma-max-bits=0")  # for some processors GCC rounds products first in some loops, not in all
+               "--param=avoid-fma-max-bits=0")  # for some processors GCC rounds products first, in some loops
 PATIENCE = 120  # seconds that the compiler may take
 
 _reasons: list[str] = []

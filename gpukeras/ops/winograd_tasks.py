@@ -27,8 +27,9 @@ REUSED = 8192  # numbers of the kernel's matrix, for each of which there is a ti
 PRODUCT, MOVE = 0.009, 0.045  # nanoseconds that a multiplication takes on one thread, and to transform a number
 KERNEL = 0.09  # nanoseconds to transform the kernel, for each number of the result
 FEW = 8  # tiles at least that a thread takes of a single sample
-SUMS = 1 << 22  # numbers in all blocks' sums of a kernel's gradient
-LEAST_BLOCKS = 4  # of them, so that threads have something to share
+SUMS = 1 << 19  # numbers in all blocks' sums of a kernel's gradient, or in
+LEAST_BLOCKS = 4  # of them, so that threads have something to share, if these do not have more than
+MOST_SUMS = 1 << 22
 
 
 @cache
@@ -76,7 +77,8 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, transformed: An
 
 def sums_kernel(window: Window, x: Any, g: Any) -> bool:
     """Whether the gradient for the kernel is made so: the samples must be enough to share."""
-    return serves(window, x, g) and _blocks(x, g) >= LEAST_BLOCKS
+    return serves(window, x, g) and _blocks(x, g) >= LEAST_BLOCKS \
+        and LEAST_BLOCKS * PLACES * _matrix(x, g) <= MOST_SUMS
 
 
 def kernel_gradient_room(x: Spec, g: Spec) -> list[Spec]:
@@ -99,7 +101,7 @@ def _blocks(x: Any, g: Any) -> int:
     """Of the samples, whose sums are kept apart."""
     samples = x.shape[0]
     tiles = samples * _halved(g.shape[1]) * _halved(g.shape[2])
-    return min(samples, BLOCKS, SUMS // (PLACES * _matrix(x, g)), max(tiles // SUMMED, LEAST_BLOCKS))
+    return min(samples, BLOCKS, max(min(SUMS // (PLACES * _matrix(x, g)), tiles // SUMMED), LEAST_BLOCKS))
 
 
 def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool) -> list[Task]:
