@@ -27,9 +27,9 @@ REUSED = 8192  # numbers of the kernel's matrix, for each of which there is a ti
 PRODUCT, MOVE = 0.009, 0.045  # nanoseconds that a multiplication takes on one thread, and to transform a number
 KERNEL = 0.09  # nanoseconds to transform the kernel, for each number of the result
 FEW = 8  # tiles at least that a thread takes of a single sample
-SUMS = 1 << 19  # numbers in all blocks' sums of a kernel's gradient, or in
+SUMS = 5 << 17  # numbers in all blocks' sums of a kernel's gradient, or in
 LEAST_BLOCKS = 4  # of them, so that threads have something to share, if these do not have more than
-MOST_SUMS = 1 << 22
+MOST_SUMS = 5 << 20
 
 
 @cache
@@ -98,10 +98,12 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, sums: Any) -> list[
 
 
 def _blocks(x: Any, g: Any) -> int:
-    """Of the samples, whose sums are kept apart."""
+    """Of the samples, whose sums are kept apart; all of one size if they can be."""
     samples = x.shape[0]
     tiles = samples * _halved(g.shape[1]) * _halved(g.shape[2])
-    return min(samples, BLOCKS, max(min(SUMS // (PLACES * _matrix(x, g)), tiles // SUMMED), LEAST_BLOCKS))
+    most = min(samples, BLOCKS, max(min(SUMS // (PLACES * _matrix(x, g)), tiles // (2 * SUMMED)), LEAST_BLOCKS))
+    even = max(i for i in range(1, most + 1) if samples % i == 0)
+    return even if even >= LEAST_BLOCKS else most
 
 
 def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool) -> list[Task]:

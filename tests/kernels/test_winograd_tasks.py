@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gpukeras.device import threads
 from gpukeras.graph import Spec
 from gpukeras.ops import winograd_tasks
 from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
@@ -152,3 +153,43 @@ def test_the_environment_turns_it_off(monkeypatch):
     monkeypatch.setenv("GPUKERAS_WINOGRAD", "no")
     with pytest.raises(ValueError, match="GPUKERAS_WINOGRAD must be 'on' or 'off', got 'no'"):
         winograd_tasks.enabled()
+
+
+def trained():
+    """A small network's weights and losses after some steps."""
+    from gpukeras.layers import BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, MaxPooling2D
+    from gpukeras.models import Sequential
+
+    np.random.seed(5)
+    x, classes = np.random.randn(64, 14, 14, 3), np.arange(64) % 3
+    x[np.arange(64), :, classes * 4] += 2.0  # a line whose place is the class
+    model = Sequential([Conv2D(16, 3, padding="same", activation="relu", input_shape=(14, 14, 3)),
+                        Conv2D(32, 3, activation="relu"), MaxPooling2D(2), BatchNormalization(),
+                        Conv2D(32, 3, padding="same", activation="relu"), GlobalAveragePooling2D(),
+                        Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, classes, batch_size=16, epochs=6, verbose=0).history
+    program = next(iter(model.train_function._programs.values())).describe()
+    return model.get_weights(), history["loss"], history["acc"], program
+
+
+def test_a_network_learns_as_it_does_plainly(monkeypatch):
+    _, losses, accuracies, program = trained()
+    assert "winograd_kernel_gradient" in program
+    monkeypatch.setattr(winograd_tasks, "enabled", lambda: False)
+    _, plain_losses, plain_accuracies, _ = trained()
+    np.testing.assert_allclose(losses, plain_losses, rtol=0.01)
+    np.testing.assert_allclose(accuracies, plain_accuracies, atol=0.05)
+    assert accuracies[-1] > 0.8
+
+
+def test_the_bits_of_a_training_do_not_depend_on_threads(monkeypatch):
+    first, *others = [_trained_by(threads, monkeypatch) for threads in (1, 2, 3)]
+    for other in others:
+        for a, b in zip(first, other):
+            np.testing.assert_array_equal(a, b)
+
+
+def _trained_by(count, monkeypatch):
+    monkeypatch.setattr(threads, "count", lambda: count)
+    return trained()[0]
