@@ -21,19 +21,22 @@ typedef struct {
     Word down, across;                       // tiles of a sample
 } Plan;
 
-// One row or column of cells times B.
-#define MIX(a, b, c, d)                    \
-    do {                                   \
-        Vector first = a - c, last = b - d; \
-        Vector sum = b + c;                \
-        c = c - b;                         \
-        a = first, b = sum, d = last;      \
-    } while (0)
+// Of rows of so many filters: whole vectors.
+static inline Word width_of(Word filters) { return (filters + LANES - 1) / LANES * LANES; }
+
+// B' times four numbers, `step` apart.
+INLINE void times_b_turned(Vector* x, const int step) {
+    Vector second = x[step], third = x[2 * step];
+    x[0] -= third;
+    x[step] = second + third;
+    x[2 * step] = third - second;
+    x[3 * step] = second - x[3 * step];
+}
 
 // Cells of a vector of channels, transformed; the places of the result are `plane` apart.
 INLINE void transform_cells(Vector d[PLACES], float* to, Word plane) {
-    UNROLL for (int i = 0; i < 4; ++i) MIX(d[i], d[4 + i], d[8 + i], d[12 + i]);
-    UNROLL for (int i = 0; i < 4; ++i) MIX(d[4 * i], d[4 * i + 1], d[4 * i + 2], d[4 * i + 3]);
+    UNROLL for (int i = 0; i < 4; ++i) times_b_turned(d + i, 4);
+    UNROLL for (int i = 0; i < 4; ++i) times_b_turned(d + 4 * i, 1);
     UNROLL for (int i = 0; i < PLACES; ++i) *(Vector*)(to + i * plane) = d[i];
 }
 
@@ -62,12 +65,11 @@ static __attribute__((noinline)) void transform_any(const Plan* p, const float* 
     Word last = p->channels - LANES;
     for (Word c = 0; c < p->channels; c += LANES) {
         Word channel = MIN(c, last);
-        Vector d[PLACES];
+        Vector d[PLACES] = {{0}};
         for (int i = 0; i < PLACES; ++i) {
             Word r = row + i / 4, k = column + i % 4;
-            int inside = r >= 0 && k >= 0 && r < p->height && k < p->width;
-            const float* cell = x + i / 4 * p->steps[1] + i % 4 * p->steps[2] + channel * p->steps[3];
-            d[i] = inside ? gather(cell, p->steps[3], LANES) : (Vector){0};
+            if (r >= 0 && k >= 0 && r < p->height && k < p->width)
+                d[i] = gather(x + r * p->steps[1] + k * p->steps[2] + channel * p->steps[3], p->steps[3], LANES);
         }
         transform_cells(d, to + channel, plane);
     }
@@ -95,12 +97,12 @@ static void transform_image(const Plan* p, const float* x, Word first, Word coun
     At at = tile_at(p, first);
     for (Word t = 0; t < count; ++t, next_tile(p, &at), to += p->channels) {
         Word row = 2 * at.down - p->above, column = 2 * at.across - p->before;
-        const float* from = x + at.sample * p->steps[0] + row * p->steps[1] + column * p->steps[2];
+        const float* sample = x + at.sample * p->steps[0];
         int inside = row >= 0 && column >= 0 && row + 4 <= p->height && column + 4 <= p->width;
         if (inside && p->steps[3] == 1)
-            transform_inner(p, from, to, plane);
+            transform_inner(p, sample + row * p->steps[1] + column * p->steps[2], to, plane);
         else
-            transform_any(p, from, row, column, to, plane);
+            transform_any(p, sample, row, column, to, plane);
     }
 }
 
@@ -139,7 +141,7 @@ static void transform_sums(const Plan* p, const float* sums, Word plane, Word wi
 
 // Tiles `first` to `last`.
 static void filter(const Plan* p, const Word* w, Word first, Word last, float* room) {
-    Word width = (p->filters + LANES - 1) / LANES * LANES, kernel_plane = packed_size(p->channels, p->filters) + APART;
+    Word width = width_of(p->filters), kernel_plane = packed_size(p->channels, p->filters) + APART;
     Word plane = BLOCK * p->channels + APART, sum_plane = BLOCK * width + APART;
     float *cells = room, *sums = cells + PLACES * plane;
     for (Word t = first; t < last; t += BLOCK) {
@@ -167,14 +169,14 @@ TASK Word winograd_rows(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// Three numbers times G; those of the result are `step` apart.
-#define SPREAD(k, to, step)                          \
-    do {                                             \
-        Vector outer = (k[0] + k[2]) * 0.5f;         \
-        to[0] = k[0], to[step] = outer + k[1] * 0.5f; \
-        to[2 * step] = outer - k[1] * 0.5f;          \
-        to[3 * step] = k[2];                         \
-    } while (0)
+// G times three numbers, `from_step` apart; the four of the result are `step` apart.
+INLINE void times_g(const Vector* x, const int from_step, Vector* to, const int step) {
+    Vector outer = (x[0] + x[2 * from_step]) * 0.5f, inner = x[from_step] * 0.5f;
+    to[0] = x[0];
+    to[step] = outer + inner;
+    to[2 * step] = outer - inner;
+    to[3 * step] = x[2 * from_step];
+}
 
 // The kernel, transformed, for each place in panels (gemm.h). Words: kernel, result, channels, from one to the next,
 // filters, from one to the next, and whether the kernel is turned by half a circle. A unit is a channel.
@@ -188,11 +190,8 @@ TASK Word transform_kernel(const Word* w, Word first, Word last, char* room) {
                 const float* from = FLOATS(w[0]) + (w[6] ? 8 - i : i) * channels * filters + c * w[3] + f * step;
                 cells[i] = gather(from, step, MIN(filters - f, LANES));
             }
-            UNROLL for (int i = 0; i < 3; ++i) {
-                Vector column[3] = {cells[i], cells[3 + i], cells[6 + i]};
-                SPREAD(column, (rows + i), 3);
-            }
-            UNROLL for (int i = 0; i < 4; ++i) SPREAD((rows + 3 * i), (made + 4 * i), 1);
+            UNROLL for (int i = 0; i < 3; ++i) times_g(cells + i, 3, rows + i, 3);
+            UNROLL for (int i = 0; i < 4; ++i) times_g(rows + 3 * i, 1, made + 4 * i, 1);
             Word panel = f / TILE_COLUMNS * TILE_COLUMNS, width = panel_width(MIN(filters - panel, TILE_COLUMNS));
             float* to = FLOATS(w[1]) + panel * channels + c * width + f - panel;
             UNROLL for (int i = 0; i < PLACES; ++i) *(Vector*)(to + i * plane) = made[i];
@@ -202,8 +201,8 @@ TASK Word transform_kernel(const Word* w, Word first, Word last, char* room) {
 
 // ----------------------------------------------------------------------------------- the gradient for the kernel
 
-// The transpose of the above, in the kernel: G' [ (A gradients A') * (B' cells B) ] G, where the product in the middle is
-// summed over all tiles: for each place a product of matrices [channels x tiles] and [tiles x filters].
+// The above turned around, in the kernel: G' [ (A gradients A') * (B' cells B) ] G, where what is in the middle is summed
+// over all tiles: for each place a product of matrices [channels x tiles] and [tiles x filters].
 
 #define SUMMED 64  // tiles that are done together
 
@@ -233,7 +232,8 @@ INLINE void transform_gradient(const float* g, Word right, Word below, Word coun
     }
 }
 
-static void transform_gradients(const Plan* p, const float* g, Word first, Word count, float* to, Word plane, Word width) {
+static void transform_gradients(const Plan* p, const float* g, Word first, Word count, float* to, Word plane,
+                                Word width) {
     Word columns = p->filters, line = p->columns * columns;
     At at = tile_at(p, first);
     for (Word t = 0; t < count; ++t, next_tile(p, &at), to += width) {
@@ -250,11 +250,12 @@ static void transform_gradients(const Plan* p, const float* g, Word first, Word 
 // unit is a sample, or a block.
 TASK Word winograd_kernel_gradient(const Word* w, Word first, Word last, char* room) {
     const Plan* p = (const Plan*)w[3];
-    Word width = (p->filters + LANES - 1) / LANES * LANES, each = p->down * p->across, matrix = p->channels * width + APART;
+    Word width = width_of(p->filters), each = p->down * p->across, matrix = p->channels * width + APART;
     Word plane = SUMMED * p->channels + APART, gradient_plane = SUMMED * width + APART;
     float *cells = FLOATS(room), *gradients = cells + PLACES * plane;
     for (Word unit = first; unit < last; unit += MAX(w[6], 1)) {
-        Word block = w[6] ? unit / w[6] : unit, start = w[4] * block / w[5] * each, end = w[4] * (block + 1) / w[5] * each;
+        Word block = w[6] ? unit / w[6] : unit;
+        Word start = w[4] * block / w[5] * each, end = w[4] * (block + 1) / w[5] * each;
         float* sums = FLOATS(w[2]) + block * PLACES * matrix;
         for (Word t = start; t < end; t += SUMMED) {
             Word count = MIN(SUMMED, end - t);
@@ -271,18 +272,19 @@ TASK Word winograd_kernel_gradient(const Word* w, Word first, Word last, char* r
     return 0;
 }
 
-// Four numbers times G.
-#define GATHER(a, b, c, d)                                     \
-    do {                                                       \
-        Vector outer = (b + c) * 0.5f, inner = (b - c) * 0.5f; \
-        a += outer, b = inner, c = outer + d;                  \
-    } while (0)
+// G' times four numbers, `step` apart; the first three are the result.
+INLINE void times_g_turned(Vector* x, const int step) {
+    Vector outer = (x[step] + x[2 * step]) * 0.5f, inner = (x[step] - x[2 * step]) * 0.5f;
+    x[0] += outer;
+    x[step] = inner;
+    x[2 * step] = outer + x[3 * step];
+}
 
-// The kernel's gradient of the blocks' sums, which are added in order. Words: sums, blocks, channels, filters, result. A
-// unit is a channel.
+// The kernel's gradient of the blocks' sums, which are added in order. Words: sums, blocks, channels, filters, result.
+// A unit is a channel.
 TASK Word winograd_kernel_sum(const Word* w, Word first, Word last, char* room) {
     (void)room;
-    Word channels = w[2], filters = w[3], width = (filters + LANES - 1) / LANES * LANES, matrix = channels * width + APART;
+    Word channels = w[2], filters = w[3], width = width_of(filters), matrix = channels * width + APART;
     for (Word c = first; c < last; ++c)
         for (Word f = 0; f < filters; f += LANES) {
             const float* from = FLOATS(w[0]) + c * width + f;
@@ -290,10 +292,11 @@ TASK Word winograd_kernel_sum(const Word* w, Word first, Word last, char* room) 
             UNROLL for (int i = 0; i < PLACES; ++i) m[i] = load(from + i * matrix);
             for (Word b = 1; b < w[1]; ++b)
                 UNROLL for (int i = 0; i < PLACES; ++i) m[i] += load(from + (b * PLACES + i) * matrix);
-            UNROLL for (int i = 0; i < 4; ++i) GATHER(m[i], m[4 + i], m[8 + i], m[12 + i]);
-            UNROLL for (int i = 0; i < 3; ++i) GATHER(m[4 * i], m[4 * i + 1], m[4 * i + 2], m[4 * i + 3]);
+            UNROLL for (int i = 0; i < 4; ++i) times_g_turned(m + i, 4);
+            UNROLL for (int i = 0; i < 3; ++i) times_g_turned(m + 4 * i, 1);
             float* to = FLOATS(w[4]) + c * filters + f;
-            UNROLL for (int i = 0; i < 9; ++i) store_part(to + i * channels * filters, m[i / 3 * 4 + i % 3], filters - f);
+            UNROLL for (int i = 0; i < 9; ++i)
+                store_part(to + i * channels * filters, m[i / 3 * 4 + i % 3], filters - f);
         }
     return 0;
 }
