@@ -162,10 +162,10 @@ TASK Word winograd(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// The same for a single sample. A unit is a row of the outputs; two make a row of tiles.
+// The same for a single sample. A unit is a row of tiles: two rows of the outputs.
 TASK Word winograd_rows(const Word* w, Word first, Word last, char* room) {
     const Plan* p = (const Plan*)w[3];
-    filter(p, w, first / 2 * p->across, (last + 1) / 2 * p->across, FLOATS(room));
+    filter(p, w, first * p->across, last * p->across, FLOATS(room));
     return 0;
 }
 

@@ -113,9 +113,9 @@ def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: An
                      (kernel, transformed, channels, channel_step, filters, filter_step, turned), channels,
                      KERNEL * PLACES * _matrix(x, y))
     words, time, needed = (x, transformed, y, _plan(before, x, y)), _time(x, y), _room(TILES, x, y)
-    if samples == 1:  # threads have no samples to share, but the rows of one
-        grain = 2 * -(-FEW // _halved(y.shape[2]))
-        return [transform, Task(FAMILY, "winograd_rows", words, y.shape[1], time, needed, grain=grain, block=2)]
+    if samples == 1:  # threads have no samples to share, but the rows of tiles of one
+        down, across = map(_halved, y.shape[1:-1])
+        return [transform, Task(FAMILY, "winograd_rows", words, down, time, needed, grain=-(-FEW // across))]
     return [transform, Task(FAMILY, "winograd", words, samples, time, needed, samples=True)]
 
 
