@@ -33,8 +33,9 @@ def uses_tasks(step: Step) -> bool:
 
 def prepare(steps: Iterable[Step]) -> None:
     """Has what these steps, and what becomes of them, may use of compiled code made beforehand."""
-    able = {s.op.c_family for s in steps if s.op.takes_tasks([v.spec for v in s.ins], [v.spec for v in s.outs])}
-    tasks.prepare({family for family in able if family} | {"elementwise"})
+    able = [s.op for s in steps if s.op.takes_tasks([v.spec for v in s.ins], [v.spec for v in s.outs])]
+    families = {family for op in able for family in (op.c_family, *op.c_further) if family}
+    tasks.prepare(families | {"elementwise"})
 
 
 def without_gaps(step: Step) -> tuple[int, ...]:

@@ -22,6 +22,8 @@ from gpukeras.device.choice import NAME
 VARIABLE = "GPUKERAS_NATIVE"
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared",
          "-pthread", "-fvisibility=hidden")
+WHERE_KNOWN = ("-mprefer-vector-width=512",  # AVX-512 at its full width
+               "--param=avoid-fma-max-bits=0")  # for some processors GCC rounds products first, in some loops
 PATIENCE = 120  # seconds that the compiler may take
 
 _reasons: list[str] = []
@@ -120,7 +122,7 @@ def _refuse(reason: str) -> None:
 def _path(command: Sequence[str], source: str) -> Path:
     """Where the compiled source is kept."""
     import hashlib
-    key = "\n".join((source, *command, *FLAGS, _processor()))
+    key = "\n".join((source, *command, *FLAGS, *WHERE_KNOWN, _processor()))
     return _folder() / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
 
 
@@ -146,10 +148,13 @@ def _compile(command: list[str], source: str, path: Path, flags: tuple[str, ...]
         text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
         text.write_text(source, encoding="utf-8")
         whole = [*command, *flags, "-o", str(made), str(text), "-lm"]
-        try:  # AVX-512 at its full width, where a compiler knows it
-            _run([*whole, "-mprefer-vector-width=512"])
-        except subprocess.CalledProcessError:
-            _run(whole)
+        for known in (WHERE_KNOWN, WHERE_KNOWN[:1], ()):
+            try:
+                _run([*whole, *known])
+                break
+            except subprocess.CalledProcessError:
+                if not known:
+                    raise
         made.chmod(0o700)
         os.replace(made, path)
 

@@ -43,6 +43,8 @@ class Op:
 
     c_family: str | None = None
     """The file `kernels/<c_family>.c` that has tasks for this op."""
+    c_further: tuple[str, ...] = ()
+    """Further such files that its tasks may come from, where they can be had."""
     c_types: tuple[str, ...] = ("float32",)
     """Dtypes of the first input for which there are tasks."""
     gapless: tuple[int, ...] | None = None

@@ -15,7 +15,7 @@ from ..device import FLOATS, blas, gemm, threads, xp
 from ..device.tasks import Task
 from ..graph import MIX, REDUCE, ROW, Apply, Call, Op, Spec, Tensor, apply, frozen, size_of
 from . import convolution_kernels as kernels
-from . import convolution_tasks, window_tasks
+from . import convolution_tasks, window_tasks, winograd_tasks
 from .linalg import dot
 from .shape import reshape
 from .windows import Window
@@ -32,6 +32,11 @@ class _Windowed(Op):
     kernel_types = FLOATS
     c_family = "convolution"
     gapless = (1,)
+
+    @property
+    def c_further(self) -> tuple[str, ...]:  # type: ignore[override]
+        """That of winograd_tasks.py."""
+        return (winograd_tasks.FAMILY,) if winograd_tasks.fits(self.window) else ()
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """See window_tasks.py."""
@@ -128,11 +133,14 @@ class Convolution(_Windowed):
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """The kernel in panels."""
+        if winograd_tasks.serves(self.window, ins[0], outs[0]):
+            return winograd_tasks.room(ins[0], outs[0])
         return convolution_tasks.room(ins[1], backward=False)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """See convolution_tasks.py."""
-        return convolution_tasks.forward(self.window, ins[0], ins[1], outs[0], room[0])
+        """See convolution_tasks.py and winograd_tasks.py."""
+        way: Any = winograd_tasks if winograd_tasks.serves(self.window, ins[0], outs[0]) else convolution_tasks
+        return way.forward(self.window, ins[0], ins[1], outs[0], room[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """By the other two ops."""
@@ -259,11 +267,14 @@ class ConvolutionInputGradient(_Windowed):
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """The kernel in panels."""
+        if winograd_tasks.serves(self.window, ins[0], outs[0]):
+            return winograd_tasks.room(ins[0], outs[0])
         return convolution_tasks.room(ins[1], backward=True)
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """See convolution_tasks.py."""
-        return convolution_tasks.input_gradient(self.window, ins[0], ins[1], outs[0], room[0])
+        """See convolution_tasks.py and winograd_tasks.py."""
+        way: Any = winograd_tasks if winograd_tasks.serves(self.window, ins[0], outs[0]) else convolution_tasks
+        return way.input_gradient(self.window, ins[0], ins[1], outs[0], room[0])
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The op is linear in g and in the kernel."""
@@ -331,10 +342,14 @@ class ConvolutionKernelGradient(_Windowed):
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """Partial sums."""
+        if winograd_tasks.sums_kernel(self.window, ins[0], ins[1]):
+            return winograd_tasks.kernel_gradient_room(ins[0], ins[1])
         return convolution_tasks.kernel_gradient_room(ins[0], outs[0])
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """See convolution_tasks.py."""
+        """See convolution_tasks.py and winograd_tasks.py."""
+        if winograd_tasks.sums_kernel(self.window, ins[0], ins[1]):
+            return winograd_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room[0])
         return convolution_tasks.kernel_gradient(self.window, ins[0], ins[1], outs[0], room)
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:

@@ -1,4 +1,4 @@
-"""The compiled tasks of the convolutions against NumPy's bodies in float64."""
+"""The compiled tasks of the convolutions, those of Winograd's aside, against NumPy's bodies in float64."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpukeras.graph import Spec
+from gpukeras.ops import winograd_tasks
 from gpukeras.ops.convolution import Convolution, ConvolutionInputGradient, ConvolutionKernelGradient
 from gpukeras.ops.windows import Window
 from tests.kernels.convolutions import TOLERANCE, numbers, windows
@@ -16,6 +17,13 @@ from tests.kernels.run_tasks import check_what_is_no_number, compiled, run_numpy
 pytestmark = compiled
 CHANNELS = (1, 3, 16, 20, 32)
 FILTERS = (1, 2, 3, 4, 8, 10, 16, 35)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plainly():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd_tasks, "enabled", lambda: False)
+        yield
 
 
 def exact(op, *inputs):
