@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpukeras.device import threads
+from gpukeras.device.changes import Changes, Kept
 from gpukeras.device.choice import NAME
 from gpukeras.device.kernels import kernel_source
 from gpukeras.device.native import compile_together, load
@@ -93,7 +94,11 @@ def _word(value: Any) -> int:
 class Chain:
     """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
     array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
-    fails."""
+    fails. With `kept`, what the chain makes is kept from run to run; `changes` are those of all arrays that the chain's
+    program gives values that others see."""
+
+    kept: Kept | None = None
+    changes: Sequence[Changes] = ()
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None):
@@ -161,25 +166,31 @@ class Run:
     """Chains of tasks in order, as one call: once, or again and again without Python between. Where a task meets an
     index out of range, what comes after it is not done, and the IndexError of its explanation is raised.
 
+    Chains whose results are kept, all of them by one program, come first, and are left out while these hold.
+
     `place` is a number that tasks may read: it grows by `step` each time."""
 
     def __init__(self, chains: Sequence[Chain], place: Any = None, step: int = 0):
-        self.chains = list(chains)
+        self.chains = sorted(chains, key=lambda chain: chain.kept is None)
+        keeping = [chain.kept for chain in chains if chain.kept is not None]
+        changes = list(dict.fromkeys(c for chain in chains for c in chain.changes))
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
-        for chain in chains:
+        for chain in self.chains:
             groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
-        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
+        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place,
+                  keeping[0].words if keeping else np.zeros(0, np.int64),
+                  np.array([len(changes), *(c.words.ctypes.data for c in changes)], np.int64)]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
         shared = any(chain.chunk < chain.units for chain in chains)
-        first, listed, at = (a.ctypes.data for a in arrays)
+        first, listed, at, kept, changed = (a.ctypes.data for a in arrays)
         self.words = np.array([first, len(groups), listed, room + private, room, at, step,
-                               threads.count() if shared else 1], np.int64)
-        self._kept = arrays
+                               threads.count() if shared else 1, len(keeping), kept, changed], np.int64)
+        self._held = (arrays, changes)
         self._function, self._program = _function(), int(self.words.ctypes.data)
 
     def __call__(self, times: int = 1) -> None:

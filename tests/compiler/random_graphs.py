@@ -226,9 +226,15 @@ class Shadow:
                 self._claim(leaf.array, leaf.storage)
 
     def check(self) -> None:
-        """Raises AssertionError where a step reads bytes that do not hold its input any more."""
+        """Raises AssertionError where a step reads bytes that do not hold its input any more; also in a second run,
+        without the steps whose results are kept."""
         plan = self._program.plan
-        for step in plan.steps:
+        self._follow(plan.steps)
+        self._follow([step for step in plan.steps if step not in set(plan.keeping.steps)])
+
+    def _follow(self, steps: Sequence[Any]) -> None:
+        plan = self._program.plan
+        for step in steps:
             if isinstance(step.op, ViewOp):
                 continue
             reads = list(step.reads())
