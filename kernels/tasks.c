@@ -279,18 +279,18 @@ static int note_arrays(Kept* kept) {
     return quiet;
 }
 
-// A list of groups and what it needs, as `run` takes it. `place` is a number that its tasks may read. The first
-// `keeping` groups make what is kept; `changes` counts the arrays that are written, and has the address of each one's.
+// A list of groups and what it needs, as `run` takes it. The first `keeping` groups make what is kept. `changes` counts
+// the arrays that are written, and has the address of each one's. `place` is a number that tasks may read.
 typedef struct {
     const Group* groups;
     Word count;
     const Task* tasks;
     Word room, local;
-    Word* place;
-    Word step, threads;
     Word keeping;
     Kept* kept;
     const Word* changes;
+    Word* place;
+    Word step, threads;
 } Program;
 
 static Word run_program(const Program* p) {

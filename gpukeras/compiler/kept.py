@@ -48,7 +48,11 @@ def _parted(step: Step, packs: int) -> dict[Value, Value]:
         return {}
     inputs, room = range(len(step.ins)), len(step.ins) + len(step.outs)
     reads = (*(i for i in inputs if i != packs), room)
-    return apart(step, (((packs,), (room,)), (reads, tuple(range(len(inputs), room)))), tasks)
+    parts = apart(step, (((packs,), (room,)), (reads, tuple(range(len(inputs), room)))), tasks)
+    for v in parts.values():
+        assert v.step is not None
+        v.step.op.name = step.op.name
+    return parts
 
 
 def find(steps: Sequence[Step], wanted: Sequence[Value], updated: Container[Variable]) -> Keeping:

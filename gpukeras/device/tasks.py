@@ -181,16 +181,16 @@ class Run:
             groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
-        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place,
-                  keeping[0].words if keeping else np.zeros(0, np.int64),
+        kept = keeping[0].words if keeping else place  # which then nobody reads as such
+        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place, kept,
                   np.array([len(changes), *(c.words.ctypes.data for c in changes)], np.int64)]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
         shared = any(chain.chunk < chain.units for chain in chains)
-        first, listed, at, kept, changed = (a.ctypes.data for a in arrays)
-        self.words = np.array([first, len(groups), listed, room + private, room, at, step,
-                               threads.count() if shared else 1, len(keeping), kept, changed], np.int64)
-        self._held = (arrays, changes)
+        first, listed, at, held, changed = (a.ctypes.data for a in arrays)
+        self.words = np.array([first, len(groups), listed, room + private, room, len(keeping), held, changed, at, step,
+                               threads.count() if shared else 1], np.int64)
+        self._kept = (arrays, keeping, changes)
         self._function, self._program = _function(), int(self.words.ctypes.data)
 
     def __call__(self, times: int = 1) -> None:

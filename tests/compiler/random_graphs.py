@@ -219,7 +219,9 @@ class Shadow:
     def __init__(self, program: Program):
         self._program = program
         self._owner: dict[int, Any] = {}
-        plan = program.plan
+
+    def _find_variables(self) -> None:
+        plan = self._program.plan
         for v in [*(v for step in plan.steps for v in step.reads()), *plan.outputs, *(v for _, v in plan.copies)]:
             leaf = root(v).leaf
             if isinstance(leaf, Variable):
@@ -234,6 +236,7 @@ class Shadow:
 
     def _follow(self, steps: Sequence[Any]) -> None:
         plan = self._program.plan
+        self._find_variables()
         for step in steps:
             if isinstance(step.op, ViewOp):
                 continue
