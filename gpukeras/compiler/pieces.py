@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..device.tasks import Chain, Run, Task
-from ..graph import MIX, ROW, Call, Op, Spec
+from ..graph import MIX, ROW, Call, Flow, Op, Spec
 from .bodies import probe, rooms, uses_tasks
 from .ir import Step, Value, bytes_of, needed, replace
 
