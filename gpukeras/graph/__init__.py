@@ -23,6 +23,6 @@ from .tensor import (
 __all__ = [
     "HALVES", "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Flow", "Op",
     "Placeholder", "Shape", "Spec", "Tensor", "Variable", "ViewOp", "apply", "as_read", "broadcast_shapes",
-    "canonical_axes", "constant", "differentiate", "frozen", "gradients", "is_float", "made_inside", "merge_dtypes", "origin",
-    "size_of", "topological", "weights_read_as",
+    "canonical_axes", "constant", "differentiate", "frozen", "gradients", "is_float", "made_inside", "merge_dtypes",
+    "origin", "size_of", "topological", "weights_read_as",
 ]

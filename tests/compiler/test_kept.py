@@ -13,7 +13,7 @@ from gpukeras.compiler import kept
 from gpukeras.device import tasks
 from gpukeras.device.changes import Changes
 from gpukeras.device.native import why_not
-from tests.compiler.random_graphs import Builder
+from tests.compiler.random_graphs import Builder, Shadow
 
 pytestmark = pytest.mark.skipif(device.NAME != "numpy" or not tasks.ready("elementwise"),
                                 reason=f"nothing is kept: {why_not()}")
@@ -56,7 +56,7 @@ def test_a_kernel_is_made_and_packed_once():
     made = program(function, IMAGE)
     assert names(made)[-1] == "convolution_pack_kernel" and len(made.plan.keeping.values) == 1
     assert made.plan.steps[: len(made.plan.keeping.steps)] == made.plan.keeping.steps
-    assert len(made.calls) == 1
+    assert len(made.calls) == 1 and made.plan.offsets.keys().isdisjoint(made.plan.kept)
     made._kept_memory[...] = 0  # as if it were something else: it is read, and not made again
     assert not function([IMAGE])[0].any()
 
@@ -94,16 +94,16 @@ def test_a_function_that_writes_what_it_reads_keeps_nothing_of_it():
     assert "convolution_pack_kernel" not in names(program(function, IMAGE))
 
 
-def test_a_step_that_python_takes_part_in_is_seen():
-    """The update is one that NumPy makes, so the writing program is not one run of tasks."""
-    function, kernel, _ = image_function()
-    order = K.variable(np.arange(4), dtype="int64")
-    writer = K.function([], [], [K.update(kernel, kernel + K.cast(K.prod(order + 1), "float32"))])
-    assert program(writer).whole is None
-    for _ in range(3):
+def test_a_step_that_numpy_makes_is_seen():
+    """The update has no tasks."""
+    function, _, scale = image_function()
+    x = K.placeholder((3,))
+    writer = K.function([x], [], [K.update(scale, K.cumsum(x))])
+    for i in range(1, 4):
         same(function, IMAGE)
-        writer([])
+        writer([np.full(3, i)])
         same(function, IMAGE)
+    assert not any(isinstance(call, tasks.Run) for call, _ in program(writer, np.ones(3)).calls)
 
 
 def test_a_step_that_fails_is_seen():
@@ -141,31 +141,34 @@ def test_a_refused_index_is_refused_again():
 
 def test_results_that_are_kept_are_nobody_elses():
     """Values that leave the program, or become a variable's, are made in each run."""
-    a, b = K.variable([1.0, 4.0]), K.variable([0.0, 0.0])
-    x = K.placeholder((2,))
-    root = K.sqrt(a)
-    function = K.function([x], [root, x * root, K.expand_dims(root)], [K.update(b, root + 1)])
+    a, b, x = K.variable([1.0, 4.0]), K.variable([0.0, 0.0]), K.placeholder((3, 2))
+    root, square = K.sqrt(a), K.square(a)
+    function = K.function([x], [root, x * root, x + square], [K.update(b, square)])
     for _ in range(3):
-        first, second, third = function.run([np.array([1.0, 1.0], "float32")])
+        first, second, third = function.run([np.ones((3, 2), "float32")])
         np.testing.assert_array_equal(first, [1, 2])
-        np.testing.assert_array_equal(second, [1, 2])
-        np.testing.assert_array_equal(third, [[1], [2]])
-        np.testing.assert_array_equal(K.get_value(b), [2, 3])
-        first[...] = second[...] = 7
+        np.testing.assert_array_equal(second, [[1, 2]] * 3)
+        np.testing.assert_array_equal(third, [[2, 17]] * 3)
+        np.testing.assert_array_equal(K.get_value(b), [1, 16])
+        for array in (first, second, third):
+            array[...] = 7
         K.set_value(b, [0, 0])
+    assert not program(function, np.ones((3, 2))).plan.kept
 
 
 def test_a_joined_value_is_not_lost():
-    """Parts of a whole that is kept, and of one that is not."""
-    a, b, x = K.variable([[1.0, 4.0]]), K.variable([[9.0]]), K.placeholder((1, 3))
-    roots = [K.sqrt(a), K.sqrt(b)]
-    kept_whole = K.concatenate(roots)
-    moving = K.concatenate([x, roots[0]])
-    function = K.function([x], [x * kept_whole, moving * 2, x[:, :2] + roots[0], K.exp(x) + K.square(kept_whole)])
+    """A part of a whole that is kept, one of a whole that is not, and one of both."""
+    a, b, c, x = (K.variable(STATE.rand(1, n)) for n in (2, 3, 4)), None, None, K.placeholder((1, 3))
+    a, b, c = map(K.sqrt, a)
+    steady, moving, both = K.concatenate([a, c]), K.concatenate([x, b]), K.concatenate([c, x])
+    y = K.dot(moving, K.ones((6, 6)))
+    outputs = [K.dot(y, K.ones((6, 6))), K.dot(K.concatenate([x, x]), K.ones((6, 6))) + steady, K.tanh(both)]
+    function = K.function([x], outputs)
     for i in range(3):
         same(function, np.full((1, 3), i, "float32"))
-    K.set_value(b, [[16.0]])
-    same(function, np.ones((1, 3), "float32"))
+    made = program(function, np.ones((1, 3)))
+    assert len(made.plan.kept) == 3
+    Shadow(made).check()
 
 
 def test_random_numbers_are_new_in_each_run():
@@ -233,6 +236,7 @@ def test_random_graphs(seed):
                 K.set_value(chosen, new)
             else:
                 K.function([], [], [K.update(chosen, K.constant(new, chosen.dtype))])([])
+    Shadow(program(function, *graph.feeds)).check()
 
 
 def test_what_is_being_written_is_not_kept():
