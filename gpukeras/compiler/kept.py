@@ -16,6 +16,7 @@ from .ir import Step, Value, bytes_of, needed, replace, root
 from .pieces import apart
 
 MOST = 8 << 20  # bytes that a program keeps: the largest arrays are made anew in each run, if all together are more
+ROUNDS = 8  # of leaving out the largest, each of which may bring to light what these are made of
 
 
 class Keeping(NamedTuple):
@@ -59,10 +60,14 @@ def find(steps: Sequence[Step], wanted: Sequence[Value], updated: Container[Vari
     """What of the steps is kept. The values of `wanted` are not: others may have their memory, or write to it."""
     kept = _steady(steps, updated)
     _drop({root(v).step for v in wanted}, kept)
-    values = _read_by_others(steps, kept)
-    while sum(map(bytes_of, values)) > MOST:
-        _drop({v.step for v in _largest(values, sum(map(bytes_of, values)) - MOST)}, kept)
+    for _ in range(ROUNDS):
         values = _read_by_others(steps, kept)
+        excess = sum(map(bytes_of, values)) - MOST
+        if excess <= 0:
+            break
+        _drop({v.step for v in _largest(values, excess)}, kept)
+    else:
+        values = []
     making = needed(values)
     leaves = [v.leaf for step in making for v in step.reads()]
     return Keeping(making, values, list(dict.fromkeys(v.storage for v in leaves if isinstance(v, Variable))))

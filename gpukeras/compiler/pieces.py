@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..device.tasks import Chain, Run, Task
+from ..device.tasks import Chain, Run, Task, untouched
 from ..graph import MIX, ROW, Call, Flow, Op, Spec
 from .bodies import probe, rooms, uses_tasks
 from .ir import Step, Value, bytes_of, needed, replace
@@ -45,8 +43,7 @@ class Piece(Op):
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One. In place of the arrays that it does not touch there are some of their shapes."""
         given = {**dict(zip(self.reads, ins)), **dict(zip(self.writes, outs))}
-        arrays = [given[i] if i in given else np.empty(tuple(n or 0 for n in s.shape), s.dtype)
-                  for i, s in enumerate(self.arrays)]
+        arrays = [given[i] if i in given else untouched(s.shape, s.dtype) for i, s in enumerate(self.arrays)]
         end = self.inputs + self.outputs
         return [self.op.tasks(arrays[:self.inputs], arrays[self.inputs:end], arrays[end:])[self.number]]
 

@@ -132,6 +132,16 @@ def block_of(tasks: Sequence[Task]) -> int:
     return math.lcm(*(task.block for task in tasks))
 
 
+def untouched(shape: Sequence[int | None], dtype: str, least: int = 1 << 16) -> Any:
+    """An array that is never touched, and so takes no memory. Those of `least` bytes or more have pages of their own: if
+    the C library had to find room for them, it would deal otherwise with what is asked for later."""
+    sizes = tuple(n or 0 for n in shape)
+    count = math.prod(sizes)
+    size = count * np.dtype(dtype).itemsize
+    return (np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, count).reshape(sizes) if size >= least
+            else np.empty(sizes, dtype))
+
+
 class Private:
     """Arrays of which every thread has only the rows that it works on. They are known by their addresses: in a block of
     memory that is never touched, and so takes none."""
@@ -144,9 +154,8 @@ class Private:
 
     def array(self, place: int, shape: tuple[int, ...], dtype: str) -> Any:
         """A stand-in for an array whose rows lie from `place` on in a thread's memory."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        made = np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, math.prod(shape)).reshape(shape)
-        start = int(made.ctypes.data)
+        made = untouched(shape, dtype, 0)
+        start, size = int(made.ctypes.data), made.nbytes
         at = bisect(self._ends, start)
         self._ends.insert(at, start + size)
         self._moves.insert(at, (start, place, size // shape[0]))
@@ -173,7 +182,8 @@ class Run:
     def __init__(self, chains: Sequence[Chain], place: Any = None, step: int = 0):
         self.chains = sorted(chains, key=lambda chain: chain.kept is None)
         keeping = [chain.kept for chain in chains if chain.kept is not None]
-        changes = list(dict.fromkeys(c for chain in chains for c in chain.changes))
+        lists = {id(chain.changes): chain.changes for chain in chains}  # most often one
+        changes = list(dict.fromkeys(c for found in lists.values() for c in found))
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []

@@ -298,3 +298,14 @@ def test_the_last_word_of_a_writer_reaches_every_reader():
         thread.join()
     assert not errors
     same(function, IMAGE)
+
+
+def test_a_deep_graph_of_large_values_is_left_alone(monkeypatch):
+    """Leaving out the largest again and again would take longer than it saves."""
+    monkeypatch.setattr(kept, "MOST", 100)
+    x, y = K.placeholder((1,)), K.variable(STATE.rand(4, 8))
+    for _ in range(2 * kept.ROUNDS):
+        y = K.dot(K.tanh(y), K.ones((8, 8)))
+    function = K.function([x], [y * x])
+    same(function, np.ones(1, "float32"))
+    assert not program(function, np.ones(1)).plan.kept

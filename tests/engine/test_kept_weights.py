@@ -405,3 +405,14 @@ def test_a_cleared_session():
     fresh = images()
     changes(fresh, lambda: fresh.fit(X, Y, 6, 2, verbose=0))
     check(model)
+
+
+def test_layers_called_on_arrays():
+    """Each has a function of its own, made at its first call."""
+    convolution, norm, cell = Conv2D(4, 3), BatchNormalization(), LSTM(3)
+    for _ in range(2):
+        for layer, x in ((convolution, X), (norm, X), (cell, SERIES)):
+            layer(x)
+            K.batch_set_value([(w, K.get_value(w) + 0.5) for w in layer.weights])
+            place = K.placeholder(x.shape)
+            np.testing.assert_array_equal(K.eval(layer(x)), K.function([place], [layer(place)])([x])[0])
