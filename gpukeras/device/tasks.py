@@ -133,8 +133,8 @@ def block_of(tasks: Sequence[Task]) -> int:
 
 
 def untouched(shape: Sequence[int | None], dtype: str, least: int = 1 << 16) -> Any:
-    """An array that is never touched, and so takes no memory. Those of `least` bytes or more have pages of their own: if
-    the C library had to find room for them, it would deal otherwise with what is asked for later."""
+    """An array that is never touched, and so takes no memory. Those of `least` bytes or more have pages of their own:
+    if the C library had to find room for them, it would deal otherwise with what is asked for later."""
     sizes = tuple(n or 0 for n in shape)
     count = math.prod(sizes)
     size = count * np.dtype(dtype).itemsize
