@@ -264,22 +264,78 @@ static Word run(const Group* groups, Word count, const Task* tasks, Word room, W
     return failed;
 }
 
-// A list of groups and what it needs, as `run` takes it. `place` is a number that its tasks may read.
+// How often an array was written: how many runs began to, how many ended, and a number that others than runs change as
+// they begin and end (device/changes.py).
+typedef struct {
+    atomic_llong begun, ended, stamp;
+} Changes;
+
+// What the first groups of a program made and keep, of arrays that were as is noted here.
+typedef struct {
+    Word holds, count;
+    struct {
+        Changes* changes;
+        Word begun, stamp;
+    } seen[];
+} Kept;
+
+// Whether none of the arrays can have been written since `note_arrays`.
+static int still_holds(const Kept* kept) {
+    if (!kept->holds) return 0;
+    for (Word i = 0; i < kept->count; ++i) {
+        Changes* now = kept->seen[i].changes;
+        if (atomic_load(&now->begun) != kept->seen[i].begun || atomic_load(&now->stamp) != kept->seen[i].stamp) return 0;
+    }
+    return 1;
+}
+
+// Notes how the arrays are now, before anything is made of them. 0 if one of them is being written: what is made then
+// is not to be kept.
+static int note_arrays(Kept* kept) {
+    int quiet = 1;
+    kept->holds = 0;
+    for (Word i = 0; i < kept->count; ++i) {
+        Changes* now = kept->seen[i].changes;
+        Word ended = atomic_load(&now->ended);  // before `begun`, or a run between the two would not be seen
+        kept->seen[i].begun = atomic_load(&now->begun);
+        kept->seen[i].stamp = atomic_load(&now->stamp);
+        quiet &= ended == kept->seen[i].begun;
+    }
+    return quiet;
+}
+
+// A list of groups and what it needs, as `run` takes it. The first `keeping` groups make what is kept. `changes` counts
+// the arrays that are written, and has the address of each one's. `place` is a number that tasks may read.
 typedef struct {
     const Group* groups;
     Word count;
     const Task* tasks;
     Word room, local;
+    Word keeping;
+    Kept* kept;
+    const Word* changes;
     Word* place;
     Word step, threads;
 } Program;
 
+static Word run_program(const Program* p) {
+    int holds = p->keeping && still_holds(p->kept), quiet = p->keeping && !holds && note_arrays(p->kept);
+    Word first = holds ? p->keeping : 0;
+    Word failed = run(p->groups + first, p->count - first, p->tasks, p->room, p->local, p->threads);
+    if (quiet && !failed) p->kept->holds = 1;
+    return failed;
+}
+
 // The program `times` times; each time `place` goes `step` further. 0, or the first task that failed, counted from 1; -1
 // without memory. `place` is then where it was.
 TASK Word gpukeras_run(const Program* p, Word times) {
+    const Word* changes = p->changes;
+    Word failed = 0;
+    for (Word i = 1; i <= changes[0]; ++i) atomic_fetch_add(&((Changes*)changes[i])->begun, 1);
     for (Word t = 0; t < times; ++t, *p->place += p->step) {
-        Word failed = run(p->groups, p->count, p->tasks, p->room, p->local, p->threads);
-        if (failed) return failed;
+        failed = run_program(p);
+        if (failed) break;
     }
-    return 0;
+    for (Word i = 1; i <= changes[0]; ++i) atomic_fetch_add(&((Changes*)changes[i])->ended, 1);
+    return failed;
 }

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from .. import device
 from ..device import tasks
 from ..graph import Call, Spec, ViewOp
@@ -71,11 +69,11 @@ def probe(step: Step) -> list[tasks.Task]:
     def array(v: Value) -> Any:
         if v not in made:
             view = v.step.op.view(array(v.step.ins[0])) if v.step and isinstance(v.step.op, ViewOp) else None
-            made[v] = np.empty(v.shape, v.dtype) if view is None else view
+            made[v] = tasks.untouched(v.shape, v.dtype) if view is None else view
         return made[v]
 
     return step.op.tasks([None if v.shape_only else array(v) for v in step.ins], [array(v) for v in step.outs],
-                         [np.empty(s.shape, s.dtype) for s in rooms(step)])
+                         [tasks.untouched(s.shape, s.dtype) for s in rooms(step)])
 
 
 def _calls(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:

@@ -56,7 +56,7 @@ class Interpreter:
         results = [np.array(device.to_host(array(v))) for v in self._outputs]
         new = [(variable, device.xp.array(array(v))) for variable, v in self._updates]
         for variable, value in new:
-            variable.array[...] = value
+            variable.put(value)
         return results
 
     def _check(self, step: Step, ins: Sequence[Any], outs: Sequence[Any]) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..device.tasks import Chain, Run, Task
-from ..graph import MIX, ROW, Call, Op, Spec
+from ..device.tasks import Chain, Run, Task, untouched
+from ..graph import MIX, ROW, Call, Flow, Op, Spec
 from .bodies import probe, rooms, uses_tasks
 from .ir import Step, Value, bytes_of, needed, replace
 
@@ -23,14 +21,16 @@ class Piece(Op):
     """Task `number` of an op. It reads and writes some of the op's arrays: inputs, outputs and rooms, in that order.
     Not a value type: it is made for one place."""
 
-    def __init__(self, op: Op, number: int, arrays: Sequence[Spec], inputs: int, outputs: int, like: Task):
+    def __init__(self, op: Op, number: int, flow: Flow, arrays: Sequence[Spec], inputs: int, outputs: int, like: Task):
         self.op, self.number, self.arrays, self.inputs, self.outputs = op, number, list(arrays), inputs, outputs
-        self.reads, self.writes = op.flow[number]
+        self.reads, self.writes = flow[number]
         self.by_samples = like.samples
         self.name = f"{op.name}_{like.name}"
         self.c_family = like.family
         packed = range(inputs) if op.gapless is None else op.gapless
         self.gapless = tuple(i for i, a in enumerate(self.reads) if a in packed or a >= inputs)
+        if self.writes[0] == inputs:  # the op's first output
+            self.in_place = tuple(i for i, a in enumerate(self.reads) if a in op.in_place)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """What it writes."""
@@ -43,8 +43,7 @@ class Piece(Op):
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One. In place of the arrays that it does not touch there are some of their shapes."""
         given = {**dict(zip(self.reads, ins)), **dict(zip(self.writes, outs))}
-        arrays = [given[i] if i in given else np.empty(tuple(n or 0 for n in s.shape), s.dtype)
-                  for i, s in enumerate(self.arrays)]
+        arrays = [given[i] if i in given else untouched(s.shape, s.dtype) for i, s in enumerate(self.arrays)]
         end = self.inputs + self.outputs
         return [self.op.tasks(arrays[:self.inputs], arrays[self.inputs:end], arrays[end:])[self.number]]
 
@@ -83,10 +82,15 @@ def _pieces(step: Step) -> dict[Value, Value]:
     made = probe(step)
     if len(made) != len(step.op.flow) or not any(task.samples and _fits(step, task) for task in made):
         return {}
+    return apart(step, step.op.flow, made)
+
+
+def apart(step: Step, flow: Flow, tasks: Sequence[Task]) -> dict[Value, Value]:
+    """A piece for each task of a step: the outputs, and what is in their places."""
     specs = [*(v.spec for v in step.ins), *(v.spec for v in step.outs), *rooms(step)]
     arrays: dict[int, Value] = dict(enumerate(step.ins))
-    for number, task in enumerate(made):
-        piece = Piece(step.op, number, specs, len(step.ins), len(step.outs), task)
+    for number, task in enumerate(tasks):
+        piece = Piece(step.op, number, flow, specs, len(step.ins), len(step.outs), task)
         outs = Step(piece, [arrays[a] for a in piece.reads], piece.infer(), step.origin).outs
         arrays.update(zip(piece.writes, outs))
     return {v: arrays[len(step.ins) + i] for i, v in enumerate(step.outs)}

@@ -3,7 +3,7 @@ their concatenation, elementwise results into memory of an input that nobody nee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..ops.control import Identity
 from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from ..ops.ranks import AllReduce
+from . import kept
 from .bodies import rooms, without_gaps
 from .fuse import Fused
 from .groups import Group, find, place
@@ -29,26 +30,32 @@ class Part(NamedTuple):
 
 
 class Plan:
-    """The steps in order, and for every value with memory of its own its place: an offset in the arena, a
-    variable, or a part of a concatenation."""
+    """The steps in order, first those whose results are kept, and for every value with memory of its own its place: an
+    offset in the arena or among what is kept, a variable, or a part of a concatenation."""
 
     grouped = True  # whether steps may be done a few samples at a time
+    keeps = True  # whether results may be kept from run to run
 
     def __init__(self, outputs: Sequence[Value], updates: Sequence[tuple[Variable, Value]]):
-        outputs, targets = _own_memory(list(outputs), list(updates))
+        updated = {variable.storage for variable, _ in updates}
+        outputs, targets = _own_memory(list(outputs), list(updates), updated)
         self.outputs = outputs
         self.steps = needed([*outputs, *targets])
         _straighten(self.steps)
         self.steps, groups = needed([*outputs, *targets]), list[Group]()
         self.as_written = self.steps  # in the order of the graph, whatever is done together
+        self.keeping = kept.find(self.steps if self.keeps else [], [*outputs, *targets], updated)
         if self.grouped:
             self.steps, groups = find(self.steps, self._fixed(targets))
+        making = set(self.keeping.steps)
+        self.steps = [*self.keeping.steps, *(step for step in self.steps if step not in making)]
         self.groups = {step: group for group in groups for step in group.steps}
         self.offsets: dict[Value, int] = {}
         self.scratch: dict[Step, list[int]] = {}
         self.variables: dict[Value, Variable] = {}
         self.parts: dict[Value, Part] = {}
         self.copies: list[tuple[Variable, Value]] = []  # updates that could not be made in place
+        self.kept, self.kept_size = _place_kept(self.keeping.values)
         self._position = {s: i for i, s in enumerate(self.steps)}
         self._place_updates([(v, t) for (v, _), t in zip(updates, targets)])
         self._place_parts()
@@ -126,7 +133,8 @@ class Plan:
             for i, v in enumerate(step.ins):
                 source = root(v)
                 plain = source.step is not None and source not in self.variables and source not in self.parts
-                if plain and contiguous(v) and source.size == v.size and not self._reaches(source, whole):
+                stays = source not in self.kept or whole in self.kept
+                if plain and stays and contiguous(v) and source.size == v.size and not self._reaches(source, whole):
                     self.parts[source] = Part(whole, i)
 
     def _reaches(self, source: Value, whole: Value) -> bool:
@@ -159,7 +167,8 @@ class Plan:
                      if h in self.offsets and ends[h] == i]
             for out in step.outs:
                 holder = self._holder(out)
-                if is_view(out) or holder in self.offsets or holder in self.variables or group and out in group.places:
+                placed = holder in self.offsets or holder in self.variables or holder in self.kept
+                if is_view(out) or placed or group and out in group.places:
                     continue
                 heir = next((d for d in dying if self._may_take(step, out, d)), None)
                 if heir is not None and (group is None or heir in group.carriers):
@@ -245,10 +254,15 @@ class Arena:
         self._free = merged
 
 
-def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]]) -> tuple[list[Value], list[Value]]:
-    """Copies for results that are (views of) variables which the program itself updates: they mean the old value."""
-    updated = {variable.storage for variable, _ in updates}
+def _place_kept(values: Sequence[Value]) -> tuple[dict[Value, int], int]:
+    """The places of what is kept, in a block of its own, and the size of that."""
+    arena = Arena()
+    return {v: arena.take(nbytes(v)) for v in values}, arena.size
 
+
+def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]],
+                updated: Container[Variable]) -> tuple[list[Value], list[Value]]:
+    """Copies for results that are (views of) variables which the program itself updates: they mean the old value."""
     def settled(v: Value) -> Value:
         leaf = root(v).leaf
         if isinstance(leaf, Variable) and leaf.storage in updated:

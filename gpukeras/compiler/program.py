@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..device.changes import Kept, Writing
 from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
@@ -21,6 +22,7 @@ from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
+from .kept import part_packings
 from .lower import Lowering
 from .pieces import take_apart
 from .plan import Plan
@@ -45,11 +47,16 @@ class Program:
         roots = lowering.finish(roots)
         prepare(needed(roots))
         roots = take_apart(fuse(keep_samples(take_epilogues(lowering, roots))))
+        roots = part_packings(roots, {v.storage for v, _ in updates})
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
         self._arrays: dict[Value, Any] = {}
         self._memory = memory.at_least(self.plan.size)
+        self._kept_memory = device.allocate(self.plan.kept_size)
+        self._kept = Kept([v.changes for v in self.plan.keeping.owners])
+        self._making = set(self.plan.keeping.steps)
+        self._changes = list(dict.fromkeys(v.storage.changes for v, _ in updates)) if device.NAME == "numpy" else []
         self._private = {group: Private(group.room) for group in self.plan.groups.values()}
         self._members: dict[Group, list[Chain]] = {}
         self.calls: list[Call] = []
@@ -61,14 +68,14 @@ class Program:
                 waiting += self._bind(step)
                 continue
             if not isinstance(step.op, ViewOp):  # those are made when somebody asks for them
-                self.calls += merged(waiting)
+                self.calls += self._merged(waiting)
                 waiting = []
             self._starts.append(len(self.calls))
             if not isinstance(step.op, ViewOp):
-                self.calls += merged(self._bind(step))
+                self.calls += self._merged(self._bind(step))
         for variable, value in self.plan.copies:
             waiting += _copy(variable.array, self._array(value))
-        self.calls += merged(waiting)
+        self.calls += self._merged(waiting)
         if device.NAME == "cupy":
             self.calls += [call for op in self._ops() for call in op.finish()]
         self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
@@ -76,7 +83,8 @@ class Program:
         self.outputs = [self._array(v) for v in self.plan.outputs]
         fed = {v.leaf: a for v, a in self._arrays.items() if v.leaf in feeds}
         self.inputs = [fed.get(t) for t in inputs]
-        self._hold = device.threads.hold(self.calls)
+        hold = device.threads.hold(self.calls)
+        self._hold = hold if self.whole is not None or not self._changes else Writing(self._changes, hold)
         self._runs = 0
         self._refuses = False  # to be recorded
         self._recording: device.Recording | None = None
@@ -178,15 +186,24 @@ class Program:
         """The steps, one a line, for people: in the order of the graph. What is done together is done in another."""
         return "\n".join(describe(s) for s in self.plan.as_written)
 
+    def _merged(self, body: Sequence[Chain | Call]) -> list[Call]:
+        for item in body:
+            if isinstance(item, Chain):
+                item.changes = self._changes
+        return merged(body)
+
     def _bind(self, step: Step) -> list[Chain | Call]:
         ins = [None if v.shape_only else self._array(v) for v in step.ins]
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
         made = bind(step, ins, outs, room)
+        chains = [chain for chain in made if isinstance(chain, Chain)]
+        if step in self._making:
+            for chain in chains:
+                chain.kept = self._kept
         group = self.plan.groups.get(step)
         if group is None:
             return made
-        chains = [chain for chain in made if isinstance(chain, Chain)]
         for chain in chains:
             chain.explain = [partial(self._explain, step, group)]
         members = self._members.setdefault(group, [])
@@ -237,11 +254,14 @@ class Program:
         group = self.plan.groups.get(v.step) if v.step else None
         if group is not None and v in group.places:
             return self._private[group].array(group.places[v], v.shape, v.dtype, group.bytes_of_unit(v))
+        if v in self.plan.kept:
+            return self._cut(self.plan.kept[v], v.shape, v.dtype, self._kept_memory)
         return self._cut(self.plan.offsets[v], v.shape, v.dtype)
 
-    def _cut(self, offset: int, shape: Sequence[int | None], dtype: str) -> Any:
+    def _cut(self, offset: int, shape: Sequence[int | None], dtype: str, memory: Any = None) -> Any:
         size = size_of(tuple(shape)) * np.dtype(dtype).itemsize
-        return self._memory[offset:offset + size].view(dtype).reshape(shape)
+        memory = self._memory if memory is None else memory
+        return memory[offset:offset + size].view(dtype).reshape(shape)
 
 
 def _copy(target: Any, source: Any) -> list[Chain | Call]:

@@ -131,7 +131,7 @@ class Unrolled(Op):
 class BodyPlan(Plan):
     """The plan of a body: a result that is computed is written where it is wanted, if it isn't one that is `added`."""
 
-    grouped = False
+    grouped = keeps = False
 
     def __init__(self, roots: Sequence[Value], added: range):
         self.added = added

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpukeras.device import threads
+from gpukeras.device.changes import Changes, Kept
 from gpukeras.device.choice import NAME
 from gpukeras.device.kernels import kernel_source
 from gpukeras.device.native import compile_together, load
@@ -97,8 +98,12 @@ def _word(value: Any) -> int:
 class Chain:
     """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
     array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
-    fails. With a `stretch` a unit of the chain is as many numbers of every output, in which a task has some of its
-    own."""
+    fails. With a `stretch` a unit of the chain is as many numbers of every output, in which a task has some of its own.
+    With `kept`, what the chain makes is kept from run to run; `changes` are those of all arrays that the chain's program
+    gives values that others see."""
+
+    kept: Kept | None = None
+    changes: Sequence[Changes] = ()
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None, stretch: int = 0):
@@ -142,6 +147,16 @@ def block_of(tasks: Sequence[Task]) -> int:
     return math.lcm(*(task.block for task in tasks))
 
 
+def untouched(shape: Sequence[int | None], dtype: str, least: int = 1 << 16) -> Any:
+    """An array that is never touched, and so takes no memory. Those of `least` bytes or more have pages of their own:
+    if the C library had to find room for them, it would deal otherwise with what is asked for later."""
+    sizes = tuple(n or 0 for n in shape)
+    count = math.prod(sizes)
+    size = count * np.dtype(dtype).itemsize
+    return (np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, count).reshape(sizes) if size >= least
+            else np.empty(sizes, dtype))
+
+
 class Private:
     """Arrays of which every thread has only the rows that it works on. They are known by their addresses: in a block of
     memory that is never touched, and so takes none."""
@@ -155,9 +170,8 @@ class Private:
     def array(self, place: int, shape: tuple[int, ...], dtype: str, row: int = 0) -> Any:
         """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what there is of it in a
         unit: so many bytes, or an index of the first axis."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        made = np.frombuffer(mmap.mmap(-1, max(size, 1)), dtype, math.prod(shape)).reshape(shape)
-        start = int(made.ctypes.data)
+        made = untouched(shape, dtype, 0)
+        start, size = int(made.ctypes.data), made.nbytes
         at = bisect(self._ends, start)
         self._ends.insert(at, start + size)
         self._moves.insert(at, (start, place, row or size // shape[0]))
@@ -177,30 +191,38 @@ class Run:
     """Chains of tasks in order, as one call: once, or again and again without Python between. Where a task meets an
     index out of range, what comes after it is not done, and the IndexError of its explanation is raised.
 
+    Chains whose results are kept, all of them by one program, come first, and are left out while these hold.
+
     `place` is a number that tasks may read: it grows by `step` each time."""
 
     def __init__(self, chains: Sequence[Chain], place: Any = None, step: int = 0):
-        self.chains = list(chains)
+        self.chains = sorted(chains, key=lambda chain: chain.kept is None)
+        keeping = [chain.kept for chain in chains if chain.kept is not None]
+        lists = {id(chain.changes): chain.changes for chain in chains}  # most often one
+        changes = list(dict.fromkeys(c for found in lists.values() for c in found))
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
         idle = math.inf  # nanoseconds since there was something for all threads
-        for chain in chains:
+        for chain in self.chains:
             chunk = chain.chunk
             if chunk == chain.units and idle < AWAKE:
                 chunk = chain.chunk_for(FOLLOWING, FOLLOWING // 2)
-            idle = 0 if chunk < chain.units else idle + chain.nanoseconds
+            if not chain.kept:
+                idle = 0 if chunk < chain.units else idle + chain.nanoseconds
             groups.append([len(rows), len(chain.tasks), chain.units, chunk, chain.rounds])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
-        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]
+        kept = keeping[0].words if keeping else place  # which then nobody reads as such
+        arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place, kept,
+                  np.array([len(changes), *(c.words.ctypes.data for c in changes)], np.int64)]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
-        shared = any(chunk < units for _, _, units, chunk in groups)
-        first, listed, at = (a.ctypes.data for a in arrays)
-        self.words = np.array([first, len(groups), listed, room + private, room, at, step,
+        shared = any(chunk < units for _, _, units, chunk, _ in groups)
+        first, listed, at, held, changed = (a.ctypes.data for a in arrays)
+        self.words = np.array([first, len(groups), listed, room + private, room, len(keeping), held, changed, at, step,
                                threads.count() if shared else 1], np.int64)
-        self._kept = arrays
+        self._kept = (arrays, keeping, changes)
         self._function, self._program = _function(), int(self.words.ctypes.data)
 
     def __call__(self, times: int = 1) -> None:

@@ -12,6 +12,9 @@ from .tensor import Apply, Tensor
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A bound call of a program: the function and its positional arguments."""
 
+Flow = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+"""For each of several tasks, which arrays it reads and which it writes, counted through inputs, outputs and room."""
+
 ROW, REDUCE, MIX = "row-wise", "reducing", "mixing"
 
 
@@ -91,9 +94,11 @@ class Op:
         """The compiled body for a CPU: tasks that, one after the other, write `outs`."""
         raise NotImplementedError(f"op {self.name} declares no tasks")
 
-    flow: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
-    """For each of several tasks, which arrays it reads and which it writes, counted through inputs, outputs and room:
-    the compiler may then put other steps' tasks between them."""
+    flow: Flow = ()
+    """Of several tasks; the compiler may then put other steps' tasks between them."""
+    packs: int | None = None
+    """The input that the first of two tasks packs into the room. The second reads the room in its place, and of its own
+    array only the shape; the first reads nothing else."""
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """The derivative with respect to each input, as graph; None where there is none."""

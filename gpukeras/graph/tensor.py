@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..device.changes import Changes
 from .spec import Spec, StaticShape, is_float
 
 OPERATORS: dict[str, Callable[..., Any]] = {}
@@ -279,6 +280,7 @@ class Variable(Tensor):
         array = device.new_array(value, dtype)
         super().__init__(Spec(array.shape, dtype), name=name or f"Variable_{next(_names)}:0")
         self.array = array
+        self.changes = Changes()  # of the memory, if it is the variable's own
         self.storage: Variable = self  # the variable that owns the memory
         self.offset = 0  # of the first element in the owner's memory
         self.holds_others = False
@@ -298,11 +300,16 @@ class Variable(Tensor):
         new = value if device.is_device_array(value) else np.asarray(value)
         if new.shape != self.shape:
             raise ValueError(f"variable '{self.name}' has shape {self.shape}, but got a value of shape {new.shape}")
-        self.array[...] = device.asarray(new.astype(self.dtype, copy=False))
+        self.put(device.asarray(new.astype(self.dtype, copy=False)))
         if Variable.journal is not None:
             Variable.journal.append(self)
         if self.is_zero is not None:
             self._know_zero(not self.updated and not new.any())
+
+    def put(self, array: Any) -> None:
+        """Writes a device array of the variable's shape and dtype into its memory."""
+        with self.storage.changes:
+            self.array[...] = array
 
     def assign(self, value: Any) -> Variable:
         """Sets the value at once, as TensorFlow 2 does outside of its functions."""

@@ -87,6 +87,7 @@ class Convolution(_Windowed):
 
     name = "convolution"
     contiguous = (1,)
+    packs = 1
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, filters)."""
@@ -160,6 +161,7 @@ class ConvolutionInputGradient(_Windowed):
     name = "convolution_input_gradient"
     shape_only = (2,)
     contiguous = (0, 1)
+    packs = 1
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of x."""

@@ -61,6 +61,7 @@ class GRUSequence(_GRU):
 
     name = "gru_sequence"
     gapless = (0,)
+    packs = 1
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:

@@ -25,6 +25,7 @@ class GRUSequenceResetAfter(_GRU):
 
     name = "gru_sequence_reset_after"
     gapless = (0,)
+    packs = 1
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:

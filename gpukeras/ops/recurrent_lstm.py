@@ -41,6 +41,7 @@ class LSTMSequence(_LSTM):
 
     name = "lstm_sequence"
     gapless = (0,)
+    packs = 1
     in_place = (0,)
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:

@@ -18,6 +18,7 @@ class SimpleRNNSequence(_Recurrence):
 
     name = "simple_rnn_sequence"
     gapless = (0,)
+    packs = 1
 
     def infer(self, *ins: Spec) -> tuple[Spec, ...]:
         """All states, and the last."""

@@ -219,16 +219,25 @@ class Shadow:
     def __init__(self, program: Program):
         self._program = program
         self._owner: dict[int, Any] = {}
-        plan = program.plan
+
+    def _find_variables(self) -> None:
+        plan = self._program.plan
         for v in [*(v for step in plan.steps for v in step.reads()), *plan.outputs, *(v for _, v in plan.copies)]:
             leaf = root(v).leaf
             if isinstance(leaf, Variable):
                 self._claim(leaf.array, leaf.storage)
 
     def check(self) -> None:
-        """Raises AssertionError where a step reads bytes that do not hold its input any more."""
+        """Raises AssertionError where a step reads bytes that do not hold its input any more; also in a second run,
+        without the steps whose results are kept."""
         plan = self._program.plan
-        for step in plan.steps:
+        self._follow(plan.steps)
+        self._follow([step for step in plan.steps if step not in set(plan.keeping.steps)])
+
+    def _follow(self, steps: Sequence[Any]) -> None:
+        plan = self._program.plan
+        self._find_variables()
+        for step in steps:
             if isinstance(step.op, ViewOp):
                 continue
             reads = list(step.reads())
