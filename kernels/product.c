@@ -21,9 +21,11 @@ INLINE Product product_of(const Word* w) {
 }
 
 // c = a b. A unit is a block of w[10] rows and w[11] columns of c; the blocks of the same columns follow each other.
-// w[12]: whether b comes from the memory; the columns of its rows lie side by side then.
+// w[12]: whether b comes from the memory; the columns of its rows lie side by side then. w[13]: where k is found, if that
+// is known only when the task is run (k is the most that it can be then), else 0.
 TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
+    if (w[AFTER_PRODUCT + 3]) x.k = *(const Word*)w[AFTER_PRODUCT + 3];
     Word high = w[AFTER_PRODUCT], broad = w[AFTER_PRODUCT + 1], blocks = (x.m + high - 1) / high;
     while (first < last) {
         Word j = first / blocks * broad, i = first % blocks, here = MIN(last - first, blocks - i);

@@ -17,6 +17,7 @@ from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
+from .by_words import by_words
 from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
@@ -44,7 +45,7 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
-        roots = take_apart(fuse(keep_samples(take_epilogues(lowering, roots))))
+        roots = take_apart(fuse(keep_samples(by_words(lowering, take_epilogues(lowering, roots)))))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

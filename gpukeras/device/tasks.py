@@ -41,6 +41,7 @@ class Task(NamedTuple):
     samples: bool = False
     grain: int = 1  # a chunk has a multiple of so many units, if it can be
     block: int = 1  # a chunk has a multiple of so many units: what they make is one result
+    counted: Any = None  # an int64: how many of the units there are, which tasks before this one find out
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -98,7 +99,7 @@ class Chain:
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
                  private: Private | None = None):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
-        self.units = tasks[0].units
+        self.units, self.counted = tasks[0].units, tasks[0].counted
         shared = _chunk(self.units, sum(task.nanoseconds for task in tasks), max(task.grain for task in tasks))
         block = block_of(tasks)
         shared = -(-shared // block) * block
@@ -169,7 +170,8 @@ class Run:
         rows: list[list[int]] = []
         groups: list[list[int]] = []
         for chain in chains:
-            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk])
+            counted = 0 if chain.counted is None else _word(chain.counted)
+            groups.append([len(rows), len(chain.tasks), chain.units, chain.chunk, counted])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
         arrays = [np.array(groups, np.int64), np.array(rows, np.int64), place]

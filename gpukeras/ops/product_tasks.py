@@ -70,6 +70,24 @@ def contraction(a: Any, b: Any, out: Any) -> list[Task]:
     return [_blocks(a, b, out)]
 
 
+def counted_room(b: Spec) -> list[Spec]:
+    """What `counted_product` needs: room for a packed b."""
+    (rows, columns) = b.shape
+    assert rows is not None and columns is not None
+    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
+
+
+def counted_product(a: Any, b: Any, out: Any, room: Sequence[Any], count: Any) -> list[Task]:
+    """The first rows of out = a b, as many as `count` (an int64) says when it is run."""
+    *before, rows = _by_rows(a, b, out, room, 1)
+    return [*before, rows._replace(counted=count)]
+
+
+def counted_contraction(a: Any, b: Any, out: Any, count: Any) -> list[Task]:
+    """out = a b where as many products are added up as `count` (an int64) says when it is run."""
+    return [_blocks(a, b, out, count)]
+
+
 def sample_blocks(a: Spec, b: Spec) -> int:
     """In how many blocks of samples (samples, rows, columns) the sum of a' b is best made; 0 if that does not pay."""
     samples, rows, columns = a.shape
@@ -103,8 +121,9 @@ def products(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     return [Task(FAMILY, "products", words, lead[0], cost, _room(a.shape[-1]), samples=True)]
 
 
-def _blocks(a: Any, b: Any, out: Any) -> Task:
-    """Blocks of the result: some of its columns or, where there are many more of them, of its rows."""
+def _blocks(a: Any, b: Any, out: Any, counted: Any = 0) -> Task:
+    """Blocks of the result: some of its columns or, where there are many more of them, of its rows. `counted`: see
+    `counted_contraction`."""
     (m, n), k = out.shape, a.shape[1]
     high, broad = m, n
     b_row, b_column = _strides(b)
@@ -121,7 +140,7 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
             high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
     units = -(-m // high) * -(-n // broad)
     room = _room(k) * BROAD // PANEL if far else _room(k)
-    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad, far), units, _cost(a, b, out), room)
+    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad, far, counted), units, _cost(a, b, out), room)
 
 
 def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:

@@ -1,0 +1,231 @@
+"""Products of an embedding's rows are made for the distinct words of a batch only, and so are their derivatives.
+
+A batch of texts repeats its words: of 2,560 words in 32 reviews some 950 are distinct. Where the rows of a table meet a
+matrix right away, as in a recurrent or dense layer on an Embedding,
+
+    rows of the product  =  (distinct rows  matrix) at the numbers of the words,
+
+and with S, the sums of the derivative's rows for each distinct word, the matrix's derivative is (distinct rows)' S, and
+those by the distinct rows are S matrix'. The result's rows have the same bits as in the plain product; the derivatives
+are added up in another order. This is for compiled tasks, which do as many rows as there turn out to be: see
+ops/words.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import device
+from ..device import tasks
+
+from ..ops.distinct import SumDistinct
+from ..ops.elementwise import Elementwise
+from ..ops.embedding_tasks import FAMILY
+from ..ops.indexing import Gather, ScatterRows
+from ..ops.linalg import Contract, MatMul
+from ..ops.shape import Reshape, Transpose
+from ..ops.words import CountedContract, CountedProduct, Distinct, GatherAdded, SpreadRows, SumNumbered
+from .bodies import uses_tasks
+from .ir import Step, Value, contiguous, needed, replace
+from .lower import Lowering
+
+FEWEST = 512  # words: of fewer, not many are the same
+WORK = 1 << 13  # multiplications that a word takes at least: for less, sorting the words does not pay
+ADD = Elementwise("add")
+
+
+class Words(NamedTuple):
+    """What is known of some indices: see Distinct."""
+
+    places: Value
+    numbers: Value
+    pairs: Value
+    count: Value
+
+
+class _Term(NamedTuple):
+    """`derivative matrix`, of which each row belongs to one of the indices."""
+
+    derivative: Value
+    matrix: Value
+    indices: Value
+
+
+def by_words(lowering: Lowering, roots: Sequence[Value]) -> list[Value]:
+    """Rewrites the steps that `roots` depend on; returns the values that take the roots' places. `lowering` made them,
+    and knows which are there already."""
+    if device.NAME != "numpy":
+        return list(roots)
+    steps = needed(roots)
+    if not any(isinstance(s.op, Gather) for s in steps) or not tasks.ready(FAMILY):
+        return list(roots)
+    return _Rewriting(lowering, steps).done(roots)
+
+
+class _Rewriting:
+    """One pass over the steps, in their order. What it asks of `readers` is how the program was before."""
+
+    def __init__(self, lowering: Lowering, steps: Sequence[Step]):
+        self._make, self._steps = lowering, steps
+        self._readers: dict[Value, list[Step]] = {}
+        for step in steps:
+            for v in dict.fromkeys(step.reads()):
+                self._readers.setdefault(v, []).append(step)
+
+    def done(self, roots: Sequence[Value]) -> list[Value]:
+        """What takes the roots' places."""
+        new: dict[Value, Value] = {}
+        for step in self._steps:
+            seen = {*step.ins}
+            replace([step], new)
+            self._make.origin = step.origin
+            if isinstance(step.op, MatMul):
+                new.update(self._product(step))
+            elif isinstance(step.op, Contract):
+                new.update(self._contraction(step))
+            elif isinstance(step.op, Gather) and new.keys() & seen:
+                new[step.outs[0]] = self._make(step.op, *step.ins)  # the distinct words' rows, if these are what it is
+            elif isinstance(step.op, SumDistinct):
+                new.update(self._distinct_sums(step))
+            elif isinstance(step.op, ScatterRows):
+                new.update(self._scattered(step))
+        return [new.get(v, v) for v in roots]
+
+    # Forward -------------------------------------------------------------------------------------------------
+    def _product(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of the product, of the sum with a bias, and of their shapes."""
+        gathered, matrix = _gathered(step.ins[0]), step.ins[1]
+        if gathered is None or not _pays(step) or matrix.dtype != "float32":
+            return {}
+        words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+        made = self._make(CountedProduct(False), self._rows(gathered, words), matrix, words.count)
+        added = self._bias(step.outs[0])
+        if added is None:
+            return self._in_all_shapes(step.outs[0], self._make(Gather(), made, words.numbers))
+        out, bias = added
+        return self._in_all_shapes(out, self._make(GatherAdded(), made, words.numbers, bias))
+
+    def _bias(self, product: Value) -> tuple[Value, Value] | None:
+        """The sum of the product and a bias, if nothing else reads the product; and the bias."""
+        v = product
+        while len(self._readers.get(v, ())) == 1:
+            reader = self._readers[v][0]
+            if reader.op == ADD:
+                bias = reader.ins[1] if reader.ins[0] is v else reader.ins[0]
+                fits = bias.shape == product.shape[1:] and bias.dtype == product.dtype and contiguous(bias)
+                return (reader.outs[0], bias) if fits else None
+            if not isinstance(reader.op, Reshape) or reader.outs[0].shape[-1:] != product.shape[1:]:
+                return None
+            v = reader.outs[0]
+        return None
+
+    def _in_all_shapes(self, old: Value, made: Value) -> dict[Value, Value]:
+        """The value made, for an old one and those of its shapes that are the same as the new one's."""
+        shapes = [s.outs[0] for s in self._readers.get(old, ()) if isinstance(s.op, Reshape)]
+        return {v: self._make(Reshape(v.shape), made) for v in (old, *shapes)}
+
+    def _words(self, indices: Value, length: int, origin: str | None) -> Words:
+        """What is known of the indices into a table of so many rows."""
+        here, self._make.origin = self._make.origin, origin
+        words = Words(*self._make.outputs(Distinct(length), indices))
+        self._make.origin = here
+        return words
+
+    def _rows(self, gathered: Step, words: Words) -> Value:
+        """The table's rows for the distinct words."""
+        here, self._make.origin = self._make.origin, gathered.origin
+        rows = self._make(Gather(), gathered.ins[0], words.places)
+        self._make.origin = here
+        return rows
+
+    # Backward ------------------------------------------------------------------------------------------------
+    def _contraction(self, step: Step) -> dict[Value, Value]:
+        """What takes the place of the matrix's derivative."""
+        gathered, derivative = _gathered(step.ins[0]), step.ins[1]
+        if gathered is None or not _pays(step) or not contiguous(derivative):
+            return {}
+        words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+        sums = self._make(SumNumbered(), derivative, words.pairs, words.places)
+        return {step.outs[0]: self._make(CountedContract(), self._rows(gathered, words), sums, words.count)}
+
+    def _distinct_sums(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of the rows' derivatives, summed by word."""
+        rows, indices = step.ins
+        terms = self._terms(rows, indices) if _table_like(rows, indices) else None
+        if not terms or indices.size > step.op.length:  # type: ignore[attr-defined]
+            return {}
+        words, sums = self._sums(terms, step.op.length, True)  # type: ignore[attr-defined]
+        return dict(zip(step.outs, (words.places, sums)))
+
+    def _scattered(self, step: Step) -> dict[Value, Value]:
+        """The same of a whole table's derivative."""
+        rows, indices, table = step.ins
+        terms = self._terms(rows, indices) if _table_like(rows, indices) else None
+        if not terms or len(table.shape) != 2:
+            return {}
+        words, sums = self._sums(terms, len_of(table), False)
+        return {step.outs[0]: self._make(SpreadRows(), sums, words.places, words.count, table)}
+
+    def _sums(self, terms: Sequence[_Term], length: int, zeros: bool) -> tuple[Words, Value]:
+        """The sums of the terms' rows for each distinct word."""
+        words = self._words(terms[0].indices, length, self._make.origin)
+        made = [self._make(CountedProduct(zeros or len(terms) > 1), self._make(
+            SumNumbered(), t.derivative, words.pairs, words.places), t.matrix, words.count) for t in terms]
+        total = made[0]
+        for v in made[1:]:
+            total = self._make(ADD, total, v)
+        return words, total
+
+    def _terms(self, rows: Value, indices: Value) -> list[_Term] | None:
+        """The products whose sum the rows are, in whatever order, with the indices in the same; None if they are
+        anything else, or somebody else reads them."""
+        while rows.step is not None and len(self._readers.get(rows, ())) == 1:
+            step = rows.step
+            if step.op == ADD and all(v.shape == rows.shape for v in step.ins):
+                found = [self._terms(v, indices) for v in step.ins]
+                if not all(found) or len({t.indices for terms in found for t in terms or ()}) > 1:
+                    return None
+                return [t for terms in found for t in terms or ()]
+            if isinstance(step.op, MatMul):
+                fits = len(rows.shape) == 2 and _pays(step) and contiguous(step.ins[0])
+                return [_Term(*step.ins, indices)] if fits else None
+            before = step.ins[0]
+            if isinstance(step.op, Transpose):
+                axes = len(indices.shape)
+                if rows.shape[:-1] != indices.shape or step.op.order[-1] != axes:
+                    return None
+                indices = self._make(Transpose(tuple(map(int, np.argsort(step.op.order[:-1])))), indices)
+            elif not isinstance(step.op, Reshape) or before.shape[-1:] != rows.shape[-1:]:
+                return None
+            rows = before
+        return None
+
+
+def _gathered(flat: Value) -> Step | None:
+    """The step that gathers the rows of a flat matrix, if nothing but its shape has been changed since."""
+    v = flat
+    while v.step is not None and isinstance(v.step.op, Reshape):
+        v = v.step.ins[0]
+    if v.step is None or not isinstance(v.step.op, Gather) or len(flat.shape) != 2:
+        return None
+    return v.step if len(v.step.ins[0].shape) == 2 and v.step.ins[0].shape[1:] == flat.shape[1:] else None
+
+
+def _pays(step: Step) -> bool:
+    """Whether a product, or the derivative by its right matrix, is worth being made by words."""
+    if any(len(v.shape) != 2 for v in step.ins) or not uses_tasks(step):
+        return False
+    left, right = (v.shape for v in step.ins)
+    return left[0] >= FEWEST and left[1] * right[1] >= WORK
+
+
+def _table_like(rows: Value, indices: Value) -> bool:
+    return rows.dtype == "float32" and len(rows.shape) == len(indices.shape) + 1
+
+
+def len_of(table: Value) -> int:
+    """The number of rows."""
+    return table.shape[0]

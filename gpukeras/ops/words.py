@@ -1,0 +1,197 @@
+"""Products of a table's rows, made for the distinct indices of a batch only: a text repeats its words.
+
+The compiler puts these ops into programs for a CPU (compiler/by_words.py). How many distinct indices there are is known
+when a batch is there: arrays have room for all that there can be, and compiled tasks do the rows that there are. What lies
+behind these in `sums` and products is left as it is, unless zeros are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..device import products, scatter_add, take, xp
+from ..device.tasks import Task
+from ..graph import Call, Op, Spec, frozen, size_of
+from . import product_tasks
+from .embedding_tasks import FAMILY, clearing_rest, gathering_added, numbering, pairs_spec, spreading, summing_numbered
+from .indexing import Gather, range_check
+
+
+@frozen
+class Distinct(Op):
+    """Indices into a table of `length` rows -> (places, numbers, pairs, count): the distinct indices, sorted, the last
+    of them again and again in the places that are left; the number among them of each index; pairs (number, place of
+    an index), sorted; and how many distinct indices there are."""
+
+    length: int
+    name = "distinct"
+    c_family = FAMILY
+    c_types = ("int32", "int64")
+    gapless = ()
+
+    def infer(self, *ins: Spec) -> tuple[Spec, ...]:
+        """There are no more distinct indices than the table has rows."""
+        count = size_of(ins[0].shape)
+        return (Spec((min(count, self.length),), "int32"), Spec(ins[0].shape, "int32"), pairs_spec(ins[0]),
+                Spec((1,), "int64"))
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """A sort of the indices."""
+        return [range_check(ins[0], self.length, Gather.name), (_distinct, (ins[0], *outs))]
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The pairs after a pass of sorting."""
+        return [pairs_spec(ins[0])]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """A sort of the indices."""
+        return numbering(ins[0], self.length, outs, room[0])
+
+
+def _distinct(indices: Any, places: Any, numbers: Any, pairs: Any, count: Any) -> None:
+    line = indices.reshape(-1)
+    found, inverse = xp.unique(line, return_inverse=True)
+    places[:len(found)], places[len(found):] = found, found[-1:]
+    numbers[...] = inverse.reshape(indices.shape)
+    pairs[:, 1] = xp.argsort(line, kind="stable")
+    pairs[:, 0] = inverse.reshape(-1)[pairs[:, 1]]
+    count[0] = len(found)
+
+
+@frozen
+class SumNumbered(Op):
+    """(rows, pairs, places) -> for each number the sum of its rows, in their order: see Distinct."""
+
+    name = "sum_numbered"
+    shape_only = (2,)
+    c_family = FAMILY
+
+    def infer(self, *ins: Spec) -> Spec:
+        """A row for each place."""
+        return Spec((*ins[2].shape, *ins[0].shape[1:]), ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Additions in the order of the pairs."""
+        return [(_sum_numbered, (*ins[:2], outs[0]))]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One, some columns to a thread."""
+        return [summing_numbered(ins[0], ins[1], outs[0])]
+
+
+def _sum_numbered(rows: Any, pairs: Any, sums: Any) -> None:
+    sums.fill(0)
+    width = sums.shape[1]
+    there = (pairs[:, :1] * width + xp.arange(width)).reshape(-1)
+    scatter_add(sums.reshape(-1), there, rows[pairs[:, 1]].reshape(-1))
+
+
+@frozen
+class GatherAdded(Op):
+    """(table, numbers, row) -> the table's rows at the numbers, which are in range, each plus the row."""
+
+    name = "gather_added"
+    c_family = FAMILY
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The numbers' shape, then the row's."""
+        return Spec((*ins[1].shape, *ins[2].shape), ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Two passes."""
+        return [(take, (ins[0], ins[1], 0, outs[0])), (xp.add, (outs[0], ins[2], outs[0]))]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One."""
+        return [gathering_added(*ins, outs[0])]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """As Gather's."""
+        return Gather().batch(carries[:2], ins[:2])
+
+
+@frozen
+class CountedProduct(Op):
+    """(a, b, count) -> the first `count` rows of the product a b; with `zeros` the others are 0."""
+
+    zeros: bool
+    name = "counted_product"
+    c_family = product_tasks.FAMILY
+    gapless = (0, 2)
+
+    def infer(self, *ins: Spec) -> Spec:
+        """That of the product."""
+        return Spec((ins[0].shape[0], ins[1].shape[1]), ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One product."""
+        return [(_counted_product, (*ins, outs[0]))]
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """For the right matrix, packed."""
+        return product_tasks.counted_room(ins[1])
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One product; zeros for the rest."""
+        (a, b, count), out = ins, outs[0]
+        made = product_tasks.counted_product(a, b, out, room, count)
+        return [*made, clearing_rest(out, count)] if self.zeros else made
+
+
+def _counted_product(a: Any, b: Any, count: Any, out: Any) -> None:
+    out.fill(0)
+    here = int(count[0])
+    xp.matmul(a[:here], b, out=out[:here])
+
+
+@frozen
+class CountedContract(Op):
+    """(a, b, count) -> a' b of the first `count` rows."""
+
+    name = "counted_contract"
+    c_family = product_tasks.FAMILY
+
+    def infer(self, *ins: Spec) -> Spec:
+        """(columns of a, columns of b)."""
+        return Spec((ins[0].shape[1], ins[1].shape[1]), ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One product."""
+        return [(_counted_contract, (*ins, outs[0]))]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """One product."""
+        return product_tasks.counted_contraction(ins[0].T, ins[1], outs[0], ins[2])
+
+
+def _counted_contract(a: Any, b: Any, count: Any, out: Any) -> None:
+    here = int(count[0])
+    xp.matmul(a[:here].T, b[:here], out=out)
+
+
+@frozen
+class SpreadRows(Op):
+    """(rows, places, count, like) -> the table of zeros in which the first `count` rows stand at their places."""
+
+    name = "spread_rows"
+    shape_only = (3,)
+    c_family = FAMILY
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The table's shape."""
+        return Spec(ins[3].shape, ins[0].dtype)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """Zeros, then an assignment to rows."""
+        return [(_spread_rows, (*ins[:3], outs[0]))]
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The same."""
+        return spreading(*ins[:3], outs[0])
+
+
+def _spread_rows(rows: Any, places: Any, count: Any, table: Any) -> None:
+    table.fill(0)
+    here = int(count[0])
+    table[places[:here]] = rows[:here]
