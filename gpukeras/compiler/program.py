@@ -18,6 +18,7 @@ from ..ops import copies
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
 from .by_words import by_words
+from .counted import count_rows
 from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
@@ -46,6 +47,7 @@ class Program:
         roots = lowering.finish(roots)
         prepare(needed(roots))
         roots = take_apart(fuse(keep_samples(by_words(lowering, take_epilogues(lowering, roots)))))
+        count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
@@ -184,6 +186,8 @@ class Program:
         outs = [self._array(v) for v in step.outs]
         room = [self._cut(offset, s.shape, s.dtype) for offset, s in zip(self.plan.scratch[step], rooms(step))]
         made = bind(step, ins, outs, room)
+        if step.counted is not None and isinstance(made[-1], Chain):
+            made[-1].counted = self._array(step.counted)  # what comes before it may be a copy
         group = self.plan.groups.get(step)
         if group is None:
             return made
