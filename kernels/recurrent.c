@@ -34,7 +34,7 @@ static void simple_step(const Walk* x) {
     Array z = x->own[0], states = x->all[0];
     EACH_SAMPLE(x, i) {
         float* state = after(x, states, i);
-        sum_rows(state, here(x, z, i), of_block(x->product, x, i), x->r.units);
+        sum_rows(state, input(x, z, i), of_block(x->product, x, i), x->r.units);
         activate(x->r.inner, state, x->r.units);
     }
 }
@@ -61,7 +61,7 @@ static void lstm_step(const Walk* x) {
         float *i = here(x, gates, k), *f = i + units, *g = f + units, *o = g + units;
         float *state = after(x, states, k), *new_cell = after(x, cells, k);
         const float* cell = before(x, cells, k);
-        sum_rows(i, here(x, z, k), x->product + k * 4 * units, 4 * units);
+        sum_rows(i, input(x, z, k), x->product + k * 4 * units, 4 * units);
         activate(r->outer, i, 2 * units);
         activate(r->inner, g, units);
         activate(r->outer, o, units);
@@ -148,14 +148,14 @@ static void gru_step(const Walk* x) {
     float* reset = x->through;
     EACH_SAMPLE(x, i) {
         float* y = here(x, gates, i);
-        sum_rows(y, here(x, z, i), x->product + i * two, two);
+        sum_rows(y, input(x, z, i), x->product + i * two, two);
         activate(x->r.outer, y, two);
         reset_state(x, before(x, states, i), y + units, i, of_block(reset, x, i));
     }
     gemm_packed(x->rows, units, units, reset, units, 1, part_of(&x->r, 2), x->product, units, 0);
     EACH_SAMPLE(x, i) {
         float *update = here(x, gates, i), *candidate = update + two;
-        sum_rows(candidate, here(x, z, i) + two, of_block(x->product, x, i), units);
+        sum_rows(candidate, input(x, z, i) + two, of_block(x->product, x, i), units);
         activate(x->r.inner, candidate, units);
         mix(update, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), units);
     }
@@ -187,12 +187,12 @@ static void gru_after_step(const Walk* x) {
     Word units = x->r.units, two = 2 * units, wide = 3 * units;
     EACH_SAMPLE(x, i) {
         float *p = x->product + i * wide, *y = here(x, gates, i), *candidate = y + two;
-        const float *input = here(x, z, i) + two, *reset = y + units;
+        const float *fresh = input(x, z, i) + two, *reset = y + units;
         add_row(p, bias.at, bias.column, wide);
         memcpy(here(x, inner, i), p + two, (size_t)units * 4);
-        sum_rows(y, here(x, z, i), p, two);
+        sum_rows(y, input(x, z, i), p, two);
         activate(x->r.outer, y, two);
-        ALONE for (Word j = 0; j < units; ++j) candidate[j] = input[j] + reset[j] * p[two + j];
+        ALONE for (Word j = 0; j < units; ++j) candidate[j] = fresh[j] + reset[j] * p[two + j];
         activate(x->r.inner, candidate, units);
         mix(y, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), units);
     }

@@ -26,8 +26,12 @@ from ..ops.elementwise import Elementwise
 from ..ops.embedding_tasks import FAMILY
 from ..ops.indexing import Gather, ScatterRows
 from ..ops.linalg import Contract, MatMul
+from ..ops.recurrent_gru import GRUSequence
+from ..ops.recurrent_gru_after import GRUSequenceResetAfter
+from ..ops.recurrent_lstm import LSTMSequence
+from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
-from ..ops.words import CountedContract, CountedProduct, Distinct, GatherAdded, SpreadRows, SumNumbered
+from ..ops.words import CountedContract, CountedProduct, Distinct, GatherAdded, NumberedSequence, SpreadRows, SumNumbered
 from .bodies import uses_tasks
 from .ir import Step, Value, contiguous, needed, replace
 from .lower import Lowering
@@ -35,6 +39,7 @@ from .lower import Lowering
 FEWEST = 512  # words: of fewer, not many are the same
 WORK = 1 << 13  # multiplications that a word takes at least: for less, sorting the words does not pay
 ADD = Elementwise("add")
+SEQUENCES = (GRUSequence, GRUSequenceResetAfter, LSTMSequence, SimpleRNNSequence)
 
 
 class Words(NamedTuple):
@@ -70,6 +75,7 @@ class _Rewriting:
 
     def __init__(self, lowering: Lowering, steps: Sequence[Step]):
         self._make, self._steps = lowering, steps
+        self._products: set[Value] = set()  # made by words, for all of them
         self._readers: dict[Value, list[Step]] = {}
         for step in steps:
             for v in dict.fromkeys(step.reads()):
@@ -88,6 +94,8 @@ class _Rewriting:
                 new.update(self._contraction(step))
             elif isinstance(step.op, Gather) and new.keys() & seen:
                 new[step.outs[0]] = self._make(step.op, *step.ins)  # the distinct words' rows, if these are what it is
+            elif isinstance(step.op, SEQUENCES):
+                new.update(self._sequence(step))
             elif isinstance(step.op, SumDistinct):
                 new.update(self._distinct_sums(step))
             elif isinstance(step.op, ScatterRows):
@@ -108,6 +116,17 @@ class _Rewriting:
         out, bias = added
         return self._in_all_shapes(out, self._make(GatherAdded(), made, words.numbers, bias))
 
+    def _sequence(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of the results of a recurrence over words."""
+        z = step.ins[0].step
+        if z is None or not isinstance(z.op, (Gather, GatherAdded)) or z.outs[0] not in self._products:
+            return {}
+        rows, numbers, *bias = z.ins
+        if bias:
+            rows = self._make(ADD, rows, *bias)
+        made = self._make.outputs(NumberedSequence(step.op), rows, numbers, *step.ins[1:])
+        return dict(zip(step.outs, made))
+
     def _bias(self, product: Value) -> tuple[Value, Value] | None:
         """The sum of the product and a bias, if nothing else reads the product; and the bias."""
         v = product
@@ -123,7 +142,8 @@ class _Rewriting:
         return None
 
     def _in_all_shapes(self, old: Value, made: Value) -> dict[Value, Value]:
-        """The value made, for an old one and those of its shapes that are the same as the new one's."""
+        """What was made for all words, in the place of an old value and of its other shapes."""
+        self._products.add(made)
         shapes = [s.outs[0] for s in self._readers.get(old, ()) if isinstance(s.op, Reshape)]
         return {v: self._make(Reshape(v.shape), made) for v in (old, *shapes)}
 

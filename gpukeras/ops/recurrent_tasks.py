@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..device.tasks import Task
 from ..graph import Spec, frozen
@@ -13,6 +13,18 @@ FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those o
 COLUMNS = 64  # of the kernel's gradient that are a unit
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
 PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
+
+
+class Numbered(NamedTuple):
+    """An input (time, samples, features) whose rows are those of a matrix that have these numbers (int32)."""
+
+    rows: Any
+    numbers: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Time, samples, features."""
+        return (*self.numbers.shape, *self.rows.shape[1:])
 
 
 @frozen
@@ -39,17 +51,18 @@ class Walk:
         """What the products with the kernel, and what stands between them, take for all steps."""
         return self.time * self.samples * self.gates * self.units * (PRODUCT * self.units + PASS)
 
-    def head(self, packed: Any = 0) -> tuple[Any, ...]:
+    def head(self, packed: Any = 0, numbers: Any = 0) -> tuple[Any, ...]:
         """The words with which those of a task begin."""
         mask = (0, 0, 0) if self.mask is None else (self.mask, *self.mask.strides)
         drop = (0, 0, 0, 0) if self.drop is None else view(self.drop)
         return (self.time, self.samples, self.units, self.gates, self.block, *self.activations, int(self.backwards),
-                self.drops, packed, *mask, *drop)
+                self.drops, packed, *mask, *drop, numbers)
 
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
         """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
-        words = [word for a in arrays for word in view(a)]
-        return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
+        numbers = next((a.numbers for a in arrays if isinstance(a, Numbered)), 0)
+        words = [word for a in arrays for word in view(a.rows if isinstance(a, Numbered) else a)]
+        return Task("recurrent", name, (*self.head(packed, numbers), *words), -(-self.samples // self.block), self.nanoseconds,
                     room=4 * self.units * (self.block * (self.gates + 2) + 2))
 
     def pack(self, kernel: Any, packed: Any, *parts: int, transposed: bool = False) -> Task:

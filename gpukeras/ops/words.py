@@ -16,6 +16,7 @@ from ..graph import Call, Op, Spec, frozen, size_of
 from . import product_tasks
 from .embedding_tasks import FAMILY, clearing_rest, gathering_added, numbering, pairs_spec, spreading, summing_numbered
 from .indexing import Gather, range_check
+from .recurrent_tasks import Numbered
 
 
 @frozen
@@ -195,3 +196,50 @@ def _spread_rows(rows: Any, places: Any, count: Any, table: Any) -> None:
     table.fill(0)
     here = int(count[0])
     table[places[:here]] = rows[:here]
+
+
+@frozen
+class NumberedSequence(Op):
+    """(rows, numbers, ...) -> what a recurrence over a sequence makes of the rows at the numbers (time, samples), which
+    are in range, and of its other inputs."""
+
+    sequence: Op
+    c_family = "recurrent"
+    gapless = (0, 1)  # all recurrences want their input so
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The recurrence's, marked."""
+        return f"numbered_{self.sequence.name}"
+
+    def _inner(self, ins: Sequence[Spec]) -> list[Spec]:
+        """The recurrence's inputs."""
+        return [Spec((*ins[1].shape, *ins[0].shape[1:]), ins[0].dtype), *ins[2:]]
+
+    def infer(self, *ins: Spec) -> Spec | tuple[Spec, ...]:
+        """As the recurrence."""
+        return self.sequence.infer(*self._inner(ins))
+
+    def scratch(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """The rows, and what the recurrence needs."""
+        inner = self._inner(ins)
+        return [inner[0], *self.sequence.scratch(inner, outs)]
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """The rows taken, then the recurrence."""
+        rows, numbers, *rest = ins
+        z, *room = scratch
+        return [(take, (rows, numbers, 0, z)), *self.sequence.calls([z, *rest], outs, room)]
+
+    def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
+        """As the recurrence."""
+        return self.sequence.takes_tasks(self._inner(ins), outs)
+
+    def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
+        """As the recurrence."""
+        return self.sequence.tasks_room(self._inner(ins), outs)
+
+    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
+        """The recurrence's, which find the rows by their numbers."""
+        rows, numbers, *rest = ins
+        return self.sequence.tasks([Numbered(rows, numbers), *rest], outs, room)
