@@ -21,8 +21,8 @@ import numpy as np
 from .. import device
 from ..device import tasks
 
+from ..ops.broadcasting import BroadcastTo
 from ..ops.distinct import SumDistinct
-from ..ops.elementwise import Elementwise
 from ..ops.embedding_tasks import FAMILY
 from ..ops.indexing import Gather, ScatterRows
 from ..ops.linalg import Contract, MatMul
@@ -33,12 +33,12 @@ from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
 from ..ops.words import CountedContract, CountedProduct, Distinct, GatherAdded, NumberedSequence, SpreadRows, SumNumbered
 from .bodies import uses_tasks
+from .epilogue_ops import ADD, SUM_OF_ROWS
 from .ir import Step, Value, contiguous, needed, replace
 from .lower import Lowering
 
 FEWEST = 512  # words: of fewer, not many are the same
 WORK = 1 << 13  # multiplications that a word takes at least: for less, sorting the words does not pay
-ADD = Elementwise("add")
 SEQUENCES = (GRUSequence, GRUSequenceResetAfter, LSTMSequence, SimpleRNNSequence)
 
 
@@ -92,6 +92,8 @@ class _Rewriting:
                 new.update(self._product(step))
             elif isinstance(step.op, Contract):
                 new.update(self._contraction(step))
+            elif step.op == SUM_OF_ROWS:
+                new.update(self._bias_gradient(step))
             elif isinstance(step.op, Gather) and new.keys() & seen:
                 new[step.outs[0]] = self._make(step.op, *step.ins)  # the distinct words' rows, if these are what it is
             elif isinstance(step.op, SEQUENCES):
@@ -168,8 +170,24 @@ class _Rewriting:
         if gathered is None or not _pays(step) or not contiguous(derivative):
             return {}
         words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
-        sums = self._make(SumNumbered(), derivative, words.pairs, words.places)
+        sums = self._sums(derivative, words)
         return {step.outs[0]: self._make(CountedContract(), self._rows(gathered, words), sums, words.count)}
+
+    def _bias_gradient(self, step: Step) -> dict[Value, Value]:
+        """What takes the place of the sum of all words' derivatives, where they are summed by word anyway."""
+        derivative = step.ins[0]
+        for reader in self._readers.get(derivative, ()):
+            gathered = _gathered(reader.ins[0]) if isinstance(reader.op, Contract) else None
+            if gathered and reader.ins[1] is derivative and _pays(reader) and contiguous(derivative):
+                words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+                ones = self._make(BroadcastTo((*words.places.shape, 1)), self._make.constant(np.ones((), "float32")))
+                total = self._make(CountedContract(), ones, self._sums(derivative, words), words.count)
+                return {step.outs[0]: self._make(Reshape(step.outs[0].shape), total)}
+        return {}
+
+    def _sums(self, derivative: Value, words: Words) -> Value:
+        """For each distinct word the sum of its rows of a derivative."""
+        return self._make(SumNumbered(), derivative, words.pairs, words.places)
 
     def _distinct_sums(self, step: Step) -> dict[Value, Value]:
         """What takes the places of the rows' derivatives, summed by word."""
@@ -177,7 +195,7 @@ class _Rewriting:
         terms = self._terms(rows, indices) if _table_like(rows, indices) else None
         if not terms or indices.size > step.op.length:  # type: ignore[attr-defined]
             return {}
-        words, sums = self._sums(terms, step.op.length, True)  # type: ignore[attr-defined]
+        words, sums = self._by_word(terms, step.op.length, True)  # type: ignore[attr-defined]
         return dict(zip(step.outs, (words.places, sums)))
 
     def _scattered(self, step: Step) -> dict[Value, Value]:
@@ -186,14 +204,14 @@ class _Rewriting:
         terms = self._terms(rows, indices) if _table_like(rows, indices) else None
         if not terms or len(table.shape) != 2:
             return {}
-        words, sums = self._sums(terms, len_of(table), False)
+        words, sums = self._by_word(terms, len_of(table), False)
         return {step.outs[0]: self._make(SpreadRows(), sums, words.places, words.count, table)}
 
-    def _sums(self, terms: Sequence[_Term], length: int, zeros: bool) -> tuple[Words, Value]:
+    def _by_word(self, terms: Sequence[_Term], length: int, zeros: bool) -> tuple[Words, Value]:
         """The sums of the terms' rows for each distinct word."""
         words = self._words(terms[0].indices, length, self._make.origin)
-        made = [self._make(CountedProduct(zeros or len(terms) > 1), self._make(
-            SumNumbered(), t.derivative, words.pairs, words.places), t.matrix, words.count) for t in terms]
+        made = [self._make(CountedProduct(zeros), self._sums(t.derivative, words), t.matrix, words.count)
+                for t in terms]
         total = made[0]
         for v in made[1:]:
             total = self._make(ADD, total, v)

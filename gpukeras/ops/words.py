@@ -152,6 +152,7 @@ class CountedContract(Op):
 
     name = "counted_contract"
     c_family = product_tasks.FAMILY
+    gapless = ()
 
     def infer(self, *ins: Spec) -> Spec:
         """(columns of a, columns of b)."""
