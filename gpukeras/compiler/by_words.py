@@ -136,7 +136,7 @@ class _Rewriting:
             reader = self._readers[v][0]
             if reader.op == ADD:
                 bias = reader.ins[1] if reader.ins[0] is v else reader.ins[0]
-                fits = bias.shape == product.shape[1:] and bias.dtype == product.dtype and contiguous(bias)
+                fits = bias.shape == product.shape[1:] and bias.dtype == product.dtype
                 return (reader.outs[0], bias) if fits else None
             if not isinstance(reader.op, Reshape) or reader.outs[0].shape[-1:] != product.shape[1:]:
                 return None

@@ -79,8 +79,8 @@ def summing_numbered(rows: Any, pairs: Any, sums: Any) -> Task:
 def gathering_added(table: Any, numbers: Any, row: Any, out: Any) -> Task:
     """Rows of a table at numbers, each plus another row."""
     first = len(numbers)
-    return Task(FAMILY, "gather_added", (table, len(row), out, numbers, numbers.size // first, row), first,
-                numbers.size * (ROW + 4 * BYTE * len(row)), samples=True)
+    return Task(FAMILY, "gather_added", (table, len(row), out, numbers, numbers.size // first, row, *_steps(row)),
+                first, numbers.size * (ROW + 4 * BYTE * len(row)), samples=True)
 
 
 def clearing_rest(table: Any, count: Any) -> Task:

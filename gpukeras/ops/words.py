@@ -94,6 +94,7 @@ class GatherAdded(Op):
 
     name = "gather_added"
     c_family = FAMILY
+    gapless = (0, 1)
 
     def infer(self, *ins: Spec) -> Spec:
         """The numbers' shape, then the row's."""
