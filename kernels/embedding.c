@@ -148,21 +148,6 @@ TASK Word sum_numbered(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// A unit is all numbers (int32) of a place on their first axis: rows of a table, and another row added to each. Words:
-// table, elements of a row, out, numbers, how many of a unit, the row that is added, the step between its elements.
-TASK Word gather_added(const Word* w, Word first, Word last, char* room) {
-    (void)room;
-    Word width = w[1], count = w[4];
-    const int* numbers = (const int*)w[3];
-    for (Word i = first * count; i < last * count; ++i) {
-        if (i + AHEAD < last * count) ask_for(FLOATS(w[0]) + numbers[i + AHEAD] * width, width * 4);
-        float* out = FLOATS(w[2]) + i * width;
-        copy_row(out, FLOATS(w[0]) + numbers[i] * width, 1, width);
-        add_row(out, FLOATS(w[5]), w[6], width);
-    }
-    return 0;
-}
-
 // Zeros in the rows from a number on. Words: table, bytes of a row, where the number is found.
 TASK Word clear_rest(const Word* w, Word first, Word last, char* room) {
     (void)room;

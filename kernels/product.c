@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "gemm.h"
+#include "rows.h"
 
 // The words that all of them begin with. Strides are counted in elements; the rows of c follow each other.
 typedef struct {
@@ -54,11 +55,17 @@ TASK Word product_pieces(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// c = a b; a unit is w[10] rows.
+// A row added to rows of c that have just been made. Words: where it is, or 0, and the step between its elements.
+static inline void add_bias(const Word* w, Word rows, Word n, float* c) {
+    for (Word i = 0; w[0] && i < rows; ++i) add_row(c + i * n, FLOATS(w[0]), w[1], n);
+}
+
+// c = a b; a unit is w[10] rows. w[11]: see add_bias.
 TASK Word product_rows(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
     gemm(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.b_row, x.b_column, x.c + i * x.n, x.n, 0, room);
+    add_bias(w + AFTER_PRODUCT + 1, rows, x.n, x.c + i * x.n);
     return 0;
 }
 
@@ -70,12 +77,13 @@ TASK Word pack_panels(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// c = a b for a packed b; a unit is w[10] rows.
+// c = a b for a packed b; a unit is w[10] rows. w[11]: see add_bias.
 TASK Word packed_rows(const Word* w, Word first, Word last, char* room) {
     (void)room;
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
     gemm_packed(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.c + i * x.n, x.n, 0);
+    add_bias(w + AFTER_PRODUCT + 1, rows, x.n, x.c + i * x.n);
     return 0;
 }
 

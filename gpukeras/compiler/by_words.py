@@ -31,7 +31,7 @@ from ..ops.recurrent_gru_after import GRUSequenceResetAfter
 from ..ops.recurrent_lstm import LSTMSequence
 from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
-from ..ops.words import CountedContract, CountedProduct, Distinct, GatherAdded, NumberedSequence, SpreadRows, SumNumbered
+from ..ops.words import CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
 from .bodies import uses_tasks
 from .epilogue_ops import ADD, SUM_OF_ROWS
 from .ir import Step, Value, contiguous, needed, replace
@@ -111,37 +111,30 @@ class _Rewriting:
         if gathered is None or not _pays(step) or matrix.dtype != "float32":
             return {}
         words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
-        made = self._make(CountedProduct(False), self._rows(gathered, words), matrix, words.count)
-        added = self._bias(step.outs[0])
-        if added is None:
-            return self._in_all_shapes(step.outs[0], self._make(Gather(), made, words.numbers))
-        out, bias = added
-        return self._in_all_shapes(out, self._make(GatherAdded(), made, words.numbers, bias))
+        out, bias = self._bias(step.outs[0])
+        made = self._make(CountedProduct(False), self._rows(gathered, words), matrix, words.count, *bias)
+        return self._in_all_shapes(out, self._make(Gather(), made, words.numbers))
 
     def _sequence(self, step: Step) -> dict[Value, Value]:
         """What takes the places of the results of a recurrence over words."""
         z = step.ins[0].step
-        if z is None or not isinstance(z.op, (Gather, GatherAdded)) or z.outs[0] not in self._products:
+        if z is None or z.outs[0] not in self._products:
             return {}
-        rows, numbers, *bias = z.ins
-        if bias:
-            rows = self._make(ADD, rows, *bias)
-        made = self._make.outputs(NumberedSequence(step.op), rows, numbers, *step.ins[1:])
-        return dict(zip(step.outs, made))
+        return dict(zip(step.outs, self._make.outputs(NumberedSequence(step.op), *z.ins, *step.ins[1:])))
 
-    def _bias(self, product: Value) -> tuple[Value, Value] | None:
-        """The sum of the product and a bias, if nothing else reads the product; and the bias."""
+    def _bias(self, product: Value) -> tuple[Value, list[Value]]:
+        """The sum of the product and a bias, and the bias, if nothing else reads the product; else itself."""
         v = product
         while len(self._readers.get(v, ())) == 1:
             reader = self._readers[v][0]
             if reader.op == ADD:
                 bias = reader.ins[1] if reader.ins[0] is v else reader.ins[0]
-                fits = bias.shape == product.shape[1:] and bias.dtype == product.dtype
-                return (reader.outs[0], bias) if fits else None
+                if bias.shape == product.shape[1:] and bias.dtype == product.dtype:
+                    return reader.outs[0], [bias]
             if not isinstance(reader.op, Reshape) or reader.outs[0].shape[-1:] != product.shape[1:]:
-                return None
+                break
             v = reader.outs[0]
-        return None
+        return product, []
 
     def _in_all_shapes(self, old: Value, made: Value) -> dict[Value, Value]:
         """What was made for all words, in the place of an old value and of its other shapes."""

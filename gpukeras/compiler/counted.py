@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ..ops.distinct import PutRows
 from ..ops.elementwise import Cast, Elementwise
 from ..ops.indexing import Gather
-from ..ops.words import CountedContract, CountedProduct, Distinct, NumberedSequence
+from ..ops.words import CountedContract, CountedProduct, Distinct
 from .bodies import uses_tasks
 from .fuse import Fused
 from .ir import Step, Value, needed
@@ -36,7 +36,7 @@ def _found(steps: Sequence[Step], counts: dict[Value, Value]) -> dict[Step, Valu
         if isinstance(step.op, (Gather, PutRows)):
             count = counts.get(step.ins[1])
         elif isinstance(step.op, (Elementwise, Cast, Fused)):
-            of_rows = {count for count in (_count_of(v, found) for v in step.reads()) if count}
+            of_rows = {found[v.step] for v in step.reads() if v.step in found}
             rows = {v.shape[:1] for v in step.outs}
             fits = len(of_rows) == len(rows) == 1 and max(rows) >= (LEAST_ROWS,)
             count = of_rows.pop() if fits else None
@@ -45,13 +45,6 @@ def _found(steps: Sequence[Step], counts: dict[Value, Value]) -> dict[Step, Valu
         if count is not None and uses_tasks(step):
             found[step] = count
     return found
-
-
-def _count_of(v: Value, found: dict[Step, Value]) -> Value | None:
-    """How many rows of a value count, if that need not be all."""
-    if v.step is not None and isinstance(v.step.op, CountedProduct):
-        return v.step.ins[2]
-    return found.get(v.step) if v.step else None
 
 
 def _used(found: dict[Step, Value], steps: Sequence[Step], roots: Sequence[Value]) -> dict[Step, Value]:
@@ -73,8 +66,5 @@ def _reads_more(reader: Step, v: Value, count: Value, found: dict[Step, Value]) 
     """Whether a step looks at rows of a value beyond the count."""
     if isinstance(reader.op, (CountedProduct, CountedContract)):
         return reader.ins[2] is not count or isinstance(reader.op, CountedProduct) and v is reader.ins[1]
-    if isinstance(reader.op, NumberedSequence):
-        numbers = reader.ins[1].step
-        return v is not reader.ins[0] or numbers is None or numbers.outs[-1] is not count
     rows = isinstance(reader.op, (Elementwise, Cast, Fused)) or isinstance(reader.op, PutRows) and v is reader.ins[0]
     return not rows or found.get(reader) is not count

@@ -76,13 +76,6 @@ def summing_numbered(rows: Any, pairs: Any, sums: Any) -> Task:
                 len(pairs) * (ROW + 4 * BYTE * width))
 
 
-def gathering_added(table: Any, numbers: Any, row: Any, out: Any) -> Task:
-    """Rows of a table at numbers, each plus another row."""
-    first = len(numbers)
-    return Task(FAMILY, "gather_added", (table, len(row), out, numbers, numbers.size // first, row, *_steps(row)),
-                first, numbers.size * (ROW + 4 * BYTE * len(row)), samples=True)
-
-
 def clearing_rest(table: Any, count: Any) -> Task:
     """Zeros in the rows behind the first `count`."""
     return Task(FAMILY, "clear_rest", (table, table.nbytes // len(table), count), len(table), BYTE * table.nbytes)

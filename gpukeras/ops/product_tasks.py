@@ -55,14 +55,15 @@ def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     return _by_rows(a, b, out, room, 1)
 
 
-def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int) -> list[Task]:
-    """So many rows of the result are a unit."""
+def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int, bias: Any = None) -> list[Task]:
+    """So many rows of the result are a unit; to each a bias may be added."""
     (m, n), k = out.shape, a.shape[1]
     words, cost = _words(a, b, out), _cost(a, b, out)
+    more = (together, 0, 0) if bias is None else (together, bias, bias.strides[0] // bias.itemsize)
     if n == 1 or _few_reads(a, b, out) or (_strides(b)[1] == 1 and n <= NEAR):
-        return [Task(FAMILY, "product_rows", (*words, together), m // together, cost, _room(k), samples=True)]
+        return [Task(FAMILY, "product_rows", (*words, *more), m // together, cost, _room(k), samples=True)]
     return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
-            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, together), m // together, cost, samples=True)]
+            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, *more), m // together, cost, samples=True)]
 
 
 def contraction(a: Any, b: Any, out: Any) -> list[Task]:
@@ -77,9 +78,9 @@ def counted_room(b: Spec) -> list[Spec]:
     return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
 
 
-def counted_product(a: Any, b: Any, out: Any, room: Sequence[Any], count: Any) -> list[Task]:
-    """The first rows of out = a b, as many as `count` (an int64) says when it is run."""
-    *before, rows = _by_rows(a, b, out, room, 1)
+def counted_product(a: Any, b: Any, out: Any, room: Sequence[Any], count: Any, bias: Any = None) -> list[Task]:
+    """The first rows of out = a b, or a b + bias, as many as `count` (an int64) says when it is run."""
+    *before, rows = _by_rows(a, b, out, room, 1, bias)
     return [*before, rows._replace(counted=count)]
 
 

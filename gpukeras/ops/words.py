@@ -14,7 +14,7 @@ from ..device import products, scatter_add, take, xp
 from ..device.tasks import Task
 from ..graph import Call, Op, Spec, frozen, size_of
 from . import product_tasks
-from .embedding_tasks import FAMILY, clearing_rest, gathering_added, numbering, pairs_spec, spreading, summing_numbered
+from .embedding_tasks import FAMILY, clearing_rest, numbering, pairs_spec, spreading, summing_numbered
 from .indexing import Gather, range_check
 from .recurrent_tasks import Numbered
 
@@ -89,33 +89,9 @@ def _sum_numbered(rows: Any, pairs: Any, sums: Any) -> None:
 
 
 @frozen
-class GatherAdded(Op):
-    """(table, numbers, row) -> the table's rows at the numbers, which are in range, each plus the row."""
-
-    name = "gather_added"
-    c_family = FAMILY
-    gapless = (0, 1)
-
-    def infer(self, *ins: Spec) -> Spec:
-        """The numbers' shape, then the row's."""
-        return Spec((*ins[1].shape, *ins[2].shape), ins[0].dtype)
-
-    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
-        """Two passes."""
-        return [(take, (ins[0], ins[1], 0, outs[0])), (xp.add, (outs[0], ins[2], outs[0]))]
-
-    def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
-        """One."""
-        return [gathering_added(*ins, outs[0])]
-
-    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
-        """As Gather's."""
-        return Gather().batch(carries[:2], ins[:2])
-
-
-@frozen
 class CountedProduct(Op):
-    """(a, b, count) -> the first `count` rows of the product a b; with `zeros` the others are 0."""
+    """(a, b, count[, bias]) -> the first `count` rows of the product a b, or of a b + bias; with `zeros` the others are
+    0."""
 
     zeros: bool
     name = "counted_product"
@@ -128,7 +104,7 @@ class CountedProduct(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One product."""
-        return [(_counted_product, (*ins, outs[0]))]
+        return [(_counted_product, (outs[0], *ins))]
 
     def tasks_room(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> list[Spec]:
         """For the right matrix, packed."""
@@ -136,15 +112,15 @@ class CountedProduct(Op):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """One product; zeros for the rest."""
-        (a, b, count), out = ins, outs[0]
-        made = product_tasks.counted_product(a, b, out, room, count)
+        (a, b, count, *bias), out = ins, outs[0]
+        made = product_tasks.counted_product(a, b, out, room, count, *bias)
         return [*made, clearing_rest(out, count)] if self.zeros else made
 
 
-def _counted_product(a: Any, b: Any, count: Any, out: Any) -> None:
+def _counted_product(out: Any, a: Any, b: Any, count: Any, bias: Any = 0) -> None:
     out.fill(0)
     here = int(count[0])
-    xp.matmul(a[:here], b, out=out[:here])
+    xp.add(xp.matmul(a[:here], b), bias, out=out[:here])
 
 
 @frozen
