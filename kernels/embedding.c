@@ -47,19 +47,29 @@ static inline void copy_bytes(char* to, const char* from, Word bytes) {
     else memcpy(to, from, (size_t)bytes);
 }
 
+// The rows at one index after another, which need not be found by a walk.
+static Word gather_line(const Word* w, Word first, Word last) {
+    const char *table = (const char*)w[0], *indices = (const char*)w[4];
+    Word length = w[1], bytes = w[2], size = w[5], step = w[6];
+    for (Word i = first; i < last; ++i) {
+        Word index = index_at(indices, size, i * step), next = index_at(indices, size, MIN(i + AHEAD, last - 1) * step);
+        if (index < 0 || index >= length) return 1;
+        if (next >= 0 && next < length) ask_for(table + next * bytes, bytes);
+        copy_bytes((char*)w[3] + i * bytes, table + index * bytes, bytes);
+    }
+    return 0;
+}
+
 // A unit is all indices of a place on their first axis. Words: table, its rows, bytes of a row, out, indices, bytes of
 // an index, its step along the first axis, indices of a unit, and the other axes as in Walk.
 TASK Word gather(const Word* w, Word first, Word last, char* room) {
     (void)room;
     const char *table = (const char*)w[0], *indices = (const char*)w[4];
     Word length = w[1], bytes = w[2], size = w[5], step = w[6], count = w[7];
+    if (count == 1) return gather_line(w, first, last);
     for (Word unit = first; unit < last; ++unit) {
         char* out = (char*)w[3] + unit * count * bytes;
         Walk at = walk(w[8], w + 9);
-        if (count == 1 && unit + AHEAD < last) {
-            Word next = index_at(indices, size, (unit + AHEAD) * step);
-            if (next >= 0 && next < length) ask_for(table + next * bytes, bytes);
-        }
         for (Word i = 0; i < count; ++i, out += bytes, go_on(&at)) {
             Word index = index_at(indices, size, unit * step + at.index);
             if (index < 0 || index >= length) return 1;

@@ -22,18 +22,18 @@ INLINE Product product_of(const Word* w) {
 }
 
 // c = a b. A unit is a block of w[10] rows and w[11] columns of c; the blocks of the same columns follow each other.
-// w[12]: whether b comes from the memory; the columns of its rows lie side by side then. w[13]: where k is found, if that
-// is known only when the task is run (k is the most that it can be then), else 0.
+// w[12]: where k is found, if that is known only when the task is run (x.k is the most that it can be then), else 0. w[13]:
+// whether b comes from the memory; the columns of its rows lie side by side then.
 TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
-    if (w[AFTER_PRODUCT + 3]) x.k = *(const Word*)w[AFTER_PRODUCT + 3];
+    if (w[AFTER_PRODUCT + 2]) x.k = *(const Word*)w[AFTER_PRODUCT + 2];
     Word high = w[AFTER_PRODUCT], broad = w[AFTER_PRODUCT + 1], blocks = (x.m + high - 1) / high;
     while (first < last) {
         Word j = first / blocks * broad, i = first % blocks, here = MIN(last - first, blocks - i);
         Word rows = MIN((i + here) * high, x.m) - i * high, columns = MIN(broad, x.n - j);
         const float* a = x.a + i * high * x.a_row;
         float* c = x.c + i * high * x.n + j;
-        if (w[AFTER_PRODUCT + 2])
+        if (w[AFTER_PRODUCT + 3])
             gemm_far(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j, x.b_row, c, x.n, room);
         else
             gemm(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j * x.b_column, x.b_row, x.b_column, c, x.n, 0, room);

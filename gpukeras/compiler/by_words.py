@@ -8,7 +8,7 @@ matrix right away, as in a recurrent or dense layer on an Embedding,
 and with S, the sums of the derivative's rows for each distinct word, the matrix's derivative is (distinct rows)' S, and
 those by the distinct rows are S matrix'. The result's rows have the same bits as in the plain product; the derivatives
 are added up in another order. This is for compiled tasks, which do as many rows as there turn out to be: see
-ops/words.py.
+word_ops.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 
 from .. import device
 from ..device import tasks
-
 from ..ops.broadcasting import BroadcastTo
 from ..ops.distinct import SumDistinct
 from ..ops.embedding_tasks import FAMILY
@@ -31,14 +30,16 @@ from ..ops.recurrent_gru_after import GRUSequenceResetAfter
 from ..ops.recurrent_lstm import LSTMSequence
 from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
-from ..ops.words import CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
 from .bodies import uses_tasks
 from .epilogue_ops import ADD, SUM_OF_ROWS
 from .ir import Step, Value, contiguous, needed, replace
 from .lower import Lowering
+from .word_ops import CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
 
 FEWEST = 512  # words: of fewer, not many are the same
-WORK = 1 << 13  # multiplications that a word takes at least: for less, sorting the words does not pay
+WORK = 1 << 12  # multiplications that a word takes at least: for less, sorting the words does not pay
+CERTAIN = 4  # words for each row of a table: as most of them must be the same then, a quarter of the work will do
+CERTAIN = 4  # times as many words as a table has rows: a quarter of the work will do, so many are the same
 SEQUENCES = (GRUSequence, GRUSequenceResetAfter, LSTMSequence, SimpleRNNSequence)
 
 
@@ -48,7 +49,7 @@ class Words(NamedTuple):
     places: Value
     numbers: Value
     pairs: Value
-    count: Value
+    total: Value
 
 
 class _Term(NamedTuple):
@@ -108,11 +109,11 @@ class _Rewriting:
     def _product(self, step: Step) -> dict[Value, Value]:
         """What takes the places of the product, of the sum with a bias, and of their shapes."""
         gathered, matrix = _gathered(step.ins[0]), step.ins[1]
-        if gathered is None or not _pays(step) or matrix.dtype != "float32":
+        if gathered is None or not _pays(step, _length(gathered.ins[0])):
             return {}
-        words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+        words = self._words(gathered)
         out, bias = self._bias(step.outs[0])
-        made = self._make(CountedProduct(False), self._rows(gathered, words), matrix, words.count, *bias)
+        made = self._make(CountedProduct(False), self._rows(gathered, words), matrix, words.total, *bias)
         return self._in_all_shapes(out, self._make(Gather(), made, words.numbers))
 
     def _sequence(self, step: Step) -> dict[Value, Value]:
@@ -142,8 +143,12 @@ class _Rewriting:
         shapes = [s.outs[0] for s in self._readers.get(old, ()) if isinstance(s.op, Reshape)]
         return {v: self._make(Reshape(v.shape), made) for v in (old, *shapes)}
 
-    def _words(self, indices: Value, length: int, origin: str | None) -> Words:
-        """What is known of the indices into a table of so many rows."""
+    def _words(self, gathered: Step) -> Words:
+        """What is known of the words whose rows are gathered."""
+        table, indices = gathered.ins
+        return self._distinct(indices, _length(table), gathered.origin)
+
+    def _distinct(self, indices: Value, length: int, origin: str | None) -> Words:
         here, self._make.origin = self._make.origin, origin
         words = Words(*self._make.outputs(Distinct(length), indices))
         self._make.origin = here
@@ -160,21 +165,21 @@ class _Rewriting:
     def _contraction(self, step: Step) -> dict[Value, Value]:
         """What takes the place of the matrix's derivative."""
         gathered, derivative = _gathered(step.ins[0]), step.ins[1]
-        if gathered is None or not _pays(step) or not contiguous(derivative):
+        if gathered is None or not _pays(step, _length(gathered.ins[0])) or not contiguous(derivative):
             return {}
-        words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+        words = self._words(gathered)
         sums = self._sums(derivative, words)
-        return {step.outs[0]: self._make(CountedContract(), self._rows(gathered, words), sums, words.count)}
+        return {step.outs[0]: self._make(CountedContract(), self._rows(gathered, words), sums, words.total)}
 
     def _bias_gradient(self, step: Step) -> dict[Value, Value]:
         """What takes the place of the sum of all words' derivatives, where they are summed by word anyway."""
         derivative = step.ins[0]
         for reader in self._readers.get(derivative, ()):
             gathered = _gathered(reader.ins[0]) if isinstance(reader.op, Contract) else None
-            if gathered and reader.ins[1] is derivative and _pays(reader) and contiguous(derivative):
-                words = self._words(gathered.ins[1], len_of(gathered.ins[0]), gathered.origin)
+            if gathered and reader.ins[1] is derivative and self._contraction(reader):
+                words = self._words(gathered)
                 ones = self._make(BroadcastTo((*words.places.shape, 1)), self._make.constant(np.ones((), "float32")))
-                total = self._make(CountedContract(), ones, self._sums(derivative, words), words.count)
+                total = self._make(CountedContract(), ones, self._sums(derivative, words), words.total)
                 return {step.outs[0]: self._make(Reshape(step.outs[0].shape), total)}
         return {}
 
@@ -185,44 +190,45 @@ class _Rewriting:
     def _distinct_sums(self, step: Step) -> dict[Value, Value]:
         """What takes the places of the rows' derivatives, summed by word."""
         rows, indices = step.ins
-        terms = self._terms(rows, indices) if _table_like(rows, indices) else None
-        if not terms or indices.size > step.op.length:  # type: ignore[attr-defined]
+        length = step.op.length  # type: ignore[attr-defined]
+        terms = self._terms(rows, indices, length) if _table_like(rows, indices) else None
+        if not terms or indices.size > length:
             return {}
-        words, sums = self._by_word(terms, step.op.length, True)  # type: ignore[attr-defined]
+        words, sums = self._by_word(terms, length, True)
         return dict(zip(step.outs, (words.places, sums)))
 
     def _scattered(self, step: Step) -> dict[Value, Value]:
         """The same of a whole table's derivative."""
         rows, indices, table = step.ins
-        terms = self._terms(rows, indices) if _table_like(rows, indices) else None
+        terms = self._terms(rows, indices, _length(table)) if _table_like(rows, indices) else None
         if not terms or len(table.shape) != 2:
             return {}
-        words, sums = self._by_word(terms, len_of(table), False)
-        return {step.outs[0]: self._make(SpreadRows(), sums, words.places, words.count, table)}
+        words, sums = self._by_word(terms, _length(table), False)
+        return {step.outs[0]: self._make(SpreadRows(), sums, words.places, words.total, table)}
 
     def _by_word(self, terms: Sequence[_Term], length: int, zeros: bool) -> tuple[Words, Value]:
         """The sums of the terms' rows for each distinct word."""
-        words = self._words(terms[0].indices, length, self._make.origin)
-        made = [self._make(CountedProduct(zeros), self._sums(t.derivative, words), t.matrix, words.count)
+        words = self._distinct(terms[0].indices, length, self._make.origin)
+        made = [self._make(CountedProduct(zeros), self._sums(t.derivative, words), t.matrix, words.total)
                 for t in terms]
         total = made[0]
         for v in made[1:]:
             total = self._make(ADD, total, v)
         return words, total
 
-    def _terms(self, rows: Value, indices: Value) -> list[_Term] | None:
+    def _terms(self, rows: Value, indices: Value, length: int) -> list[_Term] | None:
         """The products whose sum the rows are, in whatever order, with the indices in the same; None if they are
         anything else, or somebody else reads them."""
         while rows.step is not None and len(self._readers.get(rows, ())) == 1:
             step = rows.step
             if step.op == ADD and all(v.shape == rows.shape for v in step.ins):
-                found = [self._terms(v, indices) for v in step.ins]
+                found = [self._terms(v, indices, length) for v in step.ins]
                 if not all(found) or len({t.indices for terms in found for t in terms or ()}) > 1:
                     return None
                 return [t for terms in found for t in terms or ()]
             if isinstance(step.op, MatMul):
-                fits = len(rows.shape) == 2 and _pays(step) and contiguous(step.ins[0])
-                return [_Term(*step.ins, indices)] if fits else None
+                fits = len(rows.shape) == 2 and _pays(step, length) and contiguous(step.ins[0])
+                return [_Term(step.ins[0], step.ins[1], indices)] if fits else None
             before = step.ins[0]
             if isinstance(step.op, Transpose):
                 axes = len(indices.shape)
@@ -240,23 +246,25 @@ def _gathered(flat: Value) -> Step | None:
     v = flat
     while v.step is not None and isinstance(v.step.op, Reshape):
         v = v.step.ins[0]
-    if v.step is None or not isinstance(v.step.op, Gather) or len(flat.shape) != 2:
+    if v.step is None or not isinstance(v.step.op, Gather) or len(flat.shape) != 2 or not uses_tasks(v.step):
         return None
-    return v.step if len(v.step.ins[0].shape) == 2 and v.step.ins[0].shape[1:] == flat.shape[1:] else None
+    table = v.step.ins[0]
+    return v.step if len(table.shape) == 2 and table.shape[1:] == flat.shape[1:] else None
 
 
-def _pays(step: Step) -> bool:
-    """Whether a product, or the derivative by its right matrix, is worth being made by words."""
+def _pays(step: Step, length: int) -> bool:
+    """Whether a product of rows of such a table, or a derivative of it, is worth being made by words."""
     if any(len(v.shape) != 2 for v in step.ins) or not uses_tasks(step):
         return False
-    left, right = (v.shape for v in step.ins)
-    return left[0] >= FEWEST and left[1] * right[1] >= WORK
+    (words, width), (_, columns) = (v.shape for v in step.ins)
+    work = WORK if words < CERTAIN * length else WORK // 4
+    return words >= FEWEST and width * columns >= work and length > 0
 
 
 def _table_like(rows: Value, indices: Value) -> bool:
     return rows.dtype == "float32" and len(rows.shape) == len(indices.shape) + 1
 
 
-def len_of(table: Value) -> int:
+def _length(table: Value) -> int:
     """The number of rows."""
     return table.shape[0]

@@ -2,8 +2,8 @@
 room for.
 
 An optimizer's rule for the rows that a batch has used gathers them, computes, and puts them back. Where the places are
-those of Distinct (ops/words.py), the last of them stands again in all places that are left, so rows from the count on are
-never put anywhere. Such steps are told of the count, and their compiled tasks leave the rest out.
+those of Distinct (word_ops.py), the last of them stands again in all places that are left, so rows from the count on
+are never put anywhere. Such steps are told of the count, and their compiled tasks leave the rest out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from ..ops.distinct import PutRows
 from ..ops.elementwise import Cast, Elementwise
 from ..ops.indexing import Gather
-from ..ops.words import CountedContract, CountedProduct, Distinct
 from .bodies import uses_tasks
 from .fuse import Fused
 from .ir import Step, Value, needed
 from .native import LEAST_ROWS
+from .word_ops import CountedContract, CountedProduct, Distinct
 
 
 def count_rows(roots: Sequence[Value]) -> None:

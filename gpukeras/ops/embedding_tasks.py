@@ -60,7 +60,7 @@ def _clearing(table: Any) -> Task:
 
 
 def numbering(indices: Any, length: int, outs: Sequence[Any], room: Any) -> list[Task]:
-    """The distinct indices, the number of each index, and the sorted pairs: see Distinct in words.py."""
+    """The distinct indices, the number of each index, and the sorted pairs: see Distinct in compiler/word_ops.py."""
     places, numbers, pairs, count = outs
     return [pairing(numbers, indices, length, pairs),
             Task(FAMILY, "sort_pairs", (pairs, room, indices.size, length, numbers), 1, indices.size * 4 * STEP),

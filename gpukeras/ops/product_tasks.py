@@ -141,7 +141,8 @@ def _blocks(a: Any, b: Any, out: Any, counted: Any = 0) -> Task:
             high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
     units = -(-m // high) * -(-n // broad)
     room = _room(k) * BROAD // PANEL if far else _room(k)
-    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad, far, counted), units, _cost(a, b, out), room)
+    words = (*_words(a, b, out), high, broad, counted, far)
+    return Task(FAMILY, "product_blocks", words, units, _cost(a, b, out), room)
 
 
 def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:

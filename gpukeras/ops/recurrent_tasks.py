@@ -61,8 +61,9 @@ class Walk:
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
         """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
         numbers = next((a.numbers for a in arrays if isinstance(a, Numbered)), 0)
-        words = [word for a in arrays for word in view(a.rows if isinstance(a, Numbered) else a)]
-        return Task("recurrent", name, (*self.head(packed, numbers), *words), -(-self.samples // self.block), self.nanoseconds,
+        views = [word for a in arrays for word in view(a.rows if isinstance(a, Numbered) else a)]
+        words = (*self.head(packed, numbers), *views)
+        return Task("recurrent", name, words, -(-self.samples // self.block), self.nanoseconds,
                     room=4 * self.units * (self.block * (self.gates + 2) + 2))
 
     def pack(self, kernel: Any, packed: Any, *parts: int, transposed: bool = False) -> Task:

@@ -1,8 +1,8 @@
 """Products of a table's rows, made for the distinct indices of a batch only: a text repeats its words.
 
-The compiler puts these ops into programs for a CPU (compiler/by_words.py). How many distinct indices there are is known
-when a batch is there: arrays have room for all that there can be, and compiled tasks do the rows that there are. What lies
-behind these in `sums` and products is left as it is, unless zeros are asked for.
+by_words.py puts these ops into programs for a CPU. How many distinct indices there are is known when a batch is there:
+arrays have room for all that there can be, and compiled tasks do the rows that there are. What lies behind these is left
+as it is, unless zeros are asked for.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..device import products, scatter_add, take, xp
+from ..device import scatter_add, take, xp
 from ..device.tasks import Task
 from ..graph import Call, Op, Spec, frozen, size_of
-from . import product_tasks
-from .embedding_tasks import FAMILY, clearing_rest, numbering, pairs_spec, spreading, summing_numbered
-from .indexing import Gather, range_check
-from .recurrent_tasks import Numbered
+from ..ops import product_tasks
+from ..ops.embedding_tasks import FAMILY, clearing_rest, numbering, pairs_spec, spreading, summing_numbered
+from ..ops.indexing import Gather, range_check
+from ..ops.recurrent_tasks import Numbered
 
 
 @frozen
@@ -167,7 +167,7 @@ class SpreadRows(Op):
 
     def tasks(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:
         """The same."""
-        return spreading(*ins[:3], outs[0])
+        return spreading(ins[0], ins[1], ins[2], outs[0])
 
 
 def _spread_rows(rows: Any, places: Any, count: Any, table: Any) -> None:
