@@ -1,8 +1,8 @@
 """Products of a table's rows, made for the distinct indices of a batch only: a text repeats its words.
 
 by_words.py puts these ops into programs for a CPU. How many distinct indices there are is known when a batch is there:
-arrays have room for all that there can be, and compiled tasks do the rows that there are. What lies behind these is left
-as it is, unless zeros are asked for.
+arrays have room for all that there can be, and compiled tasks do the rows that there are. What lies behind these is
+left as it is, unless zeros are asked for.
 """
 
 from __future__ import annotations
