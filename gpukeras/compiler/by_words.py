@@ -32,9 +32,9 @@ from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
 from .bodies import uses_tasks
 from .epilogue_ops import ADD, SUM_OF_ROWS
-from .ir import Step, Value, contiguous, needed, replace
+from .ir import Step, Value, contiguous, needed, replace, root
 from .lower import Lowering
-from .word_ops import CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
+from .word_ops import After, CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
 
 FEWEST = 512  # words: of fewer, not many are the same
 WORK = 1 << 12  # multiplications that a word takes at least: for less, sorting the words does not pay
@@ -77,6 +77,7 @@ class _Rewriting:
     def __init__(self, lowering: Lowering, steps: Sequence[Step]):
         self._make, self._steps = lowering, steps
         self._products: set[Value] = set()  # made by words, for all of them
+        self._rows_of: dict[tuple[Value, Value], Value] = {}  # of a table, for the distinct words
         self._readers: dict[Value, list[Step]] = {}
         for step in steps:
             for v in dict.fromkeys(step.reads()):
@@ -86,7 +87,6 @@ class _Rewriting:
         """What takes the roots' places."""
         new: dict[Value, Value] = {}
         for step in self._steps:
-            seen = {*step.ins}
             replace([step], new)
             self._make.origin = step.origin
             if isinstance(step.op, MatMul):
@@ -95,8 +95,8 @@ class _Rewriting:
                 new.update(self._contraction(step))
             elif step.op == SUM_OF_ROWS:
                 new.update(self._bias_gradient(step))
-            elif isinstance(step.op, Gather) and new.keys() & seen:
-                new[step.outs[0]] = self._make(step.op, *step.ins)  # the distinct words' rows, if these are what it is
+            elif isinstance(step.op, Gather):
+                new.update(self._again(step))
             elif isinstance(step.op, SEQUENCES):
                 new.update(self._sequence(step))
             elif isinstance(step.op, SumDistinct):
@@ -157,9 +157,14 @@ class _Rewriting:
     def _rows(self, gathered: Step, words: Words) -> Value:
         """The table's rows for the distinct words."""
         here, self._make.origin = self._make.origin, gathered.origin
-        rows = self._make(Gather(), gathered.ins[0], words.places)
+        rows = self._rows_of[gathered.ins[0], words.places] = self._make(Gather(), gathered.ins[0], words.places)
         self._make.origin = here
         return rows
+
+    def _again(self, step: Step) -> dict[Value, Value]:
+        """What takes the place of rows that are gathered for an optimizer, if they are at hand."""
+        rows = self._rows_of.get((step.ins[0], root(step.ins[1])))
+        return {} if rows is None else {step.outs[0]: rows}
 
     # Backward ------------------------------------------------------------------------------------------------
     def _contraction(self, step: Step) -> dict[Value, Value]:
@@ -195,7 +200,7 @@ class _Rewriting:
         if not terms or indices.size > length:
             return {}
         words, sums = self._by_word(terms, length, True)
-        return dict(zip(step.outs, (words.places, sums)))
+        return dict(zip(step.outs, (self._make(After(), words.places, sums), sums)))
 
     def _scattered(self, step: Step) -> dict[Value, Value]:
         """The same of a whole table's derivative."""

@@ -15,7 +15,7 @@ from ..ops.elementwise import Cast, Elementwise
 from ..ops.indexing import Gather
 from .bodies import uses_tasks
 from .fuse import Fused
-from .ir import Step, Value, needed
+from .ir import Step, Value, needed, root
 from .native import LEAST_ROWS
 from .word_ops import CountedContract, CountedProduct, Distinct
 
@@ -34,7 +34,7 @@ def _found(steps: Sequence[Step], counts: dict[Value, Value]) -> dict[Step, Valu
     found: dict[Step, Value] = {}
     for step in steps:
         if isinstance(step.op, (Gather, PutRows)):
-            count = counts.get(step.ins[1])
+            count = counts.get(root(step.ins[1]))
         elif isinstance(step.op, (Elementwise, Cast, Fused)):
             of_rows = {found[v.step] for v in step.reads() if v.step in found}
             rows = {v.shape[:1] for v in step.outs}

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..device import scatter_add, take, xp
 from ..device.tasks import Task
-from ..graph import Call, Op, Spec, frozen, size_of
+from ..graph import Call, Op, Spec, ViewOp, frozen, size_of
 from ..ops import product_tasks
 from ..ops.embedding_tasks import FAMILY, clearing_rest, numbering, pairs_spec, spreading, summing_numbered
 from ..ops.indexing import Gather, range_check
@@ -58,6 +58,22 @@ def _distinct(indices: Any, places: Any, numbers: Any, pairs: Any, count: Any) -
     pairs[:, 1] = xp.argsort(line, kind="stable")
     pairs[:, 0] = inverse.reshape(-1)[pairs[:, 1]]
     count[0] = len(found)
+
+
+@frozen
+class After(ViewOp):
+    """(a, b) -> a, but not before there is b: what is made of it is not made too early, and takes no memory meanwhile."""
+
+    name = "after"
+    keeps_contiguous = True
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The first."""
+        return ins[0]
+
+    def view(self, x: Any) -> Any:
+        """All of it."""
+        return x
 
 
 @frozen
