@@ -62,7 +62,7 @@ def _distinct(indices: Any, places: Any, numbers: Any, pairs: Any, count: Any) -
 
 @frozen
 class After(ViewOp):
-    """(a, b) -> a, but not before there is b: what is made of it is not made too early, and takes no memory meanwhile."""
+    """(a, b) -> a, but not before there is b: what is made of it is made no earlier, and takes no memory meanwhile."""
 
     name = "after"
     keeps_contiguous = True
