@@ -33,9 +33,31 @@ static inline void go_on(Walk* k) {
     }
 }
 
+#define AHEAD 8    // rows that are asked for before they are read,
+#define LINE 64    // bytes at a time
+#define MOST 1024  // bytes of each at most
+
+// Asks for the beginning of a row.
+static inline void ask_for(const void* row, Word bytes) {
+    for (Word at = 0; at < MIN(bytes, MOST); at += LINE) __builtin_prefetch((const char*)row + at);
+}
+
 static inline void copy_bytes(char* to, const char* from, Word bytes) {
     if (bytes == 4) memcpy(to, from, 4);
     else memcpy(to, from, (size_t)bytes);
+}
+
+// The rows at one index after another, which need not be found by a walk.
+static Word gather_line(const Word* w, Word first, Word last) {
+    const char *table = (const char*)w[0], *indices = (const char*)w[4];
+    Word length = w[1], bytes = w[2], size = w[5], step = w[6];
+    for (Word i = first; i < last; ++i) {
+        Word index = index_at(indices, size, i * step), next = index_at(indices, size, MIN(i + AHEAD, last - 1) * step);
+        if (index < 0 || index >= length) return 1;
+        if (next >= 0 && next < length) ask_for(table + next * bytes, bytes);
+        copy_bytes((char*)w[3] + i * bytes, table + index * bytes, bytes);
+    }
+    return 0;
 }
 
 // A unit is all indices of a place on their first axis. Words: table, its rows, bytes of a row, out, indices, bytes of
@@ -44,6 +66,7 @@ TASK Word gather(const Word* w, Word first, Word last, char* room) {
     (void)room;
     const char *table = (const char*)w[0], *indices = (const char*)w[4];
     Word length = w[1], bytes = w[2], size = w[5], step = w[6], count = w[7];
+    if (count == 1) return gather_line(w, first, last);
     for (Word unit = first; unit < last; ++unit) {
         char* out = (char*)w[3] + unit * count * bytes;
         Walk at = walk(w[8], w + 9);
@@ -96,6 +119,50 @@ TASK Word sort_pairs(const Word* w, Word first, Word last, char* room) {
         sort_pass(other, now, count, shift + 8);
     }
     for (Word i = 0; i < count; ++i) ((int*)w[4])[i] = (int)now[i].index;
+    return 0;
+}
+
+// The distinct indices, and their numbers: 0 for the least. In sorted pairs, each with the place of an index for its row,
+// the numbers take the indices' places. One unit. Words: pairs, how many, the distinct indices (int32), the rest being the
+// last of them again, how many of these there can be, and are, and the number of each index (int32).
+TASK Word number_pairs(const Word* w, Word first, Word last, char* room) {
+    (void)first, (void)last, (void)room;
+    Pair* pairs = (Pair*)w[0];
+    int *distinct = (int*)w[2], *numbers = (int*)w[5];
+    Word found = 0, index = -1;
+    for (Word i = 0; i < w[1]; ++i) {
+        if (pairs[i].index != index) distinct[found++] = (int)(index = pairs[i].index);
+        pairs[i].index = found - 1;
+        numbers[pairs[i].row] = (int)(found - 1);
+    }
+    *(Word*)w[4] = found;
+    for (; found < w[3]; ++found) distinct[found] = (int)index;
+    return 0;
+}
+
+// The sum of the rows of each number, in their order; what lies behind the last is left as it is. A unit is a few columns.
+// Words: sorted pairs of a number and the place of a row, how many, rows, elements of one, sums, columns of a unit.
+TASK Word sum_numbered(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    const Pair* pairs = (const Pair*)w[0];
+    Word width = w[3], from = first * w[5], columns = MIN(last * w[5], width) - from;
+    const float* rows = FLOATS(w[2]) + from;
+    float* sums = FLOATS(w[4]) + from;
+    for (Word i = 0, before = -1; i < w[1]; before = pairs[i++].index) {
+        float* sum = sums + pairs[i].index * width;
+        const float* row = rows + pairs[i].row * width;
+        if (i + AHEAD < w[1]) ask_for(rows + pairs[i + AHEAD].row * width, columns * 4);
+        if (pairs[i].index == before) add_row(sum, row, 1, columns);
+        else copy_row(sum, row, 1, columns);
+    }
+    return 0;
+}
+
+// Zeros in the rows from a number on. Words: table, bytes of a row, where the number is found.
+TASK Word clear_rest(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    first = MAX(first, *(const Word*)w[2]);
+    if (first < last) memset((char*)w[0] + first * w[1], 0, (size_t)((last - first) * w[1]));
     return 0;
 }
 

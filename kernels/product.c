@@ -3,6 +3,7 @@
 
 #include "blocks.h"
 #include "gemm.h"
+#include "rows.h"
 
 // The words that all of them begin with. Strides are counted in elements; the rows of c follow each other.
 typedef struct {
@@ -21,16 +22,18 @@ INLINE Product product_of(const Word* w) {
 }
 
 // c = a b. A unit is a block of w[10] rows and w[11] columns of c; the blocks of the same columns follow each other.
-// w[12]: whether b comes from the memory; the columns of its rows lie side by side then.
+// w[12]: where k is found, if that is known only when the task is run (x.k is the most that it can be then), else 0. w[13]:
+// whether b comes from the memory; the columns of its rows lie side by side then.
 TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
+    if (w[AFTER_PRODUCT + 2]) x.k = *(const Word*)w[AFTER_PRODUCT + 2];
     Word high = w[AFTER_PRODUCT], broad = w[AFTER_PRODUCT + 1], blocks = (x.m + high - 1) / high;
     while (first < last) {
         Word j = first / blocks * broad, i = first % blocks, here = MIN(last - first, blocks - i);
         Word rows = MIN((i + here) * high, x.m) - i * high, columns = MIN(broad, x.n - j);
         const float* a = x.a + i * high * x.a_row;
         float* c = x.c + i * high * x.n + j;
-        if (w[AFTER_PRODUCT + 2])
+        if (w[AFTER_PRODUCT + 3])
             gemm_far(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j, x.b_row, c, x.n, room);
         else
             gemm(rows, columns, x.k, a, x.a_row, x.a_column, x.b + j * x.b_column, x.b_row, x.b_column, c, x.n, 0, room);
@@ -52,11 +55,17 @@ TASK Word product_pieces(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// c = a b; a unit is w[10] rows.
+// A row added to rows of c that have just been made. Words: where it is, or 0, and the step between its elements.
+static inline void add_bias(const Word* w, Word rows, Word n, float* c) {
+    for (Word i = 0; w[0] && i < rows; ++i) add_row(c + i * n, FLOATS(w[0]), w[1], n);
+}
+
+// c = a b; a unit is w[10] rows. w[11]: see add_bias.
 TASK Word product_rows(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
     gemm(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.b_row, x.b_column, x.c + i * x.n, x.n, 0, room);
+    add_bias(w + AFTER_PRODUCT + 1, rows, x.n, x.c + i * x.n);
     return 0;
 }
 
@@ -68,12 +77,13 @@ TASK Word pack_panels(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
-// c = a b for a packed b; a unit is w[10] rows.
+// c = a b for a packed b; a unit is w[10] rows. w[11]: see add_bias.
 TASK Word packed_rows(const Word* w, Word first, Word last, char* room) {
     (void)room;
     Product x = product_of(w);
     Word i = first * w[AFTER_PRODUCT], rows = (last - first) * w[AFTER_PRODUCT];
     gemm_packed(rows, x.n, x.k, x.a + i * x.a_row, x.a_row, x.a_column, x.b, x.c + i * x.n, x.n, 0);
+    add_bias(w + AFTER_PRODUCT + 1, rows, x.n, x.c + i * x.n);
     return 0;
 }
 

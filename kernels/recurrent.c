@@ -34,7 +34,7 @@ static void simple_step(const Walk* x) {
     Array z = x->own[0], states = x->all[0];
     EACH_SAMPLE(x, i) {
         float* state = after(x, states, i);
-        sum_rows(state, here(x, z, i), of_block(x->product, x, i) + x->left, x->width);
+        sum_rows(state, input(x, z, i), of_block(x->product, x, i) + x->left, x->width);
         activate(x->r.inner, state, x->width);
     }
 }
@@ -62,7 +62,7 @@ static void lstm_step(const Walk* x) {
         float *i = here(x, gates, k), *f = i + units, *g = f + units, *o = g + units;
         float *state = after(x, states, k), *new_cell = after(x, cells, k);
         const float* cell = before(x, cells, k);
-        sum_gates(x, 4, i, here(x, z, k), x->product + k * 4 * units + x->left);
+        sum_gates(x, 4, i, input(x, z, k), x->product + k * 4 * units + x->left);
         activate_gates(x, 2, r->outer, i);
         activate(r->inner, g, width);
         activate(r->outer, o, width);
@@ -150,7 +150,7 @@ static void gru_open(const Walk* x) {
     Word units = x->r.units, two = 2 * units;
     EACH_SAMPLE(x, i) {
         float* y = here(x, gates, i);
-        sum_gates(x, 2, y, here(x, z, i), x->product + i * two + x->left);
+        sum_gates(x, 2, y, input(x, z, i), x->product + i * two + x->left);
         activate_gates(x, 2, x->r.outer, y);
         reset_state(x, before(x, states, i), y + units, i, of_block(x->through, x, i) + x->left);
     }
@@ -163,7 +163,7 @@ static void gru_close(const Walk* x) {
                 units, 0);
     EACH_SAMPLE(x, i) {
         float *update = here(x, gates, i), *candidate = update + two;
-        sum_rows(candidate, here(x, z, i) + two, of_block(x->product, x, i) + x->left, width);
+        sum_rows(candidate, input(x, z, i) + two, of_block(x->product, x, i) + x->left, width);
         activate(x->r.inner, candidate, width);
         mix(update, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), width);
     }
@@ -201,12 +201,12 @@ static void gru_after_step(const Walk* x) {
     Word units = x->r.units, two = 2 * units, wide = 3 * units, width = x->width;
     EACH_SAMPLE(x, i) {
         float *p = x->product + i * wide + x->left, *y = here(x, gates, i), *candidate = y + two;
-        const float *input = here(x, z, i) + two, *reset = y + units;
+        const float *fresh = input(x, z, i) + two, *reset = y + units;
         EACH_RUN(x, 3, j, n) add_row(p + j, bias.at + (x->left + j) * bias.column, bias.column, n);
         memcpy(here(x, inner, i), p + two, (size_t)width * 4);
-        sum_gates(x, 2, y, here(x, z, i), p);
+        sum_gates(x, 2, y, input(x, z, i), p);
         activate_gates(x, 2, x->r.outer, y);
-        ALONE for (Word j = 0; j < width; ++j) candidate[j] = input[j] + reset[j] * p[two + j];
+        ALONE for (Word j = 0; j < width; ++j) candidate[j] = fresh[j] + reset[j] * p[two + j];
         activate(x->r.inner, candidate, width);
         mix(y, carried_state(x, before(x, states, i), i), candidate, after(x, states, i), width);
     }

@@ -24,6 +24,7 @@ typedef struct {
     const Bool* mask;      // (time, samples) or 0: where it is false the states stay as they were
     Word mask_step, mask_row;
     Array drop;            // (drops, samples, units)
+    const int* numbers;    // (time, samples) or 0: which row of the input each step of a sample takes
 } Recurrence;
 
 enum { LINEAR, RELU, SIGMOID, HARD_SIGMOID, TANH };
@@ -32,9 +33,9 @@ static inline Array array(const Word* w) { return (Array){FLOATS(w[0]), w[1], w[
 
 static inline Recurrence recurrence(const Word* w) {
     return (Recurrence){w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], FLOATS(w[9]),
-                        (const Bool*)w[10], w[11], w[12], array(w + 13)};
+                        (const Bool*)w[10], w[11], w[12], array(w + 13), (const int*)w[17]};
 }
-#define HEAD_WORDS 17  // of a Recurrence
+#define HEAD_WORDS 18  // of a Recurrence
 
 static inline float* row(Array a, Word step, Word sample) { return a.at + step * a.step + sample * a.row; }
 
@@ -167,6 +168,11 @@ static inline int lives(const Walk* x, Word i) { return live(&x->r, x->place, x-
 // Its rows, from the first of its units on: of an array in the order of the input, of one in that of the steps, of a
 // state, and of the thread's room.
 static inline float* here(const Walk* x, Array a, Word i) { return row(a, x->place, x->from + i) + x->left; }
+// A row of the input, where it is found by its number if it has one.
+static inline const float* input(const Walk* x, Array z, Word i) {
+    const int* numbers = x->r.numbers;
+    return numbers ? row(z, 0, numbers[x->place * x->r.samples + x->from + i]) + x->left : here(x, z, i);
+}
 static inline float* before(const Walk* x, Array a, Word i) { return row(a, x->step, x->from + i) + x->left; }
 static inline float* after(const Walk* x, Array a, Word i) { return row(a, x->step + 1, x->from + i) + x->left; }
 static inline float* of_state(const Walk* x, Array a, Word i) { return row(a, 0, x->from + i); }

@@ -31,6 +31,7 @@ typedef struct {
     Word first, tasks;  // the tasks: from which on, and how many
     Word units, chunk;  // how many units in a round, and how many of them make a chunk
     Word rounds;
+    const Word* counted;  // where the number of units is that there are this time, at most `units`; 0: all of them
 } Group;
 
 #define SPIN 400         // looks before a thread goes to sleep: some 20 microseconds
@@ -238,6 +239,14 @@ static Word run_alone(const Group* group, const Task* tasks, Word local, char* r
     return failed;
 }
 
+// The group with those units only that there are this time, in as many chunks.
+static Group counted_group(const Group* group) {
+    Group made = *group;
+    made.units = MIN(group->units, *group->counted);
+    made.chunk = MAX((made.units * group->chunk + group->units - 1) / group->units, 1);
+    return made;
+}
+
 // All groups. `room` bytes of its own are what a thread needs for a task, and `local` bytes into that memory begins what
 // it keeps from one task of a group to the next. 0, or the first task that failed, counted from 1; -1 without memory.
 static Word run(const Group* groups, Word count, const Task* tasks, Word room, Word local, Word threads) {
@@ -253,6 +262,11 @@ static Word run(const Group* groups, Word count, const Task* tasks, Word room, W
     Word failed = 0;
     for (Word g = 0; g < count && !failed; ++g) {
         const Group* group = groups + g;
+        Group counted;
+        if (group->counted) {
+            counted = counted_group(group);
+            group = &counted;
+        }
         if (shared && group->chunk < group->units) {
             run_shared(group, tasks, room, local, MIN(threads, MOST_THREADS), own);
             failed = atomic_load(&pool.failed);

@@ -43,19 +43,22 @@ def bytes_of(v: Value) -> int:
 
 
 class Step:
-    """One op applied to values. `origin` is the layer that it comes from."""
+    """One op applied to values. `origin` is the layer that it comes from. `counted` says at run time how many rows are
+    to be made, if that need not be all: see counted.py."""
 
-    __slots__ = ("op", "ins", "outs", "origin")
+    __slots__ = ("op", "ins", "outs", "origin", "counted")
 
     def __init__(self, op: Op, ins: Sequence[Value], specs: Sequence[Spec], origin: str | None):
         self.op = op
         self.ins = tuple(ins)
         self.outs = tuple(Value(Spec(s.shape, s.dtype), step=self) for s in specs)
         self.origin = origin
+        self.counted: Value | None = None
 
     def reads(self) -> list[Value]:
         """The inputs that are computed, not only measured."""
-        return [v for v in self.ins if not v.shape_only]
+        read = [v for v in self.ins if not v.shape_only]
+        return read if self.counted is None else [*read, self.counted]
 
 
 def is_view(v: Value) -> bool:

@@ -18,6 +18,8 @@ from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
+from .by_words import by_words
+from .counted import count_rows
 from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
@@ -46,8 +48,9 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
-        roots = take_apart(fuse(keep_samples(take_epilogues(lowering, roots))))
+        roots = take_apart(fuse(keep_samples(by_words(lowering, take_epilogues(lowering, roots)))))
         roots = part_packings(roots, {v.storage for v, _ in updates})
+        count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
@@ -201,6 +204,8 @@ class Program:
         if step in self._making:
             for chain in chains:
                 chain.kept = self._kept
+        if step.counted is not None and isinstance(made[-1], Chain):
+            made[-1].counted = self._array(step.counted)  # what comes before it may be a copy
         group = self.plan.groups.get(step)
         if group is None:
             return made

@@ -46,6 +46,7 @@ class Task(NamedTuple):
     block: int = 1  # a chunk has a multiple of so many units: what they make is one result
     rounds: int = 1  # so often as many units, numbered on, each round when the last is done; such a task stands alone
     stretch: int = 0  # unit i makes the numbers from i * stretch on of every output, this many at most; 0: others
+    counted: Any = None  # an int64: how many of the units there are, which tasks before this one find out
 
 
 sources: dict[str, Callable[[], str]] = {}
@@ -109,7 +110,8 @@ class Chain:
                  private: Private | None = None, stretch: int = 0):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
         self._scales = [stretch // task.stretch if stretch else 1 for task in tasks]
-        self.units, self.rounds = -(-tasks[0].units // self._scales[0]), tasks[0].rounds
+        self.units = -(-tasks[0].units // self._scales[0])
+        self.rounds, self.counted = tasks[0].rounds, tasks[0].counted
         self.nanoseconds = sum(task.nanoseconds for task in tasks)
         self._most = chunk
         self.chunk = self.chunk_for(WORTH, CHUNK)
@@ -210,7 +212,8 @@ class Run:
                 chunk = chain.chunk_for(FOLLOWING, FOLLOWING // 2)
             if not chain.kept:
                 idle = 0 if chunk < chain.units else idle + chain.nanoseconds
-            groups.append([len(rows), len(chain.tasks), chain.units, chunk, chain.rounds])
+            counted = 0 if chain.counted is None else _word(chain.counted)
+            groups.append([len(rows), len(chain.tasks), chain.units, chunk, chain.rounds, counted])
             rows += chain.rows()
         place = np.zeros(1, np.int64) if place is None else place
         kept = keeping[0].words if keeping else place  # which then nobody reads as such
@@ -218,7 +221,7 @@ class Run:
                   np.array([len(changes), *(c.words.ctypes.data for c in changes)], np.int64)]
         room = -(-max(task.room for task in tasks) // 64) * 64
         private = max((chain.private.room for chain in chains if chain.private), default=0)
-        shared = any(chunk < units for _, _, units, chunk, _ in groups)
+        shared = any(chunk < units for _, _, units, chunk, *_ in groups)
         first, listed, at, held, changed = (a.ctypes.data for a in arrays)
         self.words = np.array([first, len(groups), listed, room + private, room, len(keeping), held, changed, at, step,
                                threads.count() if shared else 1], np.int64)

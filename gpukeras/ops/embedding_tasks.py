@@ -14,6 +14,7 @@ BYTE = 0.02  # nanoseconds in which one is copied
 ROW = 30.0  # nanoseconds until a row is found in memory
 STEP = 5.0  # nanoseconds for an index, where nothing is looked for
 COLUMNS = 16  # that a thread adds up by itself
+BROAD = 128  # the same at most where rows are read at random: some cache lines in one go
 BLOCK = 1 << 16  # bytes that a unit of a copy has
 
 
@@ -49,10 +50,41 @@ def adding(rows: Any, indices: Any, table: Any, pairs: Any) -> list[Task]:
     """The table of zeros to which rows are added at their indices."""
     width = table.size // len(table)
     units = -(-width // COLUMNS)
-    return [Task(FAMILY, "clear_rows", (table, 4 * width), len(table), BYTE * 4 * table.size),
-            pairing(rows, indices, len(table), pairs),
+    return [_clearing(table), pairing(rows, indices, len(table), pairs),
             Task(FAMILY, "add_rows", (pairs, indices.size, rows, width, _column(rows, indices), table, COLUMNS), units,
                  indices.size * units * STEP)]
+
+
+def _clearing(table: Any) -> Task:
+    return Task(FAMILY, "clear_rows", (table, table.nbytes // len(table)), len(table), BYTE * table.nbytes)
+
+
+def numbering(indices: Any, length: int, outs: Sequence[Any], room: Any) -> list[Task]:
+    """The distinct indices, the number of each index, and the sorted pairs: see Distinct in compiler/word_ops.py."""
+    places, numbers, pairs, count = outs
+    return [pairing(numbers, indices, length, pairs),
+            Task(FAMILY, "sort_pairs", (pairs, room, indices.size, length, numbers), 1, indices.size * 4 * STEP),
+            Task(FAMILY, "number_pairs", (pairs, indices.size, places, len(places), count, numbers), 1,
+                 indices.size * STEP)]
+
+
+def summing_numbered(rows: Any, pairs: Any, sums: Any) -> Task:
+    """The sum of the rows of each number."""
+    width = sums.shape[1]
+    columns = min(-(-width // (4 * COLUMNS)) * COLUMNS, BROAD)
+    return Task(FAMILY, "sum_numbered", (pairs, len(pairs), rows, width, sums, columns), -(-width // columns),
+                len(pairs) * (ROW + 4 * BYTE * width))
+
+
+def clearing_rest(table: Any, count: Any) -> Task:
+    """Zeros in the rows behind the first `count`."""
+    return Task(FAMILY, "clear_rest", (table, table.nbytes // len(table), count), len(table), BYTE * table.nbytes)
+
+
+def spreading(rows: Any, places: Any, count: Any, table: Any) -> list[Task]:
+    """The first `count` rows in a table of zeros."""
+    (put,) = putting(rows, places, table, table)
+    return [_clearing(table), put._replace(counted=count)]
 
 
 def summing(rows: Any, indices: Any, length: int, outs: Sequence[Any], room: Sequence[Any]) -> list[Task]:

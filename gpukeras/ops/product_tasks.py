@@ -56,19 +56,38 @@ def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     return _by_rows(a, b, out, room, 1)
 
 
-def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int) -> list[Task]:
-    """So many rows of the result are a unit."""
+def _by_rows(a: Any, b: Any, out: Any, room: Sequence[Any], together: int, bias: Any = None) -> list[Task]:
+    """So many rows of the result are a unit; to each a bias may be added."""
     (m, n), k = out.shape, a.shape[1]
     words, cost = _words(a, b, out), _cost(a, b, out)
+    more = (together, 0, 0) if bias is None else (together, bias, bias.strides[0] // bias.itemsize)
     if n == 1 or _few_reads(a, b, out) or (_strides(b)[1] == 1 and n <= NEAR):
-        return [Task(FAMILY, "product_rows", (*words, together), m // together, cost, _room(k), samples=True)]
+        return [Task(FAMILY, "product_rows", (*words, *more), m // together, cost, _room(k), samples=True)]
     return [Task(FAMILY, "pack_panels", (k, n, b, *_strides(b), room[0]), -(-n // PANEL), 8 * b.size / BANDWIDTH),
-            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, together), m // together, cost, samples=True)]
+            Task(FAMILY, "packed_rows", (*words[:6], room[0], 0, 0, out, *more), m // together, cost, samples=True)]
 
 
 def contraction(a: Any, b: Any, out: Any) -> list[Task]:
     """out = a b where the samples are what is summed over, so that no axis of the result has them."""
     return [_blocks(a, b, out)]
+
+
+def counted_room(b: Spec) -> list[Spec]:
+    """What `counted_product` needs: room for a packed b."""
+    (rows, columns) = b.shape
+    assert rows is not None and columns is not None
+    return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)]
+
+
+def counted_product(a: Any, b: Any, out: Any, room: Sequence[Any], count: Any, bias: Any = None) -> list[Task]:
+    """The first rows of out = a b, or a b + bias, as many as `count` (an int64) says when it is run."""
+    *before, rows = _by_rows(a, b, out, room, 1, bias)
+    return [*before, rows._replace(counted=count)]
+
+
+def counted_contraction(a: Any, b: Any, out: Any, count: Any) -> list[Task]:
+    """out = a b where as many products are added up as `count` (an int64) says when it is run."""
+    return [_blocks(a, b, out, count)]
 
 
 def sample_blocks(a: Spec, b: Spec) -> int:
@@ -104,8 +123,9 @@ def products(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
     return [Task(FAMILY, "products", words, lead[0], cost, _room(a.shape[-1]), samples=True)]
 
 
-def _blocks(a: Any, b: Any, out: Any) -> Task:
-    """Blocks of the result: some of its columns or, where there are many more of them, of its rows."""
+def _blocks(a: Any, b: Any, out: Any, counted: Any = 0) -> Task:
+    """Blocks of the result: some of its columns or, where there are many more of them, of its rows. `counted`: see
+    `counted_contraction`."""
     (m, n), k = out.shape, a.shape[1]
     high, broad = m, n
     b_row, b_column = _strides(b)
@@ -122,7 +142,8 @@ def _blocks(a: Any, b: Any, out: Any) -> Task:
             high = max(-(-m * -(-n // broad) // BLOCKS), LEAST_ROWS)
     units = -(-m // high) * -(-n // broad)
     room = _room(k) * BROAD // PANEL if far else _room(k)
-    return Task(FAMILY, "product_blocks", (*_words(a, b, out), high, broad, far), units, _cost(a, b, out), room)
+    words = (*_words(a, b, out), high, broad, counted, far)
+    return Task(FAMILY, "product_blocks", words, units, _cost(a, b, out), room)
 
 
 def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:

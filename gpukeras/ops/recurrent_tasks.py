@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..device import threads
 from ..device.tasks import Task
@@ -17,6 +17,18 @@ SLICED = {"simple_forward": 1, "lstm_forward": 1, "gru_forward": 2, "gru_after_f
 MEETING = 16_000  # numbers of a kernel at least that are read between two meetings
 PIECE = 256  # rows that are dropped for one product: as in kernels/recurrent.c
 PRODUCT, PASS = 0.0105, 0.4  # nanoseconds for a multiplication, and for an element of a gate
+
+
+class Numbered(NamedTuple):
+    """An input (time, samples, features) whose rows are those of a matrix that have these numbers (int32)."""
+
+    rows: Any
+    numbers: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Time, samples, features."""
+        return (*self.numbers.shape, *self.rows.shape[1:])
 
 
 @frozen
@@ -51,22 +63,24 @@ class Walk:
         """What the products with the kernel, and what stands between them, take for all steps."""
         return self.time * self.samples * self.gates * self.units * (PRODUCT * self.units + PASS)
 
-    def head(self, packed: Any = 0) -> tuple[Any, ...]:
+    def head(self, packed: Any = 0, numbers: Any = 0) -> tuple[Any, ...]:
         """The words with which those of a task begin."""
         mask = (0, 0, 0) if self.mask is None else (self.mask, *self.mask.strides)
         drop = (0, 0, 0, 0) if self.drop is None else view(self.drop)
         return (self.time, self.samples, self.units, self.gates, self.block, *self.activations, int(self.backwards),
-                self.drops, packed, *mask, *drop)
+                self.drops, packed, *mask, *drop, numbers)
 
     def task(self, name: str, packed: Any, *arrays: Any) -> Task:
         """The task that goes through time; for the order of the arrays see Walk in kernels/recurrent.h."""
-        words = [word for a in arrays for word in view(a)]
+        numbers = next((a.numbers for a in arrays if isinstance(a, Numbered)), 0)
+        views = [word for a in arrays for word in view(a.rows if isinstance(a, Numbered) else a)]
+        words = (*self.head(packed, numbers), *views)
         meetings = SLICED.get(name, 0)
         slices = self.slices(meetings)
         if slices > 1:
-            return Task("recurrent", f"{name}_slices", (*self.head(packed), *words, slices), slices, self.nanoseconds,
+            return Task("recurrent", f"{name}_slices", (*words, slices), slices, self.nanoseconds,
                         room=4 * self.units * (self.gates + 4), rounds=1 + self.time * meetings)
-        return Task("recurrent", name, (*self.head(packed), *words), -(-self.samples // self.block), self.nanoseconds,
+        return Task("recurrent", name, words, -(-self.samples // self.block), self.nanoseconds,
                     room=4 * self.units * (self.block * (self.gates + 2) + 2))
 
     def pack(self, kernel: Any, packed: Any, *parts: int, transposed: bool = False) -> Task:

@@ -96,14 +96,19 @@ def _room(task):
 
 def _whole(made):
     for task in made:
-        _call(task, 0, task.units, _room(task))
+        _call(task, 0, _units(task), _room(task))
 
 
 def _backwards(made):
     for task in made:
         room = _room(task)
-        for unit in reversed(range(0, task.units, task.block)):
-            _call(task, unit, min(unit + task.block, task.units), room)
+        for unit in reversed(range(0, _units(task), task.block)):
+            _call(task, unit, min(unit + task.block, _units(task)), room)
+
+
+def _units(task):
+    """How many there are, which for some is known only now."""
+    return task.units if task.counted is None else min(task.units, int(task.counted[0]))
 
 
 def _as_a_program(made):
