@@ -17,7 +17,6 @@ from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
-from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
@@ -44,7 +43,11 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
-        roots = take_apart(fuse(keep_samples(take_epilogues(lowering, roots))))
+        if device.NAME == "cupy":
+            from .epilogues import take_epilogues  # late: only GPUs have them
+
+            roots = take_epilogues(lowering, roots)
+        roots = take_apart(fuse(keep_samples(roots)))
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout
