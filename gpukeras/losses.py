@@ -174,7 +174,7 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The loss called `name`; ValueError with the nearest known name otherwise."""
-    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+    found = deserialize_keras_object(name, module_objects=_known(name), custom_objects=custom_objects,
                                      printable_module_name="loss function")
     result: Callable[..., Any] = made(found)
     return result
@@ -204,6 +204,11 @@ def get(identifier: Any) -> Callable[..., Any] | None:
 def made(found: Any) -> Any:
     """What is found by a name: of a class of losses or metrics an object."""
     return found() if isinstance(found, type) else found
+
+
+def _known(name: Any) -> Mapping[str, Any]:
+    """What `name` may mean: for the name of a function, the functions, so that no class has to load."""
+    return _named if isinstance(name, str) and name in _named else {**_named, **_objects()}
 
 
 def _objects() -> dict[str, Any]:

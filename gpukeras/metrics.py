@@ -158,14 +158,14 @@ def serialize(metric: Any) -> Any:
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The metric called `name`; ValueError with the nearest known name otherwise."""
     if isinstance(name, str):
-        known = {*_named, *_objects(), *get_custom_objects(), *(custom_objects or ())}
+        known = {*_known(name), *get_custom_objects(), *(custom_objects or ())}
         if name in ("accuracy", "acc") and name not in known:
             raise ValueError(f"{name!r} stands for one of several metrics, which only "
                              f"compile(metrics=[{name!r}]) can tell apart. Name binary_accuracy, "
                              "categorical_accuracy or sparse_categorical_accuracy.")
         if name not in known:
             raise unknown_name("metric function", name, known | {"accuracy"})
-    found = deserialize_keras_object(name, module_objects={**_named, **_objects()}, custom_objects=custom_objects,
+    found = deserialize_keras_object(name, module_objects=_known(name), custom_objects=custom_objects,
                                      printable_module_name="metric function")
     result: Callable[..., Any] = made(found)
     return result
@@ -184,6 +184,11 @@ def get(identifier: Any) -> Callable[..., Any]:
         return result
     raise ValueError(f"Could not interpret metric function identifier: {identifier!r}. Expected a name such "
                      "as 'accuracy', or a function of (y_true, y_pred).")
+
+
+def _known(name: Any) -> Mapping[str, Any]:
+    """What `name` may mean: for the name of a function, the functions, so that no class has to load."""
+    return _named if isinstance(name, str) and name in _named else {**_named, **_objects()}
 
 
 def _objects() -> dict[str, Any]:

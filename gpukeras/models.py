@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .engine.input_layer import Input, InputLayer
 from .engine.layer import Layer
 from .engine.node import TensorHistory, history_of, one_or_list, to_list
-from .engine.own_functions import with_functions
 from .engine.sequential import Sequential
-from .engine.serialization import read_json, read_yaml
 from .engine.training import Model
-from .saving.architecture import model_from_config
-from .saving.configs import readable_text
-from .saving.files import load_model, save_model
+from .utils.late import late
+
+if TYPE_CHECKING:
+    from .saving.architecture import model_from_config as model_from_config
+    from .saving.files import load_model as load_model
+    from .saving.files import save_model as save_model
+
+_FROM = {"load_model": "saving.files", "model_from_config": "saving.architecture", "save_model": "saving.files"}
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_config", "model_from_json",
            "model_from_yaml", "save_model"]
@@ -28,12 +31,24 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     `custom_objects` maps names in the text to classes and functions of your own. Nothing else is ever run.
     """
-    return model_from_config(readable_text(with_functions(read_json(json_string)), custom_objects), custom_objects)
+    from .engine.serialization import read_json
+
+    return _model_from_text(read_json(json_string), custom_objects)
 
 
 def model_from_yaml(yaml_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """A new, uncompiled model from `Model.to_yaml`'s text, which may hold plain data only. Needs PyYAML."""
-    return model_from_config(readable_text(with_functions(read_yaml(yaml_string)), custom_objects), custom_objects)
+    from .engine.serialization import read_yaml
+
+    return _model_from_text(read_yaml(yaml_string), custom_objects)
+
+
+def _model_from_text(architecture: Any, custom_objects: dict[str, Any] | None) -> Any:
+    from .engine.own_functions import with_functions
+    from .saving.architecture import model_from_config
+    from .saving.configs import readable_text
+
+    return model_from_config(readable_text(with_functions(architecture), custom_objects), custom_objects)
 
 
 # ------------------------------------------------------------------------------------------------------
@@ -102,3 +117,11 @@ def _clone_sequential(model: Sequential, tensors: Any) -> Sequential:
         raise ValueError(f"A Sequential can be cloned onto an Input, but input_tensors comes from layer "
                          f"'{made.layer.name}'. Use the functional API.")
     return Sequential([made.layer, *layers], name=model.name)
+
+
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    __getattr__ = late(__name__, _FROM)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_FROM]

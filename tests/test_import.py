@@ -80,6 +80,50 @@ def test_fitting_arrays_loads_nothing_for_generators():
     assert not {*HEAVY, "tarfile", "gpukeras.utils.enqueuers"} & set(loaded)
 
 
+NEW = "new = set(sys.modules); print(*(name for name in sorted(new - before)))"
+AFTER_NUMPY = "import sys; import numpy, ctypes; before = set(sys.modules); {}; " + NEW
+SEQUENTIAL = "from gpukeras.models import Sequential"
+STEP = SEQUENTIAL + """
+from gpukeras.layers import Dense
+model = Sequential([Dense(1, input_shape=(1,))])
+model.compile('sgd', 'mse', metrics=['accuracy'])
+model.train_on_batch([[1]], [[1]])
+"""
+LATE = {"gpukeras.callbacks.backup", "gpukeras.callbacks.display", "gpukeras.callbacks.runner",
+        "gpukeras.compiler.epilogues", "gpukeras.device.epilogues", "gpukeras.device.report", "gpukeras.device.tree",
+        "gpukeras.drawing.models", "gpukeras.engine.dealt", "gpukeras.engine.kinds",
+        "gpukeras.engine.parts", "gpukeras.engine.serialization", "gpukeras.loss_classes", "gpukeras.metric_classes",
+        "gpukeras.saving", "gpukeras.stateful_metrics", "dataclasses", "json", "pathlib", "subprocess"}
+
+
+@pytest.mark.parametrize("statement", [SEQUENTIAL, STEP], ids=["Sequential", "a step"])
+def test_what_most_programs_have_no_use_for_is_not_loaded(statement):
+    """Beside NumPy: callbacks, files, metrics and losses that are classes, what ranks and GPUs alone need."""
+    loaded = set(fresh(f"exec({AFTER_NUMPY.format(f'exec({statement!r})')!r})").split())
+    assert "gpukeras.engine.training" in loaded and not LATE & loaded
+
+
+def test_a_layer_loads_no_layers_of_other_kinds():
+    loaded = {name for name in fresh(f"exec({AFTER_NUMPY.format(f'exec({STEP!r})')!r})").split()
+              if name.startswith(("gpukeras.layers", "gpukeras.ops.recurrent"))}
+    assert "gpukeras.layers.core" in loaded
+    assert not {"gpukeras.layers.recurrent", "gpukeras.layers.conv", "gpukeras.ops.recurrent"} & loaded
+
+
+def test_names_of_layers_stay_those_of_layers():
+    """`keras.layers.merge` is a function, though a module has the name too; modules are found by it all the same."""
+    from gpukeras import layers
+
+    assert callable(layers.merge) and layers.merge is layers.merge_keras1.merge
+    assert layers.recurrent.LSTM is layers.LSTM and layers.core.Dense is layers.Dense
+    assert {"LSTM", "Dense", "merge", "serialize"} <= set(dir(layers)) and set(layers.__all__) <= set(dir(layers))
+    classes = {name for name in layers.__all__ if isinstance(getattr(layers, name), type)
+               and issubclass(getattr(layers, name), layers.Layer)}
+    assert classes == set(layers._registry), "what a config may name: the layers, and no helper"
+    with pytest.raises(AttributeError, match="no attribute 'Dence'"):
+        _ = layers.Dence
+
+
 def test_the_package_alone_loads_nothing():
     loaded = fresh("before = set(sys.modules); import gpukeras; print(*(set(sys.modules) - before))").split()
     assert set(loaded) <= {

@@ -37,7 +37,7 @@ def told(module: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("module", ["", "utils", "saving", "export", "losses", "metrics"])
+@pytest.mark.parametrize("module", ["", "utils", "saving", "export", "losses", "metrics", "callbacks", "models"])
 def test_checkers_are_told_of_every_name_that_loads_late(module):
     found = importlib.import_module(whole(module))
     late = {"": lambda: set(dir(found)) - {"config", "__version__"} | {"Config"},

@@ -159,7 +159,7 @@ def local_conv1d(inputs: Tensor, kernel: Tensor, kernel_size: Ints, strides: Int
                  data_format: str | None = None) -> Tensor:
     """1-D convolution whose weights differ from step to step: kernel (output steps, size * channels, filters)."""
     layout = normalize_data_format(data_format)
-    return _local(1, inputs, kernel, kernel_size, strides, layout)
+    return _local(1, inputs, kernel, kernel_size, strides, kernel.shape[:1], layout)
 
 
 def local_conv2d(inputs: Tensor, kernel: Tensor, kernel_size: Ints, strides: Ints, output_shape: Any,
@@ -167,18 +167,21 @@ def local_conv2d(inputs: Tensor, kernel: Tensor, kernel_size: Ints, strides: Int
     """2-D convolution whose weights differ from place to place: kernel (output rows * columns, size * channels,
     filters), a patch's cells in the order of the layout; `output_shape` is (rows, columns)."""
     layout = normalize_data_format(data_format)
-    return _local(2, inputs, kernel, kernel_size, strides, layout)
+    return _local(2, inputs, kernel, kernel_size, strides, output_shape, layout)
 
 
-def _local(rank: int, x: Tensor, kernel: Tensor, size: Ints, strides: Ints, layout: str) -> Tensor:
-    """A matrix product for each position."""
+def _local(rank: int, x: Tensor, kernel: Tensor, size: Ints, strides: Ints, positions: Any, layout: str) -> Tensor:
+    """A matrix product for each position. The input need not say how many there are; of more than that the first are
+    taken."""
     cells = p.patches(_channels_last(x, layout), _ints(size, rank, "kernel_size"), _ints(strides, rank, "strides"))
-    positions = cells.shape[1:1 + rank]
+    if cells.shape[1:1 + rank] != tuple(positions):
+        cells = cells[(slice(None), *(slice(n) for n in positions))]
     if layout == "channels_first":
         last = cells.ndim - 1
         cells = s.transpose(cells, (*range(1 + rank), last, *range(1 + rank, last)))
     places, inputs, filters = kernel.shape
-    rows = s.transpose(s.reshape(cells, [-1, places, inputs]), (1, 0, 2))
+    samples = s.shape_of(cells)[0] if None in cells.shape[1:] else -1
+    rows = s.transpose(s.reshape(cells, [samples, places, inputs]), (1, 0, 2))
     y = s.transpose(linalg.matmul(rows, kernel), (1, 0, 2))
     return _to_layout(s.reshape(y, [-1, *positions, filters]), layout)
 

@@ -47,8 +47,8 @@ def batch_flatten(x: Tensor) -> Tensor:
     """Each sample's elements as one row: shape (samples, n)."""
     t = convert.as_tensor(x)
     rest = t.shape[1:]
-    if None in rest:
-        return reshape(t, [s.shape_of(t)[0], -1])
+    if None in rest or 0 in rest:  # the number of elements then tells nothing of that of the samples
+        return reshape(t, [s.shape_of(t)[0], 0 if 0 in rest else -1])
     return reshape(t, [-1, size_of(rest)])
 
 

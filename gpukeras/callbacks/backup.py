@@ -35,6 +35,8 @@ class BackupAndRestore(Callback):
     Raises ValueError, when `fit` begins, for a backup of another model or data, and BrokenFileError for a damaged one.
     """
 
+    keeps_training = True  # by which a training knows it
+
     def __init__(self, backup_dir: str | os.PathLike[str], save_freq: str | int = "epoch",
                  delete_checkpoint: bool = True, save_before_preemption: bool = False,
                  double_checkpoint: bool = False) -> None:

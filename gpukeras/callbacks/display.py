@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import sys
 import time
 import warnings
@@ -62,6 +61,8 @@ class Meter:
             self.spot.show(self.title, seen, self.total, self.seconds, text)
             return
         # Some terminals say that they have 0 columns: they count as 80.
+        import shutil  # late: not every display is a terminal
+
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         bar = "{bar}"
         if columns is not None:

@@ -2,8 +2,6 @@
 classes, so reading a backup runs nothing."""
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +79,9 @@ def is_plain(value: Any) -> bool:
 
 def fingerprint(value: Any) -> bytes:
     """Equal for equal plain values only, to the last bit."""
+    import hashlib  # late: every training knows of plain values, few need their fingerprints
+    import json
+
     digest = hashlib.blake2b(digest_size=16)
 
     def add(array: np.ndarray) -> int:

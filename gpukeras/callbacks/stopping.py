@@ -11,6 +11,8 @@ from gpukeras.callbacks.monitor import Monitor
 class TerminateOnNaN(Callback):
     """Ends the training at the first batch whose loss is not finite."""
 
+    tells_of_nan = True  # so that nothing else need
+
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the loss of the batch."""
         loss = (logs or {}).get("loss")

@@ -4,7 +4,6 @@ system's wheels serve. Making a wheel does this on request (`hatch_build.py`).""
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,10 +48,9 @@ def build(folder: Path, families: Sequence[str] | None = None) -> tuple[list[Pat
             path = folder / prebuilt.place(source, flags, level)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                native._compile(compiler, source, path, (*flags, *level.flags))
-            except (OSError, subprocess.SubprocessError) as error:
-                said = getattr(error, "stderr", None)
-                failures.append(f"{family} for {level.name}: {said.decode(errors='replace')[:300] if said else error}")
+                native._compile(compiler, source, str(path), (*flags, *level.flags))
+            except (OSError, native.NotCompiled) as error:
+                failures.append(f"{family} for {level.name}: {error}")
                 continue
             if path.read_bytes() == before:
                 path.unlink()  # the same as for lesser processors, which is what is found without it

@@ -20,7 +20,6 @@ from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
 from .by_words import by_words
 from .counted import count_rows
-from .epilogues import take_epilogues
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
@@ -48,7 +47,11 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
-        roots = take_apart(fuse(keep_samples(by_words(lowering, take_epilogues(lowering, roots)))))
+        if device.NAME == "cupy":
+            from .epilogues import take_epilogues  # late: only GPUs have them
+
+            roots = take_epilogues(lowering, roots)
+        roots = take_apart(fuse(keep_samples(by_words(lowering, roots))))
         roots = part_packings(roots, {v.storage for v, _ in updates})
         count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])

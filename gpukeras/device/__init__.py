@@ -25,9 +25,6 @@ from gpukeras.device.arrays import (
 )
 from gpukeras.device.blas import gemm, products
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
-from gpukeras.device.epilogues import GELU_COLUMNS, words_for
-from gpukeras.device.epilogues import product as product_with_epilogue
-from gpukeras.device.epilogues import serves as serves_epilogue
 from gpukeras.device.foreign import adopt, as_host, new_array
 from gpukeras.device.graphs import Recording
 from gpukeras.device.halves import HALVES, require_bfloat16
@@ -51,8 +48,13 @@ from gpukeras.device.memory import (
 from gpukeras.device.precision import compute_capability, precision, set_precision
 from gpukeras.device.select import BackendUnavailable
 from gpukeras.device.streaming import Flight, Streamer, has_room_for
+from gpukeras.utils.late import late
 
 if TYPE_CHECKING:
+    from gpukeras.device.epilogues import GELU_COLUMNS as GELU_COLUMNS
+    from gpukeras.device.epilogues import product as product_with_epilogue
+    from gpukeras.device.epilogues import serves as serves_epilogue
+    from gpukeras.device.epilogues import words_for as words_for
     from gpukeras.device.report import Config
 
 __all__ = [
@@ -120,3 +122,9 @@ def config() -> Config:
     from gpukeras.device.report import report
 
     return report()
+
+
+if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
+    __getattr__ = late(__name__, {"GELU_COLUMNS": "device.epilogues", "words_for": "device.epilogues",
+                                  "product_with_epilogue": "device.epilogues:product",
+                                  "serves_epilogue": "device.epilogues:serves"})

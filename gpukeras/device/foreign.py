@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras.device.choice import NAME, REASON, ensure_ready, xp
-from gpukeras.device.memory import allocate, asarray, is_device_array, to_host
+from gpukeras.device.memory import allocate, is_device_array, to_host
 
 _ON_HOST, _ON_GPU = (1, 3), (2, 13)  # DLPack's numbers: plain and pinned memory of the host; the GPU's, and managed
 _REFUSED = (BufferError, RuntimeError, TypeError, ValueError, AttributeError)  # what libraries raise if they can't
@@ -61,11 +61,11 @@ def as_host(x: Any) -> Any:
 
 
 def new_array(value: Any, dtype: str) -> Any:
-    """A new device array without gaps, with the values of a number or of an array of any kind and place. It starts where
-    vectors are read in one go: see `allocate`."""
+    """A new device array without gaps, with the values of a number or of an array of any kind and place. On the CPU it
+    begins where `allocate` lets memory begin: vectors are read in one go from there."""
     value = adopt(value)
     if NAME == "cupy":
-        return xp.array(value, dtype, order="C") if is_device_array(value) else asarray(np.array(value, dtype, order="C"))
+        return xp.array(value if is_device_array(value) else np.array(value, dtype), dtype, order="C")
     value = np.asarray(value, dtype)
     made = allocate(value.nbytes).view(dtype).reshape(value.shape)
     made[...] = value

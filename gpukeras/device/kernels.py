@@ -4,6 +4,7 @@ needed.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from typing import Any
@@ -60,11 +61,21 @@ def kernel_source(family: str) -> str:
     return _with_includes(f"{family}.cu", set())
 
 
+def _text(file_name: str) -> str:
+    """A file of the folder; opened as it is where the package is no zip file, since those need much to be loaded."""
+    package = os.path.dirname(os.path.dirname(__file__))
+    for folder in (os.path.join(package, "_kernels"), os.path.join(os.path.dirname(package), "kernels")):
+        if os.path.isfile(os.path.join(folder, file_name)):
+            with open(os.path.join(folder, file_name), encoding="utf-8") as file:
+                return file.read()
+    text: str = (kernel_folder() / file_name).read_text(encoding="utf-8")
+    return text
+
+
 def _with_includes(file_name: str, seen: set[str]) -> str:
     """The file's text, includes expanded; #line keeps the compiler's messages true to the files."""
     seen.add(file_name)
-    text = (kernel_folder() / file_name).read_text(encoding="utf-8").replace("#pragma once", "")
-
+    text = _text(file_name).replace("#pragma once", "")
     def expand(match: re.Match[str]) -> str:
         if match[1] in seen:
             return ""

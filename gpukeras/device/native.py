@@ -13,7 +13,6 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from gpukeras.device import prebuilt
@@ -44,20 +43,18 @@ def load(source: str) -> Any:
     ready = prebuilt.find(source, portable_flags())
     if ready is not None:
         with suppress(OSError):  # made for another C library than the one here: then it is compiled for this one
-            return ctypes.CDLL(str(ready))
-    import subprocess  # late: an import of the package has no use for it
+            return ctypes.CDLL(ready)
     command = compiler()
     if command is None:
         return _refuse("there is no C compiler; pip install 'gpukeras[fast]' brings one")
     try:
         path = _path(command, source)
-        if not path.exists():
+        if not os.path.exists(path):
             _compile(command, source, path)
         _check_own(path)
-        return ctypes.CDLL(str(path))
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # RuntimeError: nobody's home
-        said = getattr(error, "stderr", None)
-        return _refuse(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else ""))
+        return ctypes.CDLL(path)
+    except (OSError, NotCompiled) as error:
+        return _refuse(str(error))
 
 
 def compile_together(sources: Sequence[str], at_once: int) -> None:
@@ -68,16 +65,15 @@ def compile_together(sources: Sequence[str], at_once: int) -> None:
         return
     try:
         missing = [source for source in sources if prebuilt.find(source, portable_flags()) is None
-                   and not _path(command, source).exists()]
-    except (OSError, RuntimeError):
+                   and not os.path.exists(_path(command, source))]
+    except OSError:
         return
     if not missing:
         return
-    import subprocess
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor  # late: an import of the package has no use for it
 
     def make(source: str) -> None:
-        with suppress(OSError, subprocess.SubprocessError):
+        with suppress(OSError, NotCompiled):
             _compile(command, source, _path(command, source))
 
     with ThreadPoolExecutor(at_once) as pool:
@@ -98,16 +94,23 @@ def _hindrance() -> str | None:
 
 def compiler() -> list[str] | None:
     """The command of a C compiler: what the variable CC says, the system's, or that of the package ziglang."""
-    import importlib.util
-    import shlex
-    import shutil
-    import sys
     if os.environ.get("CC"):
+        import shlex  # late, as what follows: programs that have what they need compiled do without
+
         return shlex.split(os.environ["CC"])
-    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if found is None and importlib.util.find_spec("ziglang") is not None:
-        return [sys.executable, "-m", "ziglang", "cc"]
-    return [found] if found else None
+    found = next(filter(None, map(_program, ("cc", "gcc", "clang"))), None)
+    if found is not None:
+        return [found]
+    import importlib.util
+    import sys
+
+    return [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") is not None else None
+
+
+def _program(name: str) -> str | None:
+    """Where the command is found; `shutil.which`, which loads much beside."""
+    paths = (os.path.join(folder, name) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder)
+    return next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
 
 
 def portable_flags() -> tuple[str, ...]:
@@ -119,44 +122,65 @@ def _refuse(reason: str) -> None:
     _reasons.append(reason)
 
 
-def _path(command: Sequence[str], source: str) -> Path:
+def _path(command: Sequence[str], source: str) -> str:
     """Where the compiled source is kept."""
     import hashlib
     key = "\n".join((source, *command, *FLAGS, *WHERE_KNOWN, _processor()))
-    return _folder() / f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
+    return os.path.join(_folder(), f"native-{hashlib.sha256(key.encode()).hexdigest()[:32]}.so")
 
 
-def _folder() -> Path:
+def _folder() -> str:
     base = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(base) if base else Path.home() / ".cache") / "gpukeras"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not base:
+        home = os.path.expanduser("~")
+        if home == "~":
+            raise FileNotFoundError("there is no home folder to keep compiled code in")
+        base = os.path.join(home, ".cache")
+    folder = os.path.join(base, "gpukeras")
+    os.makedirs(base, exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
     _check_own(folder)
     return folder
 
 
-def _check_own(path: Path) -> None:
+def _check_own(path: str) -> None:
     """PermissionError for what others could have put there."""
-    found = path.stat()
+    found = os.stat(path)
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise PermissionError(f"{path} belongs to somebody else, or others may write to it")
 
 
-def _compile(command: list[str], source: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
+class NotCompiled(Exception):
+    """What the compiler said, or that it took too long."""
+
+
+def _compile(command: list[str], source: str, path: str, flags: tuple[str, ...] = FLAGS) -> None:
     import subprocess
     import tempfile
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        text, made = Path(scratch, "native.c"), Path(scratch, "native.so")
-        text.write_text(source, encoding="utf-8")
-        whole = [*command, *flags, "-o", str(made), str(text), "-lm"]
-        for known in (WHERE_KNOWN, WHERE_KNOWN[:1], ()):
-            try:
-                _run([*whole, *known])
-                break
-            except subprocess.CalledProcessError:
-                if not known:
-                    raise
-        made.chmod(0o700)
+
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as scratch:
+        text, made = os.path.join(scratch, "native.c"), os.path.join(scratch, "native.so")
+        with open(text, "w", encoding="utf-8") as file:
+            file.write(source)
+        whole = [*command, *flags, "-o", made, text, "-lm"]
+        try:
+            _run_with_most(whole)
+        except subprocess.SubprocessError as error:
+            said = getattr(error, "stderr", None)
+            raise NotCompiled(f"{error}" + (f": {said.decode(errors='replace')[:500]}" if said else "")) from error
+        os.chmod(made, 0o700)
         os.replace(made, path)
+
+
+def _run_with_most(command: list[str]) -> None:
+    """Runs a compiler with as many of `WHERE_KNOWN` as it knows."""
+    import subprocess
+
+    for known in (WHERE_KNOWN, WHERE_KNOWN[:1]):
+        with suppress(subprocess.CalledProcessError):
+            return _run([*command, *known])
+    _run(command)
 
 
 def _run(command: list[str]) -> None:
@@ -167,10 +191,9 @@ def _run(command: list[str]) -> None:
 @cache
 def _processor() -> str:
     """What the processor can do: compiled for one, the code need not run on another that shares the folder."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith(("flags", "Features")):
-                return line
+    line = prebuilt.features_line()
+    if line:
+        return line
     import platform
+
     return f"{platform.machine()} {platform.processor()}"

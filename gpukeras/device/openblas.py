@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -18,15 +18,17 @@ _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112  # CBLAS_LAYOUT, CBLAS_TRANSPOSE
 @cache
 def library() -> ctypes.CDLL | None:
     """The library, which is already loaded; a wheel keeps it in a folder beside the package."""
-    package = Path(np.__file__).parent
-    beside = (package.parent / "numpy.libs", package / ".dylibs")
-    candidates = [path for folder in beside for path in folder.glob("*openblas*")]
-    if not candidates and Path("/proc/self/maps").exists():
-        loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-        candidates = sorted(Path(name) for name in loaded if "openblas" in name or "/libblas" in name)
+    package = os.path.dirname(np.__file__)
+    beside = os.path.join(os.path.dirname(package), "numpy.libs"), os.path.join(package, ".dylibs")
+    candidates = [os.path.join(folder, name) for folder in beside if os.path.isdir(folder)
+                  for name in os.listdir(folder) if "openblas" in name]
+    if not candidates and os.path.exists("/proc/self/maps"):
+        with open("/proc/self/maps") as maps:
+            loaded = {line.split()[-1] for line in maps}
+        candidates = sorted(name for name in loaded if "openblas" in name or "/libblas" in name)
     for path in candidates:
         try:
-            return ctypes.CDLL(str(path))
+            return ctypes.CDLL(path)
         except OSError:
             continue  # a library of another kind with a similar name
     return None

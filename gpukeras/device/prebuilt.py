@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = "_prebuilt"  # in the package
@@ -46,35 +45,42 @@ def levels() -> tuple[Level, ...]:
 @cache
 def features() -> frozenset[str]:
     """What the processor can do, as Linux tells it; empty elsewhere."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
+    return frozenset(features_line().split())
 
 
-def place(source: str, flags: Sequence[str], level: Level) -> Path:
+def features_line() -> str:
+    """The line in which Linux tells it; empty elsewhere."""
+    if not os.path.exists("/proc/cpuinfo"):
+        return ""
+    with open("/proc/cpuinfo") as lines:
+        return next((line.rstrip("\n") for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def place(source: str, flags: Sequence[str], level: Level) -> str:
     """Where the library made of this source by these flags lies, within `FOLDER`."""
     import hashlib  # late: an import of the package has no use for it
     digest = hashlib.sha256("\n".join((source, *flags, *level.flags)).encode()).hexdigest()
-    return Path(f"{sys.platform}-{level.name}", f"{digest[:32]}.{SUFFIX}")
+    return os.path.join(f"{sys.platform}-{level.name}", f"{digest[:32]}.{SUFFIX}")
 
 
-def find(source: str, flags: Sequence[str]) -> Path | None:
+def find(source: str, flags: Sequence[str]) -> str | None:
     """The library that the installed package has of this source for this processor, if there is one."""
     for level in _possible():
-        path = folder() / place(source, flags, level)
-        if path.is_file():
+        path = os.path.join(folder(), place(source, flags, level))
+        if os.path.isfile(path):
             return path
     return None
 
 
 def carried() -> str | None:
     """The level of the libraries that the installed package has for this processor; None if it has none."""
-    return next((level.name for level in _possible() if (folder() / place("", (), level)).parent.is_dir()), None)
+    return next((level.name for level in _possible()
+                 if os.path.isdir(os.path.join(folder(), os.path.dirname(place("", (), level))))), None)
 
 
-def folder() -> Path:
+def folder() -> str:
     """Where they are."""
-    return Path(__file__).parents[1] / FOLDER
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), FOLDER)
 
 
 def _possible() -> list[Level]:

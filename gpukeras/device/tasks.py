@@ -100,8 +100,8 @@ class Chain:
     """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
     array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
     fails. With a `stretch` a unit of the chain is as many numbers of every output, in which a task has some of its own.
-    With `kept`, what the chain makes is kept from run to run; `changes` are those of all arrays that the chain's program
-    gives values that others see."""
+    With `kept`, what the chain makes is kept from run to run; `changes` are those of all arrays that the program of the
+    chain gives values that others see."""
 
     kept: Kept | None = None
     changes: Sequence[Changes] = ()
@@ -170,8 +170,8 @@ class Private:
         self._kept: list[Any] = []
 
     def array(self, place: int, shape: tuple[int, ...], dtype: str, row: int = 0) -> Any:
-        """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what there is of it in a
-        unit: so many bytes, or an index of the first axis."""
+        """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what there is of it in
+        a unit: so many bytes, or an index of the first axis."""
         made = untouched(shape, dtype, 0)
         start, size = int(made.ctypes.data), made.nbytes
         at = bisect(self._ends, start)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import backend as K
 from ..graph import weights_read_as
-from ..stateful_metrics import OfMetric
 from .node import depends_on, object_list_uid, unique
 from .tracing import Trace, in_model, working
+
+if TYPE_CHECKING:
+    from ..stateful_metrics import OfMetric
 
 Shelf = dict[str | None, list[Any]]
 """What belongs to a call, by the key of its inputs; by None, what belongs to no call."""
@@ -135,7 +137,7 @@ def of_either_phase(trains: list[Any], tests: list[Any], either: Callable[[Any, 
             new, other = ({v: u for v, u in of.updates} if of else {} for of in (
                 of_metric(a.get(name)), of_metric(b.get(name))))
             value = K.identity(value)
-            value._of_metric = OfMetric(kept[0].metric, [(v, either(new.get(v, v), other.get(v, v)))
+            value._of_metric = kept[0]._replace(updates=[(v, either(new.get(v, v), other.get(v, v)))
                                                          for v in {**new, **other}])
         found.append((name, value))
     return found

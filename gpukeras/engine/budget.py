@@ -10,10 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from ..device.report import host_memory
 
 MAX_LAYERS = 10_000
 """Layers that a description may have; the deepest networks of the literature have some thousands."""
@@ -23,11 +20,12 @@ MAX_ENTRIES = 5_000_000
 """Entries of all lists and dictionaries. YAML can refer to one list many times; each counts."""
 
 
-@dataclass
 class _Budget:
-    left: int
-    total: int
-    from_file: bool  # the values come from a file that holds so many; else the limit is the machine's memory
+    """So many weights may be made. The values come from a file that holds as many, or the limit is the machine's
+    memory."""
+
+    def __init__(self, total: int, from_file: bool):
+        self.left, self.total, self.from_file = total, total, from_file
 
 
 _budget: ContextVar[_Budget | None] = ContextVar("weights left to make", default=None)
@@ -37,7 +35,7 @@ _budget: ContextVar[_Budget | None] = ContextVar("weights left to make", default
 def weight_budget(elements: int) -> Iterator[None]:
     """Lets layers make weights of this many elements in all, in this thread, and has them begin as zeros: their values
     are about to come from a file."""
-    token = _budget.set(_Budget(elements, elements, True))
+    token = _budget.set(_Budget(elements, True))
     try:
         yield
     finally:
@@ -48,12 +46,14 @@ def weight_budget(elements: int) -> Iterator[None]:
 def memory_budget() -> Iterator[None]:
     """Lets layers make weights that take half of the memory there is left, unless another budget is in force already.
     """
+    from ..device.report import host_memory  # late: only configs ask for it
+
     total, free = host_memory()
     if total is None or _budget.get() is not None:
         yield
         return
     elements = (free or total) // 2 // 4
-    token = _budget.set(_Budget(elements, elements, False))
+    token = _budget.set(_Budget(elements, False))
     try:
         yield
     finally:

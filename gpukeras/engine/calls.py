@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import backend as K
 from ..graph import Variable
-from ..utils.generic_utils import has_arg
+from ..utils.generic_utils import has_arg, parameters_of
 from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
 from .tracing import called
@@ -36,10 +36,7 @@ class Called:
         """Arguments given by position after the inputs, as keywords of `call`."""
         if not args:
             return kwargs
-        import inspect
-
-        names = [p.name for p in inspect.signature(self.call).parameters.values()
-                 if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
+        names = [p.name for p in parameters_of(self.call).values() if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
         if len(args) > len(names):
             raise TypeError(f"Layer '{self.name}': call() takes {len(names)} arguments after its inputs, got "
                             f"{len(args)}.")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from .. import backend as K
 from ..graph import HALVES, is_float, weights_read_as
-from ..utils.generic_utils import has_arg
+from ..utils.generic_utils import has_arg, parameters_of
 from .node import history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
 
@@ -105,7 +104,7 @@ def _with_phase(call: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     if "training" in kwargs:
         takes = has_arg(call, "training", accept_all=True)
         return kwargs if takes else {name: value for name, value in kwargs.items() if name != "training"}
-    parameter = inspect.signature(call).parameters.get("training")
+    parameter = parameters_of(call).get("training")
     insists = parameter is not None and parameter.default is parameter.empty
     return {**kwargs, "training": None} if insists else kwargs
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import callbacks as cb
-from ..callbacks.ranked import RankedKeeper
 from ..compiler import Feed
 from ..utils.messages import warn
 from ..utils.metric_names import unique_names
@@ -22,19 +20,16 @@ REDRAW = 0.1  # seconds between two looks at the progress display
 STRIDE = 0.02  # seconds that steps take which are made without a look at anything
 
 
-@dataclass
 class Place:
     """Where a training stands: `done` batches of the epoch `epoch` are behind it. `order` has the rows as this epoch
     takes them, or the last one took them (None without shuffling). Loops that add up themselves have their `sums` over
     `seen` samples here, the last batch of `size` samples. `stream`: the random numbers that a generator began with."""
 
-    epoch: int = 0
-    done: int = 0
-    order: Any = None
-    sums: Any = None
-    seen: int = 0
-    size: int = 32
-    stream: Any = None
+    def __init__(self) -> None:
+        self.epoch, self.done, self.seen, self.size = 0, 0, 0, 32
+        self.order: Any = None
+        self.sums: Any = None
+        self.stream: Any = None
 
 
 class Training:
@@ -60,14 +55,16 @@ class Training:
             self.params.update(batch_size=batch_size, samples=samples)
         self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
-        watched = any(isinstance(c, cb.TerminateOnNaN) for c in self.callbacks)
+        watched = any(getattr(c, "tells_of_nan", False) for c in self.callbacks)
         self.told_of_nan = watched or getattr(model, "_nan_in_data", False)
         self.place = Place()
         # The callback that saves the training, so that it can go on after an interruption, is called by the loops after
         # all others, at every batch: it saves the others' state too.
-        self.keeper: Any = next((c for c in self.callbacks if isinstance(c, cb.BackupAndRestore)), None)
+        self.keeper: Any = next((c for c in self.callbacks if getattr(c, "keeps_training", False)), None)
         job = dealing.job_of(model)
         if self.keeper is not None and job is not None:
+            from ..callbacks.ranked import RankedKeeper
+
             self.keeper = RankedKeeper(self.keeper, job)
 
     def begin(self, validation: list[Any] | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..callbacks import Logs, progress
+from .. import callbacks as cb
 from ..utils import keras1
 from ..utils.messages import unknown_name, warn
 from . import dealing, loops
@@ -118,7 +118,7 @@ class GeneratorTraining:
             x, y, sample_weight = _parts(batches())
             place.size = size = _size(x)
             if watched:
-                run.callbacks.on_batch_begin(i, Logs(batch=i, size=size))
+                run.callbacks.on_batch_begin(i, cb.Logs(batch=i, size=size))
             if ahead:
                 inputs = model._step_inputs(x, y, sample_weight, class_weight)  # may make the function anew
                 model.train_function.launch(inputs)
@@ -161,7 +161,7 @@ class GeneratorTraining:
         job = dealing.deals_batches(model, steps, heard.batches)
         ahead = job is None and runs_ahead(model.test_function, heard.batches) and _ours(model.test_on_batch)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
-                progress(steps, verbose) as bar:
+                cb.progress(steps, verbose) as bar:
             for i in range(steps):
                 x, y, sample_weight = _parts(batches())
                 size = _size(x)
@@ -200,7 +200,7 @@ class GeneratorTraining:
         verbose = verbose if dealing.is_first() else 0
         job = dealing.deals_batches(model, steps, heard.batches)
         with _queue(generator, max_queue_size, workers, use_multiprocessing, False) as batches, \
-                progress(steps, verbose) as bar:
+                cb.progress(steps, verbose) as bar:
             for i in range(steps):
                 batch = batches()
                 if job is not None and i % job.size != job.rank:

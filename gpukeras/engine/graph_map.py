@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .layer import Layer
 from .node import Node, TensorHistory, history_of
 
 
-@dataclass
 class GraphMap:
     """Layers and calls of a network. Depth is the distance to the outputs: the greatest runs first."""
 
-    layers: list[Layer] = field(default_factory=list)
-    layers_by_depth: dict[int, list[Layer]] = field(default_factory=dict)
-    nodes_by_depth: dict[int, list[Node]] = field(default_factory=dict)
-    node_keys: set[str] = field(default_factory=set)
-
+    def __init__(self, node_keys: Iterable[str] = ()):
+        self.layers: list[Layer] = []
+        self.layers_by_depth: dict[int, list[Layer]] = {}
+        self.nodes_by_depth: dict[int, list[Node]] = {}
+        self.node_keys = set(node_keys)
     @property
     def nodes(self) -> list[Node]:
         """Every call, in an order in which its inputs are there."""
@@ -45,7 +43,7 @@ def trace(name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> GraphMap:
             assert giver is not None and index is not None
             before = giver.inbound_nodes[index]
             depth_of_node[before] = max(depth + 1, depth_of_node.get(before, 0))
-    found = GraphMap(node_keys=keys)
+    found = GraphMap(keys)
     for node, depth in depth_of_node.items():
         found.nodes_by_depth.setdefault(depth, []).append(node)
     for layer in sorted(depth_of_layer, key=lambda one: (-depth_of_layer[one], first_seen[one])):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import callbacks as cb
-from ..callbacks.ranked import RankedCallbackList
 from ..utils.metric_names import unique_names
 from . import dealing
 
@@ -64,7 +63,11 @@ def listeners(model: Any, callbacks: Any, **params: Any) -> Any:
 def listing(callbacks: list[Any], model: Any) -> Any:
     """The callbacks as one list to drive: on rank 0 only, if several train the model together."""
     job = dealing.job_of(model)
-    return cb.CallbackList(callbacks) if job is None else RankedCallbackList(callbacks, job, model)
+    if job is None:
+        return cb.CallbackList(callbacks)
+    from ..callbacks.ranked import RankedCallbackList  # late: only ranks have a use for it
+
+    return RankedCallbackList(callbacks, job, model)
 
 
 def objects(callbacks: Any) -> list[Any]:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import callbacks as cb
 from .. import device
-from ..callbacks import progress
 from ..compiler import Feed, Function
 from . import dealing
 from .data import make_batches, shuffle_batches
 from .epochs import Pace, Training
 from .hooks import Hooks
-from .parts import PartedFunction
 from .totals import resident, runs_ahead
 
 
@@ -84,7 +83,7 @@ def evaluate(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any
     job = dealing.deals_batches(model, len(batches), heard.batches)
     if job is not None:
         return heard.end(totals.averages(dealing.evaluate(job, feed, batches, totals, verbose), count))
-    with function.lock, np.errstate(all="ignore"), progress(count, verbose) as bar:
+    with function.lock, np.errstate(all="ignore"), cb.progress(count, verbose) as bar:
         totals.reset()
         for i, times in Pace(batches, alone=bool(heard.batches)).steps(0):
             start, stop = batches[i]
@@ -107,7 +106,7 @@ def _evaluate_steps(model: Any, arrays: list[Any], phase: list[float], steps: in
     inputs = [*(resident(arrays) if ahead else arrays), *phase]
     sums = np.zeros(len(model.metrics_names))
     totals.reset()
-    with progress(steps, verbose) as bar:
+    with cb.progress(steps, verbose) as bar:
         for i in range(steps):
             heard.batch_begin(i, 1)
             if ahead:
@@ -133,7 +132,7 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
     heard.begin()
     verbose = verbose if dealing.is_first() else 0
     if steps is not None:
-        with progress(steps, verbose) as bar:
+        with cb.progress(steps, verbose) as bar:
             parts = []
             for i in range(steps):
                 heard.batch_begin(i, 1)
@@ -152,7 +151,7 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
         results = dealing.predict(job, feed, batches, verbose)
         heard.end(())
         return results
-    with np.errstate(all="ignore"), progress(count, verbose) as bar:
+    with np.errstate(all="ignore"), cb.progress(count, verbose) as bar:
         for i, (start, stop) in enumerate(batches):
             heard.batch_begin(i, stop - start)
             with function.lock:
@@ -170,6 +169,6 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
 
 
 def _feed(function: Any, arrays: list[Any], phase: list[float]) -> Feed:
-    if isinstance(function, PartedFunction) or isinstance(function, dealing.DealtFunction) and function.job.together:
+    if getattr(function, "deals", False):
         return function.feed(arrays, phase)
     return Feed(function, [*arrays, *([None] * len(phase))], {len(arrays) + i: v for i, v in enumerate(phase)})

@@ -10,7 +10,6 @@ import numpy as np
 from .. import backend as K
 from .. import losses, metrics
 from ..backend.ranks import mean_over_ranks
-from ..stateful_metrics import in_step
 from ..utils.generic_utils import to_snake_case
 from ..utils.messages import unknown_name, warn
 from .node import history_of
@@ -166,6 +165,8 @@ class Head:
             fn, "name", None) or to_snake_case(type(fn).__name__)
         before = "weighted_" if weighted and getattr(fn, "name", None) is None else ""
         if getattr(fn, "stateful", False):
+            from ..stateful_metrics import in_step  # late: most metrics are functions
+
             value, updates = in_step(fn, self.target, self.tensor, self._weights_of_state(weighted))
             return before + name, value, Live(fn.reset_states, updates)
         objective = weighted_masked_objective(fn)

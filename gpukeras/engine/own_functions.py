@@ -7,7 +7,6 @@ counts only if nothing in it was changed: nobody else can write one, and no olde
 
 from __future__ import annotations
 
-import json
 import os
 import types
 import weakref
@@ -57,6 +56,8 @@ def marked(architecture: dict[str, Any], default: Callable[[Any], Any]) -> dict[
 
     `default` says for json.dumps what plain data some object is. One without functions of its own gets no mark.
     """
+    import json  # late: few programs store an architecture
+
     plain = json.loads(json.dumps(architecture, default=default))
     found = {path: name.function for path, name in _names(architecture, ()) if name.function is not None}
     if not found:
@@ -102,6 +103,7 @@ def _names(value: Any, path: Path) -> Iterator[tuple[Path, FunctionName]]:
 
 def _digest(plain: dict[str, Any]) -> str:
     import hashlib
+    import json
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

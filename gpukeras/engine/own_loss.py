@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
-from ..stateful_metrics import Metric, OfMetric, recording, result_after
 from .node import depends_on, one_or_list, to_list
 from .objective import Head, weighted_masked_objective
 
@@ -37,6 +36,8 @@ def add_losses(model: Any, total: Any) -> Any:
 def own_loss(model: Any) -> tuple[Any, list[tuple[str, Any]]]:
     """What `compute_loss` of the model's class says, and metrics (by name) whose state it changed on the way. Outputs
     of which it does not read the target have none afterwards."""
+    from ..stateful_metrics import Metric, OfMetric, recording, result_after  # late: few models say a loss of their own
+
     x = dict(zip(model._keys_of_data, model.inputs)) if model._keys_of_data else one_or_list(list(model.inputs))
     y, weights = (_joined(model, found) for found in (
         [h.target for h in model._heads], [h.sample_weight for h in model._heads]))

@@ -3,7 +3,6 @@ other, by one process or dealt to ranks, and what the parts make is put together
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -19,21 +18,10 @@ from ..device.tree import Node, RowsInOrder, TreeSum
 from ..graph import Apply, Placeholder, Tensor, Variable, topological
 from ..ops.random import Random
 from ..ops.ranks import Across, Average
+from .dealing import PARTS
 from .kinds import NotDealt
 
-VARIABLE = "GPUKERAS_PARTS"
 Compute = Callable[["Stage", Part, list[Any]], list[Any]]
-
-
-def parts_of(model: Any) -> int:
-    """In how many parts a model's batches are computed: as `compile` was told, or GPUKERAS_PARTS; 1 as a rule."""
-    chosen = getattr(model, "_parts", None)
-    if chosen is not None:
-        return int(chosen)
-    value = os.environ.get(VARIABLE, "1").strip() or "1"
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"{VARIABLE} must be a whole number, 1 or more, got {value!r}")
-    return int(value)
 
 
 class Stage(NamedTuple):
@@ -103,10 +91,12 @@ class PartedFunction:
     """A training function that takes whole batches and computes them in parts, of which each rank of a job, if there is
     one, computes some: called like `Function`."""
 
+    deals = True  # whole data are for its own feed
+
     def __init__(self, step: Function, at: int, parts: int, job: Job | None):
         if job is not None and parts < job.size:
             raise ValueError(f"batches are to be computed in {parts} parts, which is too few for the {job.size} ranks "
-                             f"of this job: ask for as many parts or more, best a multiple ({VARIABLE} or "
+                             f"of this job: ask for as many parts or more, best a multiple ({PARTS} or "
                              "compile(parts=))")
         self.parts, self.job, self.name = parts, job, step.name
         self._step, self.at = step, at

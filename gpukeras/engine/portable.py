@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..drawing.summary import print_summary
-from .network_config import network_config, network_from_config
-from .serialization import model_as_json, model_as_yaml
 
 
 def layer_from_config(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -37,11 +35,15 @@ class Portable:
 
     def get_config(self) -> dict[str, Any]:
         """Layers and connections as plain data, in Keras 2.0.9's layout."""
+        from .network_config import network_config  # late: few programs ask for configs
+
         return network_config(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A new network, with new weights, from `get_config`'s result."""
+        from .network_config import network_from_config
+
         return network_from_config(cls, config, layer_from_config, custom_objects)
 
     def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
@@ -85,8 +87,12 @@ class Portable:
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for `model_from_json`; keywords go to json.dumps."""
+        from .serialization import model_as_json
+
         return model_as_json(self, **kwargs)
 
     def to_yaml(self, **kwargs: Any) -> str:
         """The architecture as YAML, for `model_from_yaml`; keywords go to yaml.safe_dump. Needs PyYAML."""
+        from .serialization import model_as_yaml
+
         return model_as_yaml(self, **kwargs)

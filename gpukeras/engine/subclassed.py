@@ -158,7 +158,8 @@ class Subclassed(Network):
             raise ValueError(f"Model '{self.name}': call() of {type(self).__name__} returns tensors of shapes "
                              f"{shapes_of(trains)} with training=True and {shapes_of(tests)} with training=False. They "
                              "must be as many and of one shape in both.")
-        both = Trace(updates=in_training.updates, states=in_test.states)
+        both = Trace()
+        both.updates, both.states = in_training.updates, in_test.states
         both.losses = [either(_scalar(a), _scalar(b)) for a, b in
                        zip_longest(in_training.losses, in_test.losses, fillvalue=0.0)]
         both.metrics = of_either_phase(in_training.metrics, in_test.metrics, either)

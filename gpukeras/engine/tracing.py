@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..utils.generic_utils import has_arg
 from .node import to_list
 
 
-@dataclass
 class Trace:
     """A `call` at work: what the layers bring along that it calls. What they call in turn is theirs to report.
 
@@ -21,12 +19,12 @@ class Trace:
     this happens within the `call` of a model, which may run once for each phase.
     """
 
-    phase: Any = None
-    in_model: bool = False
-    losses: list[Any] = field(default_factory=list)
-    updates: list[Any] = field(default_factory=list)
-    states: list[Any] = field(default_factory=list)
-    metrics: list[Any] = field(default_factory=list)
+    def __init__(self, phase: Any = None, in_model: bool = False):
+        self.phase, self.in_model = phase, in_model
+        self.losses: list[Any] = []
+        self.updates: list[Any] = []
+        self.states: list[Any] = []
+        self.metrics: list[Any] = []
 
 
 _at_work: ContextVar[Trace | None] = ContextVar("call at work", default=None)

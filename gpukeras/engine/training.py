@@ -91,7 +91,11 @@ class Model(Compiled, GeneratorTraining):
             dealing.agree(self)
 
     def _new_train_function(self) -> None:
-        self.train_function = dealing.make_train_function(self)
+        self.train_function = None
+        if dealing.may_deal(self):
+            from .dealt import make_train_function  # late: few trainings have a use for it
+
+            self.train_function = make_train_function(self)
         if self.train_function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]

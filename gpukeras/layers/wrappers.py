@@ -129,7 +129,8 @@ class TimeDistributed(Wrapper):
         if made is not None:
             lengths, each = K.shape(inputs), K.shape(made)
             rest = [each[a] if d is None else d for a, d in enumerate(K.int_shape(made)) if a > 0]
-            return K.reshape(made, (-1, lengths[1] if shape[1] is None else shape[1], *rest))
+            samples = lengths[0] if 0 in K.int_shape(made) else -1
+            return K.reshape(made, (samples, lengths[1] if shape[1] is None else shape[1], *rest))
         while mask is not None and K.ndim(mask) > 2:
             mask = K.any(mask, axis=-1)
         return mask
@@ -171,13 +172,16 @@ class TimeDistributed(Wrapper):
         rest = [sizes[a] if None in (d, known[a + 1]) and made[a] is None else (d if d is not None else known[a + 1])
                 for a, d in enumerate(made) if a > 0]
         steps = lengths[1] if shape[1] is None else shape[1]
-        return K.reshape(output, (-1 if shape[0] is None else shape[0], steps, *rest))
+        samples = shape[0] if shape[0] is not None else lengths[0] if 0 in (shape[1], *made) else -1
+        return K.reshape(output, (samples, steps, *rest))
 
 
 def _joined(x: Any) -> Any:
     """The steps of all samples as one batch."""
     lengths = K.shape(x)
-    return K.reshape(x, (-1, *(lengths[a] if d is None else d for a, d in enumerate(K.int_shape(x)) if a > 1)))
+    rest = [lengths[a] if d is None else d for a, d in enumerate(K.int_shape(x)) if a > 1]
+    # of no elements at all it can't be told how many steps they are
+    return K.reshape(x, (lengths[0] * lengths[1] if 0 in K.int_shape(x) else -1, *rest))
 
 
 def _all_layers(layer: Any) -> list[Any]:

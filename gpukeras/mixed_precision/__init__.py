@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.policy import Policy, global_policy, set_global_policy
 from ..optimizers.loss_scale import LossScaleOptimizer
+from ..utils.late import late
 
 if TYPE_CHECKING:
     from . import experimental as experimental
@@ -39,10 +40,4 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Po
 
 
 if not TYPE_CHECKING:  # which sees the name that is imported for it above, and no others
-    def __getattr__(name: str) -> Any:
-        """The module of TensorFlow 2.1 to 2.3, imported when it is asked for."""
-        from importlib import import_module
-
-        if name == "experimental":
-            return import_module(f"{__name__}.experimental")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = late(__name__, {})

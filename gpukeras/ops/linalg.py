@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
 from typing import Any
 
 from ..device import products
@@ -138,7 +140,10 @@ def _dims(x: Tensor) -> list[Any]:
 def _as_matrix(x: Tensor, rows: bool) -> Tensor:
     if x.ndim == 2:
         return x
-    return reshape(x, [-1, _dims(x)[-1]] if rows else [_dims(x)[0], -1])
+    dims = _dims(x)
+    if 0 in x.shape:  # what is left can't be told from the number of elements
+        return reshape(x, [reduce(mul, dims[:-1]), dims[-1]] if rows else [dims[0], reduce(mul, dims[1:], 1)])
+    return reshape(x, [-1, dims[-1]] if rows else [dims[0], -1])
 
 
 def batch_dot(x: Any, y: Any, axes: Any = None) -> Tensor:

@@ -4,8 +4,9 @@ input, and written so that nothing is lost.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gpukeras.utils.late import late
 
 if TYPE_CHECKING:
     from gpukeras.saving.conversion import preprocess_weights_for_loading as preprocess_weights_for_loading
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from gpukeras.utils.generic_utils import register_keras_serializable as register_keras_serializable
     from gpukeras.utils.generic_utils import serialize_keras_object as serialize_keras_object
 
-_FROM = {"BrokenFileError": "errors", "UnsafeFileError": "errors", "inspect": "inspection", "load_model": "files",
-         "load_safetensors": "safetensors_files", "load_weights": "files",
-         "preprocess_weights_for_loading": "conversion", "save_model": "files",
-         "save_safetensors": "safetensors_files", "save_weights": "files"}
+_FROM = {"BrokenFileError": "saving.errors", "UnsafeFileError": "saving.errors", "inspect": "saving.inspection",
+         "load_model": "saving.files", "load_safetensors": "saving.safetensors_files", "load_weights": "saving.files",
+         "preprocess_weights_for_loading": "saving.conversion", "save_model": "saving.files",
+         "save_safetensors": "saving.safetensors_files", "save_weights": "saving.files"}
 
 __all__ = sorted(_FROM)
 
@@ -39,12 +40,7 @@ _CUSTOM = ("CustomObjectScope", "custom_object_scope", "deserialize_keras_object
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
-    def __getattr__(name: str) -> Any:
-        if name in _CUSTOM:
-            return getattr(import_module("gpukeras.utils"), name)
-        if name in _FROM:
-            return getattr(import_module(f"gpukeras.saving.{_FROM[name]}"), name)
-        raise AttributeError(f"module 'gpukeras.saving' has no attribute {name!r}")
+    __getattr__ = late(__name__, {**_FROM, **dict.fromkeys(_CUSTOM, "utils.generic_utils")})
 
 
 def __dir__() -> list[str]:

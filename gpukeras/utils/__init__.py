@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gpukeras.utils.late import late
 
 if TYPE_CHECKING:
     from gpukeras.drawing.models import draw_model as draw_model
@@ -45,47 +46,41 @@ if TYPE_CHECKING:
     from gpukeras.utils.vis_utils import plot_model as plot_model
 
 _FROM = {
-    "CustomObjectScope": "generic_utils",
-    "GeneratorEnqueuer": "data_utils",
-    "HDF5Matrix": "io_utils",
-    "OrderedEnqueuer": "data_utils",
-    "Progbar": "generic_utils",
-    "Sequence": "data_utils",
+    "CustomObjectScope": "utils.generic_utils",
+    "GeneratorEnqueuer": "utils.data_utils",
+    "HDF5Matrix": "utils.io_utils",
+    "OrderedEnqueuer": "utils.data_utils",
+    "Progbar": "utils.generic_utils",
+    "Sequence": "utils.data_utils",
     "array_to_img": "preprocessing.image",
-    "convert_all_kernels_in_model": "layer_utils",
-    "custom_object_scope": "generic_utils",
-    "deserialize_keras_object": "generic_utils",
+    "convert_all_kernels_in_model": "utils.layer_utils",
+    "custom_object_scope": "utils.generic_utils",
+    "deserialize_keras_object": "utils.generic_utils",
     "draw_model": "drawing.models",
-    "get_custom_objects": "generic_utils",
-    "get_file": "data_utils",
+    "get_custom_objects": "utils.generic_utils",
+    "get_file": "utils.data_utils",
     "img_to_array": "preprocessing.image",
     "load_img": "preprocessing.image",
-    "model_to_dot": "vis_utils",
-    "multi_gpu_model": "training_utils",
-    "normalize": "np_utils",
+    "model_to_dot": "utils.vis_utils",
+    "multi_gpu_model": "utils.training_utils",
+    "normalize": "utils.np_utils",
     "pad_sequences": "preprocessing.sequence",
     "plot_feature_maps": "drawing.tiles",
-    "plot_model": "vis_utils",
+    "plot_model": "utils.vis_utils",
     "plot_weights": "drawing.tiles",
-    "print_summary": "layer_utils",
-    "register_keras_serializable": "generic_utils",
+    "print_summary": "utils.layer_utils",
+    "register_keras_serializable": "utils.generic_utils",
     "save_img": "preprocessing.image",
-    "serialize_keras_object": "generic_utils",
-    "set_random_seed": "np_utils",
-    "to_categorical": "np_utils",
+    "serialize_keras_object": "utils.generic_utils",
+    "set_random_seed": "utils.np_utils",
+    "to_categorical": "utils.np_utils",
 }
 _MODULES = {"conv_utils", "data_utils", "generic_utils", "io_utils", "layer_utils", "np_utils", "test_utils",
             "training_utils", "vis_utils"}
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
-    def __getattr__(name: str) -> Any:
-        if name in _MODULES:
-            return import_module(f"gpukeras.utils.{name}")
-        if name in _FROM:
-            place = _FROM[name]
-            return getattr(import_module(f"gpukeras.{place}" if "." in place else f"gpukeras.utils.{place}"), name)
-        raise AttributeError(f"module 'gpukeras.utils' has no attribute {name!r}")
+    __getattr__ = late(__name__, _FROM)
 
 
 def __dir__() -> list[str]:

@@ -19,28 +19,31 @@ class Registry(Mapping[str, Any]):
     `namespace` is the module's ``globals()`` and `names` what of it is open to naming. Imports and helpers
     of the module stay closed, since a config is untrusted input. A name that a program adds to the module
     afterwards (``keras.losses.mine = mine``, common in programs of that time) is open: the program itself
-    put it there.
+    put it there. Of the names `late`, which load later, `find` gives the objects.
     """
 
-    def __init__(self, namespace: dict[str, Any], names: Iterable[str]) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: dict[str, Any], names: Iterable[str], find: Callable[[str], Any] | None = None,
+                 late: Iterable[str] = ()) -> None:
+        self._namespace, self._find = namespace, find
         self._open = frozenset(names)
-        self._at_import = frozenset(namespace)
+        self._at_import = frozenset([*namespace, *late])
         missing = self._open - self._at_import
         if missing:
             raise ValueError(f"Registered but not defined: {sorted(missing)}.")
 
     def __getitem__(self, name: str) -> Any:
         if name in self._open:
-            return self._namespace[name]
+            return self._namespace[name] if name in self._namespace or self._find is None else self._find(name)
         if name not in self._at_import and not name.startswith("_") and callable(self._namespace.get(name)):
             return self._namespace[name]
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in list(self._namespace) if name in self)
+        return (name for name in {**self._namespace, **dict.fromkeys(self._open)} if name in self)
 
     def __contains__(self, name: object) -> bool:
+        if name in self._open:
+            return True
         try:
             self[name]  # type: ignore[index]
         except (KeyError, AttributeError):

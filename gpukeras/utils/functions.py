@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from inspect import Parameter
 
 
 def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, None]:
@@ -23,6 +28,31 @@ def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any =
                      "custom_objects={'name': function}.")
 
 
+_found: WeakKeyDictionary[FunctionType, dict[bool, tuple[Any, Any, Mapping[str, Parameter]]]] = WeakKeyDictionary()
+"""Parameters of functions, and of methods (True), with the code and the defaults that they were read off."""
+
+
+def parameters_of(fn: Callable[..., Any]) -> Mapping[str, Parameter]:
+    """The parameters by name, as `inspect.signature` has them. Of a plain function, or method of a class, they are read
+    once, and again if the function has got other code or defaults.
+
+    >>> list(parameters_of(lambda x, y=1: x))
+    ['x', 'y']
+    """
+    import inspect
+
+    function: Any = fn.__func__ if type(fn) is MethodType else fn
+    if type(function) is not FunctionType or function.__kwdefaults__ or not {"__wrapped__", "__signature__"}.isdisjoint(
+            vars(function)):  # what others say of it, and they may say it anew
+        return inspect.signature(fn).parameters
+    known = _found.setdefault(function, {})
+    code, defaults, parameters = known.get(function is not fn, (None, None, {}))
+    if code is not function.__code__ or defaults is not function.__defaults__:
+        parameters = inspect.signature(fn).parameters
+        known[function is not fn] = function.__code__, function.__defaults__, parameters
+    return parameters
+
+
 def has_arg(fn: Callable[..., Any], name: str, accept_all: bool = False) -> bool:
     """Whether `fn` can be called with the keyword argument `name`.
 
@@ -31,19 +61,15 @@ def has_arg(fn: Callable[..., Any], name: str, accept_all: bool = False) -> bool
     >>> has_arg(lambda x, y=1: x, "y"), has_arg(pow, "x"), has_arg(lambda **kw: kw, "y", accept_all=True)
     (True, False, True)
     """
-    import inspect
-
-    parameters = inspect.signature(fn).parameters
+    parameters = parameters_of(fn)
     if name in parameters:
-        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        return parameters[name].kind in kinds
-    return accept_all and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        found = parameters[name]
+        return found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
+    return accept_all and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def needs_arguments(function: Any) -> bool:
     """Whether a function of the user's can't be called without any."""
-    import inspect
-
-    return inspect.isfunction(function) and any(
+    return isinstance(function, FunctionType) and any(
         p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        for p in inspect.signature(function).parameters.values())
+        for p in parameters_of(function).values())

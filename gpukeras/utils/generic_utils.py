@@ -17,6 +17,7 @@ from .custom_objects import serialize_keras_object as serialize_keras_object
 from .functions import func_dump as func_dump
 from .functions import func_load as func_load
 from .functions import has_arg as has_arg
+from .functions import parameters_of as parameters_of
 from .messages import shortened as shortened
 from .messages import unknown_name as unknown_name
 from .np_utils import slice_arrays as slice_arrays

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -17,15 +16,13 @@ from .messages import warn
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass
 class Call:
     """A call being translated: what comes after `self`, and the old words that were found in it."""
 
-    name: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-    old: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, name: str, args: list[Any], kwargs: dict[str, Any]):
+        self.name, self.args, self.kwargs = name, args, kwargs
+        self.old: list[str] = []
+        self.notes: list[str] = []
 
     def drop(self, name: str) -> Any:
         """Takes the old keyword out and remembers that it was there."""
@@ -43,7 +40,6 @@ class Call:
         return f"{self.name}({', '.join(words)})"
 
 
-@dataclass(frozen=True)
 class Spelling:
     """Decorates a function that shall also take Keras 1's spellings.
 
@@ -58,9 +54,10 @@ class Spelling:
     3
     """
 
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
-    rewrite: Callable[[Call], None] | None = None
+    def __init__(self, renamed: Mapping[str, str] | None = None,
+                 values: Mapping[str, Mapping[Any, Any]] | None = None,
+                 rewrite: Callable[[Call], None] | None = None):
+        self.renamed, self.values, self.rewrite = renamed or {}, values or {}, rewrite
 
     def __call__(self, function: F) -> F:
         is_constructor = function.__name__ == "__init__"

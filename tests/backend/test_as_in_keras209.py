@@ -64,3 +64,53 @@ def test_nothing_is_among_the_best_where_a_prediction_is_no_number():
     assert K.eval(best).tolist() == [False, True, False, False]
     truth, lost = K.constant([[0, 1, 0]]), K.constant([[np.nan] * 3])
     assert float(K.eval(metrics.top_k_categorical_accuracy(truth, lost, k=2))) == 0
+
+
+@pytest.mark.parametrize("shape", [(None, 6, 5, 2), (None, None, None, 2), (None, 6, 5, None), (None, None, None, None),
+                                   (2, None, 5, 2)])
+@pytest.mark.parametrize("arguments", [{}, {"strides": (2, 2), "padding": "same"},
+                                       {"dilation_rate": (2, 2), "padding": "same"}])
+def test_separable_convolutions_of_unknown_sizes(shape, arguments):
+    """Sizes may come with the data: values as those of the known shape."""
+    random = np.random.RandomState(0)
+    x = random.rand(2, 6, 5, 2)
+    kernels = K.variable(random.rand(3, 3, 2, 2)), K.variable(random.rand(1, 1, 4, 3))
+    whole = K.eval(K.separable_conv2d(K.constant(x), *kernels, **arguments))
+    placeholder = K.placeholder(shape)
+    made = K.separable_conv2d(placeholder, *kernels, **arguments)
+    assert all(known in (None, real) for known, real in zip(K.int_shape(made), whole.shape))
+    np.testing.assert_allclose(K.function([placeholder], [made])([x])[0], whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape, steps", [((None, None, 2), 6), ((None, 6, None), 6), ((None, None, None), 6),
+                                          ((2, None, 2), 6), ((None, None, 2), 10), ((None, 10, 2), 10)])
+def test_local_convolutions_in_1d_of_unknown_sizes(shape, steps):
+    """The kernel says how many positions there are; of more steps the first are taken, as in Keras 2.0.9."""
+    random = np.random.RandomState(0)
+    x, kernel = random.rand(2, steps, 2), random.rand(4, 6, 3)
+    placeholder = K.placeholder(shape)
+    made = K.local_conv1d(placeholder, K.variable(kernel), (3,), (1,))
+    assert K.int_shape(made) == (shape[0], 4, 3)
+    expected = np.stack([x[:, i:i + 3].reshape(2, -1) @ kernel[i] for i in range(4)], 1)
+    np.testing.assert_allclose(K.function([placeholder], [made])([x])[0], expected, rtol=1e-5)
+
+
+def test_local_convolutions_of_too_few_steps_are_refused():
+    x = K.placeholder((None, None, 2))
+    made = K.local_conv1d(x, K.variable(np.ones((4, 6, 3))), (3,), (1,))
+    with pytest.raises(ValueError, match="can't reshape"):
+        K.function([x], [made])([np.ones((2, 4, 2))])
+
+
+@pytest.mark.parametrize("layout, shape", [("channels_last", (None, None, None, 2)), ("channels_last", (None,) * 4),
+                                           ("channels_last", (None, 6, 5, None)),
+                                           ("channels_first", (None, 2, None, None))])
+def test_local_convolutions_in_2d_of_unknown_sizes(layout, shape):
+    random = np.random.RandomState(0)
+    x = random.rand(2, 6, 5, 2) if layout == "channels_last" else random.rand(2, 2, 6, 5)
+    kernel = K.variable(random.rand(12, 18, 3))
+    whole = K.eval(K.local_conv2d(K.constant(x), kernel, (3, 3), (1, 1), (4, 3), layout))
+    placeholder = K.placeholder(shape)
+    made = K.local_conv2d(placeholder, kernel, (3, 3), (1, 1), (4, 3), layout)
+    assert K.int_shape(made) == (None, *whole.shape[1:])
+    np.testing.assert_allclose(K.function([placeholder], [made])([x])[0], whole, rtol=1e-5)

@@ -15,7 +15,8 @@ import gpukeras as keras
 from gpukeras import backend as K
 from gpukeras.device.job import Job, Seat, part_of
 from gpukeras.device.tree import Node, RowsInOrder, TreeSum, shape_of
-from gpukeras.engine.parts import VARIABLE, PartedFunction
+from gpukeras.engine.dealing import PARTS as VARIABLE
+from gpukeras.engine.parts import PartedFunction
 from gpukeras.layers import (
     LSTM,
     BatchNormalization,

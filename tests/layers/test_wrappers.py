@@ -382,3 +382,25 @@ def test_weights_are_named_by_the_outermost_layer():
     assert names[0] == f"both/{forward}/kernel:0" and names[6:8] == ["each/kernel:0", "each/bias:0"]
     assert names[8:] == [f"deep/{kind}{number}:0" for number in ("", "_1")
                          for kind in ("kernel", "recurrent_kernel", "bias")]
+
+
+@pytest.mark.parametrize("shape, layer, expected", [
+    ((3, 0), lambda: layers.Activation("relu"), (None, 3, 0)),
+    ((None, 0), lambda: layers.Activation("relu"), (None, None, 0)),
+    ((3, 0), lambda: Dense(2), (None, 3, 2)), ((0, 4), lambda: Dense(2), (None, 0, 2)),
+    ((3, 4, 0), layers.Flatten, (None, 3, 0)), ((3, 4, 4, 0), layers.MaxPooling2D, (None, 3, 2, 2, 0))],
+    ids=["activation", "any steps", "dense", "no steps", "flatten", "pooling"])
+def test_steps_or_channels_may_be_none_at_all(shape, layer, expected):
+    """The number of elements, 0, then does not tell how many samples there are."""
+    x = Input(shape)
+    y = TimeDistributed(layer())(x)
+    assert K.int_shape(y) == expected
+    sizes = [3 if d is None else d for d in shape]
+    found = Model(x, y).predict(np.zeros((2, *sizes)))
+    assert found.shape == (2, *(3 if d is None else d for d in expected[1:])) and not found.any()
+
+
+def test_a_dense_layer_on_sequences_of_no_channels_gives_its_bias():
+    x = Input((3, 0))
+    y = Dense(2, bias_initializer="ones")(x)
+    assert Model(x, y).predict(np.zeros((4, 3, 0))).tolist() == np.ones((4, 3, 2)).tolist()

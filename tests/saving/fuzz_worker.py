@@ -123,7 +123,7 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         from gpukeras import backend, models, saving
-        from gpukeras.engine import budget
+        from gpukeras.device import report
         from tests.saving import archive_mutations, mutations
 
         self.folder, self.models, self.saving, self.mutations = folder, models, saving, mutations
@@ -131,7 +131,7 @@ class Worker:
         self.clear = backend.clear_session
         # An architecture alone may ask for weights of half of the memory that is free, and for the time that filling
         # them takes: orthogonal matrices of thousands of rows take minutes, in a program too. Here little is free.
-        budget.host_memory = lambda: (BYTES, 64 << 20)  # type: ignore[attr-defined]
+        report.host_memory = lambda: (BYTES, 64 << 20)  # type: ignore[attr-defined]
         self.targets: dict[str, Any] = {}
         locked = folder / "locked"
         locked.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ import h5py
 import pytest
 
 from gpukeras import models
-from gpukeras.engine import budget
+from gpukeras.device import report
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential, load_model, model_from_json, model_from_yaml
 from gpukeras.saving import BrokenFileError
@@ -126,7 +126,7 @@ def test_weights_larger_than_the_memory(layer, read, quick):
 
 
 def test_many_layers_that_are_larger_together(monkeypatch, quick):
-    monkeypatch.setattr(budget, "host_memory", lambda: (1 << 30, 1 << 16))
+    monkeypatch.setattr(report, "host_memory", lambda: (1 << 30, 1 << 16))
     layer = {"class_name": "Dense", "config": {"units": 50}}
     model_from_json(json.dumps(stack(FIRST, layer)))
     with pytest.raises(ValueError, match=r"of shape \(50, 50\) is more than there is memory for: with those before it "

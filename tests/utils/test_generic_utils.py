@@ -1,6 +1,8 @@
 """Naming, custom objects, argument inspection and the plain text bar."""
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import marshal
 import sys
@@ -23,6 +25,7 @@ from gpukeras.utils.generic_utils import (
     get_custom_objects,
     has_arg,
     object_list_uid,
+    parameters_of,
     serialize_keras_object,
     to_list,
     to_snake_case,
@@ -332,3 +335,60 @@ def test_a_progbar_shows_the_last_value_of_a_stateful_metric(capsys):
 
 def test_a_tuple_may_be_one_thing():
     assert generic_utils.to_list((1, 2), allow_tuple=False) == [(1, 2)] and generic_utils.to_list([1]) == [1]
+
+
+class Takes:
+    def call(self, x, training=None):
+        return x
+
+
+def _signatures(fn):
+    return list(parameters_of(fn).values()), list(inspect.signature(fn).parameters.values())
+
+
+LOOKED_AT = {"method": Takes().call, "function": Takes.call, "class": Takes, "lambda": lambda x, *a, y=1, **k: x,
+             "builtin": len, "partial": functools.partial(pow, 2), "wrapped": functools.wraps(Takes.call)(lambda *a: a),
+             "none": max}
+
+
+@pytest.mark.parametrize("fn", LOOKED_AT.values(), ids=list(LOOKED_AT))
+def test_parameters_are_those_of_the_signature(fn):
+    try:
+        inspect.signature(fn)
+    except ValueError:
+        with pytest.raises(ValueError):
+            parameters_of(fn)
+        return
+    for _ in range(2):
+        found, expected = _signatures(fn)
+        assert found == expected
+
+
+def test_parameters_of_a_function_are_read_once_and_again_when_it_changes(monkeypatch):
+    def call(self, x, training=None):
+        return x
+
+    def other(self, x, mask=None, phase=1):
+        return x
+
+    class Layer:
+        pass
+
+    Layer.call = call
+    asked = []
+    monkeypatch.setattr(inspect, "signature", lambda fn, real=inspect.signature: asked.append(fn) or real(fn))
+    layer = Layer()
+    for _ in range(3):
+        assert list(parameters_of(layer.call)) == ["x", "training"] and has_arg(Layer().call, "training")
+        assert list(parameters_of(Layer.call)) == ["self", "x", "training"]
+    assert len(asked) == 2  # once as a method, once as a function
+    call.__defaults__ = (1, 2)
+    assert parameters_of(layer.call)["x"].default == 1
+    call.__code__, call.__defaults__ = other.__code__, other.__defaults__
+    assert list(parameters_of(layer.call)) == ["x", "mask", "phase"] and not has_arg(layer.call, "training")
+    call.__signature__ = inspect.Signature([inspect.Parameter("z", inspect.Parameter.KEYWORD_ONLY)])
+    assert list(parameters_of(call)) == ["z"]
+    Layer.call = lambda self, y: y
+    assert list(parameters_of(layer.call)) == ["y"]
+    layer.call = lambda w: w
+    assert list(parameters_of(layer.call)) == ["w"]

@@ -64,7 +64,8 @@ NOW = [
 
 
 def make(call: str):
-    return eval(call, {**vars(layers), "np": np, "__name__": "program"})
+    names = {name: getattr(layers, name) for name in layers.__all__}
+    return eval(call, {**names, "np": np, "__name__": "program"})
 
 
 def config(layer):
