@@ -14,7 +14,7 @@ import numpy as np
 
 from ..device import tasks
 from ..device.tasks import Task
-from ..graph import Spec
+from ..graph import Spec, size_of
 from .window_tasks import BLOCKS, LANES, array
 from .windows import Window, element_strides
 
@@ -115,7 +115,8 @@ def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: An
     words, time, needed = (x, transformed, y, _plan(before, x, y)), _time(x, y), _room(TILES, x, y)
     if samples == 1:  # threads have no samples to share, but the rows of tiles of one
         down, across = map(_halved, y.shape[1:-1])
-        return [transform, Task(FAMILY, "winograd_rows", words, down, time, needed, grain=-(-FEW // across))]
+        return [transform, Task(FAMILY, "winograd_rows", words, down, time, needed, grain=-(-FEW // across),
+                                stretch=2 * size_of(y.shape[2:]))]
     return [transform, Task(FAMILY, "winograd", words, samples, time, needed, samples=True)]
 
 
