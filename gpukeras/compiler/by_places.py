@@ -13,7 +13,7 @@ from math import lcm
 
 from .bodies import probe, uses_tasks
 from .groups import Group, Runs
-from .ir import Step, Value, bytes_of, root
+from .ir import Step, Value, root
 
 
 def find_places(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], list[Group]]:

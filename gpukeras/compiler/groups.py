@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -24,13 +25,18 @@ SHARED = 256 << 10  # bytes of weights that a step may read for every few sample
 MUCH = 256 << 10  # bytes by which what a sum reads is more than the sum, if it had better be made soon
 
 
-class Group:
-    """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, with one sample, a `stretch`
-    of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to another: an
-    offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+class Values(Protocol):
+    """Some values."""
 
-    def __init__(self, steps: Sequence[Step], views: Sequence[Step], units: int, carriers: Container[Value],
-                 stretch: int = 0):
+    def __contains__(self, v: Value) -> bool: ...
+
+
+class Group:
+    """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, of a single sample, a
+    `stretch` of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to
+    another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+
+    def __init__(self, steps: Sequence[Step], views: Sequence[Step], units: int, carriers: Values, stretch: int = 0):
         self.steps, self.views, self.units, self.stretch = list(steps), list(views), units, stretch
         self.carriers = carriers
         self.block = block_of([task for step in steps for task in probe(step)])
@@ -88,8 +94,7 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
     place that is not to be touched."""
     samples = batch_size(steps)
     if samples < 2:
-        from .by_places import find_places
-        return find_places(steps, fixed) if samples else (list(steps), [])
+        return list(steps), []
     carriers = Carriers(samples)
     rows = {step: carriers.goes_by_samples(step) for step in steps}
     runs = Runs(fixed)

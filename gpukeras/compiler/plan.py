@@ -14,8 +14,9 @@ from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from ..ops.ranks import AllReduce
 from .bodies import rooms, without_gaps
+from .by_places import find_places
 from .fuse import Fused
-from .groups import Group, find, place
+from .groups import Group, batch_size, find, place
 from .ir import Step, Value, contiguous, is_view, needed, root
 
 ALIGNMENT = 64  # bytes, a cache line
@@ -42,7 +43,8 @@ class Plan:
         self.steps, groups = needed([*outputs, *targets]), list[Group]()
         self.as_written = self.steps  # in the order of the graph, whatever is done together
         if self.grouped:
-            self.steps, groups = find(self.steps, self._fixed(targets))
+            one = batch_size(self.steps) == 1
+            self.steps, groups = (find_places if one else find)(self.steps, self._fixed(targets))
         self.groups = {step: group for group in groups for step in group.steps}
         self.offsets: dict[Value, int] = {}
         self.scratch: dict[Step, list[int]] = {}
