@@ -15,6 +15,7 @@ import numpy as np
 
 from ..device.tasks import Task, block_of
 from ..graph import REDUCE, ROW, Placeholder, ViewOp
+from .arena import ALIGNMENT, Arena
 from .bodies import probe, uses_tasks
 from .ir import Step, Value, bytes_of, root
 from .pieces import Piece
@@ -193,7 +194,6 @@ def _all_readers(v: Value, readers: dict[Value, list[Step]], inside: Container[S
 
 
 def _lay_out(group: Group, local: Sequence[Value], chunk: int) -> int:
-    from .plan import ALIGNMENT, Arena
     members = set(local)
     ends: dict[Value, int] = {}
     for i, step in enumerate(group.steps):

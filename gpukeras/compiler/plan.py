@@ -13,13 +13,12 @@ from ..ops.control import Identity
 from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from ..ops.ranks import AllReduce
+from .arena import ALIGNMENT, Arena
 from .bodies import rooms, without_gaps
 from .by_places import find_places
 from .fuse import Fused
 from .groups import Group, batch_size, find, place
 from .ir import Step, Value, contiguous, is_view, needed, root
-
-ALIGNMENT = 64  # bytes, a cache line
 
 
 class Part(NamedTuple):
@@ -208,43 +207,6 @@ def nbytes(v: Value | Spec) -> int:
     """Bytes, rounded up to whole cache lines."""
     n = v.size * np.dtype(v.dtype).itemsize
     return max(-(-n // ALIGNMENT), 1) * ALIGNMENT
-
-
-class Arena:
-    """A first-fit allocator over an address range that grows as needed; only offsets, no memory."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._free: list[tuple[int, int]] = []  # (offset, size), sorted, never adjacent
-
-    def take(self, size: int) -> int:
-        """The offset of `size` free bytes: the tightest gap that fits, else new room at the end."""
-        fitting = [(s, o) for o, s in self._free if s >= size]
-        if fitting:
-            room, offset = min(fitting)
-            self._free.remove((offset, room))
-            if room > size:
-                self._insert(offset + size, room - size)
-            return offset
-        if self._free and sum(self._free[-1]) == self.size:
-            offset, _ = self._free.pop()
-        else:
-            offset = self.size
-        self.size = offset + size
-        return offset
-
-    def give(self, offset: int, size: int) -> None:
-        """Frees a range taken before."""
-        self._insert(offset, size)
-
-    def _insert(self, offset: int, size: int) -> None:
-        merged: list[tuple[int, int]] = []
-        for o, s in sorted([*self._free, (offset, size)]):
-            if merged and sum(merged[-1]) == o:
-                merged[-1] = (merged[-1][0], merged[-1][1] + s)
-            else:
-                merged.append((o, s))
-        self._free = merged
 
 
 def _own_memory(outputs: list[Value], updates: list[tuple[Variable, Value]]) -> tuple[list[Value], list[Value]]:
