@@ -16,7 +16,7 @@ import numpy as np
 from ..device.tasks import Task, block_of
 from ..graph import REDUCE, ROW, Placeholder, ViewOp
 from .arena import ALIGNMENT, Arena
-from .bodies import probe, uses_tasks
+from .bodies import Probes, uses_tasks
 from .ir import Step, Value, bytes_of, root
 from .pieces import Piece
 
@@ -37,10 +37,11 @@ class Group:
     `stretch` of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to
     another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
 
-    def __init__(self, steps: Sequence[Step], views: Sequence[Step], units: int, carriers: Values, stretch: int = 0):
+    def __init__(self, steps: Sequence[Step], views: Sequence[Step], made: Probes, units: int, carriers: Values,
+                 stretch: int = 0):
         self.steps, self.views, self.units, self.stretch = list(steps), list(views), units, stretch
         self.carriers = carriers
-        self.block = block_of([task for step in steps for task in probe(step)])
+        self.block = block_of([task for step in steps for task in made[step]])
         self.chunk: int | None = None  # None: as is best for a task by itself
         self.places: dict[Value, int] = {}
         self.room = 0  # bytes of the places
@@ -98,16 +99,16 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
         return list(steps), []
     carriers = Carriers(samples)
     rows = {step: carriers.goes_by_samples(step) for step in steps}
-    runs = Runs(fixed)
+    runs, made = Runs(fixed), Probes()
     for step in _soon(steps, carriers):
-        able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, samples, carriers, fixed))
+        able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, made, samples, carriers, fixed))
         runs.take(step, able)
     runs.close()
     groups = []
     for found in runs.found:
         working = [s for s in found if not isinstance(s.op, ViewOp)]
         if len(working) > 1:
-            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], samples, carriers))
+            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], made, samples, carriers))
     return runs.order, groups
 
 
@@ -160,10 +161,10 @@ class Runs:
         self._run, self._after = {}, {}
 
 
-def _may_join(step: Step, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:
+def _may_join(step: Step, made: Probes, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:
     if any(v in fixed for v in step.outs) or not uses_tasks(step) or carriers.weights(step) > SHARED:
         return False
-    tasks = probe(step)
+    tasks = made[step]
     leading = [t for t in tasks if not t.samples]
     return tasks[:len(leading)] == leading and all(t.units == samples for t in tasks[len(leading):]) \
         and len(leading) < len(tasks)
