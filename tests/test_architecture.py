@@ -61,7 +61,6 @@ CIRCLES = {
         "device.choice device.job device.nccl device.select",
     "fused steps are bound by what takes them apart (hints)": "compiler.codegen compiler.fuse compiler.native",
     "loops are lowered with the bodies inside (hints)": "compiler.hoist compiler.lower compiler.scan",
-    "groups of steps are planned within a plan": "compiler.groups compiler.plan",
     "an optimizer around another": "optimizers optimizers.legacy optimizers.loss_scale",
     "metrics, and their classes by the same address": "metrics metric_classes paired_metrics",
     "losses, and their classes by the same address": "losses loss_classes",

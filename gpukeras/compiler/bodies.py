@@ -76,6 +76,14 @@ def probe(step: Step) -> list[tasks.Task]:
                          [tasks.untouched(s.shape, s.dtype) for s in rooms(step)])
 
 
+class Probes(dict[Step, list[tasks.Task]]):
+    """The tasks of steps, as `probe` makes them: each step's once, when somebody asks."""
+
+    def __missing__(self, step: Step) -> list[tasks.Task]:
+        self[step] = probe(step)
+        return self[step]
+
+
 def _calls(step: Step, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
     return (step.op.launches if uses_kernel(step) else step.op.calls)(ins, outs, room)
 

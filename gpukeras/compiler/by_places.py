@@ -11,37 +11,35 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from math import lcm
 
-from .bodies import probe, uses_tasks
+from .bodies import Probes, uses_tasks
 from .groups import Group, Runs
-from .ir import Step, Value, bytes_of, root
+from .ir import Step, Value, root
 
 
 def find_places(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], list[Group]]:
     """The steps in an order in which those of a group stand together, and the groups: see `groups.find`."""
-    runs = Runs(fixed)
+    runs, made = Runs(fixed), Probes()
     for step in steps:
-        able = _may_join(step, fixed)
-        if able and not _fits(step, runs.members):
-            able = not step.op.elementwise
-            if able:
-                runs.close()
+        fits = _fits(step, runs.members)
+        able = (fits or not step.op.elementwise) and _may_join(step, made, fixed)
+        if able and not fits:
+            runs.close()
         runs.take(step, able)
     runs.close()
-    return runs.order, [_group(found) for found in runs.found if len(found) > 1]
+    return runs.order, [_group(found, made) for found in runs.found if len(found) > 1]
 
 
-def _may_join(step: Step, fixed: Container[Value]) -> bool:
+def _may_join(step: Step, made: Probes, fixed: Container[Value]) -> bool:
     """Whether the step's last task makes stretches of its outputs, and what comes before it depends on no places."""
-    if not step.outs or any(v in fixed for v in step.outs) or not uses_tasks(step):
+    if any(v in fixed for v in step.outs) or len({v.shape for v in step.outs}) != 1 or not uses_tasks(step):
         return False
-    made = probe(step)
-    return made[-1].stretch > 0 and not any(task.stretch for task in made[:-1]) \
-        and len({v.shape for v in step.outs}) == 1
+    *before, last = made[step]
+    return last.stretch > 0 and not any(task.stretch for task in before)
 
 
 def _fits(step: Step, members: Sequence[Step]) -> bool:
     """Whether the step can be one of these, which are a group so far. None begins with an elementwise step."""
-    if not members:
+    if not members or not step.outs:
         return not step.op.elementwise
     inside = {v for member in members for v in member.outs}
     return all(member.outs[0].shape == step.outs[0].shape for member in members) \
@@ -64,7 +62,7 @@ class _OwnPlaces:
         return v not in self._whole
 
 
-def _group(steps: Sequence[Step]) -> Group:
+def _group(steps: Sequence[Step], made: Probes) -> Group:
     out = steps[0].outs[0]
-    stretch = lcm(*(probe(step)[-1].stretch for step in steps))
-    return Group(steps, [], -(-out.size // stretch), _OwnPlaces(steps), stretch)
+    stretch = lcm(*(made[step][-1].stretch for step in steps))
+    return Group(steps, [], made, -(-out.size // stretch), _OwnPlaces(steps), stretch)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from ..device.tasks import Task, block_of
 from ..graph import REDUCE, ROW, Placeholder, ViewOp
-from .bodies import probe, uses_tasks
+from .arena import ALIGNMENT, Arena
+from .bodies import Probes, uses_tasks
 from .ir import Step, Value, bytes_of, root
 from .pieces import Piece
 
@@ -24,16 +26,22 @@ SHARED = 256 << 10  # bytes of weights that a step may read for every few sample
 MUCH = 256 << 10  # bytes by which what a sum reads is more than the sum, if it had better be made soon
 
 
-class Group:
-    """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, with one sample, a `stretch`
-    of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to another: an
-    offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+class Values(Protocol):
+    """Some values."""
 
-    def __init__(self, steps: Sequence[Step], views: Sequence[Step], units: int, carriers: Container[Value],
+    def __contains__(self, v: Value) -> bool: ...
+
+
+class Group:
+    """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, of a single sample, a
+    `stretch` of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to
+    another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+
+    def __init__(self, steps: Sequence[Step], views: Sequence[Step], made: Probes, units: int, carriers: Values,
                  stretch: int = 0):
         self.steps, self.views, self.units, self.stretch = list(steps), list(views), units, stretch
         self.carriers = carriers
-        self.block = block_of([task for step in steps for task in probe(step)])
+        self.block = block_of([task for step in steps for task in made[step]])
         self.chunk: int | None = None  # None: as is best for a task by itself
         self.places: dict[Value, int] = {}
         self.room = 0  # bytes of the places
@@ -88,20 +96,19 @@ def find(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], li
     place that is not to be touched."""
     samples = batch_size(steps)
     if samples < 2:
-        from .by_places import find_places
-        return find_places(steps, fixed) if samples else (list(steps), [])
+        return list(steps), []
     carriers = Carriers(samples)
     rows = {step: carriers.goes_by_samples(step) for step in steps}
-    runs = Runs(fixed)
+    runs, made = Runs(fixed), Probes()
     for step in _soon(steps, carriers):
-        able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, samples, carriers, fixed))
+        able = rows[step] and (isinstance(step.op, ViewOp) or _may_join(step, made, samples, carriers, fixed))
         runs.take(step, able)
     runs.close()
     groups = []
     for found in runs.found:
         working = [s for s in found if not isinstance(s.op, ViewOp)]
         if len(working) > 1:
-            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], samples, carriers))
+            groups.append(Group(working, [s for s in found if isinstance(s.op, ViewOp)], made, samples, carriers))
     return runs.order, groups
 
 
@@ -154,10 +161,10 @@ class Runs:
         self._run, self._after = {}, {}
 
 
-def _may_join(step: Step, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:
+def _may_join(step: Step, made: Probes, samples: int, carriers: Carriers, fixed: Container[Value]) -> bool:
     if any(v in fixed for v in step.outs) or not uses_tasks(step) or carriers.weights(step) > SHARED:
         return False
-    tasks = probe(step)
+    tasks = made[step]
     leading = [t for t in tasks if not t.samples]
     return tasks[:len(leading)] == leading and all(t.units == samples for t in tasks[len(leading):]) \
         and len(leading) < len(tasks)
@@ -188,7 +195,6 @@ def _all_readers(v: Value, readers: dict[Value, list[Step]], inside: Container[S
 
 
 def _lay_out(group: Group, local: Sequence[Value], chunk: int) -> int:
-    from .plan import ALIGNMENT, Arena
     members = set(local)
     ends: dict[Value, int] = {}
     for i, step in enumerate(group.steps):

@@ -14,12 +14,12 @@ from ..ops.distinct import PutRows
 from ..ops.joining import Concatenate
 from ..ops.ranks import AllReduce
 from . import kept
+from .arena import ALIGNMENT, Arena
 from .bodies import rooms, without_gaps
+from .by_places import find_places
 from .fuse import Fused
-from .groups import Group, find, place
+from .groups import Group, batch_size, find, place
 from .ir import Step, Value, contiguous, is_view, needed, root
-
-ALIGNMENT = 64  # bytes, a cache line
 
 
 class Part(NamedTuple):
@@ -46,7 +46,8 @@ class Plan:
         self.as_written = self.steps  # in the order of the graph, whatever is done together
         self.keeping = kept.find(self.steps if self.keeps else [], [*outputs, *targets], updated)
         if self.grouped:
-            self.steps, groups = find(self.steps, self._fixed(targets))
+            one = batch_size(self.steps) == 1
+            self.steps, groups = (find_places if one else find)(self.steps, self._fixed(targets))
         making = set(self.keeping.steps)
         self.steps = [*self.keeping.steps, *(step for step in self.steps if step not in making)]
         self.groups = {step: group for group in groups for step in group.steps}
@@ -215,43 +216,6 @@ def nbytes(v: Value | Spec) -> int:
     """Bytes, rounded up to whole cache lines."""
     n = v.size * np.dtype(v.dtype).itemsize
     return max(-(-n // ALIGNMENT), 1) * ALIGNMENT
-
-
-class Arena:
-    """A first-fit allocator over an address range that grows as needed; only offsets, no memory."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._free: list[tuple[int, int]] = []  # (offset, size), sorted, never adjacent
-
-    def take(self, size: int) -> int:
-        """The offset of `size` free bytes: the tightest gap that fits, else new room at the end."""
-        fitting = [(s, o) for o, s in self._free if s >= size]
-        if fitting:
-            room, offset = min(fitting)
-            self._free.remove((offset, room))
-            if room > size:
-                self._insert(offset + size, room - size)
-            return offset
-        if self._free and sum(self._free[-1]) == self.size:
-            offset, _ = self._free.pop()
-        else:
-            offset = self.size
-        self.size = offset + size
-        return offset
-
-    def give(self, offset: int, size: int) -> None:
-        """Frees a range taken before."""
-        self._insert(offset, size)
-
-    def _insert(self, offset: int, size: int) -> None:
-        merged: list[tuple[int, int]] = []
-        for o, s in sorted([*self._free, (offset, size)]):
-            if merged and sum(merged[-1]) == o:
-                merged[-1] = (merged[-1][0], merged[-1][1] + s)
-            else:
-                merged.append((o, s))
-        self._free = merged
 
 
 def _place_kept(values: Sequence[Value]) -> tuple[dict[Value, int], int]:

@@ -170,8 +170,8 @@ class Private:
         self._kept: list[Any] = []
 
     def array(self, place: int, shape: tuple[int, ...], dtype: str, row: int = 0) -> Any:
-        """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what there is of it in
-        a unit: so many bytes, or an index of the first axis."""
+        """A stand-in for an array whose rows lie from `place` on in a thread's memory. A row is what a unit has of it:
+        so many bytes, or an index of the first axis."""
         made = untouched(shape, dtype, 0)
         start, size = int(made.ctypes.data), made.nbytes
         at = bisect(self._ends, start)
@@ -275,6 +275,6 @@ def _chunk(units: int, nanoseconds: float, grain: int, worth: float, least: floa
 
     def longest(size: int) -> int:
         """The units that some thread has if none is held up."""
-        return -(-(-(-units // size)) // threads.count()) * size
+        return math.ceil(math.ceil(units / size) / threads.count()) * size
 
     return min(sizes, key=longest)
