@@ -36,10 +36,10 @@ def _found(steps: Sequence[Step], counts: dict[Value, Value]) -> dict[Step, Valu
         if isinstance(step.op, (Gather, PutRows)):
             count = counts.get(root(step.ins[1]))
         elif isinstance(step.op, (Elementwise, Cast, Fused)):
-            of_rows = {found[v.step] for v in step.reads() if v.step in found}
-            rows = {v.shape[:1] for v in step.outs}
-            fits = len(of_rows) == len(rows) == 1 and max(rows) >= (LEAST_ROWS,)
-            count = of_rows.pop() if fits else None
+            of_rows = [v for v in step.reads() if v.step in found]
+            shapes = {v.shape for v in (*of_rows, *step.outs)}
+            kinds = {found[v.step] for v in of_rows if v.step}
+            count = kinds.pop() if len(kinds) == len(shapes) == 1 and max(shapes) >= (LEAST_ROWS,) else None
         else:
             count = None
         if count is not None and uses_tasks(step):

@@ -54,9 +54,10 @@ def words(kind: str = "zipf", length: int = 1500, samples: int = SAMPLES, seed: 
     return made[kind] % length
 
 
-def model_of(layer: Any, length: int = 1500, width: int = 64, dropout: float = 0.0, **config: Any) -> Model:
+def model_of(layer: Any, length: int = 1500, width: int = 64, dropout: float = 0.0, dtype: str = "int32",
+             **config: Any) -> Model:
     np.random.seed(1)
-    x = Input((TIME,), dtype="int32")
+    x = Input((TIME,), dtype=dtype)
     y = Embedding(length, width, **config)(x)
     y = layer()(layers.Dropout(dropout)(y) if dropout else y)
     return Model(x, Dense(1)(y if K.ndim(y) == 2 else layers.GlobalMaxPooling1D()(y)))
@@ -191,9 +192,25 @@ def test_batches_of_changing_size(monkeypatch):
     both_ways(monkeypatch, lambda: model_of(KINDS["lstm"]), batches, "sgd")
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3, 8)])
+def test_words_of_any_shape(shape, monkeypatch):
+    """One a sample, and rows of rows."""
+    def make() -> Model:
+        np.random.seed(1)
+        x = Input(shape or (1,), dtype="int32")
+        y = Embedding(3000, 64)(x)
+        y = Dense(128, activation="tanh")(layers.Reshape((64,))(y) if not shape else y)
+        return Model(x, Dense(1)(layers.Flatten()(y)))
+
+    batches = [np.random.RandomState(i).zipf(1.3, (700, *(shape or (1,)))) % 3000 for i in range(2)]
+    model = both_ways(monkeypatch, make, batches, lambda: optimizers.Adam(epsilon=1e-2))
+    assert ops_of(model, Distinct) and ops_of(model, PutRows, SpreadRows)
+
+
 @pytest.mark.parametrize("wrong", [-1, 1500])
-def test_an_index_out_of_range(wrong):
-    model = model_of(KINDS["lstm"])
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_an_index_out_of_range(wrong, dtype):
+    model = model_of(KINDS["lstm"], dtype=dtype)
     x = words()
     trained(model, [x])
     before = model.get_weights()
