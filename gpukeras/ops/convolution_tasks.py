@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..device.tasks import Task
 from ..graph import Spec
@@ -16,7 +17,6 @@ from .window_tasks import (
     MOVE,
     PARTS,
     TILE,
-    Axis,
     Source,
     array,
     backward_axes,
@@ -85,18 +85,67 @@ def _width(columns: int) -> int:
 
 def forward(window: Window, x: Any, kernel: Any, y: Any, packed: Any) -> list[Task]:
     """y from x."""
-    return _convolution(forward_axes(window, x.shape[1:-1]), x, kernel, y, packed, backward=False)
+    return _convolution(window, x, kernel, y, packed, backward=False)
 
 
 def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) -> list[Task]:
     """The gradient for x from that for y."""
-    return _convolution(backward_axes(window, dx.shape[1:-1]), g, kernel, dx, packed, backward=True)
+    return _convolution(window, g, kernel, dx, packed, backward=True)
 
 
-def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, packed: Any,
-                 backward: bool) -> list[Task]:
+def _convolution(window: Window, x: Any, kernel: Any, y: Any, packed: Any, backward: bool) -> list[Task]:
+    found = _plan(window, Layout.of(x), Layout.of(y), kernel.shape, backward)
+    few, samples, channels, columns = found.few, x.shape[0], x.shape[-1], y.shape[-1]
+    width = columns if few else _width(columns)
+    row_step, column_step = (1, channels) if backward else (columns, 1)
+    pack = Task("convolution", "pack_kernel",
+                (kernel, packed, channels, row_step, columns, column_step, few, found.cells),
+                len(found.cells) // 4 * -(-channels // PACKED), PACK * found.rows * width)
+    time = samples * (PRODUCT * found.work * width + MOVE * found.copied)
+    if samples == 1 and not found.copied:  # threads have no samples to share, but the lines of one
+        return [pack, _by_lines(y, (x, packed, y, found.plan, few), time, found.parts > 1)]
+    return [pack, Task("convolution", "convolution", (x, packed, y, found.plan, few), samples, time,
+                       4 * found.together * found.copied, samples=True)]
+
+
+class Layout(NamedTuple):
+    """How an array lies in memory, wherever that is."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    itemsize: int
+
+    @classmethod
+    def of(cls, x: Any) -> Layout:
+        """That of an array."""
+        return cls(x.shape, x.strides, x.itemsize)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+
+class _Plan(NamedTuple):
+    """What C is told: the plan, and which cells of the kernel are packed. The rows of these, the parts of the output,
+    the multiplications for a column of a sample, the samples that are done together, and the numbers of a sample's
+    copy."""
+
+    plan: Any
+    cells: Any
+    rows: int
+    parts: int
+    work: int
+    together: int
+    copied: int
+    few: bool
+
+
+@lru_cache(256)  # a program asks for each several times, and networks repeat themselves
+def _plan(window: Window, x: Layout, y: Layout, kernel: tuple[int, ...], backward: bool) -> _Plan:
+    axes = backward_axes(window, y.shape[1:-1]) if backward else forward_axes(window, x.shape[1:-1])
     channels, columns = x.shape[-1], y.shape[-1]
-    size = (*(1,) * (5 - kernel.ndim), *kernel.shape[:-2])
+    size = (*(1,) * (5 - len(kernel)), *kernel[:-2])
     few = columns <= FEW_COLUMNS and channels % LANES == 0
     inside = trimmed(axes, x, 1 if few else PARTS)  # the tiles for few columns are best left whole
     source = Source.of(x, merged(inside))
@@ -107,27 +156,18 @@ def _convolution(axes: Sequence[Sequence[Axis]], x: Any, kernel: Any, y: Any, pa
         rows = {cell: i * channels for i, (cell, _) in enumerate(cells_of(whole, source.steps))}
         for cell, row in rows.items():
             place = (cell[0] * size[1] + cell[1]) * size[2] + cell[2]
-            cells += [place * kernel.shape[-2] * kernel.shape[-1], before, len(rows) * channels, row]
+            cells += [place * kernel[-2] * kernel[-1], before, len(rows) * channels, row]
         for part in itertools.product(*cut):
             runs = _runs([(place, rows[cell]) for cell, place in cells_of(part, source.steps)], channels)
             parts.append([*box(part, source, element_strides(y)[1:4]), before, len(rows) * channels, *_blocks(runs)])
             work += prod(axis.positions for axis in part) * max(sum(run[1] for run in runs), 1)
         before += len(rows) * channels
-    samples, width = x.shape[0], columns if few else _width(columns)
     held, output = HELD // (channels + columns), prod(y.shape[1:])
-    together = min(samples, max(-(-TOGETHER * len(parts) // (output // columns)), 1))
+    together = min(x.shape[0], max(-(-TOGETHER * len(parts) // (output // columns)), 1))
     chunk = -(-max(held, 4 * TILE) // TILE) * TILE
     plan = array([output, columns, together, chunk, *source.words, len(parts),
                   *(word for part in parts for word in (len(part) + 1, *part))])
-    row_step, column_step = (1, channels) if backward else (columns, 1)
-    pack = Task("convolution", "pack_kernel",
-                (kernel, packed, channels, row_step, columns, column_step, few, array(cells)),
-                len(cells) // 4 * -(-channels // PACKED), PACK * before * width)
-    time = samples * (PRODUCT * work * width + MOVE * source.room)
-    if samples == 1 and not source.room:  # threads have no samples to share, but the lines of one
-        return [pack, _by_lines(y, (x, packed, y, plan, few), time, len(parts) > 1)]
-    return [pack, Task("convolution", "convolution", (x, packed, y, plan, few), samples, time,
-                       4 * together * source.room, samples=True)]
+    return _Plan(plan, array(cells), before, len(parts), work, together, source.room, few)
 
 
 def _by_lines(y: Any, words: tuple[Any, ...], nanoseconds: float, bordered: bool) -> Task:
