@@ -40,37 +40,6 @@ INLINE void transform_cells(Vector d[PLACES], float* to, Word plane) {
     UNROLL for (int i = 0; i < PLACES; ++i) *(Vector*)(to + i * plane) = d[i];
 }
 
-// The bits of all numbers that each window of a tile has seen. Sums of a window of zeros should be 0, as they are plainly,
-// and not what rounding leaves of its neighbours' numbers: an activation may have its kink there.
-typedef struct {
-    Lanes of[4];
-} Bits;
-
-INLINE void note_cells(const Vector d[PLACES], Bits* bits) {
-    Lanes left[4], right[4];
-    UNROLL for (int i = 0; i < 4; ++i) {
-        Lanes inner = (Lanes)d[4 * i + 1] | (Lanes)d[4 * i + 2];
-        left[i] = inner | (Lanes)d[4 * i];
-        right[i] = inner | (Lanes)d[4 * i + 3];
-    }
-    bits->of[0] |= left[0] | left[1] | left[2];
-    bits->of[1] |= right[0] | right[1] | right[2];
-    bits->of[2] |= left[1] | left[2] | left[3];
-    bits->of[3] |= right[1] | right[2] | right[3];
-}
-
-// A bit for each window that has seen zeros only, of either sign.
-INLINE int empty_windows(const Bits* bits) {
-    int empty = 0;
-    UNROLL for (int i = 0; i < 4; ++i) {
-        Word words[LANES / 2], any = 0;
-        memcpy(words, &bits->of[i], sizeof words);
-        UNROLL for (int j = 0; j < LANES / 2; ++j) any |= words[j];
-        empty |= !(any & 0x7fffffff7fffffff) << i;
-    }
-    return empty;
-}
-
 // Some numbers at most of a vector, `step` apart; zeros fill it up.
 static inline Vector gather(const float* from, Word step, Word count) {
     if (step == 1 && count == LANES) return load(from);
@@ -79,25 +48,21 @@ static inline Vector gather(const float* from, Word step, Word count) {
     return load(values);
 }
 
-// A tile within the image, of which channels lie side by side; its empty windows.
-static inline int transform_inner(const Plan* p, const float* x, float* to, Word plane) {
+// A tile within the image, of which channels lie side by side.
+static inline void transform_inner(const Plan* p, const float* x, float* to, Word plane) {
     Word row = p->steps[1], cell = p->steps[2], last = p->channels - LANES;
-    Bits bits = {0};
     for (Word c = 0; c < p->channels; c += LANES) {
         Word channel = MIN(c, last);
         Vector d[PLACES];
         UNROLL for (int i = 0; i < PLACES; ++i) d[i] = load(x + channel + i / 4 * row + i % 4 * cell);
-        note_cells(d, &bits);
         transform_cells(d, to + channel, plane);
     }
-    return empty_windows(&bits);
 }
 
 // Any tile, of which cell (row, column) is the first: what is outside of the image is zeros.
-static __attribute__((noinline)) int transform_any(const Plan* p, const float* x, Word row, Word column, float* to,
-                                                   Word plane) {
+static __attribute__((noinline)) void transform_any(const Plan* p, const float* x, Word row, Word column, float* to,
+                                                    Word plane) {
     Word last = p->channels - LANES;
-    Bits bits = {0};
     for (Word c = 0; c < p->channels; c += LANES) {
         Word channel = MIN(c, last);
         Vector d[PLACES] = {{0}};
@@ -106,10 +71,8 @@ static __attribute__((noinline)) int transform_any(const Plan* p, const float* x
             if (r >= 0 && k >= 0 && r < p->height && k < p->width)
                 d[i] = gather(x + r * p->steps[1] + k * p->steps[2] + channel * p->steps[3], p->steps[3], LANES);
         }
-        note_cells(d, &bits);
         transform_cells(d, to + channel, plane);
     }
-    return empty_windows(&bits);
 }
 
 // Which tile of which sample it is.
@@ -130,17 +93,16 @@ static inline void next_tile(const Plan* p, At* at) {
     ++at->sample;
 }
 
-// Tiles from `first` on, and the empty windows of each.
-static void transform_image(const Plan* p, const float* x, Word first, Word count, float* to, Word plane, char* empty) {
+static void transform_image(const Plan* p, const float* x, Word first, Word count, float* to, Word plane) {
     At at = tile_at(p, first);
     for (Word t = 0; t < count; ++t, next_tile(p, &at), to += p->channels) {
         Word row = 2 * at.down - p->above, column = 2 * at.across - p->before;
         const float* sample = x + at.sample * p->steps[0];
         int inside = row >= 0 && column >= 0 && row + 4 <= p->height && column + 4 <= p->width;
         if (inside && p->steps[3] == 1)
-            empty[t] = transform_inner(p, sample + row * p->steps[1] + column * p->steps[2], to, plane);
+            transform_inner(p, sample + row * p->steps[1] + column * p->steps[2], to, plane);
         else
-            empty[t] = transform_any(p, sample, row, column, to, plane);
+            transform_any(p, sample, row, column, to, plane);
     }
 }
 
@@ -164,17 +126,7 @@ INLINE void transform_sum(const float* sums, Word plane, Word filled, float* to,
     if (right && below) store_part(to + right + below, low[1] - low[2] - low[3], filled);
 }
 
-// Zeros for the outputs of empty windows; `right` and `below` are the steps to the next, or 0.
-static __attribute__((noinline)) void clear_empty(int empty, float* to, Word columns, Word right, Word below) {
-    size_t bytes = (size_t)columns * sizeof(float);
-    if (empty & 1) memset(to, 0, bytes);
-    if (empty & 2 && right) memset(to + right, 0, bytes);
-    if (empty & 4 && below) memset(to + below, 0, bytes);
-    if (empty & 8 && right && below) memset(to + right + below, 0, bytes);
-}
-
-static void transform_sums(const Plan* p, const float* sums, Word plane, Word width, Word first, Word count,
-                           const char* empty, float* y) {
+static void transform_sums(const Plan* p, const float* sums, Word plane, Word width, Word first, Word count, float* y) {
     Word columns = p->filters, line = p->columns * columns;
     At at = tile_at(p, first);
     for (Word t = 0; t < count; ++t, next_tile(p, &at), sums += width) {
@@ -184,7 +136,6 @@ static void transform_sums(const Plan* p, const float* sums, Word plane, Word wi
         if (right && below)
             for (; i + LANES <= columns; i += LANES) transform_sum(sums + i, plane, LANES, to + i, columns, line);
         for (; i < columns; i += LANES) transform_sum(sums + i, plane, columns - i, to + i, right, below);
-        if (empty[t]) clear_empty(empty[t], to, columns, right, below);
     }
 }
 
@@ -193,14 +144,13 @@ static void filter(const Plan* p, const Word* w, Word first, Word last, float* r
     Word width = width_of(p->filters), kernel_plane = packed_size(p->channels, p->filters) + APART;
     Word plane = BLOCK * p->channels + APART, sum_plane = BLOCK * width + APART;
     float *cells = room, *sums = cells + PLACES * plane;
-    char empty[BLOCK];
     for (Word t = first; t < last; t += BLOCK) {
         Word count = MIN(BLOCK, last - t);
-        transform_image(p, FLOATS(w[0]), t, count, cells, plane, empty);
+        transform_image(p, FLOATS(w[0]), t, count, cells, plane);
         for (Word k = 0; k < PLACES; ++k)
             gemm_packed(count, width, p->channels, cells + k * plane, p->channels, 1, FLOATS(w[1]) + k * kernel_plane,
                         sums + k * sum_plane, width, 0);
-        transform_sums(p, sums, sum_plane, width, t, count, empty, FLOATS(w[2]));
+        transform_sums(p, sums, sum_plane, width, t, count, FLOATS(w[2]));
     }
 }
 
@@ -307,10 +257,9 @@ TASK Word winograd_kernel_gradient(const Word* w, Word first, Word last, char* r
         Word block = w[6] ? unit / w[6] : unit;
         Word start = w[4] * block / w[5] * each, end = w[4] * (block + 1) / w[5] * each;
         float* sums = FLOATS(w[2]) + block * PLACES * matrix;
-        char empty[SUMMED];  // which nobody asks for here
         for (Word t = start; t < end; t += SUMMED) {
             Word count = MIN(SUMMED, end - t);
-            transform_image(p, FLOATS(w[0]), t, count, cells, plane, empty);
+            transform_image(p, FLOATS(w[0]), t, count, cells, plane);
             transform_gradients(p, FLOATS(w[1]), t, count, gradients, gradient_plane, width);
             for (Word k = 0; k < PLACES; ++k)
                 for (Word j = 0; j < width; j += TILE_COLUMNS) {
