@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpukeras import backend as K
+from gpukeras.utils.custom_objects import known
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from gpukeras.utils.late import late_classes
 
 if TYPE_CHECKING:
     from gpukeras.loss_classes import BinaryCrossentropy as BinaryCrossentropy
@@ -174,7 +176,7 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The loss called `name`; ValueError with the nearest known name otherwise."""
-    found = deserialize_keras_object(name, module_objects=_known(name), custom_objects=custom_objects,
+    found = deserialize_keras_object(name, module_objects=known(name, _named, _objects), custom_objects=custom_objects,
                                      printable_module_name="loss function")
     result: Callable[..., Any] = made(found)
     return result
@@ -206,11 +208,6 @@ def made(found: Any) -> Any:
     return found() if isinstance(found, type) else found
 
 
-def _known(name: Any) -> Mapping[str, Any]:
-    """What `name` may mean: for the name of a function, the functions, so that no class has to load."""
-    return _named if isinstance(name, str) and name in _named else {**_named, **_objects()}
-
-
 def _objects() -> dict[str, Any]:
     """The losses that are classes. They are made from what is here, so they load later."""
     from gpukeras import loss_classes
@@ -219,10 +216,7 @@ def _objects() -> dict[str, Any]:
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
-    def __getattr__(name: str) -> Any:
-        if name[:1].isupper() and name in _objects():
-            return _objects()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = late_classes(__name__, _objects)
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -44,6 +44,7 @@ from gpukeras.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
+from gpukeras.utils.custom_objects import known
 from gpukeras.utils.generic_utils import (
     Registry,
     deserialize_keras_object,
@@ -51,6 +52,7 @@ from gpukeras.utils.generic_utils import (
     serialize_keras_object,
     unknown_name,
 )
+from gpukeras.utils.late import late_classes
 
 if TYPE_CHECKING:
     from gpukeras.metric_classes import AUC as AUC
@@ -158,14 +160,14 @@ def serialize(metric: Any) -> Any:
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The metric called `name`; ValueError with the nearest known name otherwise."""
     if isinstance(name, str):
-        known = {*_known(name), *get_custom_objects(), *(custom_objects or ())}
-        if name in ("accuracy", "acc") and name not in known:
+        names = {*known(name, _named, _objects), *get_custom_objects(), *(custom_objects or ())}
+        if name in ("accuracy", "acc") and name not in names:
             raise ValueError(f"{name!r} stands for one of several metrics, which only "
                              f"compile(metrics=[{name!r}]) can tell apart. Name binary_accuracy, "
                              "categorical_accuracy or sparse_categorical_accuracy.")
-        if name not in known:
-            raise unknown_name("metric function", name, known | {"accuracy"})
-    found = deserialize_keras_object(name, module_objects=_known(name), custom_objects=custom_objects,
+        if name not in names:
+            raise unknown_name("metric function", name, names | {"accuracy"})
+    found = deserialize_keras_object(name, module_objects=known(name, _named, _objects), custom_objects=custom_objects,
                                      printable_module_name="metric function")
     result: Callable[..., Any] = made(found)
     return result
@@ -186,11 +188,6 @@ def get(identifier: Any) -> Callable[..., Any]:
                      "as 'accuracy', or a function of (y_true, y_pred).")
 
 
-def _known(name: Any) -> Mapping[str, Any]:
-    """What `name` may mean: for the name of a function, the functions, so that no class has to load."""
-    return _named if isinstance(name, str) and name in _named else {**_named, **_objects()}
-
-
 def _objects() -> dict[str, Any]:
     """The metrics that are classes. They are made from what is here, so they load later."""
     from gpukeras import metric_classes, paired_metrics
@@ -199,10 +196,7 @@ def _objects() -> dict[str, Any]:
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
-    def __getattr__(name: str) -> Any:
-        if name[:1].isupper() and name in _objects():
-            return _objects()[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    __getattr__ = late_classes(__name__, _objects)
 
 
 # What configs and strings may name. Made last: what a program adds later is its own.

@@ -344,11 +344,11 @@ def test_a_users_optimizer_updates_each_weight() -> None:
 def test_weights_without_gradient_are_named() -> None:
     used, unused = K.variable([1.0]), K.variable([1.0], name="forgotten")
     optimizer = optimizers.Adam()
-    with pytest.warns(UserWarning, match="does not depend on the weight 'forgotten'.*trainable=False"):
+    with pytest.warns(UserWarning, match="does not depend on the weight 'forgotten:0'.*trainable=False"):
         updates = optimizer.get_updates(K.sum(used), [used, unused])
     K.function([], [], updates)([])
     assert float(K.get_value(used)[0]) < 1 and float(K.get_value(unused)[0]) == 1
-    with pytest.raises(ValueError, match="Nothing can be trained.*weight 'forgotten'"):
+    with pytest.raises(ValueError, match="Nothing can be trained.*weight 'forgotten:0'"):
         optimizers.Adam().get_updates(K.sum(used), [unused])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +20,8 @@ _BACKEND = "gpukeras"
 _epsilon = 1e-7
 _image_data_format = "channels_last"
 _uids: dict[str, int] = defaultdict(int)
+_names: Counter[str] = Counter()
+_scopes: list[str] = []
 _phase: Placeholder | int | None = None
 
 
@@ -112,6 +114,19 @@ def get_uid(prefix: str = "") -> int:
 def reset_uids() -> None:
     """Starts the numbers over."""
     _uids.clear()
+    _names.clear()
+
+
+def name_in_graph(name: str | None, kind: str) -> str:
+    """The name that a variable or placeholder gets in Keras on TensorFlow 1: 'w:0', the next of that name 'w_1:0'; in a
+    name scope, as that of a layer being built, 'layer_1/w:0'; without a name that of its kind. One that ends with ':0'
+    is whole."""
+    if name and name.endswith(":0"):
+        return name
+    whole = "/".join([*_scopes, name or kind])
+    _names[whole] += 1
+    number = _names[whole] - 1
+    return f"{whole}_{number}:0" if number else f"{whole}:0"
 
 
 def learning_phase() -> Any:
@@ -147,5 +162,9 @@ def manual_variable_initialization(value: bool) -> None:
 
 @contextmanager
 def name_scope(name: str) -> Iterator[str]:
-    """Accepted for programs that group names; names carry no meaning here."""
-    yield name
+    """Inside, names of variables and placeholders begin with this one. They carry no meaning here."""
+    _scopes.append(name)
+    try:
+        yield name
+    finally:
+        _scopes.pop()

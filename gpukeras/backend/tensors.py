@@ -12,7 +12,7 @@ from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, weights_rea
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
-from .settings import floatx
+from .settings import floatx, name_in_graph
 
 
 class Update(tuple[Variable, Tensor]):
@@ -38,7 +38,7 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
         value = eval(value)
     elif sparse:
         value = value.toarray()
-    v = Variable(value, str(np.dtype(dtype or floatx())), name, constraint)
+    v = Variable(value, str(np.dtype(dtype or floatx())), name_in_graph(name, "Variable"), constraint)
     v._keras_shape = v.shape
     v._is_sparse = sparse  # type: ignore[attr-defined]
     return v
@@ -61,8 +61,7 @@ def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None =
             array = np.pad(array.reshape(-1), (0, missing), mode="edge")
         array = np.full(shape, array) if array.size == 1 else array.reshape(tuple(shape))
     t = graph_constant(array, array.dtype.name)
-    if name:
-        t.name = name
+    t.name = name_in_graph(name, "Const")
     return t
 
 
@@ -91,7 +90,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
             raise ValueError("placeholder needs a shape or ndim")
         shape = (None,) * ndim
     dims = tuple(None if d is None else int(d) for d in shape)
-    p = Placeholder(dims, str(np.dtype(dtype or floatx())), name)
+    p = Placeholder(dims, str(np.dtype(dtype or floatx())), name_in_graph(name, "Placeholder"))
     p._keras_shape = dims
     p._is_sparse = sparse  # type: ignore[attr-defined]
     return p

@@ -19,7 +19,7 @@ from ..ops.product_tasks import FAMILY, MANY_ROWS, sample_blocks, sum_of_samples
 from ..ops.shape import Reshape
 from .bodies import uses_tasks
 from .groups import SHARED
-from .ir import Step, Value, bytes_of, needed, replace
+from .ir import Step, Value, bytes_of, needed, readers, rewrite
 
 SAMPLES = 8  # that there are at least: they are what is dealt to threads
 ROWS = 16  # of a sample at least: for fewer the right matrix would be read too often
@@ -59,30 +59,23 @@ class ContractSamples(Op):
 
 def keep_samples(roots: Sequence[Value]) -> list[Value]:
     """Unfolds flat products whose factors have samples; returns the values that take the roots' places."""
-    return _Unfolding().take(roots)
+    steps = needed(roots)
+    new = rewrite(steps, _Unfolding(steps).changes)
+    return [new.get(v, v) for v in roots]
 
 
 class _Unfolding:
-    """Goes through a program; each shape of a value is made once."""
+    """What becomes of the steps of a program; each shape of a value is made once."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Sequence[Step]) -> None:
         self._made: dict[tuple[Value, tuple[int, ...]], Value] = {}
-        self._readers: dict[Value, list[Step]] = {}
+        self._readers = readers(steps)
 
-    def take(self, roots: Sequence[Value]) -> list[Value]:
-        """See `keep_samples`."""
-        steps = needed(roots)
-        for step in steps:
-            for v in step.ins:
-                self._readers.setdefault(v, []).append(step)
-        new: dict[Value, Value] = {}
-        for step in steps:
-            replace([step], new)
-            if isinstance(step.op, MatMul):
-                new.update(self._product(step))
-            elif isinstance(step.op, Contract):
-                new.update(self._sum(step))
-        return [new.get(v, v) for v in roots]
+    def changes(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of a step's outputs."""
+        if isinstance(step.op, MatMul):
+            return self._product(step)
+        return self._sum(step) if isinstance(step.op, Contract) else {}
 
     def _product(self, step: Step) -> dict[Value, Value]:
         """What takes the places of a flat product and of those of its shapes that have the samples first."""

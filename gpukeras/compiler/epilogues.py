@@ -28,7 +28,7 @@ from .epilogue_ops import (
     SummedContraction,
 )
 from .fuse import Fused, merge
-from .ir import Step, Value, needed, replace
+from .ir import Step, Value, needed, readers, replace, rewrite
 from .lower import Lowering
 
 GREATER, MASK = Elementwise("greater"), Elementwise("mask")
@@ -44,7 +44,7 @@ def take_epilogues(lowering: Lowering, roots: Sequence[Value]) -> list[Value]:
     if not any(device.serves_epilogue(kind, dtype) for kind in ("bias", "relu", "gradient", "masked")
                for dtype in {s.outs[0].dtype for s in steps if isinstance(s.op, (MatMul, Contract))}):
         return list(roots)
-    new = _Rewriting(lowering, steps, roots).done()
+    new = rewrite(steps, _Rewriting(lowering, steps, roots).changes)
     replace([*steps, *{v.step for v in new.values() if v.step}], new)
     return [new.get(v, v) for v in roots]
 
@@ -70,31 +70,23 @@ class _Gelu(NamedTuple):
 
 
 class _Rewriting:
-    """One pass over the steps, in their order. What it asks of `readers` is how the program was before."""
+    """What becomes of the steps, asked for in their order. What it asks of `readers` is how the program was before."""
 
     def __init__(self, lowering: Lowering, steps: Sequence[Step], roots: Sequence[Value]):
         self._lowering, self._steps, self._roots = lowering, steps, roots
-        self._readers: dict[Value, list[Step]] = {}
-        for step in steps:
-            for v in dict.fromkeys(step.reads()):
-                self._readers.setdefault(v, []).append(step)
+        self._readers = readers(steps)
         self._masks: dict[Step, tuple[Value, Step]] = {}  # of steps that mask: the bits, and the sum of what is left
         self._gelus: dict[Step, tuple[_Gelu, Value]] = {}  # of steps that end the derivative of one: its input
 
-    def done(self) -> dict[Value, Value]:
-        """What takes which values' places."""
-        new: dict[Value, Value] = {}
-        for step in self._steps:
-            replace([step], new)
-            if isinstance(step.op, Contract):
-                new.update(self._summed(step))
-            elif isinstance(step.op, MatMul):
-                new.update(self._biased(step))
-            elif step in self._masks:
-                new.update(self._masked(step))
-            elif step in self._gelus:
-                new.update(self._gelu_gradient(step))
-        return new
+    def changes(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of which values."""
+        if isinstance(step.op, Contract):
+            return self._summed(step)
+        if isinstance(step.op, MatMul):
+            return self._biased(step)
+        if step in self._masks:
+            return self._masked(step)
+        return self._gelu_gradient(step) if step in self._gelus else {}
 
     def _biased(self, product: Step) -> dict[Value, Value]:
         """What a product, the bias added to it, and perhaps a ReLU become: {the last of them: its value now}."""

@@ -19,7 +19,7 @@ from ..graph import Call, Op, Spec, is_float, size_of
 from ..ops.elementwise import Elementwise
 from . import native
 from .codegen import fused_kernel
-from .ir import Step, Value, needed, replace
+from .ir import Step, Value, needed, readers, replace
 
 TILE = 16384  # elements: three or four float32 operands of a tile fit in a 256 KiB second-level cache
 MIN_TILED = 4 * TILE
@@ -198,10 +198,7 @@ def _group(steps: Sequence[Step]) -> dict[Step, _Group]:
     """Puts elementwise steps of one shape together where they are neighbours (one reads the other, or both read the
     same array) and no path leaves the group and comes back."""
     group = {s: _Group([s], i, i) for i, s in enumerate(steps)}
-    users: dict[Value, list[Step]] = {}
-    for s in steps:
-        for v in dict.fromkeys(s.reads()):
-            users.setdefault(v, []).append(s)
+    users = readers(steps)
 
     def after(g: _Group) -> list[_Group]:
         return [group[u] for s in g.steps for v in s.outs for u in users.get(v, ())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -105,6 +105,25 @@ def replace(steps: Sequence[Step], old_to_new: dict[Value, Value]) -> None:
     for step in steps:
         if any(v in old_to_new for v in step.ins):
             step.ins = tuple(old_to_new.get(v, v) for v in step.ins)
+
+
+def rewrite(steps: Sequence[Step], change: Callable[[Step], dict[Value, Value]]) -> dict[Value, Value]:
+    """Goes through the steps in their order: each reads what has taken the places of its inputs, and `change` says what
+    takes which of its outputs' places. Returns all of it."""
+    new: dict[Value, Value] = {}
+    for step in steps:
+        replace([step], new)
+        new.update(change(step))
+    return new
+
+
+def readers(steps: Sequence[Step]) -> dict[Value, list[Step]]:
+    """The steps that read each value, in their order."""
+    found: dict[Value, list[Step]] = {}
+    for step in steps:
+        for v in dict.fromkeys(step.reads()):
+            found.setdefault(v, []).append(step)
+    return found
 
 
 def describe(step: Step) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from ..device.tasks import Chain, Run, Task, untouched
 from ..graph import MIX, ROW, Call, Flow, Op, Spec
 from .bodies import probe, rooms, uses_tasks
-from .ir import Step, Value, bytes_of, needed, replace
+from .ir import Step, Value, bytes_of, needed, rewrite
 
 BLOCK = 384 << 10  # bytes that a block of samples may have
 
@@ -63,10 +63,7 @@ def _no_indices() -> None:
 def take_apart(roots: Sequence[Value]) -> list[Value]:
     """Puts pieces in the place of steps of which some go from sample to sample; returns the values that take the roots'
     places."""
-    new: dict[Value, Value] = {}
-    for step in needed(roots):
-        replace([step], new)
-        new.update(_pieces(step))
+    new = rewrite(needed(roots), _pieces)
     return [new.get(v, v) for v in roots]
 
 

@@ -14,6 +14,13 @@ from .tracing import called
 
 _OWN_PACKAGE = __name__.partition(".")[0]
 
+_WORDS = {"absolute": "Abs", "average_pool": "AvgPool", "concatenate": "concat", "divide": "truediv", "elu": "Elu",
+          "exp": "Exp", "gather": "Gather", "log": "Log", "matmul": "MatMul", "max_pool": "MaxPool",
+          "maximum": "Maximum", "minimum": "Minimum", "multiply": "mul", "pad": "Pad", "relu": "Relu",
+          "reshape": "Reshape", "sigmoid": "Sigmoid", "softmax": "Softmax", "softplus": "Softplus",
+          "softsign": "Softsign", "subtract": "sub", "switch": "cond/Merge", "tanh": "Tanh"}
+"""What TensorFlow calls ops."""
+
 Run = tuple[list[Any], list[Any], list[Any]]
 """Outputs, their masks and their shapes."""
 
@@ -48,12 +55,24 @@ class Called:
         with called(self, inputs, kwargs) as kwargs:
             outputs, masks_out, shapes_out = self._run(inputs, masks_in, kwargs)
         outputs = [_own(x, to_list(inputs)) for x in outputs]
+        for i, x in enumerate(outputs):
+            x.name = self._output_name(x, i) if x.producer is not None else x.name
         flagged = self._forces_phase() or any(x._uses_learning_phase for x in to_list(inputs))
         self._add_inbound_node(inputs, outputs, masks_in, masks_out, shapes_of(to_list(inputs)), shapes_out,
                                kwargs)
         for x in outputs:
             x._uses_learning_phase = x._uses_learning_phase or flagged
         return one_or_list(outputs)
+
+    def _output_name(self: Any, x: Any, index: int) -> str:
+        """As a program on TensorFlow 1 sees it, nearly: 'dense_1/Relu:0', and 'dense_1_1/Relu:0' of a second call."""
+        word = _WORDS.get(x.producer.op.name, x.producer.op.name)
+        if word == "add" and any(isinstance(t, Variable) and t.name.endswith("bias:0") for t in x.producer.inputs):
+            word = "BiasAdd"
+        calls = sum(1 for node in self.inbound_nodes if node.inbound_layers)  # a model is no call of itself
+        inner = [x.origin] if x.origin not in (None, self.name) else []
+        return "/".join([f"{self.name}_{calls}" if calls else self.name, *inner,
+                         f"{word}_{index}:0" if index else f"{word}:0"])
 
     def _forces_phase(self: Any) -> bool:
         """Whether outputs count as depending on the learning phase whatever they are made of."""

@@ -321,7 +321,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            with weights_read_as(None), working(Trace()):
+            with weights_read_as(None), working(Trace()), K.name_scope(self._weight_scope()):
                 # As a layer built in another's call: regularizers see weights as they are, and what is called here, on
                 # inputs of its own, is part of no `call`.
                 self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))

@@ -35,7 +35,7 @@ class Hyperparameter:
         if isinstance(value, K.Tensor):
             setattr(optimizer, self._slot, value)
         elif present is None:
-            setattr(optimizer, self._slot, K.variable(value, name=self._slot[1:]))
+            setattr(optimizer, self._slot, K.variable(value, name=f"{type(optimizer).__name__}/{self._slot[1:]}"))
         else:
             K.set_value(present, value)
 
@@ -203,7 +203,7 @@ class FlatOptimizer(Optimizer):
         self.counts_in_state = self.counts_in_state or self._schedule is not None
         self.decay = decay
         self.initial_decay = decay
-        self.iterations = K.variable(0, dtype="int64", name="iterations")
+        self.iterations = K.variable(0, dtype="int64", name=f"{type(self).__name__}/iterations")
 
     @keras1.get_updates
     def get_updates(self, loss: Tensor, params: Sequence[Tensor]) -> list[Any]:

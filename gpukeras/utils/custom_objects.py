@@ -54,6 +54,12 @@ class Registry(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
+def known(name: Any, functions: Mapping[str, Any], classes: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What `name` may mean, of a module's functions and classes: the functions, if it is one's, so that no class has to
+    load."""
+    return functions if isinstance(name, str) and name in functions else {**functions, **classes()}
+
+
 _custom_objects: dict[str, Any] = {}
 
 

@@ -30,6 +30,16 @@ def late(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     return find
 
 
+def late_classes(module: str, classes: Callable[[], Mapping[str, Any]]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module of functions whose `classes` load when a name with a capital is asked for."""
+    def find(name: str) -> Any:
+        if name[:1].isupper() and name in classes():
+            return classes()[name]
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return find
+
+
 def _module_in(package: str, name: str) -> Any:
     if not name.startswith("_") and hasattr(sys.modules[package], "__path__"):
         try:

@@ -63,7 +63,7 @@ def test_variables_and_their_values() -> None:
     a, b = K.variable([[1, 2], [3, 4]], name="a"), K.variable(np.arange(3), dtype="int32")
     assert (
         a.dtype == "float32"
-        and a.name == "a"
+        and a.name == "a:0"
         and K.get_value(b).dtype == np.int32
         and K.int_shape(a) == K.get_variable_shape(a) == (2, 2)
     )
@@ -81,7 +81,7 @@ def test_variable_of_a_tensor_takes_its_value() -> None:
 
 
 def test_eval_of_what_needs_feeding_says_what() -> None:
-    with pytest.raises(ValueError, match="'lonely'"):
+    with pytest.raises(ValueError, match="'lonely:0'"):
         K.eval(K.placeholder((2,), name="lonely") + 1)
 
 

@@ -81,7 +81,7 @@ def test_wrong_inputs(values: list[Any], message: str) -> None:
 
 def test_missing_input_is_named() -> None:
     x, y = K.placeholder((None, 3), name="left"), K.placeholder((None, 3), name="right")
-    with pytest.raises(ValueError, match="'right'.*add it to the inputs"):
+    with pytest.raises(ValueError, match="'right:0'.*add it to the inputs"):
         K.function([x], [x + y])([np.zeros((2, 3))])
 
 

@@ -125,7 +125,7 @@ TABLE = [
     ("output_shape of a Lambda", lambda: Lambda(lambda x: x, output_shape=3), TypeError,
      ["output_shape", "3"]),
     ("name twice", two_layers_of_one_name, RuntimeError, ["'twin'", "2 times", "unique"]),
-    ("disconnected", half_a_model, RuntimeError, ["Graph disconnected", "'right'", "layer 'sum'"]),
+    ("disconnected", half_a_model, RuntimeError, ["Graph disconnected", "'right:0'", "layer 'sum'"]),
     ("operation on what nobody feeds", raw_operation, ValueError, ["'head'", "Lambda"]),
     ("input from a layer", lambda: Model(v := vectors(), Dense(2)(v)), TypeError, ["Input", "'vectors'"]),
     ("input twice", lambda: Model([v := Input(shape=(3,), name="v"), v], Dense(2)(v)), ValueError,

@@ -254,7 +254,7 @@ def test_shapes_as_programs_of_the_time_ask_for_them() -> None:
 
 def test_a_variable_refuses_a_value_of_another_shape() -> None:
     v = K.variable(np.zeros((2, 3)), name="kernel")
-    with pytest.raises(ValueError, match=r"'kernel' has shape \(2, 3\), but got a value of shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"'kernel:0' has shape \(2, 3\), but got a value of shape \(3, 2\)"):
         K.set_value(v, np.zeros((3, 2)))
     K.set_value(v, np.ones((2, 3), "int64"))
     got = K.get_value(v)
