@@ -205,7 +205,8 @@ class Run:
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
-        idle = math.inf  # nanoseconds since there was something for all threads
+        # nanoseconds since there was something for all threads; at first since the last run, which may be the one before
+        idle = 0.0 if any(chain.chunk < chain.units for chain in self.chains) else math.inf
         for chain in self.chains:
             chunk = chain.chunk
             if chunk == chain.units and idle < AWAKE:
