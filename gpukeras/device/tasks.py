@@ -205,7 +205,7 @@ class Run:
         tasks = [task for chain in chains for task in chain.tasks]
         rows: list[list[int]] = []
         groups: list[list[int]] = []
-        # nanoseconds since there was something for all threads; at first since the last run, which may be the one before
+        # nanoseconds since there was something for all threads; at first there was in the last run, perhaps just now
         idle = 0.0 if any(chain.chunk < chain.units for chain in self.chains) else math.inf
         for chain in self.chains:
             chunk = chain.chunk
