@@ -32,13 +32,12 @@ from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
 from .bodies import uses_tasks
 from .epilogue_ops import ADD, SUM_OF_ROWS
-from .ir import Step, Value, contiguous, needed, replace, root
+from .ir import Step, Value, contiguous, needed, readers, rewrite, root
 from .lower import Lowering
 from .word_ops import After, CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered
 
 FEWEST = 512  # words: of fewer, not many are the same
 WORK = 1 << 12  # multiplications that a word takes at least: for less, sorting the words does not pay
-CERTAIN = 4  # words for each row of a table: as most of them must be the same then, a quarter of the work will do
 CERTAIN = 4  # times as many words as a table has rows: a quarter of the work will do, so many are the same
 SEQUENCES = (GRUSequence, GRUSequenceResetAfter, LSTMSequence, SimpleRNNSequence)
 
@@ -78,32 +77,24 @@ class _Rewriting:
         self._make, self._steps = lowering, steps
         self._products: set[Value] = set()  # made by words, for all of them
         self._rows_of: dict[tuple[Value, Value], Value] = {}  # of a table, for the distinct words
-        self._readers: dict[Value, list[Step]] = {}
-        for step in steps:
-            for v in dict.fromkeys(step.reads()):
-                self._readers.setdefault(v, []).append(step)
+        self._readers = readers(steps)
 
     def done(self, roots: Sequence[Value]) -> list[Value]:
         """What takes the roots' places."""
-        new: dict[Value, Value] = {}
-        for step in self._steps:
-            replace([step], new)
-            self._make.origin = step.origin
-            if isinstance(step.op, MatMul):
-                new.update(self._product(step))
-            elif isinstance(step.op, Contract):
-                new.update(self._contraction(step))
-            elif step.op == SUM_OF_ROWS:
-                new.update(self._bias_gradient(step))
-            elif isinstance(step.op, Gather):
-                new.update(self._again(step))
-            elif isinstance(step.op, SEQUENCES):
-                new.update(self._sequence(step))
-            elif isinstance(step.op, SumDistinct):
-                new.update(self._distinct_sums(step))
-            elif isinstance(step.op, ScatterRows):
-                new.update(self._scattered(step))
+        new = rewrite(self._steps, self._change)
         return [new.get(v, v) for v in roots]
+
+    def _change(self, step: Step) -> dict[Value, Value]:
+        """What takes the places of the step's outputs."""
+        self._make.origin = step.origin
+        if step.op == SUM_OF_ROWS:
+            return self._bias_gradient(step)
+        for kinds, change in ((MatMul, self._product), (Contract, self._contraction), (Gather, self._again),
+                              (SEQUENCES, self._sequence), (SumDistinct, self._distinct_sums),
+                              (ScatterRows, self._scattered)):
+            if isinstance(step.op, kinds):
+                return change(step)
+        return {}
 
     # Forward -------------------------------------------------------------------------------------------------
     def _product(self, step: Step) -> dict[Value, Value]:

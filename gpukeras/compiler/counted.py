@@ -15,7 +15,7 @@ from ..ops.elementwise import Cast, Elementwise
 from ..ops.indexing import Gather
 from .bodies import uses_tasks
 from .fuse import Fused
-from .ir import Step, Value, needed, root
+from .ir import Step, Value, needed, readers, root
 from .native import LEAST_ROWS
 from .word_ops import CountedContract, CountedProduct, Distinct
 
@@ -50,13 +50,10 @@ def _found(steps: Sequence[Step], counts: dict[Value, Value]) -> dict[Step, Valu
 def _used(found: dict[Step, Value], steps: Sequence[Step], roots: Sequence[Value]) -> dict[Step, Value]:
     """Those of which nobody wants the other rows."""
     wanted = set(roots)
-    readers: dict[Value, list[Step]] = {}
-    for step in steps:
-        for v in step.reads():
-            readers.setdefault(v, []).append(step)
+    read_by = readers(steps)
     while True:
         left = {step: count for step, count in found.items() if isinstance(step.op, PutRows) or not any(
-            v in wanted or any(_reads_more(r, v, count, found) for r in readers.get(v, ())) for v in step.outs)}
+            v in wanted or any(_reads_more(r, v, count, found) for r in read_by.get(v, ())) for v in step.outs)}
         if len(left) == len(found):
             return left
         found = left
