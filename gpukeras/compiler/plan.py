@@ -44,7 +44,8 @@ class Plan:
         _straighten(self.steps)
         self.steps, groups = needed([*outputs, *targets]), list[Group]()
         self.as_written = self.steps  # in the order of the graph, whatever is done together
-        self.keeping = kept.find(self.steps if self.keeps else [], [*outputs, *targets], updated)
+        tables = [step.ins[2] for step in self.steps if isinstance(step.op, PutRows)]  # which are written to in place
+        self.keeping = kept.find(self.steps if self.keeps else [], [*outputs, *targets, *tables], updated)
         if self.grouped:
             one = batch_size(self.steps) == 1
             self.steps, groups = (find_places if one else find)(self.steps, self._fixed(targets))
