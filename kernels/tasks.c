@@ -1,6 +1,6 @@
 // Runs the tasks of a program one group after the other. The units of a group are dealt in chunks to the caller and to
-// threads that wait here. What a chunk holds follows from the program alone, so the bits do not depend on who does it. A
-// thread that comes late finds the work done; nobody waits for one that has taken nothing.
+// threads that wait here. Units are independent, so the bits do not depend on who does what. A thread that comes late
+// finds the work done; nobody waits for one that has taken nothing.
 //
 // A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken. A task
 // may have smaller units of its own, of which so many make one of the group's; the last of those may have fewer. And a
