@@ -23,7 +23,11 @@ else:
     def _scan(name: str) -> Any:
         return lambda x, axis, dtype=None, out=None: getattr(xp, name)(x, axis, out=out)
 
-    REDUCTIONS = {name: _reduction(name) for name in ("sum", "prod", "max", "min", "any", "all")}
+    def _min(x: Any, axes: Any, dtype: Any = None, out: Any = None, keepdims: bool = False) -> None:
+        """Without `out`, which CuPy 13 and 14 hand to CUB in the place of a dtype, which is then a TypeError."""
+        xp.copyto(out, xp.min(x, axes, keepdims=keepdims))
+
+    REDUCTIONS = {**{name: _reduction(name) for name in ("sum", "prod", "max", "any", "all")}, "min": _min}
     SCANS = {"sum": _scan("cumsum"), "prod": _scan("cumprod")}
 
 

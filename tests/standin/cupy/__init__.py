@@ -131,16 +131,16 @@ class ndarray:
     def view(self, dtype):
         return ndarray(self._values.view(dtype), self._owner)
 
-    def astype(self, dtype, copy=True):
+    def astype(self, dtype, *, copy=True):  # CuPy has the memory's order in second place
         if not copy and self.dtype == dtype:
             return self
         return _compute(lambda x: x.astype(dtype), self)
 
     def copy(self):
-        return _compute(np.copy, self)
+        return _compute(lambda x: x.copy("C"), self)
 
     def min(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.min(axis, keepdims=keepdims), self, out=out)
+        return min(self, axis, out, keepdims)
 
     def max(self, axis=None, out=None, keepdims=False):
         return _compute(lambda x: x.max(axis, keepdims=keepdims), self, out=out)
@@ -325,12 +325,12 @@ def _shared(obj):
     return ndarray(np.asarray(SimpleNamespace(__array_interface__=interface, kept=obj)))
 
 
-def from_dlpack(obj):
+def from_dlpack(array):
     """Memory of the device that another library owns."""
-    kind, number = obj.__dlpack_device__()
+    kind, number = array.__dlpack_device__()
     if (kind, number) != (2, 0):
         raise ValueError(f"from_dlpack of device {kind}, {number}")
-    return ndarray(np.from_dlpack(_InTruth(obj)))
+    return ndarray(np.from_dlpack(_InTruth(array)))
 
 
 class _InTruth:
@@ -387,7 +387,7 @@ def dot(a, b, out=None):
     return _compute(np.dot, a, b, out=out)
 
 
-def matmul(a, b, out=None):
+def matmul(a, b, *, out=None):  # of the versions that gpukeras takes, CuPy 14 has `out` by name only
     _only(a), _only(b)
     _blas(a, b)
     return _compute(np.matmul, a, b, out=out)
@@ -416,7 +416,9 @@ def max(a, axis=None, out=None, keepdims=False):
 
 
 def min(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.min(x, axis, keepdims=keepdims), a, out=out)
+    if out is not None:  # CuPy 13.6 and 14.2 give it to CUB as the dtype
+        raise TypeError("operand type(s) all returned NotImplemented from __array_ufunc__(<ufunc 'equal'>, ...)")
+    return _compute(lambda x: np.min(x, axis, keepdims=keepdims), a)
 
 
 def any(a, axis=None, out=None, keepdims=False):
@@ -457,8 +459,8 @@ def moveaxis(a, source, destination):
     return ndarray(np.moveaxis(_only(a), source, destination), a._owner)
 
 
-def broadcast_to(a, shape):
-    return ndarray(np.broadcast_to(_only(a), shape), a._owner)
+def broadcast_to(array, shape):
+    return ndarray(np.broadcast_to(_only(array), shape), array._owner)
 
 
 def _as_strided(x, shape=None, strides=None):
