@@ -10,6 +10,8 @@ from gpukeras.device.blas import prepare
 from gpukeras.device.choice import xp
 from gpukeras.device.select import driver_library
 
+_NOT_FOUND = 500  # CUDA_ERROR_NOT_FOUND
+
 
 class Recording:
     """What a function launched, as a CUDA graph; calling it launches all of that again, in the current stream.
@@ -52,8 +54,10 @@ def _count_nodes(stream: Any) -> tuple[int, int]:
     which nobody can ask."""
     driver = ctypes.CDLL(driver_library())
     state, graph, found = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t()
-    status = driver.cuStreamGetCaptureInfo_v2(ctypes.c_void_p(stream.ptr), ctypes.byref(state), None,
-                                              ctypes.byref(graph), None, None)
+    ask = getattr(driver, "cuStreamGetCaptureInfo_v2", None)
+    if ask is None:
+        return _NOT_FOUND, 0  # nobody loses a recording for a number
+    status = ask(ctypes.c_void_p(stream.ptr), ctypes.byref(state), None, ctypes.byref(graph), None, None)
     return status or driver.cuGraphGetNodes(graph, None, ctypes.byref(found)), found.value
 
 

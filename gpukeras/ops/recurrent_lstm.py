@@ -76,8 +76,9 @@ class LSTMSequence(_LSTM):
                 if self.drops:
                     source = room if self.drops > 1 else room[0]
                     made.append((xp.multiply, (before, factors if self.drops > 1 else factors[0], source)))
-                made += [(blas.matmul, (source, kernels, y)), (xp.add, (by_gate(z[place, p], 4), y, y)), *activate(y, y),
-                         (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)), (xp.add, (new, q, new)),
+                made += [(blas.matmul, (source, kernels, y)), (xp.add, (by_gate(z[place, p], 4), y, y)),
+                         *activate(y, y), (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)),
+                         (xp.add, (new, q, new)),
                          *squash(new, t), (xp.multiply, (o, t, after)), (xp.copyto, (by_gate(gates[place, p], 4), y))]
                 made += [*hold(new, old, of(skip, (place, p))), *hold(after, before, of(skip, (place, p)))]
             return made
