@@ -157,6 +157,16 @@ def test_what_spoils_a_capture(capture, call):
         capture.end_capture()
 
 
+@pytest.mark.parametrize("wait", [lambda event: event.synchronize(), lambda event: event.done])
+def test_nobody_waits_for_what_is_recorded(capture, wait):
+    event = cp.cuda.Event()
+    event.record()
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="CapturedEvent"):
+        wait(event)
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
+        capture.end_capture()
+
+
 def test_the_default_stream_can_not_capture():
     with pytest.raises(RuntimeError, match="default"):
         cp.cuda.get_current_stream().begin_capture()

@@ -1,11 +1,13 @@
 """The floats that kernels are tested with, and what one rounding to them is worth. bfloat16 is NumPy's where ml_dtypes
-is installed."""
+is installed, and CuPy's from version 14 on."""
 
 from __future__ import annotations
 
+from gpukeras import device
+
 try:
-    import ml_dtypes  # noqa: F401 - registers the dtype by its name
-except ImportError:
+    device.require_bfloat16()
+except ValueError:
     HALVES: tuple[str, ...] = ("float16",)
 else:
     HALVES = ("float16", "bfloat16")
