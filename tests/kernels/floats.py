@@ -3,6 +3,8 @@ is installed, and CuPy's from version 14 on."""
 
 from __future__ import annotations
 
+import pytest
+
 from gpukeras import device
 
 try:
@@ -12,6 +14,7 @@ except ValueError:
 else:
     HALVES = ("float16", "bfloat16")
 
+needs_bfloat16 = pytest.mark.skipif("bfloat16" not in HALVES, reason="no bfloat16 here")
 FLOATS = (*HALVES, "float32", "float64")
 _SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 EPSILON = {name: _SPACING[name] for name in FLOATS}  # from 1 to the next number
