@@ -17,17 +17,15 @@ if NAME == "numpy":
     SCANS: dict[str, Any] = {"sum": np.add.accumulate, "prod": np.multiply.accumulate}
 else:
     def _reduction(name: str) -> Any:
-        return lambda x, axes, dtype=None, out=None, keepdims=False: getattr(xp, name)(x, axes, out=out,
-                                                                                      keepdims=keepdims)
+        """Without `out`: CuPy 13 and 14 hand a minimum's to CUB as the dtype, and change the strides of others' where x
+        lies in Fortran's order."""
+        return lambda x, axes, dtype=None, out=None, keepdims=False: xp.copyto(
+            out, getattr(xp, name)(x, axes, keepdims=keepdims))
 
     def _scan(name: str) -> Any:
         return lambda x, axis, dtype=None, out=None: getattr(xp, name)(x, axis, out=out)
 
-    def _min(x: Any, axes: Any, dtype: Any = None, out: Any = None, keepdims: bool = False) -> None:
-        """Without `out`, which CuPy 13 and 14 hand to CUB in the place of a dtype, which is then a TypeError."""
-        xp.copyto(out, xp.min(x, axes, keepdims=keepdims))
-
-    REDUCTIONS = {**{name: _reduction(name) for name in ("sum", "prod", "max", "any", "all")}, "min": _min}
+    REDUCTIONS = {name: _reduction(name) for name in ("sum", "prod", "max", "min", "any", "all")}
     SCANS = {"sum": _scan("cumsum"), "prod": _scan("cumprod")}
 
 

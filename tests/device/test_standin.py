@@ -59,6 +59,7 @@ def test_arrays_are_not_numpys():
     lambda x, out: cp.matmul(x, x, out),  # CuPy 14 takes out by name only
     lambda x, out: cp.min(x, 0, out=out),  # CuPy hands out to CUB as the dtype
     lambda x, out: x.min(0, out),
+    lambda x, out: cp.sum(x, 0, out=out),  # whose strides CuPy may change
     lambda x, out: x.astype("float64", False),  # the second place is the memory's order
     lambda x, out: cp.sum(x, 0, initial=0),
     lambda x, out: cp.sum(x, 0, where=x > 1),

@@ -143,16 +143,16 @@ class ndarray:
         return min(self, axis, out, keepdims)
 
     def max(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.max(axis, keepdims=keepdims), self, out=out)
+        return max(self, axis, out, keepdims)
 
     def sum(self, axis=None, dtype=None, out=None, keepdims=False):
-        return _compute(lambda x: x.sum(axis, dtype, keepdims=keepdims), self, out=out)
+        return sum(self, axis, dtype, out, keepdims)
 
     def any(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.any(axis, keepdims=keepdims), self, out=out)
+        return any(self, axis, out, keepdims)
 
     def all(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.all(axis, keepdims=keepdims), self, out=out)
+        return all(self, axis, out, keepdims)
 
     def argmax(self, axis=None, out=None, dtype=None, keepdims=False):
         return _compute(lambda x: x.argmax(axis), self, out=out)
@@ -403,30 +403,36 @@ def put(a, ind, v, mode="wrap"):
     _change(lambda x, i, new: np.put(x, i, new, mode), a, ind, v)
 
 
+def _reduced(function, a, out):
+    """Nobody may ask for `out`: of CuPy 13.6 and 14.2 `min` gives it to CUB as the dtype, a TypeError, and where the
+    array lies in Fortran's order the others change the strides of `out`."""
+    if out is not None:
+        raise TypeError("a reduction with `out`")
+    return _compute(function, a)
+
+
 def sum(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _compute(lambda x: np.sum(x, axis, dtype, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.sum(x, axis, dtype, keepdims=keepdims), a, out)
 
 
 def prod(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _compute(lambda x: np.prod(x, axis, dtype, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.prod(x, axis, dtype, keepdims=keepdims), a, out)
 
 
 def max(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.max(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.max(x, axis, keepdims=keepdims), a, out)
 
 
 def min(a, axis=None, out=None, keepdims=False):
-    if out is not None:  # CuPy 13.6 and 14.2 give it to CUB as the dtype
-        raise TypeError("operand type(s) all returned NotImplemented from __array_ufunc__(<ufunc 'equal'>, ...)")
-    return _compute(lambda x: np.min(x, axis, keepdims=keepdims), a)
+    return _reduced(lambda x: np.min(x, axis, keepdims=keepdims), a, out)
 
 
 def any(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.any(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.any(x, axis, keepdims=keepdims), a, out)
 
 
 def all(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.all(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.all(x, axis, keepdims=keepdims), a, out)
 
 
 def cumsum(a, axis=None, dtype=None, out=None):
