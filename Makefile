@@ -50,7 +50,7 @@ test: $(TESTING)
 # raw kernels with the harness of tests/kernels, whose own tests need no second run.
 COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph layers ops test_activations.py \
     test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py \
-    device/test_blas.py device/test_epilogues.py device/test_halves.py device/test_standin.py)
+    $(addprefix device/test_,arrays.py blas.py epilogues.py halves.py nccl.py standin.py))
 test-cupy: $(TESTING)
 	PYTHONPATH=tests/standin GPUKERAS_BACKEND=cupy OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) \
 	    $(COMPUTING) $(ARGS)

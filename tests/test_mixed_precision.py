@@ -34,6 +34,7 @@ from gpukeras.layers import (
 from gpukeras.mixed_precision import Policy, experimental
 from gpukeras.models import Model, Sequential
 from gpukeras.optimizers import SGD
+from tests.kernels.floats import needs_bfloat16
 
 
 @pytest.fixture(autouse=True)
@@ -272,9 +273,9 @@ def test_one_cast_for_all_weights_and_one_pass_for_all_updates() -> None:
 
 
 # bfloat16 -----------------------------------------------------------------------------------------------------
+@needs_bfloat16
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_bfloat16_where_there_is_one(name: str) -> None:
-    pytest.importorskip("ml_dtypes")
     mixed_precision.set_global_policy("mixed_bfloat16")
     layers, shape = NETS[name]
     model = Sequential(layers())

@@ -17,8 +17,10 @@ if NAME == "numpy":
     SCANS: dict[str, Any] = {"sum": np.add.accumulate, "prod": np.multiply.accumulate}
 else:
     def _reduction(name: str) -> Any:
-        return lambda x, axes, dtype=None, out=None, keepdims=False: getattr(xp, name)(x, axes, out=out,
-                                                                                      keepdims=keepdims)
+        """Without `out`: CuPy 13 and 14 hand a minimum's to CUB as the dtype, and change the strides of others' where x
+        lies in Fortran's order."""
+        return lambda x, axes, dtype=None, out=None, keepdims=False: xp.copyto(
+            out, getattr(xp, name)(x, axes, keepdims=keepdims))
 
     def _scan(name: str) -> Any:
         return lambda x, axis, dtype=None, out=None: getattr(xp, name)(x, axis, out=out)

@@ -46,7 +46,7 @@ def products(a: Any, b: Any, out: Any) -> list[Call]:
         return threads.together([[openblas.accumulate(a[p], b, out[p], 0.0) or (np.dot, (a[p], b, out[p]))]
                                  for p in parts])
     if NAME == "numpy" or out.dtype.name not in DATA:
-        return [(xp.dot if out.ndim == 2 else xp.matmul, (a, b, out))]
+        return [(xp.dot if out.ndim == 2 else matmul, (a, b, out))]
     if out.ndim == 2:
         return [_product(a, b, out, 0.0)]
     lead = out.shape[:-2]
@@ -61,6 +61,14 @@ def _accumulate(a: Any, b: Any, out: Any, beta: float) -> None:
     if beta != 1:
         xp.multiply(out, beta, out)
     xp.add(out, xp.dot(a, b), out)
+
+
+def _matmul(a: Any, b: Any, out: Any) -> None:
+    """CuPy 14 takes `out` by name only."""
+    xp.matmul(a, b, out=out)
+
+
+matmul = np.matmul if NAME == "numpy" else _matmul
 
 
 def _merge_leading(x: Any) -> Any:

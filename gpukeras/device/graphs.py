@@ -10,6 +10,8 @@ from gpukeras.device.blas import prepare
 from gpukeras.device.choice import xp
 from gpukeras.device.select import driver_library
 
+_NOT_FOUND = 500  # CUDA_ERROR_NOT_FOUND
+
 
 class Recording:
     """What a function launched, as a CUDA graph; calling it launches all of that again, in the current stream.
@@ -33,6 +35,7 @@ class Recording:
             except BaseException:
                 _give_up(stream)
                 raise
+            self._counted = _count_nodes(stream)
             self._graph: Any = stream.end_capture()
 
     def __call__(self) -> None:
@@ -40,12 +43,22 @@ class Recording:
 
     def nodes(self) -> int:
         """How many kernels, copies and fills a launch makes, as the driver counts them."""
-        found = ctypes.c_size_t()
-        driver = ctypes.CDLL(driver_library())
-        status = driver.cuGraphGetNodes(ctypes.c_void_p(self._graph.graph), None, ctypes.byref(found))
+        status, found = self._counted
         if status:
-            raise RuntimeError(f"cuGraphGetNodes failed with status {status}")
-        return found.value
+            raise RuntimeError(f"the driver could not count the graph's nodes: status {status}")
+        return found
+
+
+def _count_nodes(stream: Any) -> tuple[int, int]:
+    """The driver's status, and the nodes recorded so far. Of a graph that is made CuPy 13 keeps only what is launched,
+    which nobody can ask."""
+    driver = ctypes.CDLL(driver_library())
+    state, graph, found = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t()
+    ask = getattr(driver, "cuStreamGetCaptureInfo_v2", None)
+    if ask is None:
+        return _NOT_FOUND, 0  # nobody loses a recording for a number
+    status = ask(ctypes.c_void_p(stream.ptr), ctypes.byref(state), None, ctypes.byref(graph), None, None)
+    return status or driver.cuGraphGetNodes(graph, None, ctypes.byref(found)), found.value
 
 
 def _give_up(stream: Any) -> None:

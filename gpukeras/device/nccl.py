@@ -13,12 +13,11 @@ class Nccl:
 
     def __init__(self, ranks: Any):
         ensure_ready()
-        try:
-            from cupy.cuda import nccl
-        except ImportError as error:
-            raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none "
-                              f"({error}): pip install nvidia-nccl-cu12 (or -cu13), or take conda's cupy, which brings "
-                              "it") from error
+        from cupy.cuda import nccl
+
+        if not nccl.available:  # the library is missing; of that CuPy makes a warning and an empty module
+            raise ImportError(f"training on several GPUs needs NCCL, and this CuPy ({xp.__version__}) has none: pip "
+                              "install nvidia-nccl-cu12 (or -cu13), or take conda's cupy, which brings it")
         number = ranks.bcast(nccl.get_unique_id() if ranks.rank == 0 else None)
         self._made = nccl.NcclCommunicator(ranks.size, number, ranks.rank)
         self._types = {"float16": nccl.NCCL_FLOAT16, "bfloat16": nccl.NCCL_BFLOAT16, "float32": nccl.NCCL_FLOAT32,

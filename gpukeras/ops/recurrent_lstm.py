@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..device import threads, xp
+from ..device import blas, threads, xp
 from ..device.tasks import Task
 from ..graph import Apply, Call, Spec, Tensor, apply, frozen
 from .recurrent import Gates, _Recurrence, by_gate, hold, of, states_spec
@@ -77,8 +77,9 @@ class LSTMSequence(_LSTM):
                 if self.drops:
                     source = room if self.drops > 1 else room[0]
                     made.append((xp.multiply, (before, factors if self.drops > 1 else factors[0], source)))
-                made += [(xp.matmul, (source, kernels, y)), (xp.add, (by_gate(z[place, p], 4), y, y)), *activate(y, y),
-                         (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)), (xp.add, (new, q, new)),
+                made += [(blas.matmul, (source, kernels, y)), (xp.add, (by_gate(z[place, p], 4), y, y)),
+                         *activate(y, y), (xp.multiply, (f, old, new)), (xp.multiply, (i, candidate, q)),
+                         (xp.add, (new, q, new)),
                          *squash(new, t), (xp.multiply, (o, t, after)), (xp.copyto, (by_gate(gates[place, p], 4), y))]
                 made += [*hold(new, old, of(skip, (place, p))), *hold(after, before, of(skip, (place, p)))]
             return made

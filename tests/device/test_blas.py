@@ -57,6 +57,15 @@ def test_leading_axes_are_broadcast(lead_a, lead_b, layout):
     np.testing.assert_allclose(device.to_host(out), expected, 1e-5, 1e-5)
 
 
+@pytest.mark.parametrize("lead", [(2,), (2, 3)])
+def test_whole_numbers_with_leading_axes(lead):
+    va, vb = RNG.randint(-5, 5, (*lead, 3, 4)), RNG.randint(-5, 5, (*lead, 4, 5))
+    out = device.asarray(np.zeros((*lead, 3, 5), va.dtype))
+    for function, arguments in device.products(device.asarray(va), device.asarray(vb), out):
+        function(*arguments)
+    np.testing.assert_array_equal(device.to_host(out), va @ vb)
+
+
 def test_leading_axes_in_another_order():
     values = RNG.rand(2, 3, 4, 5).astype("float32")
     a = device.asarray(values).transpose(1, 0, 2, 3)

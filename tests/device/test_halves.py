@@ -12,6 +12,7 @@ import pytest
 from gpukeras import device
 from gpukeras.device import halves
 from gpukeras.engine import policy
+from tests.kernels.floats import needs_bfloat16
 
 
 def cupy(types: list[str], cuda: tuple[int, int], version: str = "14.2.0") -> Any:
@@ -33,8 +34,8 @@ def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         device.require_bfloat16()
 
 
+@needs_bfloat16
 def test_it_is_there() -> None:
-    pytest.importorskip("ml_dtypes")
     device.require_bfloat16()
     there = device.asarray(np.arange(5).astype("bfloat16"))
     assert there.dtype.name == "bfloat16" and device.to_host(there).tolist() == [0, 1, 2, 3, 4]

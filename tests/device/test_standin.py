@@ -55,6 +55,33 @@ def test_arrays_are_not_numpys():
         x[np.array([0])]
 
 
+@pytest.mark.parametrize("call", [
+    lambda x, out: cp.matmul(x, x, out),  # CuPy 14 takes out by name only
+    lambda x, out: cp.min(x, 0, out=out),  # CuPy hands out to CUB as the dtype
+    lambda x, out: x.min(0, out),
+    lambda x, out: cp.sum(x, 0, out=out),  # whose strides CuPy may change
+    lambda x, out: x.astype("float64", False),  # the second place is the memory's order
+    lambda x, out: cp.sum(x, 0, initial=0),
+    lambda x, out: cp.sum(x, 0, where=x > 1),
+    lambda x, out: cp.add(x, x, where=x > 1),
+    lambda x, out: cp.maximum.reduce(x),
+    lambda x, out: cp.take(x, x.astype("int32"), 0, out, "clip"),
+    lambda x, out: cp.argmax(x, 0, dtype="int32"),
+    lambda x, out: cp.ElementwiseKernel("T x", "T y", "y = x", "same", options=("-O1",)),
+])
+def test_arguments_that_cupy_does_not_take(call):
+    x, out = values(4).reshape(2, 2), cp.zeros(2, np.float32)
+    with pytest.raises((TypeError, AttributeError)):
+        call(x, out)
+
+
+def test_a_graph_is_nothing_to_ask():
+    stream = cp.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        assert stream.end_capture().graph == 0  # CuPy 13 has destroyed it
+
+
 def test_raw_kernels_run_and_take_device_arrays_only(add):
     x, y = values(5), values(5, 10)
     add((1,), (32,), (x, y, np.int32(4)))
@@ -127,6 +154,16 @@ def test_what_spoils_a_capture(capture, call):
         call(x)
     with pytest.raises(RuntimeError, match="invalidated"):
         capture.is_capturing()
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
+        capture.end_capture()
+
+
+@pytest.mark.parametrize("wait", [lambda event: event.synchronize(), lambda event: event.done])
+def test_nobody_waits_for_what_is_recorded(capture, wait):
+    event = cp.cuda.Event()
+    event.record()
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="CapturedEvent"):
+        wait(event)
     with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
         capture.end_capture()
 

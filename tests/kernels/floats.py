@@ -1,15 +1,20 @@
 """The floats that kernels are tested with, and what one rounding to them is worth. bfloat16 is NumPy's where ml_dtypes
-is installed."""
+is installed, and CuPy's from version 14 on."""
 
 from __future__ import annotations
 
+import pytest
+
+from gpukeras import device
+
 try:
-    import ml_dtypes  # noqa: F401 - registers the dtype by its name
-except ImportError:
+    device.require_bfloat16()
+except ValueError:
     HALVES: tuple[str, ...] = ("float16",)
 else:
     HALVES = ("float16", "bfloat16")
 
+needs_bfloat16 = pytest.mark.skipif("bfloat16" not in HALVES, reason="no bfloat16 here")
 FLOATS = (*HALVES, "float32", "float64")
 _SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 EPSILON = {name: _SPACING[name] for name in FLOATS}  # from 1 to the next number

@@ -19,6 +19,7 @@ from gpukeras.models import Model, Sequential, clone_model, load_model, model_fr
 from gpukeras.optimizers import Adam
 from gpukeras.saving import configs
 from gpukeras.saving.conversion import Origin
+from tests.kernels.floats import HALVES
 
 X = np.random.RandomState(0).standard_normal((16, 4)).astype("float32")
 Y = np.eye(3)[np.arange(16) % 3]
@@ -157,5 +158,5 @@ def test_bfloat16_where_there_is_none_is_float32(monkeypatch: pytest.MonkeyPatch
         read = configs.readable(config, Origin("2.15.0"))
     assert read["config"]["dtype"] == "float32"
     monkeypatch.undo()
-    pytest.importorskip("ml_dtypes")
-    assert configs.readable(config, Origin("2.15.0"))["config"]["dtype"] == "mixed_bfloat16"
+    if "bfloat16" in HALVES:
+        assert configs.readable(config, Origin("2.15.0"))["config"]["dtype"] == "mixed_bfloat16"

@@ -18,10 +18,20 @@ class _Driver:
         pointer._obj.value = 1
         return 0
 
-    def cuGraphGetNodes(self, graph, nodes, count):
-        from cupy.cuda import nodes_at
+    def cuStreamGetCaptureInfo_v2(self, stream, status, number, graph, dependencies, count):
+        from cupy.cuda import stream_at
 
-        count._obj.value = nodes_at(graph.value)
+        capture = stream_at(stream.value)._capture
+        status._obj.value, graph._obj.value = 1 if capture else 0, id(capture) if capture else None
+        return 0
+
+    def cuGraphGetNodes(self, graph, nodes, count):
+        from cupy.cuda import get_current_stream
+
+        capture = get_current_stream()._capture
+        if capture is None or graph.value != id(capture):
+            return 1  # CUDA_ERROR_INVALID_VALUE
+        count._obj.value = len(capture.works)
         return 0
 
 

@@ -131,28 +131,28 @@ class ndarray:
     def view(self, dtype):
         return ndarray(self._values.view(dtype), self._owner)
 
-    def astype(self, dtype, copy=True):
+    def astype(self, dtype, *, copy=True):  # CuPy has the memory's order in second place
         if not copy and self.dtype == dtype:
             return self
         return _compute(lambda x: x.astype(dtype), self)
 
     def copy(self):
-        return _compute(np.copy, self)
+        return _compute(lambda x: x.copy("C"), self)
 
     def min(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.min(axis, keepdims=keepdims), self, out=out)
+        return min(self, axis, out, keepdims)
 
     def max(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.max(axis, keepdims=keepdims), self, out=out)
+        return max(self, axis, out, keepdims)
 
     def sum(self, axis=None, dtype=None, out=None, keepdims=False):
-        return _compute(lambda x: x.sum(axis, dtype, keepdims=keepdims), self, out=out)
+        return sum(self, axis, dtype, out, keepdims)
 
     def any(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.any(axis, keepdims=keepdims), self, out=out)
+        return any(self, axis, out, keepdims)
 
     def all(self, axis=None, out=None, keepdims=False):
-        return _compute(lambda x: x.all(axis, keepdims=keepdims), self, out=out)
+        return all(self, axis, out, keepdims)
 
     def argmax(self, axis=None, out=None, dtype=None, keepdims=False):
         return _compute(lambda x: x.argmax(axis), self, out=out)
@@ -325,12 +325,12 @@ def _shared(obj):
     return ndarray(np.asarray(SimpleNamespace(__array_interface__=interface, kept=obj)))
 
 
-def from_dlpack(obj):
+def from_dlpack(array):
     """Memory of the device that another library owns."""
-    kind, number = obj.__dlpack_device__()
+    kind, number = array.__dlpack_device__()
     if (kind, number) != (2, 0):
         raise ValueError(f"from_dlpack of device {kind}, {number}")
-    return ndarray(np.from_dlpack(_InTruth(obj)))
+    return ndarray(np.from_dlpack(_InTruth(array)))
 
 
 class _InTruth:
@@ -387,7 +387,7 @@ def dot(a, b, out=None):
     return _compute(np.dot, a, b, out=out)
 
 
-def matmul(a, b, out=None):
+def matmul(a, b, *, out=None):  # of the versions that gpukeras takes, CuPy 14 has `out` by name only
     _only(a), _only(b)
     _blas(a, b)
     return _compute(np.matmul, a, b, out=out)
@@ -403,28 +403,36 @@ def put(a, ind, v, mode="wrap"):
     _change(lambda x, i, new: np.put(x, i, new, mode), a, ind, v)
 
 
+def _reduced(function, a, out):
+    """Nobody may ask for `out`: of CuPy 13.6 and 14.2 `min` gives it to CUB as the dtype, a TypeError, and where the
+    array lies in Fortran's order the others change the strides of `out`."""
+    if out is not None:
+        raise TypeError("a reduction with `out`")
+    return _compute(function, a)
+
+
 def sum(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _compute(lambda x: np.sum(x, axis, dtype, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.sum(x, axis, dtype, keepdims=keepdims), a, out)
 
 
 def prod(a, axis=None, dtype=None, out=None, keepdims=False):
-    return _compute(lambda x: np.prod(x, axis, dtype, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.prod(x, axis, dtype, keepdims=keepdims), a, out)
 
 
 def max(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.max(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.max(x, axis, keepdims=keepdims), a, out)
 
 
 def min(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.min(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.min(x, axis, keepdims=keepdims), a, out)
 
 
 def any(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.any(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.any(x, axis, keepdims=keepdims), a, out)
 
 
 def all(a, axis=None, out=None, keepdims=False):
-    return _compute(lambda x: np.all(x, axis, keepdims=keepdims), a, out=out)
+    return _reduced(lambda x: np.all(x, axis, keepdims=keepdims), a, out)
 
 
 def cumsum(a, axis=None, dtype=None, out=None):
@@ -457,8 +465,8 @@ def moveaxis(a, source, destination):
     return ndarray(np.moveaxis(_only(a), source, destination), a._owner)
 
 
-def broadcast_to(a, shape):
-    return ndarray(np.broadcast_to(_only(a), shape), a._owner)
+def broadcast_to(array, shape):
+    return ndarray(np.broadcast_to(_only(array), shape), array._owner)
 
 
 def _as_strided(x, shape=None, strides=None):

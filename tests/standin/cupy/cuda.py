@@ -291,31 +291,34 @@ class Stream:
 class Event:
     def __init__(self, block=False, disable_timing=False, interprocess=False):
         self.ptr = id(self)
-        self._stream = self._mark = None
+        self._stream = self._mark = self._captured = None
         self._timed = not disable_timing
 
     def record(self, stream=None):
         stream = stream or get_current_stream()
         self._time = time.perf_counter()
         self._stream, self._mark = stream, lambda: None
+        self._captured = stream._capture
         if stream._late and not stream._capture:
             stream._queue.append(self._mark)
 
     def synchronize(self):
         if self._stream is not None:
+            self._refuse_captured()
             self._stream._catch_up(self._mark)
 
     @property
     def done(self):
-        return self._stream is None or self._mark not in self._stream._queue
+        if self._stream is None:
+            return True
+        self._refuse_captured()
+        return self._mark not in self._stream._queue
 
-
-_graphs = weakref.WeakValueDictionary()
-
-
-def nodes_at(pointer):
-    """How many nodes the graph has that cuGraphGetNodes is asked for."""
-    return len(_graphs[pointer]._works)
+    def _refuse_captured(self):
+        if self._captured is not None and self._stream._capture is self._captured:
+            self._captured.invalid = True
+            raise CUDARuntimeError(907, "cudaErrorCapturedEvent", "operation not permitted on an event last recorded "
+                                   "in a capturing stream")
 
 
 def get_elapsed_time(begin, end):
@@ -333,8 +336,7 @@ class Graph:
     def _of(cls, capture):
         graph = cls.__new__(cls)
         graph._works = capture.works
-        graph.graph = id(graph)
-        _graphs[graph.graph] = graph
+        graph.graph = 0  # as CuPy 13 leaves it
         graph._versions = {block: block.version for block in capture.blocks}
         graph._loose = {block for block in capture.blocks if not block.used}  # temporary: nobody else may get them
         return graph

@@ -22,7 +22,7 @@ def _array(name, a):
 class ElementwiseKernel:
     """Runs the statements of its body on whole arrays. Parameters are arrays, or `raw` arrays to take elements of."""
 
-    def __init__(self, in_params, out_params, operation, name="kernel", reduce_dims=True, preamble="", **kwargs):
+    def __init__(self, in_params, out_params, operation, name="kernel", reduce_dims=True, preamble=""):
         self._ins = [_parameter(p) for p in in_params.split(", ") if p]
         self._outs = [_parameter(p) for p in out_params.split(", ")]
         self._body = operation

@@ -9,6 +9,7 @@ from . import bfloat16, cuda
 
 NCCL_FLOAT16, NCCL_FLOAT32, NCCL_FLOAT64, NCCL_BFLOAT16 = 6, 7, 8, 9
 NCCL_SUM = 0
+available = True  # whether CuPy found the library: where it did not, the module is there and empty
 _DTYPES = {NCCL_FLOAT16: np.float16, NCCL_FLOAT32: np.float32, NCCL_FLOAT64: np.float64, NCCL_BFLOAT16: bfloat16}
 
 
