@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import device
 from ..device import tasks
 from ..ops.broadcasting import BroadcastTo
 from ..ops.distinct import SumDistinct
@@ -62,12 +61,7 @@ class _Term(NamedTuple):
 def by_words(lowering: Lowering, roots: Sequence[Value]) -> list[Value]:
     """Rewrites the steps that `roots` depend on; returns the values that take the roots' places. `lowering` made them,
     and knows which are there already."""
-    if device.NAME != "numpy":
-        return list(roots)
-    steps = needed(roots)
-    if not any(isinstance(s.op, Gather) for s in steps) or not tasks.ready(FAMILY):
-        return list(roots)
-    return _Rewriting(lowering, steps).done(roots)
+    return _Rewriting(lowering, needed(roots)).done(roots) if tasks.ready(FAMILY) else list(roots)
 
 
 class _Rewriting:

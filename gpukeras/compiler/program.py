@@ -16,10 +16,9 @@ from ..device.changes import Kept, Writing
 from ..device.tasks import Chain, Private, Run, merged, ready
 from ..graph import Call, Op, Spec, Tensor, Variable, ViewOp, size_of
 from ..ops import copies
+from ..ops.indexing import Gather
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
-from .by_words import by_words
-from .counted import count_rows
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
@@ -47,13 +46,20 @@ class Program:
         roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
         roots = lowering.finish(roots)
         prepare(needed(roots))
+        words = device.NAME == "numpy" and any(isinstance(step.op, Gather) for step in needed(roots))
         if device.NAME == "cupy":
             from .epilogues import take_epilogues  # late: only GPUs have them
 
             roots = take_epilogues(lowering, roots)
-        roots = take_apart(fuse(keep_samples(by_words(lowering, roots))))
+        elif words:
+            from .by_words import by_words  # late: it knows all recurrences
+            from .counted import count_rows
+
+            roots = by_words(lowering, roots)
+        roots = take_apart(fuse(keep_samples(roots)))
         roots = part_packings(roots, {v.storage for v, _ in updates})
-        count_rows(roots)
+        if words:
+            count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])
         self.plan = Plan(roots[:len(outputs)], list(new_values))
         self.layout = Variable.layout

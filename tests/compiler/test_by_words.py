@@ -9,7 +9,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import device, layers, optimizers
-from gpukeras.compiler import program as programs
+from gpukeras.compiler import by_words as words_pass
 from gpukeras.compiler.word_ops import (
     CountedContract,
     Distinct,
@@ -83,7 +83,7 @@ def both_ways(monkeypatch: Any, make: Any, batches: list[Any], optimizer: Any = 
     by_words = make()
     got = trained(by_words, batches, optimizer)
     with monkeypatch.context() as patch:
-        patch.setattr(programs, "by_words", lambda lowering, roots: roots)
+        patch.setattr(words_pass, "by_words", lambda lowering, roots: roots)
         plain = make()
         want = trained(plain, batches, optimizer)
         assert not ops_of(plain, Distinct)
@@ -246,7 +246,7 @@ def test_predictions_and_evaluation_have_the_bits_of_the_plain_way(monkeypatch):
     for patched in (False, True):
         with monkeypatch.context() as patch:
             if patched:
-                patch.setattr(programs, "by_words", lambda lowering, roots: roots)
+                patch.setattr(words_pass, "by_words", lambda lowering, roots: roots)
             model = model_of(KINDS["gru-after"])
             model.compile("sgd", "mse")
             made.append((model.predict(x), model.evaluate(x, np.zeros(SAMPLES), verbose=0)))
