@@ -47,11 +47,18 @@ def test_public_names_are_in_the_reference(name):
     found = public(module)
     missing = {n for n in found if f"{name}.{n}" not in SINGLE} if name not in WHOLE else set()
     assert not missing, f"to be added to a page of docs/reference: {sorted(missing)}"
-    plain = {n for n, v in found.items() if not callable(v)} if name in WHOLE else set()  # texts that Sphinx misses
+    plain = {n for n, v in found.items() if _is_plain(v)} if name in WHOLE else set()  # texts that Sphinx misses
     unsaid = {n for n in plain if f"{name}.{n}" not in DATA}
     assert not unsaid, f"data that a page of docs/reference must describe itself: {sorted(unsaid)}"
+    unseen = set(found) - set(dir(module)) if name in WHOLE else set()
+    assert not unseen, f"loaded late, and not in the module's __dir__, so Sphinx misses them: {sorted(unseen)}"
     silent = {n for n, v in found.items() if callable(v) and not inspect.getdoc(v)}
     assert not silent, f"without a docstring: {sorted(silent)}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is data: no class, and no function. `tuple[int, ...]` is data, though it can be called."""
+    return not callable(value) or hasattr(value, "__origin__")
 
 
 def test_what_the_reference_names_is_there():

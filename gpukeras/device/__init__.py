@@ -124,7 +124,12 @@ def config() -> Config:
     return report()
 
 
+_FROM = {"GELU_COLUMNS": "device.epilogues", "product_with_epilogue": "device.epilogues:product",
+         "serves_epilogue": "device.epilogues:serves", "words_for": "device.epilogues"}
+
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
-    __getattr__ = late(__name__, {"GELU_COLUMNS": "device.epilogues", "words_for": "device.epilogues",
-                                  "product_with_epilogue": "device.epilogues:product",
-                                  "serves_epilogue": "device.epilogues:serves"})
+    __getattr__ = late(__name__, _FROM)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_FROM]
