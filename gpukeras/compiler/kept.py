@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..graph import Variable, ViewOp
 from .bodies import probe, rooms, uses_tasks
-from .ir import Step, Value, bytes_of, needed, replace, root
+from .ir import Step, Value, bytes_of, needed, rewrite, root
 from .pieces import apart
 
 MOST = 8 << 20  # bytes that a program keeps: the largest arrays are made anew in each run, if all together are more
@@ -34,12 +34,14 @@ def part_packings(roots: Sequence[Value], updated: Container[Variable]) -> list[
     the program writes."""
     steps = needed(roots)
     steady = _steady(steps, updated)
-    new: dict[Value, Value] = {}
-    for step in steps:
-        replace([step], new)
+
+    def change(step: Step) -> dict[Value, Value]:
         packs = step.op.packs
-        if packs is not None and step not in steady and _is_steady(step.ins[packs], steady, updated):
-            new.update(_parted(step, packs))
+        if packs is None or step in steady or not _is_steady(step.ins[packs], steady, updated):
+            return {}
+        return _parted(step, packs)
+
+    new = rewrite(steps, change)
     return [new.get(v, v) for v in roots]
 
 

@@ -19,7 +19,7 @@ from .bodies import rooms, without_gaps
 from .by_places import find_places
 from .fuse import Fused
 from .groups import Group, batch_size, find, place
-from .ir import Step, Value, contiguous, is_view, needed, root
+from .ir import Step, Value, contiguous, is_view, needed, readers, root
 
 
 class Part(NamedTuple):
@@ -74,29 +74,26 @@ class Plan:
         return found
 
     def _place_in_groups(self, groups: Sequence[Group]) -> None:
-        readers: dict[Value, list[Step]] = {}
-        for step in self.steps:
-            for v in step.reads():
-                readers.setdefault(v, []).append(step)
+        read_by = readers(self.steps)
         kept = {root(v) for v in (*self.outputs, *(v for _, v in self.copies))}
         for group in groups:
-            place(group, readers, kept)
+            place(group, read_by, kept)
 
     # Updates -----------------------------------------------------------------------------------------------
     def _place_updates(self, updates: Sequence[tuple[Variable, Value]]) -> None:
         times_updated: dict[Variable, int] = {}
         for variable, _ in updates:
             times_updated[variable.storage] = times_updated.get(variable.storage, 0) + 1
-        readers: dict[Variable, list[tuple[Step, Value]]] = {}
+        reads: dict[Variable, list[tuple[Step, Value]]] = {}
         for step in self.steps:
             for v in step.reads():
                 leaf = root(v).leaf
                 if isinstance(leaf, Variable):
-                    readers.setdefault(leaf.storage, []).append((step, v))
+                    reads.setdefault(leaf.storage, []).append((step, v))
         for variable, value in updates:
-            if times_updated[variable.storage] == 1 and self._fits(value, variable, readers.get(variable.storage, [])):
+            if times_updated[variable.storage] == 1 and self._fits(value, variable, reads.get(variable.storage, [])):
                 self.variables[value] = variable
-                self._keep_in(variable, value, readers.get(variable.storage, []))
+                self._keep_in(variable, value, reads.get(variable.storage, []))
             else:
                 self.copies.append((variable, value))
 
