@@ -19,11 +19,12 @@ class Again:
     """A program's call on the CPU with one array of a fixed shape and dtype, all else as it was. For a row or two of a
     small model the usual way, which asks of everything what it is, takes five times as long as the arithmetic."""
 
-    __slots__ = ("layout", "_given", "_run", "_outputs", "_only")
+    __slots__ = ("layout", "_given", "_run", "_explain", "_outputs", "_only")
 
-    def __init__(self, program: Program, given: np.ndarray, run: Callable[[], None]):
+    def __init__(self, program: Program, given: np.ndarray, run: tasks.Run | Callable[[], None]):
         self.layout = program.layout
-        self._given, self._run, self._outputs = given, run, program.outputs
+        self._given, self._outputs = given, program.outputs
+        self._run, self._explain = (run.once, run.explain) if isinstance(run, tasks.Run) else (run, None)
         self._only = self._outputs[0] if len(self._outputs) == 1 else None
 
     @classmethod
@@ -41,11 +42,13 @@ class Again:
     def __call__(self, x: np.ndarray) -> Any:
         """The output as an array of the caller's own, or a list of several."""
         self._given[...] = x
-        self._run()
+        failed = self._run()
+        if failed:
+            self._explain(failed)
         return [a.copy("K") for a in self._outputs] if self._only is None else self._only.copy("K")
 
 
-def _compiled(program: Program, given: np.ndarray, buffer: np.ndarray) -> Callable[[], None] | None:
+def _compiled(program: Program, given: np.ndarray, buffer: np.ndarray) -> tasks.Run | None:
     """The program as one call of compiled code, the conversion of its input included; None where it is not."""
     if program.whole is None or given is buffer:
         return program.whole

@@ -9,7 +9,7 @@ import mmap
 import struct
 from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,14 +227,17 @@ class Run:
         self.words = np.array([first, len(groups), listed, room + private, room, len(keeping), held, changed, at, step,
                                threads.count() if shared else 1], np.int64)
         self._kept = (arrays, keeping, changes)
-        self._function, self._program = _function(), int(self.words.ctypes.data)
+        self._function, self._program = _function(), ctypes.c_void_p(self.words.ctypes.data)
+        self.once = partial(self._function, self._program, ctypes.c_longlong(1))
+        """Makes the call once, with as little around it as can be: what it returns is for `explain`, unless it is 0."""
 
     def __call__(self, times: int = 1) -> None:
         failed = self._function(self._program, times)
         if failed:
-            self._explain(failed)
+            self.explain(failed)
 
-    def _explain(self, failed: int) -> None:
+    def explain(self, failed: int) -> None:
+        """Raises what the task of this number, counted from 1, met; MemoryError if it is negative."""
         if failed < 0:
             raise MemoryError("there is no memory for what a thread keeps for itself")
         with np.errstate(all="ignore"):

@@ -12,10 +12,10 @@ from . import dealing
 
 def predict(model: Any, x: np.ndarray, on_device: bool) -> Any:
     """The outputs for an array of two axes or more: one, or a list of several. None if the model has no function for
-    predictions yet, or x does not fit its only input as it is. Calls like one before with the same function are made
+    predictions yet, names its outputs, or x does not fit its only input as it is. Calls like one before with the same function are made
     without any checks."""
     function = model.predict_function
-    if function is None:
+    if function is None or model._output_keys is not None:
         return None
     found = None if on_device else function.again(x)
     if found is None and _takes(model, x):

@@ -316,6 +316,8 @@ class Sequential(Model):
 def _unless_steps(batch_size: int | None, arguments: dict[str, Any]) -> int | None:
     """The batch size, but for its default where steps are counted: a step is one run on the tensors that the model
     reads."""
+    if not arguments:
+        return batch_size  # the way of most calls
     counts_steps = any(arguments.get(name) is not None for name in ("steps", "steps_per_epoch"))
     return None if counts_steps and batch_size == 32 else batch_size
 

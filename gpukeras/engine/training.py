@@ -271,7 +271,6 @@ class Model(Compiled, GeneratorTraining):
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(unique_names(self.metrics_names), values)) if return_dict else single(values)
 
-    @predicts
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, steps: int | None = None,
                 callbacks: Any = None, on_device: bool = False, **kwargs: Any) -> Any:
         """The outputs for the inputs: an array, or a list of arrays for several outputs.
@@ -285,6 +284,12 @@ class Model(Compiled, GeneratorTraining):
             found = one_batch.predict(self, x, on_device) if whole else None
             if found is not None:
                 return found
+        return self._predict(x, batch_size, verbose, steps, callbacks, on_device, **kwargs)
+
+    @predicts
+    def _predict(self, x: Any, batch_size: int | None, verbose: Any, steps: int | None, callbacks: Any, on_device: bool,
+                 **kwargs: Any) -> Any:
+        """What `predict` returns, for data of any kind."""
         refuse_unknown("predict", [name for name in kwargs if name not in QUEUE_ARGUMENTS], Model.predict)
         if is_generator(x):
             if on_device:
