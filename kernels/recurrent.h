@@ -267,12 +267,34 @@ static inline Word forward(const Cell* cell, const Word* w, Word first, Word las
     return 0;
 }
 
+#define BESIDE 4  // panels that are multiplied with one row at the same time: the sums of one alone would wait for each other
+
+// A row times some panels, or that added to c: the same bits as from `gemm_packed`. A panel may be given twice.
+INLINE void row_by_panels(Word k, const float* a, const float* const* panels, float* const* c, int add) {
+    Vector sums[2 * BESIDE];
+    UNROLL for (int i = 0; i < 2 * BESIDE; ++i) sums[i] = (Vector){0};
+    for (Word p = 0; p < k; ++p)
+        UNROLL for (int i = 0; i < 2 * BESIDE; ++i)
+            sums[i] += a[p] * load(panels[i / 2] + p * TILE_COLUMNS + i % 2 * LANES);
+    UNROLL for (int i = 0; i < 2 * BESIDE && add; ++i) sums[i] += load(c[i / 2] + i % 2 * LANES);
+    UNROLL for (int i = 0; i < 2 * BESIDE; ++i) *(Vector*)(c[i / 2] + i % 2 * LANES) = sums[i];
+}
+
 // The product of the one state with the kernel's columns for a slice of units.
 static inline void multiply_slice(const Walk* x, Word gates) {
-    Word units = x->r.units;
-    const float* state = row(x->all[0], x->step, 0);
-    for (Word j = x->left; j < gates * units; j += units)
-        gemm_packed(1, x->width, units, state, units, 1, x->r.packed + j * units, x->product + j, 0, 0);
+    Word units = x->r.units, panels = x->width / TILE_COLUMNS, depth = piece_depth(units);
+    const float *state = row(x->all[0], x->step, 0), *from[BESIDE];
+    float* to[BESIDE];
+    for (Word n = 0; n < gates * panels; n += BESIDE)
+        for (Word p = 0; p < units; p += depth) {
+            for (Word i = 0; i < BESIDE; ++i) {  // the last may be made more than once
+                Word panel = MIN(n + i, gates * panels - 1);
+                Word column = panel / panels * units + x->left + panel % panels * TILE_COLUMNS;
+                from[i] = x->r.packed + column * units + p * TILE_COLUMNS;
+                to[i] = x->product + column;
+            }
+            row_by_panels(MIN(units - p, depth), state + p, from, to, p > 0);
+        }
 }
 
 // The same for a single sample, shared by threads that meet at each step. A round has a unit for each slice of the

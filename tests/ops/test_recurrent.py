@@ -225,9 +225,11 @@ def test_parts_of_the_samples_on_threads(kind, monkeypatch):
 @pytest.mark.skipif(not ready("recurrent"), reason="no compiled code")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_sample_has_the_bits_of_the_batch(kind, monkeypatch):
-    """Threads share its steps by slices of the units, where there are enough of these."""
+    """Threads share its steps by slices of the units, where there are enough of these; of 352 units the products are
+    added up in pieces, and three gates have a panel less than is made at a time."""
     monkeypatch.setattr(recurrent_tasks, "MEETING", 0)
-    for options, u in itertools.product(({}, {"mask": "any"}, {"backwards": True}, {"activation": "linear"}), (96, 64)):
+    all_options: tuple[dict[str, Any], ...] = ({}, {"mask": "any"}, {"backwards": True}, {"activation": "linear"})
+    for options, u in [*itertools.product(all_options, (96, 64)), ({}, 352)]:
         case = Case(kind, n=3, t=4, u=u, **options)
         of_batch = _forward(case, slice(None))
         for count in (1, 2, 3, 5):
