@@ -324,6 +324,34 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
     }
 }
 
+// ------------------------------------------------------------------------------------------------- a single row
+
+#define ROW_COLUMNS (SUMS >= 16 ? 16 * LANES : 8 * LANES)  // of c, whose sums are registers
+
+// Some rows of b more for sums of a single row, which are in c, or begin with 0.
+INLINE void rows_more(const int rows, const float* a, Word a_column, const float* b, Word b_row, float* c, int begin) {
+    Vector sums[ROW_COLUMNS / LANES];
+    UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) sums[v] = begin ? (Vector){0} : load(c + v * LANES);
+    UNROLL for (int p = 0; p < rows; ++p)
+        UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) sums[v] += a[p * a_column] * load(b + p * b_row + v * LANES);
+    UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) *(Vector*)(c + v * LANES) = sums[v];
+}
+
+// c = a b for a single row and one piece of k, with the same bits as from `gemm`. It goes through b in the order in which
+// that lies in memory, a few rows at a time: it comes a fifth faster than one half of the columns after the other.
+static inline void one_row(Word n, Word k, const float* a, Word a_column, const float* b, Word b_row, float* c, char* room) {
+    Word wide = n / ROW_COLUMNS * ROW_COLUMNS, p = 0;
+    for (; p + 4 <= k; p += 4)
+        for (Word j = 0; j < wide; j += ROW_COLUMNS)
+            rows_more(4, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
+    for (; p < k; ++p)
+        for (Word j = 0; j < wide; j += ROW_COLUMNS)
+            rows_more(1, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
+    if (wide < n) gemm(1, n - wide, k, a, 0, a_column, b + wide, b_row, 1, c + wide, 0, 0, room);
+}
+
+// ------------------------------------------------------------------------------------------ b from the memory
+
 // Panels, one after the other, of columns that lie side by side and come from the memory.
 static inline void pack_far(const float* b, Word b_row, Word k, Word panels, float* packed) {
     for (Word p = 0; p < k; ++p, b += b_row, packed += TILE_COLUMNS)

@@ -43,14 +43,19 @@ TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
 }
 
 // The products of pieces of k apart, each as a matrix like c, for `add_blocks` to add them up. A unit is w[10] columns of
-// one; those of the same columns follow each other.
+// one; those of the same piece follow each other, and are done together where c has one row.
 TASK Word product_pieces(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
-    Word broad = w[AFTER_PRODUCT], depth = piece_depth(x.k), pieces = (x.k + depth - 1) / depth;
-    for (Word unit = first; unit < last; ++unit) {
-        Word piece = unit % pieces, p = piece * depth, j = unit / pieces * broad;
-        gemm(x.m, MIN(broad, x.n - j), MIN(x.k - p, depth), x.a + p * x.a_column, x.a_row, x.a_column, x.b + p * x.b_row + j,
-             x.b_row, x.b_column, x.c + piece * x.m * x.n + j, x.n, 0, room);
+    Word broad = w[AFTER_PRODUCT], blocks = (x.n + broad - 1) / broad, depth = piece_depth(x.k);
+    while (first < last) {
+        Word piece = first / blocks, p = piece * depth, block = first % blocks, j = block * broad;
+        Word here = x.m > 1 ? 1 : MIN(last - first, blocks - block);
+        Word columns = MIN(j + here * broad, x.n) - j, deep = MIN(x.k - p, depth);
+        const float *a = x.a + p * x.a_column, *b = x.b + p * x.b_row + j;
+        float* c = x.c + piece * x.m * x.n + j;
+        if (x.m == 1 && columns >= 2 * ROW_COLUMNS) one_row(columns, deep, a, x.a_column, b, x.b_row, c, room);
+        else gemm(x.m, columns, deep, a, x.a_row, x.a_column, b, x.b_row, x.b_column, c, x.n, 0, room);
+        first += here;
     }
     return 0;
 }

@@ -29,6 +29,7 @@ BLOCKS = 16  # that a result is cut into
 FEW_ROWS = 4  # of a result, for which the right matrix is read in long runs
 BROAD = 4 * PANEL  # columns of such a run (of RUN_PANELS panels in kernels/gemm.h),
 BROADEST = 8 * PANEL  # and of a single row's, which one tile takes
+LEAST_PIECES = 8  # of a single row's sums that are dealt one by one
 FAR = 8 << 20  # bytes of a right matrix that comes from the memory, not from a cache: so it is read for more rows too
 DEEP_BLOCK = 256  # rows of a block of samples at least: blocks are added up in the end
 LEAST_BLOCKS = 4  # of them, so that threads have something to share
@@ -150,8 +151,11 @@ def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
     """Pieces of the products that each sum consists of, and their sums: the same bits as from `_blocks`."""
     (m, n), k = out.shape, a.shape[1]
     broad = BROADEST if m == 1 else BROAD
-    units, cost = len(sums) * -(-n // broad), _cost(a, b, out)
-    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, broad), units, cost, _room(k)),
+    blocks, cost = -(-n // broad), _cost(a, b, out)
+    units = len(sums) * blocks
+    # the matrix is read in runs as long as can be for one row; where pieces are few, each thread has one part of them
+    grain = 1 if m > 1 or blocks == 1 else units if len(sums) < LEAST_PIECES else blocks
+    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, broad), units, cost, _room(k), grain=grain),
             Task(FAMILY, "add_blocks", (sums, len(sums), m * n, out), m * n, 0.1 * sums.size)]
 
 
