@@ -21,10 +21,10 @@ class Again:
 
     __slots__ = ("layout", "_given", "_run", "_explain", "_outputs", "_only")
 
-    def __init__(self, program: Program, given: np.ndarray, run: tasks.Run | Callable[[], None]):
+    def __init__(self, program: Program, given: np.ndarray, run: Callable[[], int | None],
+                 explain: Callable[[int], None]):
         self.layout = program.layout
-        self._given, self._outputs = given, program.outputs
-        self._run, self._explain = (run.once, run.explain) if isinstance(run, tasks.Run) else (run, None)
+        self._given, self._run, self._explain, self._outputs = given, run, explain, program.outputs
         self._only = self._outputs[0] if len(self._outputs) == 1 else None
 
     @classmethod
@@ -37,7 +37,10 @@ class Again:
         if any(a.ndim == 0 for a in program.outputs) or x.dtype != buffer.dtype and x.nbytes > MOST_GIVEN:
             return None
         given = buffer if x.dtype == buffer.dtype else np.empty(x.shape, x.dtype)
-        return cls(program, given, _compiled(program, given, buffer) or _plain(program, given, buffer))
+        whole = _compiled(program, given, buffer)
+        if whole is None:
+            return cls(program, given, _plain(program, given, buffer), _explained)
+        return cls(program, given, whole.once, whole.explain)
 
     def __call__(self, x: np.ndarray) -> Any:
         """The output as an array of the caller's own, or a list of several."""
@@ -55,6 +58,10 @@ def _compiled(program: Program, given: np.ndarray, buffer: np.ndarray) -> tasks.
     if not taking_function(given.dtype, buffer.dtype) or not tasks.ready("rows"):
         return None
     return tasks.Run([taking_rows(given, buffer, 0, np.zeros(1, np.int64)), *program.whole.chains])
+
+
+def _explained(failed: int) -> None:
+    raise AssertionError("what is not compiled code raises by itself")
 
 
 def _plain(program: Program, given: np.ndarray, buffer: np.ndarray) -> Callable[[], None]:

@@ -12,8 +12,8 @@ from . import dealing
 
 def predict(model: Any, x: np.ndarray, on_device: bool) -> Any:
     """The outputs for an array of two axes or more: one, or a list of several. None if the model has no function for
-    predictions yet, names its outputs, or x does not fit its only input as it is. Calls like one before with the same function are made
-    without any checks."""
+    predictions yet, names its outputs, or x does not fit its only input as it is. Calls like one before with the same
+    function are made without any checks."""
     function = model.predict_function
     if function is None or model._output_keys is not None:
         return None
