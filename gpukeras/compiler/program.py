@@ -70,7 +70,7 @@ class Program:
         self._making = set(self.plan.keeping.steps)
         self._changes = list(dict.fromkeys(v.storage.changes for v, _ in updates)) if device.NAME == "numpy" else []
         self._private = {group: Private(group.room) for group in self.plan.groups.values()}
-        self._members: dict[Group, list[Chain]] = {}
+        self._members: dict[Group, list[tuple[Chain, int]]] = {}
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
         waiting: list[Chain | Call] = []
@@ -221,12 +221,12 @@ class Program:
         for chain in chains:
             chain.explain = [partial(self._explain, step, group)]
         members = self._members.setdefault(group, [])
-        members += [chain for chain in chains if group.joins(chain.tasks[0])]
+        members += [(chain, group.scale(step, chain.tasks[0])) for chain in chains if group.joins(chain.tasks[0])]
         before: list[Chain | Call] = [chain for chain in chains if not group.joins(chain.tasks[0])]
         if step is not group.steps[-1]:
             return before
-        return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
-                               group.chunk, self._private[group], group.stretch)]
+        return [*before, Chain([chain.tasks[0] for chain, _ in members], [chain.explain[0] for chain, _ in members],
+                               group.chunk, self._private[group], [scale for _, scale in members])]
 
     def _explain(self, step: Step, group: Group) -> None:
         """Raises the IndexError of a step in a group. What the group passes on is nowhere as a whole: it is remade."""

@@ -72,7 +72,7 @@ def test_blocks_with_shortcuts_and_their_derivatives(shape, filters, padding):
     feeds = [np.random.RandomState(1).normal(0, 1, (1, *shape)).astype("float32")]
     program = compare([x], [*seen, loss, *K.gradients(loss, variables)], [], variables, feeds)
     found = set(program.plan.groups.values())
-    assert found and all(group.stretch for group in found)
+    assert found and all(group.numbers for group in found)
     nobody_overwrites_what_is_read_whole(program)
 
 
@@ -146,7 +146,7 @@ def test_a_task_may_make_stretches_of_any_length():
 
     def taking(source, to, rows):
         return tasks.Task("rows", "take_rows", (source, 0, start, to, rows * 24), -(-23 // rows), 1e6, stretch=rows * 6)
-    chain = tasks.Chain([taking(data, between, 1), taking(between, out, 1)], [np.empty] * 2, stretch=24)
+    chain = tasks.Chain([taking(data, between, 1), taking(between, out, 1)], [np.empty] * 2, scales=[4, 4])
     assert chain.units == 6
     for _ in range(20):
         out.fill(0)
