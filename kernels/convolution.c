@@ -6,6 +6,7 @@
 // in a plan, an array of whole numbers that is made when the program is (gpukeras/ops/convolution_tasks.py).
 
 #include "blocks.h"
+#include "finish.h"
 #include "tile.h"
 
 #define PANEL (VECTORS * LANES)
@@ -185,13 +186,15 @@ static void convolve_samples(const Word* w, Word start, Word count, int axis, Wo
         Box box = box_of(&part->places, count, image->sample, sample);
         const float* from = x + part->places.from;
         float* to = y + part->places.to;
-        Range range = axis < 0 ? (Range){0, volume(box.size)} : in_lines(&part->places, axis, w[6], first, last);
+        Range range = axis < 0 ? (Range){0, volume(box.size)} : in_lines(&part->places, axis, w[8], first, last);
         for (Word p = range.first; p < range.last; p += chunk)
             convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, range.last));
     }
+    Range made = axis < 0 ? (Range){0, count * sample} : (Range){first * w[8], MIN(last * w[8], sample)};
+    if (w[5]) finish_rows(y + made.first, (made.last - made.first) / columns, columns, FLOATS(w[5]), w[6] != 0);
 }
 
-// Words: image, packed kernel, output, plan, turned. The plan: elements of an output sample, columns, samples that are
+// Words: image, packed kernel, output, plan, turned, bias or 0, whether the ReLU of the sums is taken. The plan: elements of an output sample, columns, samples that are
 // done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
     Word together = ((const Word*)w[3])[2];
@@ -203,7 +206,7 @@ TASK Word convolution(const Word* w, Word first, Word last, char* room) {
 // The same for a single sample, of which a unit is a line of the output. Words: as above, the axis of space on which
 // lines follow each other, and their elements.
 TASK Word convolution_lines(const Word* w, Word first, Word last, char* room) {
-    convolve_samples(w, 0, 1, (int)w[5], first, last, (float*)room);
+    convolve_samples(w, 0, 1, (int)w[7], first, last, (float*)room);
     return 0;
 }
 

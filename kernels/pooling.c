@@ -5,7 +5,7 @@
 // The gradient of a maximum goes to the first cell, in row-major order, that equals it. A window with a NaN has the
 // maximum NaN, which equals no cell, and gives nothing.
 
-#include "tasks.h"
+#include "finish.h"
 
 #define UNROLL _Pragma("GCC unroll 8")
 
@@ -86,10 +86,6 @@ static int look(Walk* walk) {
         for (walk.position[1] = walk.from[1]; walk.position[1] < walk.to[1]; ++walk.position[1])              \
             for (walk.position[2] = walk.from[2]; walk.position[2] < walk.to[2] && look(&walk); ++walk.position[2])
 
-typedef int Mask __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none
-
-static inline Vector choose(Mask which, Vector a, Vector b) { return (Vector)(((Mask)a & which) | ((Mask)b & ~which)); }
-
 #define VECTORS 4  // of channels, that are joined together
 
 // So many vectors of channels, or one channel, of the cells that a window sees: their mean or the largest.
@@ -102,7 +98,7 @@ static inline __attribute__((always_inline)) void join_vectors(const Walk* walk,
         UNROLL for (int v = 0; v < vectors; ++v) {
             Vector cell = *(const Vector*)(cells + v * LANES);
             if (mean) made[v] += cell;
-            else made[v] = choose((cell > made[v]) | (cell != cell), cell, made[v]);  // once NaN, always NaN
+            else made[v] = larger(made[v], cell);
         }
     }
     UNROLL for (int v = 0; v < vectors; ++v) {

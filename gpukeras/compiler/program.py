@@ -19,6 +19,7 @@ from ..ops import copies
 from ..ops.indexing import Gather
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
+from .finish import finish
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
@@ -56,7 +57,7 @@ class Program:
             from .counted import count_rows
 
             roots = by_words(lowering, roots)
-        roots = take_apart(fuse(keep_samples(roots)))
+        roots = take_apart(finish(fuse(keep_samples(roots))))
         roots = part_packings(roots, {v.storage for v, _ in updates})
         if words:
             count_rows(roots)
