@@ -3,8 +3,8 @@ at a time, each thread going on with the places that it has just made.
 
 There is nothing else for threads to share where one row is predicted. The steps of a group make a stretch of numbers
 of their outputs after the other. They read arrays that were there before as they like, but of what the group makes only
-the stretch at hand: elementwise steps do that, and pooling whose windows are not taller than they move. So a convolution
-begins a new group where it reads the last.
+the stretch at hand: elementwise steps do that, and pooling whose windows are not taller than they move. So a
+convolution begins a new group where it reads the last.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _whole(step: Step, inside: Container[Value], made: Probes) -> Iterator[Value
 
 
 def _numbers(steps: Sequence[Step], made: Probes) -> dict[Shape, int]:
-    """How many numbers of the outputs of each shape make a unit of these steps; none if they have no units in common."""
+    """How many numbers of the outputs of each shape make a unit of these steps; none if no units are common to them."""
     numbers: dict[Shape, int] = {steps[0].outs[0].shape: 1}
     inside: set[Value] = set()
     for step in steps:

@@ -34,8 +34,8 @@ class Values(Protocol):
 
 class Group:
     """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, of a single sample, a
-    stretch of each output: so many `numbers`, by its shape. `places` says where a thread keeps what it passes from one of
-    them to another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+    stretch of each output: so many `numbers`, by its shape. `places` says where a thread keeps what it passes from one
+    of them to another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
 
     def __init__(self, steps: Sequence[Step], views: Sequence[Step], made: Probes, units: int, carriers: Values,
                  numbers: dict[tuple[int, ...], int] | None = None):

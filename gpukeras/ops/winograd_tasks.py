@@ -10,8 +10,6 @@ import os
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from ..device import tasks
 from ..device.tasks import Task
 from ..graph import Spec, size_of
