@@ -31,7 +31,8 @@ from .window_tasks import (
 from .windows import Window, element_strides, lines_of
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
-PACK = 0.1  # nanoseconds to pack a number of the kernel
+PACK = 0.1  # nanoseconds to pack a number of the kernel,
+STORE = 0.04  # and to store one of the result
 BLOCK = 288  # rows of a panel of the kernel that stay in the first-level cache
 TOGETHER = 96  # positions that are done together at least, of several samples if need be
 SHARE = 2 * TILE  # positions at least that a thread takes of a single sample
@@ -104,7 +105,7 @@ def _convolution(window: Window, x: Any, kernel: Any, y: Any, packed: Any, backw
     pack = Task("convolution", "pack_kernel",
                 (kernel, packed, channels, row_step, columns, column_step, few, found.cells),
                 len(found.cells) // 4 * -(-channels // PACKED), PACK * found.rows * width)
-    time = samples * (PRODUCT * found.work * width + MOVE * found.copied)
+    time = samples * (PRODUCT * found.work * width + MOVE * found.copied) + STORE * y.size
     words = (x, packed, y, found.plan, few, finish.bias, finish.relu)
     if samples == 1 and not found.copied:  # threads have no samples to share, but the lines of one
         return [pack, _by_lines(y, words, time, found.parts > 1)]
