@@ -174,7 +174,8 @@ static void convolve(const Part* part, const float* x, const float* packed, floa
         Word panel = vectors * LANES;
         Tile t = {.left_step = 1, .right_step = panel, .place_step = panel, .right = panels + column * part->rows,
                   .relu = relu};
-        convolve_columns(part, &t, x, y + column, box, vectors, columns - column, bias ? bias + column : 0, first, last);
+        convolve_columns(part, &t, x, y + column, box, vectors, columns - column, bias ? bias + column : 0, first,
+                         last);
     }
 }
 
@@ -213,8 +214,9 @@ static void convolve_samples(const Word* w, Word start, Word count, int axis, Wo
     }
 }
 
-// Words: image, packed kernel, output, plan, turned, bias or 0, whether the ReLU of the sums is taken. The plan: elements of an output sample, columns, samples that are
-// done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
+// Words: image, packed kernel, output, plan, turned, bias or 0, whether the ReLU of the sums is taken. The plan: elements
+// of an output sample, columns, samples that are done together, positions that are done together, the image, the number
+// of parts, and the parts, each with its length.
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
     Word together = ((const Word*)w[3])[2];
     for (Word start = first; start < last; start += together)

@@ -88,13 +88,15 @@ static int look(Walk* walk) {
 
 #define VECTORS 4  // of channels, that are joined together
 
-// So many vectors of channels, or one channel, of the cells that a window sees: their mean or the largest.
-static inline __attribute__((always_inline)) void join_vectors(const Walk* walk, const float* x, float* y,
+// So many vectors of channels, or one channel, of the cells that a window sees: their mean or the largest. `channel` is
+// the distance of the first.
+static inline __attribute__((always_inline)) void join_vectors(const Walk* walk, const float* x, Word channel, float* y,
                                                                const int vectors, int mean) {
     Vector made[VECTORS];
+    Word first = walk->base + channel;
     UNROLL for (int v = 0; v < vectors; ++v) made[v] = (mean ? 0.0f : -INFINITY) - (Vector){0};
     for (Word t = 0; t < walk->count; ++t) {
-        const float* cells = x + walk->cells[t];
+        const float* cells = x + (first + walk->cells[t]);
         UNROLL for (int v = 0; v < vectors; ++v) {
             Vector cell = *(const Vector*)(cells + v * LANES);
             if (mean) made[v] += cell;
@@ -107,10 +109,10 @@ static inline __attribute__((always_inline)) void join_vectors(const Walk* walk,
     }
 }
 
-static inline float join_numbers(const Walk* walk, const float* x, int mean) {
+static inline float join_numbers(const Walk* walk, const float* x, Word channel, int mean) {
     float made = mean ? 0 : -INFINITY;
     for (Word t = 0; t < walk->count; ++t) {
-        float cell = x[walk->cells[t]];
+        float cell = x[walk->base + walk->cells[t] + channel];
         made = mean ? made + cell : cell > made || cell != cell ? cell : made;
     }
     return mean ? made / (float)walk->count : made;
@@ -131,11 +133,11 @@ static inline void pool(const Word* w, Word first, Word last, char* room, int me
     }
     for (Word sample = first; sample < last; ++sample) {
         EACH_WINDOW(walk) {
-            const float* x = FLOATS(w[0]) + sample * w[1] + walk.base;
+            const float* x = FLOATS(w[0]) + sample * w[1];
             Word c = 0, whole = step == 1 ? channels / LANES * LANES : 0;
-            for (; c + VECTORS * LANES <= whole; c += VECTORS * LANES) join_vectors(&walk, x + c, y + c, VECTORS, mean);
-            for (; c < whole; c += LANES) join_vectors(&walk, x + c, y + c, 1, mean);
-            for (; c < channels; ++c) y[c] = join_numbers(&walk, x + c * step, mean);
+            for (; c + VECTORS * LANES <= whole; c += VECTORS * LANES) join_vectors(&walk, x, c, y + c, VECTORS, mean);
+            for (; c < whole; c += LANES) join_vectors(&walk, x, c, y + c, 1, mean);
+            for (; c < channels; ++c) y[c] = join_numbers(&walk, x, c * step, mean);
             y += channels;
         }
     }
@@ -172,15 +174,13 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
                 memcpy(other.position, walk.position, sizeof walk.position);
                 look(&other);
             }
-            const Word* cells = same ? walk.cells : other.cells;
-            const float* from = x + (same ? walk.base : other.base);
-            float* to = dx + walk.base;
+            const Walk* in_x = same ? &walk : &other;
             for (; across == 1 && c + LANES <= channels; c += LANES) {
                 Mask open = (Mask){0} == 0;  // whether no cell was the largest yet
                 Vector top = *(const Vector*)(y + c), gives = *(const Vector*)(g + c);
                 for (Word t = 0; t < walk.count; ++t) {
-                    Vector* cell = (Vector*)(to + walk.cells[t] + c);
-                    Mask hit = open & (*(const Vector*)(from + cells[t] + c) == top);
+                    Vector* cell = (Vector*)(dx + (walk.base + walk.cells[t] + c));
+                    Mask hit = open & (*(const Vector*)(x + (in_x->base + in_x->cells[t] + c)) == top);
                     Vector gets = (Vector)((Mask)gives & hit);
                     if (!tiled) gets += *cell;
                     *cell = gets;
@@ -190,8 +190,8 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
             for (; c < channels; ++c) {
                 int open = 1;
                 for (Word t = 0; t < walk.count; ++t) {
-                    float* cell = to + walk.cells[t] + c;
-                    int hit = open && from[cells[t] + c * across] == y[c];
+                    float* cell = dx + (walk.base + walk.cells[t] + c);
+                    int hit = open && x[in_x->base + in_x->cells[t] + c * across] == y[c];
                     *cell = tiled ? (hit ? g[c] : 0) : *cell + (hit ? g[c] : 0);
                     open &= !hit;
                 }
@@ -222,7 +222,7 @@ TASK Word average_pool_gradient(const Word* w, Word first, Word last, char* room
         EACH_WINDOW(walk) {
             float cells = (float)walk.count;
             for (Word t = 0; t < walk.count; ++t) {
-                float* to = dx + walk.base + walk.cells[t];
+                float* to = dx + (walk.base + walk.cells[t]);
                 if (w[3]) {
                     ALONE for (Word c = 0; c < channels; ++c) to[c] = g[c] / cells;
                 } else {

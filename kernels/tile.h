@@ -75,8 +75,8 @@ static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
 #define LEAST_LINE 7  // rows with two vectors; where lines make shorter tiles, these had better have rows of several
 #define SPACED 3      // rows that are reached from one address
 
-// A tile with so many rows, evenly spaced, of which the sums are too. The longer a tile the better: what begins and ends
-// it costs as much as some of its rows.
+// A tile with so many rows, evenly spaced, of which the sums are too. The longer a tile the better: what begins and
+// ends it costs as much as some of its rows.
 INLINE void line_tile(const Tile* t, Word from_step, Word to_step, const int rows, const int vectors) {
     Vector sums[LINE_ROWS];
     UNROLL_ALL for (int r = 0; r < rows * vectors; ++r) sums[r] = (Vector){0};

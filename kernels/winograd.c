@@ -145,7 +145,8 @@ typedef struct {
     Word right, below;
 } Beyond;
 
-INLINE void store_tile(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to, Beyond b) {
+INLINE void store_tile(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to,
+                       Beyond b) {
     Vector made[4];
     transform_sum(sums, plane, made);
     UNROLL for (int i = 0; i < 4; ++i) made[i] = finished(made[i], finish, filter, filled);
@@ -156,7 +157,8 @@ INLINE void store_tile(const float* sums, Word plane, const Finish* finish, Word
 }
 
 // The largest first: what is done to all of them keeps their order.
-INLINE void store_largest(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to, Beyond b) {
+INLINE void store_largest(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to,
+                          Beyond b) {
     Vector made[4], most;
     transform_sum(sums, plane, made);
     most = made[0];
@@ -176,11 +178,13 @@ static void transform_sums(const Plan* p, const float* sums, Word plane, Word wi
         int whole = here.right && here.below;
         if (p->pooled) {
             float* to = y + (first + t) * columns;
-            for (; whole && i + LANES <= columns; i += LANES) store_largest(sums + i, plane, &finish, i, LANES, to + i, all);
+            for (; whole && i + LANES <= columns; i += LANES)
+                store_largest(sums + i, plane, &finish, i, LANES, to + i, all);
             for (; i < columns; i += LANES) store_largest(sums + i, plane, &finish, i, columns - i, to + i, here);
         } else {
             float* to = y + (at.sample * p->rows + row) * line + column * columns;
-            for (; whole && i + LANES <= columns; i += LANES) store_tile(sums + i, plane, &finish, i, LANES, to + i, all);
+            for (; whole && i + LANES <= columns; i += LANES)
+                store_tile(sums + i, plane, &finish, i, LANES, to + i, all);
             for (; i < columns; i += LANES) store_tile(sums + i, plane, &finish, i, columns - i, to + i, here);
         }
     }
@@ -201,7 +205,8 @@ static void filter(const Plan* p, const Word* w, Word first, Word last, float* r
     }
 }
 
-// Words: image, transformed kernel, outputs, plan, bias or 0, whether the ReLU of the sums is taken. A unit is a sample.
+// Words: image, transformed kernel, outputs, plan, bias or 0, whether the ReLU of the sums is taken. A unit is a
+// sample.
 TASK Word winograd(const Word* w, Word first, Word last, char* room) {
     const Plan* p = (const Plan*)w[3];
     Word tiles = p->down * p->across;
