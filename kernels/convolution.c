@@ -124,7 +124,8 @@ static void convolve_lines(Tile* t, const float* x, float* y, const Box* box, in
             Word end = here * i / tiles;
             t->left[0] = positions.from + done * box->from_steps[axis];
             t->sums[0] = positions.to + done * box->to_steps[axis];
-            (vectors == 2 ? pair_tiles : line_tiles)[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
+            if (vectors == 2) pair_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
+            else line_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
             done = end;
         }
         if (at + here < last) positions = walk(box, x, y, at + here);
