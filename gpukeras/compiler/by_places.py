@@ -17,6 +17,7 @@ from .groups import Group, Runs
 from .ir import Step, Value, root
 
 Shape = tuple[int, ...]
+UNITS = 6  # that pooling must leave of a group, for threads to share
 
 
 def find_places(steps: Sequence[Step], fixed: Container[Value]) -> tuple[list[Step], list[Group]]:
@@ -44,7 +45,15 @@ def _may_join(step: Step, made: Probes, fixed: Container[Value]) -> bool:
 def _fits(step: Step, members: Sequence[Step], made: Probes) -> bool:
     """Whether the step can be one of these, which are a group so far."""
     inside = _outputs(members)
-    return not any(root(v) in inside for v in _whole(step, inside, made)) and bool(_numbers([*members, step], made))
+    if any(root(v) in inside for v in _whole(step, inside, made)):
+        return False
+    numbers = _numbers([*members, step], made)
+    return bool(numbers) and (not _pools(step, inside, made) or _units([*members, step], numbers) >= UNITS)
+
+
+def _units(steps: Sequence[Step], numbers: dict[Shape, int]) -> int:
+    out = steps[0].outs[0]
+    return -(-out.size // numbers[out.shape])
 
 
 def _outputs(steps: Sequence[Step]) -> set[Value]:
@@ -95,5 +104,5 @@ class _OwnPlaces:
 
 
 def _group(steps: Sequence[Step], made: Probes) -> Group:
-    out, numbers = steps[0].outs[0], _numbers(steps, made)
-    return Group(steps, [], made, -(-out.size // numbers[out.shape]), _OwnPlaces(steps, made), numbers)
+    numbers = _numbers(steps, made)
+    return Group(steps, [], made, _units(steps, numbers), _OwnPlaces(steps, made), numbers)
