@@ -11,6 +11,11 @@
 #define PANEL (VECTORS * LANES)
 #define ALL_PANELS(columns) (((columns) + LANES - 1) / LANES * LANES)
 
+// What is left to be done to the rows of a tile.
+static inline void finish_tile(const Tile* t, int rows, Word columns) {
+    for (int r = 0; t->bias && r < rows; ++r) finish_rows(t->sums[r], 1, columns, t->bias, t->relu);
+}
+
 // One tile whose rows are set; `columns` is what is left of a panel of so many vectors.
 static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
     if (columns >= vectors * LANES) {
@@ -34,6 +39,7 @@ static inline void run_tile(Tile* t, int rows, int vectors, Word columns) {
             *to = sum;
         }
         for (; i < columns; ++i) sums[r][i] = add ? made[i] + sums[r][i] : made[i];
+        t->sums[r] = sums[r];
     }
     t->add = add;
 }
@@ -93,20 +99,33 @@ typedef struct {
 } Part;
 
 #ifdef LINE_ROWS
-// Positions `first` to `last` for one full vector of columns, line by line.
-static void convolve_lines(Tile* t, const float* x, float* y, const Box* box, Word first, Word last) {
-    int axis = 3;  // lines go along the last axis on which there is more than one position
+// Lines go along the last axis on which there is more than one position.
+static inline int line_axis(const Box* box) {
+    int axis = 3;
     while (axis > 1 && box->size[axis] == 1) --axis;
+    return axis;
+}
+
+// Whether full vectors of columns are best made line by line.
+static inline int by_lines(const Box* box, int vectors) {
+    Word length = box->size[line_axis(box)];
+    return vectors == 1 || (vectors == 2 && length / tiles_of_line(length, 2) >= LEAST_LINE);
+}
+
+// Positions `first` to `last` for so many full vectors of columns, line by line.
+static void convolve_lines(Tile* t, const float* x, float* y, const Box* box, int vectors, Word first, Word last) {
+    int axis = line_axis(box);
     Word length = box->size[axis], inside = first % length;
     Walk positions = walk(box, x, y, first);
     for (Word at = first, here; at < last; at += here, inside = 0) {
         here = MIN(length - inside, last - at);
-        Word tiles = tiles_of_line(here), done = 0;
+        Word tiles = tiles_of_line(here, vectors), done = 0;
         for (Word i = 1; i <= tiles; ++i) {
             Word end = here * i / tiles;
             t->left[0] = positions.from + done * box->from_steps[axis];
             t->sums[0] = positions.to + done * box->to_steps[axis];
-            line_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
+            if (vectors == 2) pair_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
+            else line_tiles[end - done - 1](t, box->from_steps[axis], box->to_steps[axis]);
             done = end;
         }
         if (at + here < last) positions = walk(box, x, y, at + here);
@@ -116,16 +135,17 @@ static void convolve_lines(Tile* t, const float* x, float* y, const Box* box, Wo
 
 // Positions `first` to `last` of one part for columns of which there are panels of so many vectors; for few columns 0.
 static void convolve_columns(const Part* part, Tile* t, const float* x, float* y, const Box* box, int vectors,
-                             Word columns, Word first, Word last) {
+                             Word columns, const float* bias, Word first, Word last) {
     Word most = vectors ? most_rows(vectors) : DOT_ROWS(columns), count = (last - first + most - 1) / most;
     const Word* block = (const Word*)(part + 1);
     for (Word b = 0; b < part->blocks; ++b, block += 1 + 3 * block[0]) {
         t->count = block[0];
         t->pieces = block + 1;
         t->add = b > 0;
+        t->bias = b + 1 < part->blocks ? 0 : bias;
 #ifdef LINE_ROWS
-        if (vectors == 1 && columns >= LANES) {
-            convolve_lines(t, x, y, box, first, last);
+        if (columns >= vectors * LANES && by_lines(box, vectors)) {
+            convolve_lines(t, x, y, box, vectors, first, last);
             continue;
         }
 #endif
@@ -136,24 +156,27 @@ static void convolve_columns(const Part* part, Tile* t, const float* x, float* y
                 run_tile(t, rows, vectors, columns);
             else
                 dot_tiles[columns - 1](t, rows);
+            finish_tile(t, rows, MIN(columns, vectors ? vectors * LANES : columns));
         }
     }
 }
 
 // The same for all columns.
 static void convolve(const Part* part, const float* x, const float* packed, float* y, const Box* box, Word columns,
-                     int turned, Word first, Word last) {
+                     int turned, const float* bias, int relu, Word first, Word last) {
     if (turned) {
-        Tile t = {.right_step = part->rows, .right = packed + part->before * columns};
-        convolve_columns(part, &t, x, y, box, 0, columns, first, last);
+        Tile t = {.right_step = part->rows, .right = packed + part->before * columns, .relu = relu};
+        convolve_columns(part, &t, x, y, box, 0, columns, bias, first, last);
         return;
     }
     const float* panels = packed + part->before * ALL_PANELS(columns);
     for (Word column = 0; column < columns; column += PANEL) {
         int vectors = vectors_of(columns - column);
         Word panel = vectors * LANES;
-        Tile t = {.left_step = 1, .right_step = panel, .place_step = panel, .right = panels + column * part->rows};
-        convolve_columns(part, &t, x, y + column, box, vectors, columns - column, first, last);
+        Tile t = {.left_step = 1, .right_step = panel, .place_step = panel, .right = panels + column * part->rows,
+                  .relu = relu};
+        convolve_columns(part, &t, x, y + column, box, vectors, columns - column, bias ? bias + column : 0, first,
+                         last);
     }
 }
 
@@ -185,14 +208,16 @@ static void convolve_samples(const Word* w, Word start, Word count, int axis, Wo
         Box box = box_of(&part->places, count, image->sample, sample);
         const float* from = x + part->places.from;
         float* to = y + part->places.to;
-        Range range = axis < 0 ? (Range){0, volume(box.size)} : in_lines(&part->places, axis, w[6], first, last);
+        Range range = axis < 0 ? (Range){0, volume(box.size)} : in_lines(&part->places, axis, w[8], first, last);
         for (Word p = range.first; p < range.last; p += chunk)
-            convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, p, MIN(p + chunk, range.last));
+            convolve(part, from, FLOATS(w[1]), to, &box, columns, w[4] != 0, FLOATS(w[5]), w[6] != 0, p,
+                     MIN(p + chunk, range.last));
     }
 }
 
-// Words: image, packed kernel, output, plan, turned. The plan: elements of an output sample, columns, samples that are
-// done together, positions that are done together, the image, the number of parts, and the parts, each with its length.
+// Words: image, packed kernel, output, plan, turned, bias or 0, whether the ReLU of the sums is taken. The plan: elements
+// of an output sample, columns, samples that are done together, positions that are done together, the image, the number
+// of parts, and the parts, each with its length.
 TASK Word convolution(const Word* w, Word first, Word last, char* room) {
     Word together = ((const Word*)w[3])[2];
     for (Word start = first; start < last; start += together)
@@ -203,7 +228,7 @@ TASK Word convolution(const Word* w, Word first, Word last, char* room) {
 // The same for a single sample, of which a unit is a line of the output. Words: as above, the axis of space on which
 // lines follow each other, and their elements.
 TASK Word convolution_lines(const Word* w, Word first, Word last, char* room) {
-    convolve_samples(w, 0, 1, (int)w[5], first, last, (float*)room);
+    convolve_samples(w, 0, 1, (int)w[7], first, last, (float*)room);
     return 0;
 }
 

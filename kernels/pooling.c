@@ -5,7 +5,9 @@
 // The gradient of a maximum goes to the first cell, in row-major order, that equals it. A window with a NaN has the
 // maximum NaN, which equals no cell, and gives nothing.
 
-#include "tasks.h"
+#include "finish.h"
+
+#define UNROLL _Pragma("GCC unroll 8")
 
 // As Window.geometry() in gpukeras/ops/windows.py gives it, for three axes; where there are fewer, the first ones have
 // length 1.
@@ -23,9 +25,11 @@ typedef struct {
     const Window* window;
     Word step[3];      // elements from one cell of the input to the next, along each axis
     Word position[3], from[3], to[3];
-    Word count;        // of the cells that the present window sees
-    Word* seen;        // where they are, in elements from the sample's first one
-    Word* inside;      // the same for a window that stands at the first cell and sees no padding
+    Word count;         // of the cells that the present window sees
+    const Word* cells;  // where they are, in elements from `base`
+    Word base;          // where the window stands, in elements from the sample's first cell
+    Word* inside;       // the cells of a window that sees no padding
+    Word* seen;         // of one that does
 } Walk;
 
 static inline Word volume(const Word* extent) { return extent[0] * extent[1] * extent[2]; }
@@ -54,6 +58,12 @@ static int look(Walk* walk) {
         full &= corner[a] >= 0 && corner[a] + (window->size[a] - 1) * window->dilation[a] < window->space[a];
         base += corner[a] * walk->step[a];
     }
+    walk->base = base;
+    if (full) {
+        walk->cells = walk->inside;
+        walk->count = walk->seen - walk->inside;
+        return 1;
+    }
     const Word *place = walk->inside, *space = window->space, *dilation = window->dilation;
     for (Word i = 0; i < window->size[0]; ++i) {
         Word cell0 = corner[0] + i * dilation[0], out0 = cell0 < 0 || cell0 >= space[0];
@@ -61,10 +71,11 @@ static int look(Walk* walk) {
             Word cell1 = corner[1] + j * dilation[1], out1 = out0 || cell1 < 0 || cell1 >= space[1];
             for (Word k = 0; k < window->size[2]; ++k, ++place) {
                 Word cell2 = corner[2] + k * dilation[2];
-                if (full || !(out1 || cell2 < 0 || cell2 >= space[2])) *to++ = base + *place;
+                if (!(out1 || cell2 < 0 || cell2 >= space[2])) *to++ = *place;
             }
         }
     }
+    walk->cells = walk->seen;
     walk->count = to - walk->seen;
     return 1;
 }
@@ -75,28 +86,36 @@ static int look(Walk* walk) {
         for (walk.position[1] = walk.from[1]; walk.position[1] < walk.to[1]; ++walk.position[1])              \
             for (walk.position[2] = walk.from[2]; walk.position[2] < walk.to[2] && look(&walk); ++walk.position[2])
 
-typedef int Mask __attribute__((vector_size(4 * LANES)));  // all bits of a lane, or none
+#define VECTORS 4  // of channels, that are joined together
 
-static inline Vector choose(Mask which, Vector a, Vector b) { return (Vector)(((Mask)a & which) | ((Mask)b & ~which)); }
-
-// LANES channels, or one, of the cells that a window sees: their sum or the largest.
-static inline Vector join_vectors(const Walk* walk, const float* x, int mean) {
-    Vector made = (mean ? 0.0f : -INFINITY) - (Vector){0};
+// So many vectors of channels, or one channel, of the cells that a window sees: their mean or the largest. `channel` is
+// the distance of the first.
+static inline __attribute__((always_inline)) void join_vectors(const Walk* walk, const float* x, Word channel, float* y,
+                                                               const int vectors, int mean) {
+    Vector made[VECTORS];
+    Word first = walk->base + channel;
+    UNROLL for (int v = 0; v < vectors; ++v) made[v] = (mean ? 0.0f : -INFINITY) - (Vector){0};
     for (Word t = 0; t < walk->count; ++t) {
-        Vector cell = *(const Vector*)(x + walk->seen[t]);
-        if (mean) made += cell;
-        else made = choose((cell > made) | (cell != cell), cell, made);  // once NaN, always NaN
+        const float* cells = x + (first + walk->cells[t]);
+        UNROLL for (int v = 0; v < vectors; ++v) {
+            Vector cell = *(const Vector*)(cells + v * LANES);
+            if (mean) made[v] += cell;
+            else made[v] = larger(made[v], cell);
+        }
     }
-    return made;
+    UNROLL for (int v = 0; v < vectors; ++v) {
+        if (mean) made[v] /= (float)walk->count;
+        *(Vector*)(y + v * LANES) = made[v];
+    }
 }
 
-static inline float join_numbers(const Walk* walk, const float* x, int mean) {
+static inline float join_numbers(const Walk* walk, const float* x, Word channel, int mean) {
     float made = mean ? 0 : -INFINITY;
     for (Word t = 0; t < walk->count; ++t) {
-        float cell = x[walk->seen[t]];
+        float cell = x[walk->base + walk->cells[t] + channel];
         made = mean ? made + cell : cell > made || cell != cell ? cell : made;
     }
-    return made;
+    return mean ? made / (float)walk->count : made;
 }
 
 // Words: x, its strides in elements (samples, three axes, channels), channels, result, numbers in a unit of it, the axis
@@ -113,19 +132,12 @@ static inline void pool(const Word* w, Word first, Word last, char* room, int me
         last = 1;
     }
     for (Word sample = first; sample < last; ++sample) {
-        const float* x = FLOATS(w[0]) + sample * w[1];
         EACH_WINDOW(walk) {
-            float cells = (float)walk.count;
-            Word c = 0;
-            for (; step == 1 && c + LANES <= channels; c += LANES) {
-                Vector made = join_vectors(&walk, x + c, mean);
-                if (mean) made /= cells;
-                *(Vector*)(y + c) = made;
-            }
-            for (; c < channels; ++c) {
-                float made = join_numbers(&walk, x + c * step, mean);
-                y[c] = mean ? made / cells : made;
-            }
+            const float* x = FLOATS(w[0]) + sample * w[1];
+            Word c = 0, whole = step == 1 ? channels / LANES * LANES : 0;
+            for (; c + VECTORS * LANES <= whole; c += VECTORS * LANES) join_vectors(&walk, x, c, y + c, VECTORS, mean);
+            for (; c < whole; c += LANES) join_vectors(&walk, x, c, y + c, 1, mean);
+            for (; c < channels; ++c) y[c] = join_numbers(&walk, x, c * step, mean);
             y += channels;
         }
     }
@@ -151,7 +163,6 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
     Walk walk, other;  // through the result, and through x if it lies in another way
     start(&walk, window, step, room);
     start(&other, window, w + 3, room + 2 * volume(window->size) * (Word)sizeof(Word));
-    const Word* cells = same ? walk.seen : other.seen;
     for (Word sample = first; sample < last; ++sample) {
         const float *g = FLOATS(w[0]) + sample * results, *x = FLOATS(w[1]) + sample * w[2];
         const float* y = FLOATS(w[7]) + sample * results;
@@ -163,24 +174,25 @@ static inline void spread_largest(const Word* w, Word first, Word last, char* ro
                 memcpy(other.position, walk.position, sizeof walk.position);
                 look(&other);
             }
+            const Walk* in_x = same ? &walk : &other;
             for (; across == 1 && c + LANES <= channels; c += LANES) {
                 Mask open = (Mask){0} == 0;  // whether no cell was the largest yet
                 Vector top = *(const Vector*)(y + c), gives = *(const Vector*)(g + c);
                 for (Word t = 0; t < walk.count; ++t) {
-                    Vector* to = (Vector*)(dx + walk.seen[t] + c);
-                    Mask hit = open & (*(const Vector*)(x + cells[t] + c) == top);
+                    Vector* cell = (Vector*)(dx + (walk.base + walk.cells[t] + c));
+                    Mask hit = open & (*(const Vector*)(x + (in_x->base + in_x->cells[t] + c)) == top);
                     Vector gets = (Vector)((Mask)gives & hit);
-                    if (!tiled) gets += *to;
-                    *to = gets;
+                    if (!tiled) gets += *cell;
+                    *cell = gets;
                     open &= ~hit;
                 }
             }
             for (; c < channels; ++c) {
                 int open = 1;
                 for (Word t = 0; t < walk.count; ++t) {
-                    float* to = dx + walk.seen[t] + c;
-                    int hit = open && x[cells[t] + c * across] == y[c];
-                    *to = tiled ? (hit ? g[c] : 0) : *to + (hit ? g[c] : 0);
+                    float* cell = dx + (walk.base + walk.cells[t] + c);
+                    int hit = open && x[in_x->base + in_x->cells[t] + c * across] == y[c];
+                    *cell = tiled ? (hit ? g[c] : 0) : *cell + (hit ? g[c] : 0);
                     open &= !hit;
                 }
             }
@@ -210,7 +222,7 @@ TASK Word average_pool_gradient(const Word* w, Word first, Word last, char* room
         EACH_WINDOW(walk) {
             float cells = (float)walk.count;
             for (Word t = 0; t < walk.count; ++t) {
-                float* to = dx + walk.seen[t];
+                float* to = dx + (walk.base + walk.cells[t]);
                 if (w[3]) {
                     ALONE for (Word c = 0; c < channels; ++c) to[c] = g[c] / cells;
                 } else {

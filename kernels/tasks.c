@@ -3,7 +3,7 @@
 // finds the work done; nobody waits for one that has taken nothing.
 //
 // A group is a list of tasks over the same units: each chunk goes through all of them before the next is taken. A task
-// may have smaller units of its own, of which so many make one of the group's; the last of those may have fewer. And a
+// may have units of its own, of which so many make one of the group's; the last of those may have fewer, or none. And a
 // group may have rounds, each with as many units, which are numbered on: none begins before the last is done.
 //
 // Chunks are taken in shares, at most 32 of a group. Each thread begins with its own part of them, from the front, and
@@ -24,7 +24,7 @@ typedef struct {
     Word count;           // of the words
     const Word* moves;    // for arrays that a thread keeps for itself: word, place in its memory, bytes of a unit
     Word moved;           // how many of these
-    Word units, scale;    // its own units, if they are smaller than the group's, and how many of them make one of those
+    Word units, scale;    // its own units, if they are not the group's, and how many of them make one of those; else 0
 } Task;
 
 typedef struct {
@@ -113,9 +113,9 @@ static Word run_chunk(const Group* group, const Task* tasks, Word round, Word ch
             }
             taken = words;
         }
-        Word from = task->scale ? first * task->scale : first;
+        Word from = task->scale ? MIN(first * task->scale, task->units) : first;
         Word to = task->scale ? MIN(last * task->scale, task->units) : last;
-        if (task->function(taken, from, to, room)) return i + 1;
+        if (from < to && task->function(taken, from, to, room)) return i + 1;
     }
     return 0;
 }

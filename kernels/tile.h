@@ -3,6 +3,7 @@
 // sums of a tile stay in registers over all the parts that its rows have, so that nothing passes through memory between
 // one row of a window and the next. gemm.h, whose left rows lie one step apart and in one piece, can't do that.
 
+#include "finish.h"
 #include "windows.h"
 
 #define VECTORS 2  // of columns in a panel of the right matrix: with 12 rows 24 sums, which hide how long one takes
@@ -70,13 +71,15 @@ static void (*const tiles[2][VECTORS][ROWS])(const Tile*) = {
 
 #if WIDE_ROWS == ROWS
 #define LINE_ROWS 30  // of a tile with one vector whose rows are evenly spaced: 30 sums and a column are registers
+#define WIDE_LINE 14  // of one with two vectors
+#define LEAST_LINE 7  // rows with two vectors; where lines make shorter tiles, these had better have rows of several
 #define SPACED 3      // rows that are reached from one address
 
-// A tile with one vector and so many rows, evenly spaced, of which the sums are too. The longer a tile the better: what
-// begins and ends it costs as much as some of its rows.
-INLINE void line_tile(const Tile* t, Word from_step, Word to_step, const int rows) {
+// A tile with so many rows, evenly spaced, of which the sums are too. The longer a tile the better: what begins and
+// ends it costs as much as some of its rows.
+INLINE void line_tile(const Tile* t, Word from_step, Word to_step, const int rows, const int vectors) {
     Vector sums[LINE_ROWS];
-    UNROLL_ALL for (int r = 0; r < rows; ++r) sums[r] = (Vector){0};
+    UNROLL_ALL for (int r = 0; r < rows * vectors; ++r) sums[r] = (Vector){0};
     Word step = from_step * (Word)sizeof(float), right_step = t->right_step;
     Word left_step = t->left_step * (Word)sizeof(float);
     const Word* piece = t->pieces;
@@ -86,28 +89,42 @@ INLINE void line_tile(const Tile* t, Word from_step, Word to_step, const int row
         UNROLL for (int k = 0; SPACED * k < rows; ++k)
             left[k] = (const char*)t->left[0] + piece[0] * (Word)sizeof(float) + SPACED * k * step;
         for (Word i = piece[1]; i > 0; --i, right += right_step) {
-            Vector column = *(const Vector*)right;
-            UNROLL_ALL for (int r = 0; r < rows; ++r)
-                sums[r] += *(const float*)(left[r / SPACED] + r % SPACED * step) * column;
+            Vector column[VECTORS];
+            UNROLL for (int v = 0; v < vectors; ++v) column[v] = *(const Vector*)(right + v * LANES);
+            UNROLL_ALL for (int r = 0; r < rows; ++r) {
+                float element = *(const float*)(left[r / SPACED] + r % SPACED * step);
+                UNROLL for (int v = 0; v < vectors; ++v) sums[r * vectors + v] += element * column[v];
+            }
             UNROLL for (int k = 0; SPACED * k < rows; ++k) left[k] += left_step;
         }
     }
     float* to = t->sums[0];
-    UNROLL_ALL for (int r = 0; r < rows; ++r, to += to_step) {
-        if (t->add) sums[r] += *(Vector*)to;
-        *(Vector*)to = sums[r];
-    }
+    UNROLL_ALL for (int r = 0; r < rows; ++r, to += to_step)
+        UNROLL for (int v = 0; v < vectors; ++v) {
+            Vector sum = sums[r * vectors + v];
+            if (t->add) sum += *(Vector*)(to + v * LANES);
+            if (t->bias) {
+                sum += *(const Vector*)(t->bias + v * LANES);
+                if (t->relu) sum = positive(sum);
+            }
+            *(Vector*)(to + v * LANES) = sum;
+        }
 }
 
-#define LINE(rows) static void line_##rows(const Tile* t, Word from, Word to) { line_tile(t, from, to, rows); }
+#define LINE(rows) static void line_##rows(const Tile* t, Word from, Word to) { line_tile(t, from, to, rows, 1); }
+#define PAIR(rows) static void pair_##rows(const Tile* t, Word from, Word to) { line_tile(t, from, to, rows, 2); }
 LINE(1) LINE(2) LINE(3) LINE(4) LINE(5) LINE(6) LINE(7) LINE(8) LINE(9) LINE(10) LINE(11) LINE(12) LINE(13) LINE(14)
 LINE(15) LINE(16) LINE(20) LINE(24) LINE(26) LINE(28) LINE(30)
+PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6) PAIR(7) PAIR(8) PAIR(9) PAIR(10) PAIR(11) PAIR(12) PAIR(13) PAIR(14)
+static void (*const pair_tiles[WIDE_LINE])(const Tile*, Word, Word) = {
+    pair_1, pair_2, pair_3, pair_4, pair_5, pair_6, pair_7, pair_8, pair_9, pair_10, pair_11, pair_12, pair_13, pair_14};
 static void (*const line_tiles[LINE_ROWS])(const Tile*, Word, Word) = {  // some of the longer, as each takes its time
     line_1, line_2, line_3, line_4, line_5, line_6, line_7, line_8, line_9, line_10, line_11, line_12, line_13, line_14,
     line_15, line_16, 0, 0, 0, line_20, 0, 0, 0, line_24, 0, line_26, 0, line_28, 0, line_30};
 
 // How many tiles a line of so many rows makes.
-static inline Word tiles_of_line(Word rows) {
+static inline Word tiles_of_line(Word rows, int vectors) {
+    if (vectors == 2) return (rows + WIDE_LINE - 1) / WIDE_LINE;
     Word tiles = (rows + LINE_ROWS - 1) / LINE_ROWS;
     return rows % tiles == 0 && line_tiles[rows / tiles - 1] ? tiles : (rows + 15) / 16;
 }

@@ -125,6 +125,8 @@ typedef struct {
     float* sums[ROWS];        // where the sums of each row go
     int add;                  // to what is there
     int adjacent;             // whether the rows begin one element apart
+    const float* bias;        // for each column, added to sums that are complete; 0: none is, or they are not
+    int relu;                 // whether their ReLU is stored
 } Tile;
 
 // How many of `all` rows tile i has, if `count` tiles share them evenly.

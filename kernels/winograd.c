@@ -7,6 +7,7 @@
 // one [channels x filters]. So there are 16 products of matrices (gemm.h); what stands around them are a few additions,
 // along channels, of vectors that are still in cache. The kernel is transformed by a task of its own.
 
+#include "finish.h"
 #include "gemm.h"
 
 #define PLACES 16  // of a transformed tile
@@ -19,6 +20,7 @@ typedef struct {
     Word above, before;                      // cells of padding
     Word rows, columns, filters;             // of the outputs, without gaps
     Word down, across;                       // tiles of a sample
+    Word pooled;                             // whether of each tile the largest outputs only are stored
 } Plan;
 
 // Of rows of so many filters: whole vectors.
@@ -111,8 +113,8 @@ static inline void store_part(float* to, Vector v, Word count) {
     else memcpy(to, &v, (size_t)count * sizeof(float));
 }
 
-// The outputs of a vector of filters, of which so many are; `right` and `below` are the steps to the next, or 0.
-INLINE void transform_sum(const float* sums, Word plane, Word filled, float* to, Word right, Word below) {
+// The outputs of a tile, for a vector of filters.
+INLINE void transform_sum(const float* sums, Word plane, Vector made[4]) {
     Vector m[PLACES], up[4], low[4];
     UNROLL for (int k = 0; k < PLACES; ++k) m[k] = load(sums + k * plane);
     UNROLL for (int k = 0; k < 4; ++k) {
@@ -120,22 +122,71 @@ INLINE void transform_sum(const float* sums, Word plane, Word filled, float* to,
         up[k] = m[k] + sum;
         low[k] = difference - m[12 + k];
     }
-    store_part(to, up[0] + (up[1] + up[2]), filled);
-    if (right) store_part(to + right, up[1] - up[2] - up[3], filled);
-    if (below) store_part(to + below, low[0] + (low[1] + low[2]), filled);
-    if (right && below) store_part(to + right + below, low[1] - low[2] - low[3], filled);
+    made[0] = up[0] + (up[1] + up[2]);
+    made[1] = up[1] - up[2] - up[3];
+    made[2] = low[0] + (low[1] + low[2]);
+    made[3] = low[1] - low[2] - low[3];
 }
 
-static void transform_sums(const Plan* p, const float* sums, Word plane, Word width, Word first, Word count, float* y) {
+// What is done to a vector of outputs, of which so many are, before they are stored.
+typedef struct {
+    const float* bias;  // 0: nothing
+    Word relu;
+} Finish;
+
+INLINE Vector finished(Vector v, const Finish* finish, Word filter, Word filled) {
+    if (!finish->bias) return v;
+    v += gather(finish->bias + filter, 1, MIN(filled, LANES));
+    return finish->relu ? positive(v) : v;
+}
+
+// The outputs that a tile has beside and below the first, at these distances, or 0.
+typedef struct {
+    Word right, below;
+} Beyond;
+
+INLINE void store_tile(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to,
+                       Beyond b) {
+    Vector made[4];
+    transform_sum(sums, plane, made);
+    UNROLL for (int i = 0; i < 4; ++i) made[i] = finished(made[i], finish, filter, filled);
+    store_part(to, made[0], filled);
+    if (b.right) store_part(to + b.right, made[1], filled);
+    if (b.below) store_part(to + b.below, made[2], filled);
+    if (b.right && b.below) store_part(to + b.right + b.below, made[3], filled);
+}
+
+// The largest first: what is done to all of them keeps their order.
+INLINE void store_largest(const float* sums, Word plane, const Finish* finish, Word filter, Word filled, float* to,
+                          Beyond b) {
+    Vector made[4], most;
+    transform_sum(sums, plane, made);
+    most = made[0];
+    if (b.right) most = larger(most, made[1]);
+    if (b.below) most = larger(most, made[2]);
+    if (b.right && b.below) most = larger(most, made[3]);
+    store_part(to, finished(most, finish, filter, filled), filled);
+}
+
+static void transform_sums(const Plan* p, const float* sums, Word plane, Word width, Word first, Word count, float* y,
+                           Finish finish) {
     Word columns = p->filters, line = p->columns * columns;
     At at = tile_at(p, first);
     for (Word t = 0; t < count; ++t, next_tile(p, &at), sums += width) {
-        Word row = 2 * at.down, column = 2 * at.across;
-        float* to = y + (at.sample * p->rows + row) * line + column * columns;
-        Word right = column + 1 < p->columns ? columns : 0, below = row + 1 < p->rows ? line : 0, i = 0;
-        if (right && below)
-            for (; i + LANES <= columns; i += LANES) transform_sum(sums + i, plane, LANES, to + i, columns, line);
-        for (; i < columns; i += LANES) transform_sum(sums + i, plane, columns - i, to + i, right, below);
+        Word row = 2 * at.down, column = 2 * at.across, i = 0;
+        Beyond all = {columns, line}, here = {column + 1 < p->columns ? columns : 0, row + 1 < p->rows ? line : 0};
+        int whole = here.right && here.below;
+        if (p->pooled) {
+            float* to = y + (first + t) * columns;
+            for (; whole && i + LANES <= columns; i += LANES)
+                store_largest(sums + i, plane, &finish, i, LANES, to + i, all);
+            for (; i < columns; i += LANES) store_largest(sums + i, plane, &finish, i, columns - i, to + i, here);
+        } else {
+            float* to = y + (at.sample * p->rows + row) * line + column * columns;
+            for (; whole && i + LANES <= columns; i += LANES)
+                store_tile(sums + i, plane, &finish, i, LANES, to + i, all);
+            for (; i < columns; i += LANES) store_tile(sums + i, plane, &finish, i, columns - i, to + i, here);
+        }
     }
 }
 
@@ -150,11 +201,12 @@ static void filter(const Plan* p, const Word* w, Word first, Word last, float* r
         for (Word k = 0; k < PLACES; ++k)
             gemm_packed(count, width, p->channels, cells + k * plane, p->channels, 1, FLOATS(w[1]) + k * kernel_plane,
                         sums + k * sum_plane, width, 0);
-        transform_sums(p, sums, sum_plane, width, t, count, FLOATS(w[2]));
+        transform_sums(p, sums, sum_plane, width, t, count, FLOATS(w[2]), (Finish){FLOATS(w[4]), w[5]});
     }
 }
 
-// Words: image, transformed kernel, outputs, plan. A unit is a sample.
+// Words: image, transformed kernel, outputs, plan, bias or 0, whether the ReLU of the sums is taken. A unit is a
+// sample.
 TASK Word winograd(const Word* w, Word first, Word last, char* room) {
     const Plan* p = (const Plan*)w[3];
     Word tiles = p->down * p->across;
@@ -166,6 +218,12 @@ TASK Word winograd(const Word* w, Word first, Word last, char* room) {
 TASK Word winograd_rows(const Word* w, Word first, Word last, char* room) {
     const Plan* p = (const Plan*)w[3];
     filter(p, w, first * p->across, last * p->across, FLOATS(room));
+    return 0;
+}
+
+// And where outputs are pooled: a unit is a tile.
+TASK Word winograd_tiles(const Word* w, Word first, Word last, char* room) {
+    filter((const Plan*)w[3], w, first, last, FLOATS(room));
     return 0;
 }
 

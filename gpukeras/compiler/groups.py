@@ -34,12 +34,12 @@ class Values(Protocol):
 
 class Group:
     """Steps that are done together, `chunk` of the `units` at a time. A unit is a sample or, of a single sample, a
-    `stretch` of so many numbers of each output. `places` says where a thread keeps what it passes from one of them to
-    another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
+    stretch of each output: so many `numbers`, by its shape. `places` says where a thread keeps what it passes from one
+    of them to another: an offset in its memory. Of `carriers` its steps read nothing but the units at hand."""
 
     def __init__(self, steps: Sequence[Step], views: Sequence[Step], made: Probes, units: int, carriers: Values,
-                 stretch: int = 0):
-        self.steps, self.views, self.units, self.stretch = list(steps), list(views), units, stretch
+                 numbers: dict[tuple[int, ...], int] | None = None):
+        self.steps, self.views, self.units, self.numbers = list(steps), list(views), units, numbers or {}
         self.carriers = carriers
         self.block = block_of([task for step in steps for task in made[step]])
         self.chunk: int | None = None  # None: as is best for a task by itself
@@ -48,11 +48,15 @@ class Group:
 
     def joins(self, task: Task) -> bool:
         """Whether a task of a step is done by units, and not before."""
-        return task.stretch > 0 if self.stretch else task.samples
+        return task.stretch > 0 if self.numbers else task.samples
 
     def bytes_of_unit(self, v: Value) -> int:
         """What there is of a value in a unit."""
-        return self.stretch * np.dtype(v.dtype).itemsize or bytes_of(v) // v.shape[0]
+        return self.numbers[v.shape] * np.dtype(v.dtype).itemsize if self.numbers else bytes_of(v) // v.shape[0]
+
+    def scale(self, step: Step, task: Task) -> int:
+        """How many units of a step's task make one of the group's."""
+        return self.numbers[step.outs[0].shape] // task.stretch if self.numbers else 1
 
 
 def batch_size(steps: Sequence[Step]) -> int:

@@ -19,6 +19,7 @@ from ..ops import copies
 from ..ops.indexing import Gather
 from .bodies import bind, explain, in_layer, prepare, rooms, run, uses_tasks
 from .by_samples import keep_samples
+from .finish import finish
 from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
@@ -56,7 +57,7 @@ class Program:
             from .counted import count_rows
 
             roots = by_words(lowering, roots)
-        roots = take_apart(fuse(keep_samples(roots)))
+        roots = take_apart(finish(fuse(keep_samples(roots))))
         roots = part_packings(roots, {v.storage for v, _ in updates})
         if words:
             count_rows(roots)
@@ -70,7 +71,7 @@ class Program:
         self._making = set(self.plan.keeping.steps)
         self._changes = list(dict.fromkeys(v.storage.changes for v, _ in updates)) if device.NAME == "numpy" else []
         self._private = {group: Private(group.room) for group in self.plan.groups.values()}
-        self._members: dict[Group, list[Chain]] = {}
+        self._members: dict[Group, list[tuple[Chain, int]]] = {}
         self.calls: list[Call] = []
         self._starts: list[int] = []  # for each step, its first call
         waiting: list[Chain | Call] = []
@@ -221,12 +222,12 @@ class Program:
         for chain in chains:
             chain.explain = [partial(self._explain, step, group)]
         members = self._members.setdefault(group, [])
-        members += [chain for chain in chains if group.joins(chain.tasks[0])]
+        members += [(chain, group.scale(step, chain.tasks[0])) for chain in chains if group.joins(chain.tasks[0])]
         before: list[Chain | Call] = [chain for chain in chains if not group.joins(chain.tasks[0])]
         if step is not group.steps[-1]:
             return before
-        return [*before, Chain([chain.tasks[0] for chain in members], [chain.explain[0] for chain in members],
-                               group.chunk, self._private[group], group.stretch)]
+        return [*before, Chain([chain.tasks[0] for chain, _ in members], [chain.explain[0] for chain, _ in members],
+                               group.chunk, self._private[group], [scale for _, scale in members])]
 
     def _explain(self, step: Step, group: Group) -> None:
         """Raises the IndexError of a step in a group. What the group passes on is nowhere as a whole: it is remade."""

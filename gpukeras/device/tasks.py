@@ -46,6 +46,7 @@ class Task(NamedTuple):
     block: int = 1  # a chunk has a multiple of so many units: what they make is one result
     rounds: int = 1  # so often as many units, numbered on, each round when the last is done; such a task stands alone
     stretch: int = 0  # unit i makes the numbers from i * stretch on of every output, this many at most; 0: others
+    reads: int = 0  # and of nothing but the numbers from i * reads on of its first input, this many; 0: of any
     counted: Any = None  # an int64: how many of the units there are, which tasks before this one find out
 
 
@@ -99,7 +100,7 @@ def _word(value: Any) -> int:
 class Chain:
     """Tasks over the same units that are done one after the other, `chunk` units at most at a time; what a `Private`
     array holds between them stays with the thread. `explain` has for each task what raises the IndexError if it
-    fails. With a `stretch` a unit of the chain is as many numbers of every output, in which a task has some of its own.
+    fails. `scales` says how many of a task's own units make one of the chain's; the last of these may have fewer.
     With `kept`, what the chain makes is kept from run to run; `changes` are those of all arrays that the program of the
     chain gives values that others see."""
 
@@ -107,9 +108,9 @@ class Chain:
     changes: Sequence[Changes] = ()
 
     def __init__(self, tasks: Sequence[Task], explain: Sequence[Callable[[], Any]], chunk: int | None = None,
-                 private: Private | None = None, stretch: int = 0):
+                 private: Private | None = None, scales: Sequence[int] = ()):
         self.tasks, self.explain, self.private = list(tasks), list(explain), private
-        self._scales = [stretch // task.stretch if stretch else 1 for task in tasks]
+        self._scales = list(scales) or [1] * len(tasks)
         self.units = -(-tasks[0].units // self._scales[0])
         self.rounds, self.counted = tasks[0].rounds, tasks[0].counted
         self.nanoseconds = sum(task.nanoseconds for task in tasks)
@@ -140,7 +141,7 @@ class Chain:
                  if private is not None and isinstance(x, np.ndarray)]
         moves = np.array([(i, *move) for i, move in found if move], np.int64)
         self._kept += [words, moves]
-        own = [task.units, scale] if scale > 1 else [0, 0]
+        own = [task.units, scale] if (task.units, scale) != (self.units, 1) else [0, 0]
         return [_address(task.family, task.name), words.ctypes.data, len(words), moves.ctypes.data, len(moves), *own]
 
 

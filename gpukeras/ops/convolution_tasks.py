@@ -16,7 +16,9 @@ from .window_tasks import (
     LANES,
     MOVE,
     PARTS,
+    PLAIN,
     TILE,
+    Finish,
     Source,
     array,
     backward_axes,
@@ -29,7 +31,8 @@ from .window_tasks import (
 from .windows import Window, element_strides, lines_of
 
 PRODUCT = 0.011  # nanoseconds that a multiplication takes on one thread
-PACK = 0.1  # nanoseconds to pack a number of the kernel
+PACK = 0.1  # nanoseconds to pack a number of the kernel,
+STORE = 0.04  # and to store one of the result
 BLOCK = 288  # rows of a panel of the kernel that stay in the first-level cache
 TOGETHER = 96  # positions that are done together at least, of several samples if need be
 SHARE = 2 * TILE  # positions at least that a thread takes of a single sample
@@ -83,9 +86,9 @@ def _width(columns: int) -> int:
     return -(-columns // LANES) * LANES
 
 
-def forward(window: Window, x: Any, kernel: Any, y: Any, packed: Any) -> list[Task]:
+def forward(window: Window, x: Any, kernel: Any, y: Any, packed: Any, finish: Finish = PLAIN) -> list[Task]:
     """y from x."""
-    return _convolution(window, x, kernel, y, packed, backward=False)
+    return _convolution(window, x, kernel, y, packed, backward=False, finish=finish)
 
 
 def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) -> list[Task]:
@@ -93,7 +96,8 @@ def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, packed: Any) ->
     return _convolution(window, g, kernel, dx, packed, backward=True)
 
 
-def _convolution(window: Window, x: Any, kernel: Any, y: Any, packed: Any, backward: bool) -> list[Task]:
+def _convolution(window: Window, x: Any, kernel: Any, y: Any, packed: Any, backward: bool,
+                 finish: Finish = PLAIN) -> list[Task]:
     found = _plan(window, Layout.of(x), Layout.of(y), kernel.shape, backward)
     few, samples, channels, columns = found.few, x.shape[0], x.shape[-1], y.shape[-1]
     width = columns if few else _width(columns)
@@ -101,10 +105,11 @@ def _convolution(window: Window, x: Any, kernel: Any, y: Any, packed: Any, backw
     pack = Task("convolution", "pack_kernel",
                 (kernel, packed, channels, row_step, columns, column_step, few, found.cells),
                 len(found.cells) // 4 * -(-channels // PACKED), PACK * found.rows * width)
-    time = samples * (PRODUCT * found.work * width + MOVE * found.copied)
+    time = samples * (PRODUCT * found.work * width + MOVE * found.copied) + STORE * y.size
+    words = (x, packed, y, found.plan, few, finish.bias, finish.relu)
     if samples == 1 and not found.copied:  # threads have no samples to share, but the lines of one
-        return [pack, _by_lines(y, (x, packed, y, found.plan, few), time, found.parts > 1)]
-    return [pack, Task("convolution", "convolution", (x, packed, y, found.plan, few), samples, time,
+        return [pack, _by_lines(y, words, time, found.parts > 1)]
+    return [pack, Task("convolution", "convolution", words, samples, time,
                        4 * found.together * found.copied, samples=True)]
 
 

@@ -78,9 +78,18 @@ class _OverWindows(_Pooling):
         axis, lines, line = lines_of(y)
         words = (x, *element_strides(x), x.shape[-1], y)
         if len(y) == 1:
-            return [task._replace(units=lines, samples=False, stretch=line)
+            return [task._replace(units=lines, samples=False, stretch=line, reads=self._reads(x, axis))
                     for task in self._task(x, *words, line, axis)]
         return self._task(x, *words, y[0].size, -1)
+
+    def _reads(self, x: Any, axis: int) -> int:
+        """The numbers of x, if it has no gaps, that a line of windows on this axis of three is moved by, and sees none
+        beyond them; 0 if it does."""
+        first, lines, line = lines_of(x)
+        own = axis - 5 + x.ndim
+        if first != axis or self.window.reach(own) > self.window.strides[own] or self.window.pads(lines, own)[0]:
+            return 0
+        return self.window.strides[own] * line
 
     def infer(self, *ins: Spec) -> Spec:
         """(samples, *positions, channels)."""

@@ -25,6 +25,18 @@ TILE = 12  # rows
 Triple = tuple[int, ...]
 
 
+class Finish(NamedTuple):
+    """What is done to a convolution's sums before they are stored: a bias is added (an array; 0: none), and its ReLU is
+    taken. With `largest`, an array, only the largest of each 2x2 are stored, there."""
+
+    bias: Any = 0
+    relu: bool = False
+    largest: Any = None
+
+
+PLAIN = Finish()
+
+
 class Axis(NamedTuple):
     """An axis of space in one part of a convolution: the positions, the first one's window and the step to the next,
     the place of the first result and the step to the next; and the cells of the kernel (their number, their place in

@@ -10,12 +10,10 @@ import os
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from ..device import tasks
 from ..device.tasks import Task
 from ..graph import Spec, size_of
-from .window_tasks import BLOCKS, LANES, array
+from .window_tasks import BLOCKS, LANES, PLAIN, Finish, array
 from .windows import Window, element_strides
 
 FAMILY, VARIABLE = "winograd", "GPUKERAS_WINOGRAD"
@@ -26,7 +24,8 @@ SAVED = 0.6  # of the plain multiplications there are left at most
 REUSED = 8192  # numbers of the kernel's matrix, for each of which there is a tile at least: transforming it takes time
 PRODUCT, MOVE = 0.009, 0.045  # nanoseconds that a multiplication takes on one thread, and to transform a number
 KERNEL = 0.09  # nanoseconds to transform the kernel, for each number of the result
-FEW = 8  # tiles at least that a thread takes of a single sample
+FEW = 8  # tiles at least that a thread takes of a single sample, where it takes them by rows
+CHUNK = 6  # tiles of which it takes a multiple, where it does not
 SUMS = 5 << 17  # numbers in all blocks' sums of a kernel's gradient, or in
 LEAST_BLOCKS = 4  # of them, so that threads have something to share, if these do not have more than
 MOST_SUMS = 5 << 20
@@ -62,10 +61,10 @@ def room(x: Spec, y: Spec) -> list[Spec]:
     return [Spec((PLACES * _matrix(x, y),), x.dtype)]
 
 
-def forward(window: Window, x: Any, kernel: Any, y: Any, transformed: Any) -> list[Task]:
-    """y from x."""
+def forward(window: Window, x: Any, kernel: Any, y: Any, transformed: Any, finish: Finish = PLAIN) -> list[Task]:
+    """y from x. Of a y of which the largest are stored, only the shape matters."""
     before = [window.pads(n, axis)[0] for axis, n in enumerate(x.shape[1:-1])]
-    return _convolution(before, x, kernel, y, transformed, turned=False)
+    return _convolution(before, x, kernel, y, transformed, turned=False, finish=finish)
 
 
 def input_gradient(window: Window, g: Any, kernel: Any, dx: Any, transformed: Any) -> list[Task]:
@@ -91,8 +90,10 @@ def kernel_gradient(window: Window, x: Any, g: Any, dk: Any, sums: Any) -> list[
     samples, blocks, (channels, filters) = x.shape[0], len(sums), dk.shape[2:]
     before = [window.pads(n, axis)[0] for axis, n in enumerate(x.shape[1:-1])]
     block = samples // blocks if samples % blocks == 0 else 0
-    return [Task(FAMILY, "winograd_kernel_gradient", (x, g, sums, _plan(before, x, g), samples, blocks, block),
-                 samples if block else blocks, _time(x, g), _room(SUMMED, x, g), samples=block > 0,
+    down, across = map(_halved, g.shape[1:-1])
+    plan = array([*_geometry(before, x, g), down, across, False])
+    return [Task(FAMILY, "winograd_kernel_gradient", (x, g, sums, plan, samples, blocks, block),
+                 samples if block else blocks, _time(x, g, down * across), _room(SUMMED, x, g), samples=block > 0,
                  block=max(block, 1)),
             Task(FAMILY, "winograd_kernel_sum", (sums, blocks, channels, filters, dk), channels, 0.1 * sums.size)]
 
@@ -106,31 +107,36 @@ def _blocks(x: Any, g: Any) -> int:
     return even if even >= LEAST_BLOCKS else most
 
 
-def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool) -> list[Task]:
-    samples, channels, filters = x.shape[0], x.shape[-1], y.shape[-1]
+def _convolution(before: list[int], x: Any, kernel: Any, y: Any, transformed: Any, turned: bool,
+                 finish: Finish = PLAIN) -> list[Task]:
+    samples, channels, filters, pooled = x.shape[0], x.shape[-1], y.shape[-1], finish.largest is not None
+    down, across = finish.largest.shape[1:-1] if pooled else map(_halved, y.shape[1:-1])
     channel_step, filter_step = (1, channels) if turned else (filters, 1)
     transform = Task(FAMILY, "transform_kernel",
                      (kernel, transformed, channels, channel_step, filters, filter_step, turned), channels,
                      KERNEL * PLACES * _matrix(x, y))
-    words, time, needed = (x, transformed, y, _plan(before, x, y)), _time(x, y), _room(TILES, x, y)
-    if samples == 1:  # threads have no samples to share, but the rows of tiles of one
-        down, across = map(_halved, y.shape[1:-1])
+    plan = array([*_geometry(before, x, y), down, across, pooled])
+    words = (x, transformed, finish.largest if pooled else y, plan, finish.bias, finish.relu)
+    time, needed = _time(x, y, down * across), _room(TILES, x, y)
+    if samples == 1 and pooled:  # threads have no samples to share, but the tiles of one
+        return [transform, Task(FAMILY, "winograd_tiles", words, down * across, time, needed,
+                                grain=CHUNK, stretch=filters)]
+    if samples == 1:
         return [transform, Task(FAMILY, "winograd_rows", words, down, time, needed, grain=-(-FEW // across),
                                 stretch=2 * size_of(y.shape[2:]))]
     return [transform, Task(FAMILY, "winograd", words, samples, time, needed, samples=True)]
 
 
-def _plan(before: list[int], x: Any, y: Any) -> np.ndarray:
-    """The words of the C code's Plan."""
+def _geometry(before: list[int], x: Any, y: Any) -> list[int]:
+    """What the words of the C code's Plan begin with."""
     sample_step, _, *steps = element_strides(x)
-    return array([*x.shape[1:], sample_step, *steps, *before, *y.shape[1:], *map(_halved, y.shape[1:-1])])
+    return [*x.shape[1:], sample_step, *steps, *before, *y.shape[1:]]
 
 
-def _time(x: Any, y: Any) -> float:
-    """Nanoseconds that all products and what is around them take on one thread."""
+def _time(x: Any, y: Any, tiles: int) -> float:
+    """Nanoseconds that all products and what is around them take on one thread, for so many tiles of a sample."""
     channels, width = x.shape[-1], _width(y.shape[-1])
-    tiles = y.shape[0] * _halved(y.shape[1]) * _halved(y.shape[2])
-    return tiles * PLACES * (PRODUCT * channels * width + MOVE * (channels + width))
+    return y.shape[0] * tiles * PLACES * (PRODUCT * channels * width + MOVE * (channels + width))
 
 
 def _room(tiles: int, x: Any, y: Any) -> int:

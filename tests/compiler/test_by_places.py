@@ -7,7 +7,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras import device
-from gpukeras.compiler import groups, plan
+from gpukeras.compiler import by_places, groups, plan
 from gpukeras.device import tasks
 from gpukeras.device.native import why_not
 from tests.compiler.random_graphs import _share
@@ -72,7 +72,7 @@ def test_blocks_with_shortcuts_and_their_derivatives(shape, filters, padding):
     feeds = [np.random.RandomState(1).normal(0, 1, (1, *shape)).astype("float32")]
     program = compare([x], [*seen, loss, *K.gradients(loss, variables)], [], variables, feeds)
     found = set(program.plan.groups.values())
-    assert found and all(group.stretch for group in found)
+    assert found and all(group.numbers for group in found)
     nobody_overwrites_what_is_read_whole(program)
 
 
@@ -146,9 +146,47 @@ def test_a_task_may_make_stretches_of_any_length():
 
     def taking(source, to, rows):
         return tasks.Task("rows", "take_rows", (source, 0, start, to, rows * 24), -(-23 // rows), 1e6, stretch=rows * 6)
-    chain = tasks.Chain([taking(data, between, 1), taking(between, out, 1)], [np.empty] * 2, stretch=24)
+    chain = tasks.Chain([taking(data, between, 1), taking(between, out, 1)], [np.empty] * 2, scales=[4, 4])
     assert chain.units == 6
     for _ in range(20):
         out.fill(0)
         tasks.Run([chain])()
         np.testing.assert_array_equal(out, data)
+
+
+JOINED = [((14, 9, 3), (2, 2), (2, 2), "valid", "max"), ((15, 9, 3), (2, 3), (2, 1), "valid", "max"),
+          ((15, 9, 3), (2, 2), (2, 2), "same", "avg"), ((27, 8, 16), (3, 2), (4, 2), "valid", "avg"),
+          ((13, 12, 16), (2, 2), (2, 2), "same", "avg"), ((14, 1, 3), (2, 1), (2, 1), "valid", "max")]
+APART = [((14, 9, 3), (3, 3), (2, 2), "valid", "max"), ((14, 9, 3), (2, 2), (1, 1), "valid", "max"),
+         ((16, 9, 3), (3, 3), (3, 3), "same", "avg"), ((14, 9, 3), (7, 1), (7, 1), "valid", "max")]
+
+
+@pytest.mark.parametrize("shape, size, strides, padding, kind", JOINED + APART)
+def test_pooling_goes_with_what_it_reads_where_lines_of_windows_share_none(shape, size, strides, padding, kind,
+                                                                          monkeypatch):
+    state = np.random.RandomState(5)
+    x = K.placeholder((None, *shape))
+    y = K.relu(K.conv2d(x, variable(state, 3, 3, shape[-1], 20), padding="same"))
+    pooled = K.tanh(K.pool2d(y, size, strides, padding, pool_mode=kind))
+    data = state.normal(0, 1, (1, *shape)).astype("float32")
+    program = compare([x], [pooled], [], [], [data])
+    found = next(iter(program.plan.groups.values()), None)
+    names = [step.op.name for step in found.steps] if found else []
+    case = (shape, size, strides, padding, kind)
+    assert (names[-2:] == [f"{kind}_pool".replace("avg", "average"), "tanh"] and len(names) == 4) == (case in JOINED)
+    whole = K.function([x], [pooled])([np.concatenate([data, -data])])[0][:1]
+    for grouped in (True, False):
+        monkeypatch.setattr(plan.Plan, "grouped", grouped)
+        np.testing.assert_array_equal(K.function([x], [pooled])([data])[0], whole)
+
+
+def test_two_ways_to_pool_the_same_lines(monkeypatch):
+    """By four, and by five lines that are as many in the end: they have no units in common."""
+    monkeypatch.setattr(by_places, "UNITS", 1)
+    state = np.random.RandomState(6)
+    x = K.placeholder((None, 31, 8, 3))
+    y = K.relu(K.conv2d(x, variable(state, 3, 3, 3, 20), padding="same"))
+    by_four, by_five = K.pool2d(y, (4, 2), (4, 2)), K.pool2d(y, (2, 2), (5, 2), "same")
+    program = compare([x], [by_four * by_five], [], [], [state.rand(1, 31, 8, 3).astype("float32")])
+    found = [[step.op.name for step in group.steps].count("max_pool") for group in set(program.plan.groups.values())]
+    assert found == [1, 1]
