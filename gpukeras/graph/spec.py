@@ -68,7 +68,7 @@ def dtype_name(dtype: Any) -> str:
         if not isinstance(dtype, str) or dtype.lstrip("<>=|").isidentifier():
             found = np.dtype(dtype)
             if found.kind in "biufc" or found.name == "bfloat16":
-                return found.name
+                return str(found.name)
     except (TypeError, ValueError):
         pass
     raise ValueError(f"dtype must be that of numbers, such as 'float32', 'int32' or 'bool', got {reprlib.repr(dtype)}")
