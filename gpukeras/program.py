@@ -65,6 +65,11 @@ def _rerun(package: str) -> Any:
 
 
 def _execute(code: Any, argv: Sequence[str], **attributes: Any) -> None:
+    try:
+        from . import device  # noqa: F401 - chooses the backend; nothing of the program is to blame where that fails
+    except (ImportError, ValueError) as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
     drop_in.install()
     main = ModuleType("__main__")
     vars(main).update({"__builtins__": builtins, "__package__": None, "__cached__": None, **attributes})

@@ -31,10 +31,9 @@ def test_info_prints_the_configuration(capsys):
     assert gpukeras.config()["why"] in printed
 
 
-def test_info_on_a_machine_that_cannot_follow_is_one_line():
-    done = run(
-        "import gpukeras.__main__ as m; raise SystemExit(m.main(['info']))", backend="cupy", driver=False
-    )
+@pytest.mark.parametrize("command", [["info"], ["bench"], ["run", "-c", "print(1)"]], ids=lambda words: words[0])
+def test_on_a_machine_that_cannot_follow_it_is_one_line(command):
+    done = run(f"import gpukeras.__main__ as m; raise SystemExit(m.main({command}))", backend="cupy", driver=False)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("GPUKERAS_BACKEND=cupy asks for a GPU") and done.stderr.count("\n") == 1
 
@@ -130,9 +129,3 @@ def test_bench_for_programs(capsys):
     assert main(["bench", "dense", "--seconds", "0.01", "--json"]) == 0
     row, = json.loads(capsys.readouterr().out)["rows"]
     assert row["name"] == "dense" and min(row[key] for key in ("first", "step", "training", "prediction")) > 0
-
-
-def test_bench_on_a_machine_that_cannot_follow_is_one_line():
-    done = run("import gpukeras.__main__ as m; raise SystemExit(m.main(['bench']))", backend="cupy", driver=False)
-    assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr.startswith("GPUKERAS_BACKEND=cupy asks for a GPU") and done.stderr.count("\n") == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor
+from ..graph import Tensor, dtype_name
 from ..ops import convert, indexing
 from ..ops import elementwise as e
 from ..ops import reduce as r
@@ -59,7 +59,7 @@ def cast(x: Any, dtype: str) -> Tensor:
     >>> cast(np.array([1.7]), 'int32').dtype
     'int32'
     """
-    return convert.cast(convert.as_tensor(x), str(np.dtype(dtype)))
+    return convert.cast(convert.as_tensor(x), dtype_name(dtype))
 
 
 def sqrt(x: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import as_host, new_array
-from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, weights_read_as
+from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, weights_read_as
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
@@ -38,7 +38,7 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
         value = eval(value)
     elif sparse:
         value = value.toarray()
-    v = Variable(value, str(np.dtype(dtype or floatx())), name_in_graph(name, "Variable"), constraint)
+    v = Variable(value, dtype_name(dtype or floatx()), name_in_graph(name, "Variable"), constraint)
     v._keras_shape = v.shape
     v._is_sparse = sparse  # type: ignore[attr-defined]
     return v
@@ -52,9 +52,10 @@ def constant(value: Any, dtype: str | None = None, shape: Sequence[int] | None =
     >>> eval(constant([1, 2], shape=(2, 2))).tolist()
     [[1.0, 2.0], [2.0, 2.0]]
     """
+    dtype = dtype_name(dtype or floatx())
     if shape is not None and any(isinstance(n, Tensor) for n in shape):
-        return _filled(value, dtype or floatx(), list(shape))
-    array = np.asarray(as_host(value), dtype or floatx())
+        return _filled(value, dtype, list(shape))
+    array = np.asarray(as_host(value), dtype)
     if shape is not None:
         missing = int(np.prod(shape)) - array.size
         if missing > 0 and array.size > 1:
@@ -90,7 +91,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
             raise ValueError("placeholder needs a shape or ndim")
         shape = (None,) * ndim
     dims = tuple(None if d is None else int(d) for d in shape)
-    p = Placeholder(dims, str(np.dtype(dtype or floatx())), name_in_graph(name, "Placeholder"))
+    p = Placeholder(dims, dtype_name(dtype or floatx()), name_in_graph(name, "Placeholder"))
     p._keras_shape = dims
     p._is_sparse = sparse  # type: ignore[attr-defined]
     return p
@@ -265,31 +266,31 @@ def _variable_seed(seed: int | None) -> int:
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
                   seed: int | None = None) -> Tensor:
     """Normal random numbers, new at each run. `shape` may hold tensors, such as `K.shape(x)[0]`."""
-    return random.draw("normal", shape, dtype or floatx(), seed) * stddev + mean
+    return random.draw("normal", shape, dtype_name(dtype or floatx()), seed) * stddev + mean
 
 
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None,
                    seed: int | None = None) -> Tensor:
     """Uniform random numbers in [minval, maxval), new at each run; whole ones if `dtype` is an integer's."""
-    dtype = str(np.dtype(dtype or floatx()))
+    dtype = dtype_name(dtype or floatx())
     if dtype.startswith(("int", "uint")):
         if int(maxval) <= int(minval):
             raise ValueError(f"random_uniform: whole numbers need maxval > minval, got {minval} and {maxval}")
         share = random.draw("uniform", shape, "float64", seed)
         return convert.cast(share * (int(maxval) - int(minval)), dtype) + int(minval)
-    return random.draw("uniform", shape, dtype or floatx(), seed) * (maxval - minval) + minval
+    return random.draw("uniform", shape, dtype, seed) * (maxval - minval) + minval
 
 
 def random_binomial(shape: Any, p: float = 0.0, dtype: str | None = None, seed: int | None = None) -> Tensor:
     """1 with probability p, else 0; new at each run."""
     uniform = random.draw("uniform", shape, "float32", seed)
-    return convert.cast(uniform < p, dtype or floatx())
+    return convert.cast(uniform < p, dtype_name(dtype or floatx()))
 
 
 def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
                      seed: int | None = None) -> Tensor:
     """Normal random numbers within two standard deviations of the mean, new at each run."""
-    return random.draw("truncated", shape, dtype or floatx(), seed) * stddev + mean
+    return random.draw("truncated", shape, dtype_name(dtype or floatx()), seed) * stddev + mean
 
 
 def update(x: Variable, new_x: Any) -> Update:

@@ -5,7 +5,7 @@ from .composed import ComposedOp, differentiate
 from .frozen import frozen
 from .gradients import gradients, topological
 from .op import MIX, REDUCE, ROW, Call, ExpandedOp, Flow, Op, ViewOp
-from .spec import Shape, Spec, broadcast_shapes, canonical_axes, is_float, merge_dtypes, size_of
+from .spec import Shape, Spec, broadcast_shapes, canonical_axes, dtype_name, is_float, merge_dtypes, size_of
 from .tensor import (
     OPERATORS,
     Apply,
@@ -23,6 +23,6 @@ from .tensor import (
 __all__ = [
     "HALVES", "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Flow", "Op",
     "Placeholder", "Shape", "Spec", "Tensor", "Variable", "ViewOp", "apply", "as_read", "broadcast_shapes",
-    "canonical_axes", "constant", "differentiate", "frozen", "gradients", "is_float", "made_inside", "merge_dtypes",
-    "origin", "size_of", "topological", "weights_read_as",
+    "canonical_axes", "constant", "differentiate", "dtype_name", "frozen", "gradients", "is_float", "made_inside",
+    "merge_dtypes", "origin", "size_of", "topological", "weights_read_as",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,25 @@ def size_of(shape: Shape) -> int:
 def is_float(dtype: str) -> bool:
     """True for the dtypes that have gradients."""
     return dtype.startswith("float") or dtype == "bfloat16"
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype of numbers or truth values, given as a name or in any way that NumPy takes.
+
+    ValueError for everything else: texts and objects are nothing to compute with, and of several fields a tensor has
+    none. A name may come from a file, so NumPy is asked only for what is one word: it evaluates parts of longer ones.
+
+    >>> dtype_name(np.float32), dtype_name('bool'), dtype_name('>f4')
+    ('float32', 'bool', 'float32')
+    """
+    try:
+        if not isinstance(dtype, str) or dtype.lstrip("<>=|").isidentifier():
+            found = np.dtype(dtype)
+            if found.kind in "biufc" or found.name == "bfloat16":
+                return str(found.name)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"dtype must be that of numbers, such as 'float32', 'int32' or 'bool', got {reprlib.repr(dtype)}")
 
 
 def merge_dtypes(*dtypes: str) -> str:

@@ -31,6 +31,15 @@ def test_floatx_decides_the_dtype_of_what_is_made() -> None:
         K.set_floatx("int32")
 
 
+@pytest.mark.parametrize("make", [K.placeholder, K.ones, K.random_normal, lambda shape, dtype: K.cast(1, dtype),
+                                  lambda shape, dtype: K.constant(1, dtype)], ids=range(5))
+def test_dtypes(make: Any) -> None:
+    for dtype in (np.float64, np.dtype("float64"), "double", "<f8", ">f8"):
+        assert make((2,), dtype=dtype).dtype == "float64"
+    with pytest.raises(ValueError, match="dtype must be that of numbers, such as 'float32'.*, got 'flaot32'"):
+        make((2,), dtype="flaot32")
+
+
 def test_image_data_format() -> None:
     assert K.image_data_format() == "channels_last" and K.image_dim_ordering() == "tf"
     K.set_image_dim_ordering("th")

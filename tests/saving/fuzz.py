@@ -108,6 +108,7 @@ class Process:
 
     def _start(self) -> None:
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "GPUKERAS_BACKEND": "numpy",
+                       "PYTHONDONTWRITEBYTECODE": "1",  # a module that a load imports is no file that it writes
                        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
         self.errors = open(self.folder / "stderr", "w")
         self.process = subprocess.Popen([sys.executable, "-m", "tests.saving.fuzz_worker", str(self.folder)], cwd=ROOT,

@@ -68,6 +68,16 @@ def test_architectures_that_name_files(layer, read):
     assert not opened
 
 
+@pytest.mark.parametrize("dtype", ["2.0.9", "3f4", "f4,i4", "(2,3)f4", "U5", "object", "no such dtype", 7, ["f4"],
+                                   [["a", "f4"]]], ids=str)
+def test_dtypes_that_numpy_would_evaluate_or_that_are_none_of_numbers(dtype, read):
+    """NumPy reads '3f4' as three numbers and takes the 3 for an expression."""
+    with pytest.raises(ValueError, match="dtype must be that of numbers|a dtype, such as 'float32'"):
+        read(stack({"class_name": "Dense", "config": {**FIRST["config"], "dtype": dtype}}))
+    with pytest.raises(ValueError, match="dtype must be that of numbers.*'float32'"):
+        read(stack({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 1], "dtype": dtype}}))
+
+
 def test_models_in_models_without_end(quick):
     for depth in (150, 5_000, 100_000):
         text = '{"class_name": "Sequential", "config": [' * depth + json.dumps(FIRST) + "]}" * depth
