@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpukeras import backend as K
+from gpukeras.graph import known_as, named
 from gpukeras.ops.gelu import gelu_by_tanh
 from gpukeras.utils.generic_utils import Registry, deserialize_keras_object
 
@@ -30,7 +31,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     if ndim is not None and ndim < 2:
         raise ValueError(f"softmax needs at least 2 dimensions (batch, classes), got a tensor of {ndim}.")
     if axis == -1 or axis == ndim - 1:
-        return K.softmax(x)
+        return K.softmax(x) if ndim == 2 else named(K.softmax(x), "truediv")
     exp = K.exp(x - K.max(x, axis=axis, keepdims=True))
     return exp / K.sum(exp, axis=axis, keepdims=True)
 
@@ -40,6 +41,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return K.elu(x, alpha)
 
 
+@known_as("mul_1")
 def selu(x: Any) -> Any:
     """Scaled exponential linear unit: activations keep mean 0 and variance 1 (Klambauer et al. 2017,
     arXiv:1706.02515). Use with `lecun_normal` weights and `AlphaDropout`."""

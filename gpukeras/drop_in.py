@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import gpukeras
+from gpukeras import _star_imports
 
 OWN_VERSION = gpukeras.__version__
 KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
@@ -51,6 +52,7 @@ def uninstall() -> None:
     for name, module in list(sys.modules.items()):
         if _own_name(name) is not None and (isinstance(module, Around) or module.__name__.startswith("gpukeras")):
             del sys.modules[name]
+    _star_imports.undo()
     gpukeras.__version__ = OWN_VERSION
 
 
@@ -113,6 +115,7 @@ class _SameModule(Loader):
             return Around(spec.name)
         module = import_module(self._own)
         self._spec = module.__spec__
+        _star_imports.complete(module)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

@@ -72,6 +72,35 @@ def test_a_program_finds_the_same_modules(program):
     assert printed("-m", "gpukeras", str(path), "a", "--b") == "['a', '--b'] __main__ True True\n"
 
 
+def test_a_star_brings_what_it_brings_in_keras(program):
+    """Names that Keras 2.0.9's modules import themselves, and that programs came to use."""
+    path = program("""
+from keras.layers import *
+assert K.epsilon() and np.ones(1) and regularizers.l2(0.1) and initializers.get('ones') and activations.relu
+from keras.models import *
+from keras.applications import *
+assert inception_v3.preprocess_input and VGG16 and Sequential([Dense(2, input_dim=3)]) and Input
+from keras.utils import *
+assert to_categorical and Sequence and np_utils.to_categorical is to_categorical
+from keras import *
+assert layers.Dense is Dense and backend is K
+""")
+    printed("-m", "gpukeras", "run", str(path))
+
+
+def test_star_imports_of_the_package_itself_stay_what_they_are():
+    before = {module: list(vars(module).get("__all__", ())) for module in (gpukeras, gpukeras.layers, gpukeras.utils)}
+    drop_in.install()
+    try:
+        import keras.layers
+        import keras.utils
+        assert "K" in keras.layers.__all__ and keras.layers.K is gpukeras.backend and "Sequence" in keras.utils.__all__
+    finally:
+        drop_in.uninstall()
+    assert before == {module: list(vars(module).get("__all__", ())) for module in before}
+    assert not hasattr(gpukeras.layers, "K")
+
+
 def test_other_ways_to_start(program):
     path = program(SAME + "import sys; print(sys.argv[1:], __name__)")
     assert printed("-m", "gpukeras", "-m", "program", "x", cwd=path.parent) == "['x'] __main__\n"

@@ -178,3 +178,12 @@ def test_the_version_stands_in_one_place():
     assert '[tool.hatch.version]\npath = "gpukeras/__init__.py"' in text
     found = re.findall(r'^__version__ = "(.+)"$', (ROOT / "gpukeras" / "__init__.py").read_text(), re.MULTILINE)
     assert found == [gpukeras.__version__]
+
+
+def test_modules_of_keras_209_are_reached_by_attribute():
+    """Programs write `keras.engine.topology.Layer` after nothing but `import keras`."""
+    assert gpukeras.engine.topology.Layer is gpukeras.layers.Layer
+    assert gpukeras.legacy.layers.Merge is gpukeras.layers.Merge
+    assert gpukeras.backend.common._EPSILON == gpukeras.backend.epsilon()
+    with pytest.raises(AttributeError, match="no attribute 'topologie'"):
+        _ = gpukeras.engine.topologie

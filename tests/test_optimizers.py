@@ -379,7 +379,7 @@ def test_config_round_trip(name: str) -> None:
 def test_what_is_no_optimizer() -> None:
     with pytest.raises(ValueError, match="Adam|adam"):
         optimizers.get("adamm")
-    with pytest.raises(TypeError, match="Adam()"):
+    with pytest.raises(ValueError, match="Adam()"):
         optimizers.get(optimizers.Adam)
     with pytest.raises(ValueError, match="expected an optimizer"):
         optimizers.get(3)

@@ -23,8 +23,8 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
 
     >>> from gpukeras import backend as K
     >>> x = K.placeholder((None,))
-    >>> K.function([x], [x * 2, K.sum(x)])([[1., 2.]])
-    [array([2., 4.], dtype=float32), array(3., dtype=float32)]
+    >>> K.function([x], [x * 2, K.sum(x, keepdims=True)])([[1., 2.]])
+    [array([2., 4.], dtype=float32), array([3.], dtype=float32)]
     """
     if isinstance(inputs, Tensor) or isinstance(outputs, Tensor):
         one_in, one_out = isinstance(inputs, Tensor), isinstance(outputs, Tensor)

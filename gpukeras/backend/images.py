@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import HALVES, Tensor, canonical_axes, constant
+from ..graph import HALVES, Tensor, canonical_axes, constant, known_as, named
 from ..ops import broadcasting as b
 from ..ops import convert, joining, linalg, normalization
 from ..ops import convolution as c
@@ -53,7 +53,7 @@ def _conv(rank: int, x: Any, kernel: Tensor, strides: Ints, padding: str, data_f
         raise ValueError(f"strides={strides} and dilation_rate={dilation} can't both be larger than 1")
     x, kernel = convert.unify(_rank_checked(convert.as_float(x), rank + 2, f"conv{rank}d"), kernel)
     y = c.convolution(_channels_last(x, layout), kernel, strides, padding, dilation)
-    return _to_layout(y, layout)
+    return _to_layout(named(y, "convolution/Squeeze") if rank == 1 else y, layout)
 
 
 def _rank_checked(x: Tensor, rank: int, what: str) -> Tensor:
@@ -148,6 +148,7 @@ def separable_conv1d(x: Any, depthwise_kernel: Tensor, pointwise_kernel: Tensor,
     return _separable(1, x, depthwise_kernel, pointwise_kernel, strides, padding, data_format, dilation_rate)
 
 
+@known_as("separable_conv2d")
 def separable_conv2d(x: Any, depthwise_kernel: Tensor, pointwise_kernel: Tensor, strides: Ints = (1, 1),
                      padding: str = "valid", data_format: str | None = None, dilation_rate: Ints = (1, 1)) -> Tensor:
     """Depthwise convolution, then a mix of the channels; kernels (rows, columns, channels, multiplier) and (1, 1,
@@ -195,7 +196,10 @@ def _pool(rank: int, x: Any, pool_size: Ints, strides: Ints, padding: str, data_
     x = _rank_checked(convert.as_float(x), rank + 2, f"pool{rank}d")
     y = pooling_ops.pool(_channels_last(x, layout), _ints(pool_size, rank, "pool_size"),
                          _ints(strides, rank, "strides"), padding, pool_mode)
-    return _to_layout(y, layout)
+    if layout == "channels_first" and rank > 1:
+        return named(_to_layout(y, layout), "transpose_1")
+    word = {"max": "MaxPool", "avg": "AvgPool"}[pool_mode]
+    return _to_layout(named(y, {1: "Squeeze", 2: word, 3: f"{word}3D"}[rank]), layout)
 
 
 def pool1d(x: Any, pool_size: Ints, strides: Ints = 1, padding: str = "valid", data_format: str | None = None,
@@ -254,7 +258,9 @@ def resize_images(x: Tensor, height_factor: int, width_factor: int, data_format:
     if interpolation not in ("nearest", "bilinear"):
         raise ValueError(f"interpolation must be 'nearest' or 'bilinear', got {interpolation!r}")
     if interpolation == "nearest":
-        return _resize(x, (height_factor, width_factor), data_format)
+        last = normalize_data_format(data_format) == "channels_last"
+        return named(_resize(x, (height_factor, width_factor), data_format),
+                     "ResizeNearestNeighbor" if last else "transpose_1")
     first = 1 if normalize_data_format(data_format) == "channels_last" else 2
     return _between(_between(x, first, height_factor), first + 1, width_factor)
 
@@ -279,6 +285,7 @@ def _between(x: Tensor, axis: int, factor: int) -> Tensor:
     return s.reshape(whole, [-1 if d is None else d for d in size])
 
 
+@known_as("concat_2")
 def resize_volumes(x: Tensor, depth_factor: int, height_factor: int, width_factor: int,
                    data_format: str | None) -> Tensor:
     """Each axis of a volume repeated (nearest neighbour)."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor, dtype_name
-from ..ops import convert, indexing
+from ..graph import Tensor, dtype_name, known_as
+from ..ops import convert, indexing, linalg
 from ..ops import elementwise as e
 from ..ops import reduce as r
 from ..ops.elementwise import (
@@ -40,8 +40,7 @@ from ..ops.elementwise import (
     tan,
     where,
 )
-from ..ops.linalg import batch_dot, dot, dot_of_samples
-from ..ops.reduce import logsumexp, mean, std, var
+from ..ops.linalg import dot, dot_of_samples
 from .settings import floatx
 
 __all__ = [
@@ -51,6 +50,11 @@ __all__ = [
     "maximum", "mean", "min", "minimum", "not_equal", "one_hot", "pow", "prod", "round", "sign", "sin", "sinh", "sqrt",
     "square", "std", "sum", "tan", "var", "where",
 ]
+
+
+mean, var, std = known_as("Mean")(r.mean), known_as("Mean_1")(r.var), known_as("Sqrt")(r.std)
+batch_dot = known_as("MatMul")(linalg.batch_dot)
+logsumexp = known_as("ReduceLogSumExp/Add")(r.logsumexp)
 
 
 def cast(x: Any, dtype: str) -> Tensor:
@@ -78,11 +82,13 @@ def round(x: Any) -> Tensor:
     return t if np.dtype(t.dtype).kind in "iu" else e.rint(t)
 
 
+@known_as("Pow")
 def pow(x: Any, a: Any) -> Tensor:
     """x to the power a."""
     return e.power(x, a)
 
 
+@known_as("clip_by_value")
 def clip(x: Any, min_value: Any, max_value: Any) -> Tensor:
     """x kept within [min_value, max_value]; None for max_value means no bound."""
     if max_value is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..graph import HALVES, Tensor, ViewOp, apply
+from ..graph import HALVES, Tensor, ViewOp, apply, known_as, named
 from ..ops import control, convert, indexing, random
 from ..ops import crossentropy as ce
 from ..ops import elementwise as e
@@ -74,18 +74,20 @@ def relu(x: Any, alpha: Any = 0.0, max_value: float | None = None, threshold: fl
         return e.where(e.greater_equal(x, threshold), kept, (x - threshold) * alpha)
     y = e.relu(x)
     if max_value is not None:
-        y = e.minimum(y, max_value)
+        y = named(e.minimum(y, max_value), "clip_by_value")
     if isinstance(alpha, Tensor) or alpha != 0:
         y = y - e.relu(-x) * alpha
     return y
 
 
+@known_as("Elu")
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x above 0, alpha (exp(x) - 1) below (Clevert et al. 2015)."""
     x = convert.as_float(x)
     return e.where(e.greater(x, 0), x, (e.exp(e.minimum(x, 0)) - 1) * alpha)
 
 
+@known_as("clip_by_value")
 def hard_sigmoid(x: Any) -> Tensor:
     """0.2 x + 0.5, kept within [0, 1]."""
     return e.minimum(e.maximum(convert.as_float(x) * 0.2 + 0.5, 0), 1)
@@ -124,6 +126,7 @@ def _last(x: Tensor, axis: int) -> Tensor:
     return x if axis == x.ndim - 1 else s.transpose(x, (*(a for a in range(x.ndim) if a != axis), axis))
 
 
+@known_as("Neg")
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
     """-sum(target log output) over the last axis, or newer Keras's `axis`. `output` are probabilities, scaled to sum to
     1 and kept within epsilon of 0 and 1, or logits. Shapes (..., classes) both; the result has shape (...).
@@ -151,6 +154,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     return ce.sparse_crossentropy(labels, output, epsilon(), from_logits)
 
 
+@known_as("logistic_loss")
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
     """-target log output - (1 - target) log(1 - output), elementwise. `output` are probabilities, kept within epsilon
     of 0 and 1, or logits. If it comes straight from a sigmoid, the program works on its logits."""
@@ -158,6 +162,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return ce.binary_crossentropy(convert.as_tensor(target, output.dtype), output, epsilon(), from_logits)
 
 
+@known_as("dropout/mul_1")
 def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None) -> Tensor:
     """Sets a fraction `level` of the elements to 0 and scales the others by 1 / (1 - level). `noise_shape` has 1
     where an axis shares its fate, None for the axis' own length."""
@@ -171,6 +176,7 @@ def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = Non
     return e.mask(x * (1 / (1 - level)), keep)
 
 
+@known_as("l2_normalize")
 def l2_normalize(x: Any, axis: Any = None) -> Tensor:
     """x divided by its Euclidean norm over an axis; norms below 1e-6 count as 1e-6."""
     x = convert.as_float(x)
@@ -192,7 +198,7 @@ def bias_add(x: Tensor, bias: Tensor, data_format: str | None = None) -> Tensor:
     if bias.ndim not in (1, x.ndim - 1):
         raise ValueError(f"bias_add: the bias must have 1 or {x.ndim - 1} axes, got shape {bias.shape}")
     if layout == "channels_last" or x.ndim < 3:
-        return x + bias
+        return named(x + bias, "BiasAdd" if x.ndim in (2, 4) and bias.ndim == 1 else "add")
     if bias.ndim == 1:
         return x + s.reshape(bias, [bias.shape[0], *[1] * (x.ndim - 2)])
     return x + s.reshape(bias, [bias.shape[-1], *bias.shape[:-1]])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..device import precision, set_precision
-from ..graph import Placeholder
+from ..graph import Placeholder, forget, scope
 from ..ops import convert
 
 _FLOATS = ("float16", "float32", "float64")
@@ -115,6 +115,7 @@ def reset_uids() -> None:
     """Starts the numbers over."""
     _uids.clear()
     _names.clear()
+    forget()
 
 
 def name_in_graph(name: str | None, kind: str) -> str:
@@ -162,9 +163,10 @@ def manual_variable_initialization(value: bool) -> None:
 
 @contextmanager
 def name_scope(name: str) -> Iterator[str]:
-    """Inside, names of variables and placeholders begin with this one. They carry no meaning here."""
+    """Inside, names of variables, placeholders and tensors begin with this one. They carry no meaning here."""
     _scopes.append(name)
     try:
-        yield name
+        with scope("/".join([*_scopes, ""])):
+            yield name
     finally:
         _scopes.pop()

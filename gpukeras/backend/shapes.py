@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor, apply, canonical_axes, size_of
+from ..graph import Tensor, apply, canonical_axes, known_as, size_of
 from ..ops import broadcasting as b
 from ..ops import convert, slicing
 from ..ops import shape as s
@@ -22,6 +22,7 @@ __all__ = ["arange", "batch_flatten", "concatenate", "expand_dims", "flatten", "
            "repeat_elements", "reshape", "reverse", "size", "slice", "squeeze", "stack", "tile", "transpose"]
 
 
+@known_as("stack")
 def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors of one shape along a new axis."""
     return _stack(x, axis)
@@ -52,11 +53,13 @@ def batch_flatten(x: Tensor) -> Tensor:
     return reshape(t, [-1, size_of(rest)])
 
 
+@known_as("concat")
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Tensor:
     """Each element `rep` times along an axis, next to itself."""
     return b.repeat_elements(convert.as_tensor(x), rep, axis)
 
 
+@known_as("Tile")
 def repeat(x: Tensor, n: int) -> Tensor:
     """Each sample's row n times: (samples, features) to (samples, n, features)."""
     if x.ndim != 2:
@@ -65,6 +68,7 @@ def repeat(x: Tensor, n: int) -> Tensor:
     return b.repeat_elements(wide, n, 1)
 
 
+@known_as("Tile")
 def tile(x: Tensor, n: Any) -> Tensor:
     """The whole tensor n times, along each axis (a list of counts) or the last ones."""
     t = convert.as_tensor(x)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import as_host, new_array
-from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, weights_read_as
+from ..device import as_host, new_array, own_value
+from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, known_as, weights_read_as
 from ..graph import constant as graph_constant
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
@@ -18,12 +18,12 @@ from .settings import floatx, name_in_graph
 class Update(tuple[Variable, Tensor]):
     """A variable and what it becomes: for `function` and layers, or carried out at once by `eval` or a session."""
 
-    def run(self, feeds: Mapping[Any, Any] | None = None) -> np.ndarray:
+    def run(self, feeds: Mapping[Any, Any] | None = None) -> Any:
         """Carries it out, with values for placeholders; the variable's new value."""
         from ..compiler import Function
         fed = dict(feeds or {})
         Function(list(fed), [], updates=[self], name="update")(list(fed.values()))
-        return self[0].read()
+        return own_value(self[0].array)
 
 
 
@@ -159,34 +159,34 @@ def count_params(x: Any) -> int:
     return int(np.prod(x.shape))
 
 
-def eval(x: Any) -> np.ndarray:
-    """The value of a variable, or of a tensor that depends on no placeholder. An update is carried out, and gives
-    the variable's new value.
+def eval(x: Any) -> Any:
+    """The value of a variable, or of a tensor that depends on no placeholder: an array, or a number of NumPy's if the
+    shape is (). An update is carried out, and gives the variable's new value.
 
     >>> float(eval(constant(2.) * 3))
     6.0
     """
     if isinstance(x, Variable):
-        return x.read()
+        return own_value(x.array)
     if isinstance(x, Update):
         return x.run()
     if not isinstance(x, Tensor):
         return np.asarray(x)
     if x.value is not None:
-        return np.array(x.value)
+        return np.array(x.value)[()]
     from ..compiler import Function
-    result: np.ndarray = Function([], [x], name="eval")([])[0]
-    return result
+    return Function([], [x], name="eval")([])[0]
 
 
 OPERATORS.update(evaluate=eval)
 
 
 def get_value(x: Any, on_device: bool = False) -> Any:
-    """A copy of a variable's value, on the host, or with `on_device` where it lies."""
+    """A copy of a variable's value (NumPy's number, if it has no axes) on the host, or with `on_device` where it lies.
+    """
     if on_device and isinstance(x, Variable):
         return new_array(x.array, x.dtype)
-    return x.read() if isinstance(x, Variable) else eval(x)
+    return eval(x)
 
 
 def batch_get_value(ops: Sequence[Any]) -> list[np.ndarray]:
@@ -230,11 +230,13 @@ def is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
+@known_as("zeros_like")
 def zeros_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
     """Zeros of a tensor's shape."""
     return broadcasting.zeros_like(convert.as_tensor(x), dtype)
 
 
+@known_as("ones_like")
 def ones_like(x: Any, dtype: str | None = None, name: str | None = None) -> Tensor:
     """Ones of a tensor's shape."""
     return broadcasting.ones_like(convert.as_tensor(x), dtype)
@@ -263,12 +265,14 @@ def _variable_seed(seed: int | None) -> int:
     return int(np.random.randint(1_000_000_000)) if seed is None else int(seed)
 
 
+@known_as("random_normal")
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
                   seed: int | None = None) -> Tensor:
     """Normal random numbers, new at each run. `shape` may hold tensors, such as `K.shape(x)[0]`."""
     return random.draw("normal", shape, dtype_name(dtype or floatx()), seed) * stddev + mean
 
 
+@known_as("random_uniform")
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: str | None = None,
                    seed: int | None = None) -> Tensor:
     """Uniform random numbers in [minval, maxval), new at each run; whole ones if `dtype` is an integer's."""
@@ -287,6 +291,7 @@ def random_binomial(shape: Any, p: float = 0.0, dtype: str | None = None, seed: 
     return convert.cast(uniform < p, dtype_name(dtype or floatx()))
 
 
+@known_as("truncated_normal")
 def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: str | None = None,
                      seed: int | None = None) -> Tensor:
     """Normal random numbers within two standard deviations of the mean, new at each run."""

@@ -78,14 +78,14 @@ class Function:
         self.lock = threading.RLock()
 
     def __call__(self, inputs: Sequence[Any], on_device: bool = False) -> list[Any]:
-        """The outputs for these inputs, as NumPy arrays of the caller's own, or with `on_device` as arrays of the
-        device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is on the GPU
-        in use doesn't leave it."""
+        """The outputs for these inputs, as NumPy's arrays and numbers of the caller's own, or with `on_device` as
+        arrays of the device. Inputs may be arrays of any library that knows DLPack or the CUDA array interface; what is
+        on the GPU in use doesn't leave it."""
         with self.lock:
             found = self.run(inputs)
             if on_device:
                 return [device.new_array(a, a.dtype.name) for a in found]
-            return [np.array(device.to_host(a)) for a in found]
+            return [device.own_value(a) for a in found]
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """The same outputs, as arrays of the device in which the next run puts its own."""
@@ -131,6 +131,9 @@ class Function:
             program.check()
 
     def _arrays(self, inputs: Sequence[Any]) -> list[Any]:
+        if not isinstance(inputs, (list, tuple)):
+            raise TypeError(f"{self.name} takes its inputs in a list, one for each of {len(self.inputs)}; got "
+                            f"{type(inputs).__name__}. Write f([x])")
         if len(inputs) != len(self.inputs):
             raise ValueError(f"{self.name} takes {len(self.inputs)} inputs, got {len(inputs)}")
         return [_array(x) for x in inputs]

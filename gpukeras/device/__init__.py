@@ -42,6 +42,7 @@ from gpukeras.device.memory import (
     asarray,
     free_unused,
     is_device_array,
+    own_value,
     synchronize,
     to_host,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "kernel_source",
     "launch",
     "new_array",
+    "own_value",
     "precision",
     "product_with_epilogue",
     "products",

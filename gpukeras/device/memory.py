@@ -63,6 +63,12 @@ def to_host(array: Any) -> np.ndarray:
     return np.asarray(array) if NAME == "numpy" else xp.asnumpy(array)
 
 
+def own_value(array: Any) -> Any:
+    """What a program gets of `array`: a copy on the host, or NumPy's number if it has no axes."""
+    copy = np.array(to_host(array))
+    return copy if copy.ndim else copy[()]
+
+
 def is_device_array(x: Any) -> bool:
     """Whether `x` is an array of the chosen device's library."""
     return isinstance(x, xp.ndarray)

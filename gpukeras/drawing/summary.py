@@ -59,17 +59,8 @@ def summary_rows(model: Any) -> tuple[list[str], list[list[Any]]]:
 
 def summary_counts(model: Any) -> dict[str, int]:
     """The numbers of parameters under the summary's table."""
-    trainable, frozen = count_params(_trained_weights(model)), count_params(model.non_trainable_weights)
+    trainable, frozen = count_params(model.trainable_weights), count_params(model.non_trainable_weights)
     return {"Total params": trainable + frozen, "Trainable params": trainable, "Non-trainable params": frozen}
-
-
-def _trained_weights(model: Any) -> Iterable[Any]:
-    """The weights training changes: those chosen at compile time, if the model is compiled."""
-    collected = getattr(model, "_collected_trainable_weights", None)
-    if collected is not None:
-        model._check_trainable_weights_consistency()
-    result: Iterable[Any] = model.trainable_weights if collected is None else collected
-    return result
 
 
 def _is_chain(model: Any) -> bool:

@@ -6,20 +6,13 @@ import warnings
 from typing import Any
 
 from .. import backend as K
-from ..graph import Variable
+from ..graph import Variable, name_of
 from ..utils.generic_utils import has_arg, parameters_of
 from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
 from .tracing import called
 
 _OWN_PACKAGE = __name__.partition(".")[0]
-
-_WORDS = {"absolute": "Abs", "average_pool": "AvgPool", "concatenate": "concat", "divide": "truediv", "elu": "Elu",
-          "exp": "Exp", "gather": "Gather", "log": "Log", "matmul": "MatMul", "max_pool": "MaxPool",
-          "maximum": "Maximum", "minimum": "Minimum", "multiply": "mul", "pad": "Pad", "relu": "Relu",
-          "reshape": "Reshape", "sigmoid": "Sigmoid", "softmax": "Softmax", "softplus": "Softplus",
-          "softsign": "Softsign", "subtract": "sub", "switch": "cond/Merge", "tanh": "Tanh"}
-"""What TensorFlow calls ops."""
 
 Run = tuple[list[Any], list[Any], list[Any]]
 """Outputs, their masks and their shapes."""
@@ -37,7 +30,11 @@ class Called:
         layers again. Layers with a `call` of their own get the list."""
         if not isinstance(inputs, list) or len(inputs) != 1 or self._keeps_lists:
             return inputs
-        return inputs[0] if self.call.__module__.partition(".")[0] == _OWN_PACKAGE else inputs
+        return inputs[0] if self._is_of_package() else inputs
+
+    def _is_of_package(self: Any) -> bool:
+        """Whether `call` is none of a program's own."""
+        return (self.call.__module__ or "").partition(".")[0] == _OWN_PACKAGE
 
     def _named(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments given by position after the inputs, as keywords of `call`."""
@@ -55,8 +52,8 @@ class Called:
         with called(self, inputs, kwargs) as kwargs:
             outputs, masks_out, shapes_out = self._run(inputs, masks_in, kwargs)
         outputs = [_own(x, to_list(inputs)) for x in outputs]
-        for i, x in enumerate(outputs):
-            x.name = self._output_name(x, i) if x.producer is not None else x.name
+        calls = sum(1 for node in self.inbound_nodes if node.inbound_layers)  # a model is no call of itself
+        self._name_outputs(outputs, masks_in, f"{self.name}_{calls}" if calls else self.name)
         flagged = self._forces_phase() or any(x._uses_learning_phase for x in to_list(inputs))
         self._add_inbound_node(inputs, outputs, masks_in, masks_out, shapes_of(to_list(inputs)), shapes_out,
                                kwargs)
@@ -64,15 +61,32 @@ class Called:
             x._uses_learning_phase = x._uses_learning_phase or flagged
         return one_or_list(outputs)
 
-    def _output_name(self: Any, x: Any, index: int) -> str:
-        """As a program on TensorFlow 1 sees it, nearly: 'dense_1/Relu:0', and 'dense_1_1/Relu:0' of a second call."""
-        word = _WORDS.get(x.producer.op.name, x.producer.op.name)
-        if word == "add" and any(isinstance(t, Variable) and t.name.endswith("bias:0") for t in x.producer.inputs):
-            word = "BiasAdd"
-        calls = sum(1 for node in self.inbound_nodes if node.inbound_layers)  # a model is no call of itself
-        inner = [x.origin] if x.origin not in (None, self.name) else []
-        return "/".join([f"{self.name}_{calls}" if calls else self.name, *inner,
-                         f"{word}_{index}:0" if index else f"{word}:0"])
+    def _name_outputs(self: Any, outputs: list[Any], masks: Any, scope: str) -> None:
+        masked = not all_none(masks)
+        for i, x in enumerate(outputs):
+            if x.producer is not None:
+                x.name = self._output_name(x, i, masked, scope)
+
+    _counts_ops = False
+    """Whether the numbers in names of its outputs count its ops, as they do in a program's own `call`. Most layers of
+    this package are made of other ops than Keras's."""
+
+    def _output_word(self, x: Any, index: int, masked: bool) -> str | None:
+        """What TensorFlow calls the op that makes an output, where it is not that which makes it here."""
+        return None
+
+    def _output_name(self: Any, x: Any, index: int, masked: bool, scope: str) -> str:
+        """As a program on TensorFlow 1 sees it, nearly: 'dense_1/Relu:0', 'model_1/dense_1/Relu:0'."""
+        if x.is_named():
+            return f"{scope}/{x.name}"  # by a layer of this network
+        said = self._output_word(x, index, masked)
+        if said is not None:
+            return f"{scope}/{said}:0"
+        inner = f"{x.origin}/" if x.origin not in (None, self.name) else ""
+        _, word, number = x.producer.label
+        if self._counts_ops or not self._is_of_package():
+            return name_of((f"{scope}/{inner}", word, number), x.index)
+        return name_of((f"{scope}/{inner}", word, index), 0)
 
     def _forces_phase(self: Any) -> bool:
         """Whether outputs count as depending on the learning phase whatever they are made of."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as K
 from .. import optimizers
+from ..graph import scope
 from . import own_loss
 from .adding import by_name, of_metric
 from .advice import advise_on_compile
@@ -62,11 +63,12 @@ class Compiled(Subclassed):
         self.optimizer = optimizers.for_policies(self.optimizer, self._policies())
         if not self._is_graph_network:
             self._compiled_with, self._goes_on = {"optimizer": self.optimizer, **said}, False
-        self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
         self.metrics_names, self.metrics_tensors = ["loss"], []
         self._live_metrics: dict[int, Live] = {}  # metrics with a state, by their place among the names
-        self.total_loss, own_metrics = self._total_loss()
-        self._add_metrics(metrics, weighted_metrics, own_metrics)
+        with scope("loss/"):
+            self._heads = self._make_heads(loss, loss_weights, sample_weight_mode, target_tensors)
+            self.total_loss, own_metrics = self._total_loss()
+            self._add_metrics(metrics, weighted_metrics, own_metrics)
         self._mirror_heads()
         advise_on_compile(self, self._heads)
         self.train_function = self.test_function = self.predict_function = None

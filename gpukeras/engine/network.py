@@ -343,9 +343,10 @@ class Network(Portable, Layer):
             with origin(layer.name):
                 layer.assert_input_compatibility(inputs)
                 outputs, out_masks, shapes = layer._run(inputs, in_masks, kwargs)
-            for x, shape in zip(outputs, shapes):
-                if history_of(x) is None:  # not a layer's own tensor passed through
-                    x._keras_shape = shape
+            new = [(x, shape) for x, shape in zip(outputs, shapes) if history_of(x) is None]
+            for x, shape in new:  # not a layer's own tensor passed through
+                x._keras_shape = shape
+            layer._name_outputs([x for x, _ in new if not x.is_named()], in_masks, layer.name)
             self._inherit(layer, to_list(inputs), tensors)
             known.update(zip(node.output_tensors, zip(outputs, out_masks)))
         found = [known[x] for x in self.outputs]

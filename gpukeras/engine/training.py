@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..graph import scope
 from ..utils import keras1
 from ..utils.messages import warn
 from ..utils.metric_names import unique_names
@@ -84,7 +85,7 @@ class Model(Compiled, GeneratorTraining):
         self._check_compiled()
         self._check_trainable_weights_consistency()
         if self.train_function is None:
-            with other_sizes.going_on(self):
+            with other_sizes.going_on(self), scope("training/"):
                 self._new_train_function()
         if not getattr(self.train_function, "agreed", False):
             self.train_function.agreed = True

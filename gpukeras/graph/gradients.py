@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from . import naming
 from .tensor import OPERATORS, Apply, Tensor, apply, has_gradient
 
 
@@ -86,6 +87,7 @@ def topological(outputs: Sequence[Tensor], given: Sequence[Tensor] = ()) -> list
     return order
 
 
+@naming.scope("gradients/")
 def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None) -> list[Tensor | None]:
     """d sum(loss) / d x for each x in `wrt`; None where the loss does not depend on it. The derivatives are total:
     if one x is made of another, what flows through it counts.

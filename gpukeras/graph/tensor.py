@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import device
 from ..device.changes import Changes
+from . import naming
 from .spec import Spec, StaticShape, is_float
 
 OPERATORS: dict[str, Callable[..., Any]] = {}
@@ -32,7 +33,8 @@ def origin(layer: str) -> Iterator[None]:
     """Marks the tensors made inside with the layer that makes them, for error messages."""
     _origins.append(layer)
     try:
-        yield
+        with naming.scope(f"{layer}/"):
+            yield
     finally:
         _origins.pop()
 
@@ -89,7 +91,28 @@ class Tensor:
         self.producer = producer
         self.index = index
         self.origin = current_origin()
-        self.name = name or f"{producer.op.name if producer else 'tensor'}_{next(_names)}:0"
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """As TensorFlow 1 names it: 'dense_1/Relu:0'."""
+        if self._name is None and self.producer is not None:
+            return naming.name_of(self.producer.label, self.index)
+        self._name = self._name or f"tensor_{next(_names)}:0"
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    def is_named(self) -> bool:
+        """Whether it was given a name."""
+        return self._name is not None
+
+    @property
+    def op(self) -> naming.Operation:
+        """What makes it, for programs that read `t.op.name`."""
+        return naming.Operation(self)
 
     @property
     def _keras_shape(self) -> Any:
@@ -347,13 +370,14 @@ class Variable(Tensor):
 class Apply:
     """One use of an op: its inputs and the tensors that come out."""
 
-    __slots__ = ("op", "inputs", "outputs", "origin")
+    __slots__ = ("op", "inputs", "outputs", "origin", "label")
 
     def __init__(self, op: Any, inputs: Sequence[Tensor]):
         self.op = op
         self.inputs = tuple(inputs)
         self.origin = current_origin()
         self.outputs: tuple[Tensor, ...] = ()
+        self.label = naming.label_for(op.name)
 
 
 def apply(op: Any, *inputs: Tensor) -> Any:

@@ -47,6 +47,8 @@ class Lambda(Layer):
         self.supports_masking = mask is not None
         self._output_shape = tuple(output_shape) if isinstance(output_shape, (tuple, list)) else output_shape
 
+    _counts_ops = True
+
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """The function of the inputs."""
         extra = {"mask": mask} if has_arg(self.function, "mask") else {}

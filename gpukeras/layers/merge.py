@@ -20,6 +20,7 @@ class _Merge(Layer):
     """
 
     most_inputs: int | None = None
+    _counts_ops = True
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)

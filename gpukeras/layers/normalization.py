@@ -88,6 +88,9 @@ class BatchNormalization(Layer):
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: features})
         self.built = True
 
+    def _output_word(self, x: Any, index: int, masked: bool) -> str | None:
+        return None if x.producer.op.name == "switch" else "batchnorm/add_1"
+
     def call(self, inputs: Any, training: Any = None) -> Any:
         """The normalized inputs; `training` overrules the learning phase. Under a policy of 16 bits the arithmetic is
         float32."""

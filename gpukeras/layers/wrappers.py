@@ -113,6 +113,9 @@ class TimeDistributed(Wrapper):
         inner = self._inner_mask(mask)
         return self._all_at_once(inputs, kwargs if inner is None else {**kwargs, "mask": inner})
 
+    def _output_word(self, x: Any, index: int, masked: bool) -> str | None:
+        return f"{x.producer.label[1]}_1"
+
     def _inner_mask(self, mask: Any) -> Any:
         """The mask of the steps as the layer's own, if it reaches into them and the layer takes one."""
         taken = mask is not None and K.ndim(mask) > 2 and has_arg(self.layer.call, "mask")

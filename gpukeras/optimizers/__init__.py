@@ -73,8 +73,8 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, str):
         return deserialize({"class_name": identifier, "config": {}})
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        raise TypeError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
-                        " of it")
+        raise ValueError(f"got the class {identifier.__name__}; write {identifier.__name__}() to make an optimizer"
+                         " of it")
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
         result: Optimizer = identifier
         return result

@@ -27,7 +27,7 @@ def to_categorical(y: Any, num_classes: int | None = None, dtype: Any = "float64
         num_classes = int(labels.max()) + 1
     outside = labels[(labels >= num_classes) | (labels < -num_classes)]  # negative ones count from the end
     if outside.size:
-        raise ValueError(
+        raise IndexError(
             f"to_categorical: y holds class number {outside[0]}, but num_classes={num_classes} allows 0 to "
             f"{num_classes - 1}. Class numbers start at 0: "
             "write to_categorical(y - 1) if yours start at 1."

@@ -114,3 +114,20 @@ def test_local_convolutions_in_2d_of_unknown_sizes(layout, shape):
     made = K.local_conv2d(placeholder, kernel, (3, 3), (1, 1), (4, 3), layout)
     assert K.int_shape(made) == (None, *whole.shape[1:])
     np.testing.assert_allclose(K.function([placeholder], [made])([x])[0], whole, rtol=1e-5)
+
+
+def test_values_without_axes_are_numbers_of_numpy():
+    """They can be rounded, be keys, and pass `np.isscalar`, which arrays of shape () can't."""
+    x = K.placeholder((None,))
+    given = [K.get_value(K.variable(0.5)), K.eval(K.constant(0.5)), K.eval(K.sum(K.constant([0.25, 0.25]))),
+             *K.function([x], [K.mean(x)])([[0.5]]), *K.batch_get_value([K.variable(0.5)])]
+    assert all(np.isscalar(v) and v.dtype == "float32" and round(v, 1) == 0.5 for v in given) and len(set(given)) == 1
+    variable = K.variable(1.5)
+    assert np.isscalar(K.eval(K.update(variable, 2.5))) and K.get_value(variable) == 2.5
+
+
+def test_a_function_of_a_list_takes_no_array():
+    x = K.placeholder((None, 2))
+    f = K.function([x], [x * 2])
+    with pytest.raises(TypeError, match=r"takes its inputs in a list.*got ndarray. Write f\(\[x\]\)"):
+        f(np.ones((1, 2)))

@@ -156,7 +156,7 @@ TABLE = [
     ("unknown optimizer", lambda: uncompiled().compile("rmsprp", "mse"), ValueError,
      ["optimizer", "'rmsprp'", "'rmsprop'"]),
     ("optimizer of another kind", lambda: uncompiled().compile(0.01, "mse"), ValueError, ["optimizer", "0.01"]),
-    ("optimizer's class", lambda: uncompiled().compile(SGD, "mse"), TypeError, ["SGD()"]),
+    ("optimizer's class", lambda: uncompiled().compile(SGD, "mse"), ValueError, ["SGD()"]),
     ("unknown argument of an optimizer", lambda: SGD(learning_rat=0.1), TypeError,
      ["SGD", "'learning_rat'", "learning_rate"]),
     ("unknown loss", lambda: model("mean_square_error"), ValueError,

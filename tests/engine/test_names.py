@@ -6,17 +6,32 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.layers import (
+    GRU,
+    LSTM,
     Activation,
     BatchNormalization,
+    Bidirectional,
+    Conv1D,
     Conv2D,
+    Cropping1D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
+    GlobalAveragePooling1D,
+    GlobalMaxPooling2D,
     Input,
     Lambda,
     Layer,
+    Masking,
+    MaxPooling1D,
     MaxPooling2D,
+    RepeatVector,
     Reshape,
+    SimpleRNN,
+    TimeDistributed,
+    UpSampling1D,
+    UpSampling2D,
     add,
     concatenate,
 )
@@ -43,6 +58,42 @@ LAYERS = {
     "max_pooling2d_1/MaxPool:0": ((8, 8, 3), lambda x: MaxPooling2D()(x)),
     "flatten_1/Reshape:0": ((8, 8, 3), lambda x: Flatten()(x)),
     "batch_normalization_1/cond/Merge:0": ((8, 8, 3), lambda x: BatchNormalization()(x)),
+    "batch_normalization_1/batchnorm/add_1:0": (4, lambda x: BatchNormalization()(x, training=False)),
+    "add_1/add_1:0": (4, lambda x: add([x, Activation("relu")(x), Activation("tanh")(x)])),
+    "lambda_1/add_1:0": (4, lambda x: Lambda(lambda v: v + 1 + 2)(x)),
+    "lambda_1/Mean:0": (4, lambda x: Lambda(lambda v: K.mean(K.square(v - 1), axis=-1))(x)),
+    "lambda_1/Identity:0": (4, lambda x: Lambda(lambda v: v)(x)),
+    "repeat_vector_1/Tile:0": (4, lambda x: RepeatVector(3)(x)),
+    "embedding_1/GatherV2:0": (4, lambda x: Embedding(10, 3)(x)),
+    "dense_1/add:0": ((6, 4), lambda x: Dense(3)(x)),
+    "dense_1/truediv:0": ((6, 4), lambda x: Dense(3, activation="softmax")(x)),
+    "conv1d_1/convolution/Squeeze:0": ((6, 4), lambda x: Conv1D(3, 2, use_bias=False)(x)),
+    "max_pooling1d_1/Squeeze:0": ((6, 4), lambda x: MaxPooling1D()(x)),
+    "global_average_pooling1d_1/Mean:0": ((6, 4), lambda x: GlobalAveragePooling1D()(x)),
+    "global_max_pooling2d_1/Max:0": ((8, 8, 3), lambda x: GlobalMaxPooling2D()(x)),
+    "up_sampling1d_1/concat:0": ((6, 4), lambda x: UpSampling1D()(x)),
+    "up_sampling2d_1/ResizeNearestNeighbor:0": ((8, 8, 3), lambda x: UpSampling2D()(x)),
+    "cropping1d_1/strided_slice:0": ((6, 4), lambda x: Cropping1D()(x)),
+    "time_distributed_1/Reshape_1:0": ((6, 4), lambda x: TimeDistributed(Dense(3))(x)),
+    "lstm_1/TensorArrayReadV3:0": ((6, 4), lambda x: LSTM(3)(x)),
+    "gru_1/transpose_1:0": ((6, 4), lambda x: GRU(3, return_sequences=True)(x)),
+    "gru_1/transpose_2:0": ((6, 4), lambda x: GRU(3, return_sequences=True)(Masking()(x))),
+    "lstm_1/while/Exit_3:0": ((6, 4), lambda x: LSTM(3, return_state=True)(x)[2]),
+    "simple_rnn_1/transpose_1:0": ((6, 4), lambda x: SimpleRNN(3, unroll=True, return_sequences=True)(x)),
+    "bidirectional_1/concat:0": ((6, 4), lambda x: Bidirectional(LSTM(3))(x)),
+    "sequential_1/lstm_1/TensorArrayReadV3:0": ((6, 4), lambda x: Sequential([LSTM(3, input_shape=(6, 4))])(x)),
+}
+
+EXPRESSIONS = {
+    "add_1": lambda x: x + 1 + 2, "mul": lambda x: x * x, "truediv": lambda x: K.sum(x * x, 1) / 2, "Neg": lambda x: -x,
+    "pow": lambda x: x ** 2, "Pow": lambda x: K.pow(x, 2), "Mean": lambda x: K.mean(x), "Mean_1": lambda x: K.var(x),
+    "Sqrt": lambda x: K.std(x), "Max": lambda x: K.max(x, 1), "ArgMax": lambda x: K.argmax(x),
+    "clip_by_value": lambda x: K.clip(x, 0, 1), "l2_normalize": lambda x: K.l2_normalize(x, 1),
+    "Elu": lambda x: K.elu(x), "strided_slice": lambda x: x[:, 0], "Cast": lambda x: K.cast(x > 0, "float32"),
+    "Greater": lambda x: x > 0,
+    "MatMul": lambda x: K.dot(x, K.ones((4, 2))), "BiasAdd": lambda x: K.bias_add(x, K.ones((4,))),
+    "stack": lambda x: K.stack([x, x]), "Tile": lambda x: K.tile(x, 2), "zeros_like": lambda x: K.zeros_like(x),
+    "random_normal": lambda x: K.random_normal(K.shape(x)), "dropout/mul_1": lambda x: K.dropout(x, 0.5),
 }
 
 
@@ -50,6 +101,44 @@ LAYERS = {
 def test_what_a_layer_makes_begins_with_its_name(name):
     shape, make = LAYERS[name]
     assert make(Input((shape,) if isinstance(shape, int) else shape)).name == name
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_what_a_function_of_k_makes_has_the_name_of_its_op(name):
+    made = EXPRESSIONS[name](K.placeholder((None, 4)))
+    assert (made.name, made.op.name) == (f"{name}:0", name)
+
+
+def test_ops_of_one_kind_are_numbered_and_those_that_nobody_wrote_do_not_count():
+    x = K.placeholder((None, 4))
+    assert [K.exp(x).name for _ in range(2)] == ["Exp:0", "Exp_1:0"]
+    y = K.sum(K.square(x))
+    derivative, = K.gradients(y, x)
+    assert derivative.name.startswith("gradients/")
+    Sequential([Dense(2, input_dim=4)]).compile("sgd", "mse")
+    assert K.mean(K.square(x)).op.name == "Mean" and K.square(x).op.name == "Square_2"
+    with K.name_scope("mine"):
+        assert (x * 2).name == "mine/mul:0"
+    K.clear_session()
+    assert K.exp(x).op.name == "Exp"
+
+
+def test_what_a_call_says_of_a_tensor_is_not_yet_its_outputs_name():
+    seen = []
+
+    def halved(x):
+        y = x / 2
+        seen.append(y.name)
+        return y
+
+    assert Lambda(halved, name="half")(Input((3,))).name == "half/truediv:0" and seen[0] == "half/truediv:0"
+
+
+def test_an_operation_says_what_it_is_made_of():
+    x = K.placeholder((2,), name="x")
+    y = x + 1
+    assert (y.op.type, x.op.name, x.op.inputs) == ("add", "x", ()) and y.op.inputs[0] is x and y.op.outputs == (y,)
+    assert repr(y.op) == "<Operation 'add' type=add>"
 
 
 def test_inputs_and_models():

@@ -76,3 +76,12 @@ def test_widths_and_calls_on_different_shapes(capsys):
     assert "multiple" in printed(Model(x, same(x)))
     model.summary()
     assert "Total params: 8" in capsys.readouterr().out
+
+
+def test_a_model_frozen_after_compile_is_counted_as_it_is():
+    """As in Keras 2.0.9; later ones count its weights twice. Programs with two networks that learn from each other
+    print the summary of the one that is frozen in the other."""
+    model = Sequential([Dense(3, input_dim=4), Dense(2)])
+    model.compile("sgd", "mse")
+    model.trainable = False
+    assert printed(model).splitlines()[-4:-1] == ["Total params: 23", "Trainable params: 0", "Non-trainable params: 23"]

@@ -244,6 +244,14 @@ class RNN(Holder):
         return K.rnn(step, inputs, initial_state, go_backwards=self.go_backwards, mask=mask, unroll=self.unroll,
                      input_length=K.int_shape(inputs)[1])
 
+    def _output_word(self, x: Any, index: int, masked: bool) -> str | None:
+        """Of loops, from which TensorFlow reads arrays of tensors and the last states."""
+        if self.unroll and not (index == 0 and self.return_sequences):
+            return None
+        if index:
+            return f"while/Exit_{index + 1}"
+        return f"transpose_{1 + masked}" if self.return_sequences else "TensorArrayReadV3"
+
     # ------------------------------------------------------------------------------------------------------ configs
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the cell as class name and config."""
