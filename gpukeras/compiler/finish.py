@@ -23,6 +23,8 @@ from .bodies import uses_tasks
 from .fuse import Fused
 from .ir import Step, Value, contiguous, needed, readers, rewrite
 
+ADD, RELU = Elementwise("add"), Elementwise("relu")
+
 
 @frozen
 class FinishedConvolution(Op):
@@ -119,9 +121,6 @@ def _with_bias(step: Step, alone: set[Value]) -> Step | None:
         return None
     return Step(FinishedConvolution(before.op, len(kinds) == 2, None), [*before.ins, bias], [step.outs[0].spec],
                 before.origin)
-
-
-ADD, RELU = Elementwise("add"), Elementwise("relu")
 
 
 def _pooled(step: Step, made: set[Value]) -> Step | None:
