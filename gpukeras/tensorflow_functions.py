@@ -98,6 +98,17 @@ def moments(x: Any, axes: Any, keepdims: bool = False, keep_dims: bool = False, 
     return K.mean(x, axes, keep), K.var(x, axes, keep)
 
 
+def weighted_crossentropy(labels: Any = None, logits: Any = None, pos_weight: Any = None, name: str | None = None,
+                          targets: Any = None) -> Any:
+    """The crossentropy of yes and no from logits, elementwise, in which a yes counts `pos_weight` times.
+
+    >>> round(float(K.eval(weighted_crossentropy(K.constant([1.]), K.constant([0.]), 2.))[0]), 4)  # twice log 2
+    1.3863
+    """
+    y, x = as_tensor(targets if labels is None else labels), as_tensor(logits)
+    return (1 - y) * x + (1 + (pos_weight - 1) * y) * K.softplus(-x)
+
+
 def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name: str | None = None) -> Any:
     """Channels as the pixels of blocks: (n, h, w, c * b * b) to (n, h * b, w * b, c).
 

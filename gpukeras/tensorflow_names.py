@@ -209,6 +209,7 @@ def _table() -> dict[str, Any]:
         "nn.softmax": lambda logits, axis=-1, name=None, dim=None: K.softmax(logits, axis if dim is None else dim),
         "nn.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
         "nn.sigmoid_cross_entropy_with_logits": _sigmoid_crossentropy,
+        "nn.weighted_cross_entropy_with_logits": functions.weighted_crossentropy,
         "nn.softmax_cross_entropy_with_logits": _softmax_crossentropy,
         "nn.softmax_cross_entropy_with_logits_v2": _softmax_crossentropy,
         "nn.sparse_softmax_cross_entropy_with_logits": _sparse_crossentropy,

@@ -33,6 +33,8 @@ B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")
     ("nn.leaky_relu", lambda f: f(K.constant(A), alpha=0.1), np.where(A > 0, A, 0.1 * A)),
     ("nn.sigmoid_cross_entropy_with_logits", lambda f: f(labels=np.ones((2, 2)), logits=K.constant(A)),
      np.log1p(np.exp(-A))),
+    ("nn.weighted_cross_entropy_with_logits", lambda f: f(np.eye(2), K.constant(A[:2, :2]), 3.0),
+     np.log1p(np.exp(A[:2, :2])) * (1 - np.eye(2)) + 3 * np.log1p(np.exp(-A[:2, :2])) * np.eye(2)),
     ("compat.v1.transpose", lambda f: f(K.constant(A), perm=[1, 0]), A.T),
     ("random.normal", lambda f: f((3, 4), stddev=0.0), np.zeros((3, 4))),
     ("pad", lambda f: f(K.constant(A), [[1, 0], [0, 2]], constant_values=5), np.pad(A, [[1, 0], [0, 2]],

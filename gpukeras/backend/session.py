@@ -15,8 +15,8 @@ class Session:
 
     >>> from gpukeras import backend as K
     >>> x = K.placeholder((2,))
-    >>> Session().run([x * 2, K.sum(x)], feed_dict={x: [1., 2.]})
-    [array([2., 4.], dtype=float32), array(3., dtype=float32)]
+    >>> Session().run([x * 2, x + 1], feed_dict={x: [1., 2.]})
+    [array([2., 4.], dtype=float32), array([2., 3.], dtype=float32)]
     """
 
     graph: Any = None

@@ -7,10 +7,10 @@ from typing import Any
 
 from gpukeras.callbacks.base import Callback
 from gpukeras.callbacks.logs import Logs
-from gpukeras.callbacks.monitor import Monitor, validate
+from gpukeras.callbacks.monitor import Monitor, Watching, validate
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(Watching, Callback):
     """Saves the model at the end of every epoch, or of every `period` epochs, to the file `filepath`.
 
     `filepath` may have places to fill in: ``weights.{epoch:02d}-{val_loss:.2f}.h5``, with the number of the epoch (from

@@ -3,10 +3,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from gpukeras.callbacks.logs import as_logs
+
+
+class Watching:
+    """Mixed into callbacks that watch: what subclasses in programs of Keras 2 read of them."""
+
+    _watch: Monitor
+
+    @property
+    def monitor_op(self) -> Callable[[Any, Any], Any]:
+        """np.greater or np.less: whether one value is better than another."""
+        return np.greater if self._watch.larger_is_better else np.less
 
 
 class Monitor:

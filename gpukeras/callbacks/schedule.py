@@ -101,6 +101,11 @@ class ReduceLROnPlateau(Callback):
         self.wait = 0
         self.cooldown_counter = 0
 
+    @property
+    def monitor_op(self) -> Callable[[float, float], bool]:
+        """Whether one value is better than another, by more than `epsilon`."""
+        return self._watch.improved
+
     def in_cooldown(self) -> bool:
         """Whether a reduction was made less than `cooldown` epochs ago."""
         return self.cooldown_counter > 0

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from gpukeras.callbacks.base import Callback
-from gpukeras.callbacks.monitor import Monitor
+from gpukeras.callbacks.monitor import Monitor, Watching
 
 
 class TerminateOnNaN(Callback):
@@ -21,7 +21,7 @@ class TerminateOnNaN(Callback):
             self.model.stop_training = True
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Watching, Callback):
     """Ends the training when `monitor` has not improved, by more than `min_delta`, for `patience` epochs. With a
     `min_delta` below 0 it may even get worse by as much.
 
@@ -36,13 +36,13 @@ class EarlyStopping(Callback):
                  start_from_epoch: int = 0) -> None:
         super().__init__()
         self.monitor = monitor
-        self.min_delta = min_delta
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
-        self._watch = Monitor("EarlyStopping", monitor, mode, self.min_delta)
+        self._watch = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self.min_delta = min_delta if self._watch.larger_is_better else -min_delta  # as in Keras: what to subtract
         self.on_train_begin()
 
     def on_train_begin(self, logs: Any = None) -> None:

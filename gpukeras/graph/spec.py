@@ -28,6 +28,38 @@ class Spec(NamedTuple):
         return size_of(self.shape)
 
 
+class DType(str):
+    """The name of a dtype, with what programs of TensorFlow's time ask of one: `y_pred.dtype.base_dtype`."""
+
+    __slots__ = ()
+
+    @property
+    def base_dtype(self) -> DType:
+        """Itself: a variable's is no other one here."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(self)
+
+    @property
+    def as_numpy_dtype(self) -> Any:
+        """NumPy's class of scalars."""
+        return np.dtype(self).type
+
+
+_DTYPES: dict[str, DType] = {}
+
+
+def dtype_named(name: str) -> DType:
+    """The one DType of this name."""
+    found = _DTYPES.get(name)
+    if found is None:
+        found = _DTYPES[name] = DType(name)
+    return found
+
+
 class StaticShape(tuple[Any, ...]):
     """A shape as TensorFlow-era programs ask for it: `x.get_shape().as_list()`."""
 

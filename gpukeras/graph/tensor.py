@@ -12,7 +12,7 @@ import numpy as np
 from .. import device
 from ..device.changes import Changes
 from . import naming
-from .spec import Spec, StaticShape, is_float
+from .spec import Spec, StaticShape, dtype_named, is_float
 
 OPERATORS: dict[str, Callable[..., Any]] = {}
 """What `+`, `@`, `x[...]` and gradients build; the floor above (ops) fills it in."""
@@ -86,7 +86,7 @@ class Tensor:
 
     def __init__(self, spec: Spec, producer: Apply | None = None, index: int = 0, name: str | None = None):
         self.shape = StaticShape(spec.shape)
-        self.dtype = spec.dtype
+        self.dtype = dtype_named(spec.dtype)
         self.value = spec.value
         self.producer = producer
         self.index = index

@@ -131,3 +131,11 @@ def test_a_function_of_a_list_takes_no_array():
     f = K.function([x], [x * 2])
     with pytest.raises(TypeError, match=r"takes its inputs in a list.*got ndarray. Write f\(\[x\]\)"):
         f(np.ones((1, 2)))
+
+
+def test_a_dtype_is_its_name_and_answers_as_tensorflows():
+    """Losses that were copied out of Keras ask for `output.dtype.base_dtype`."""
+    x = K.placeholder((2,))
+    assert x.dtype == x.dtype.base_dtype == x.dtype.name == "float32" and x.dtype.as_numpy_dtype is np.float32
+    assert np.dtype(x.dtype) == np.float32 and type(K.dtype(x)) is str
+    assert K.cast(K.constant([1, 2], dtype="int32"), x.dtype.base_dtype).dtype == "float32"

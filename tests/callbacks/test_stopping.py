@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from gpukeras.callbacks import EarlyStopping, TerminateOnNaN
+from gpukeras.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TerminateOnNaN
 from gpukeras.callbacks.monitor import Monitor
 
 
@@ -136,3 +136,12 @@ def test_a_negative_min_delta_allows_for_a_little_worse():
     """What Keras 2.0.9 does: with -0.2 losses of up to 0.2 above the best go on."""
     assert train(EarlyStopping(min_delta=-0.2), [1.0, 1.1, 1.2, 1.3, 1.4]) == 5
     assert train(EarlyStopping(min_delta=-0.2), [1.0, 1.3, 1.2]) == 2
+
+
+def test_subclasses_compare_as_in_keras():
+    """Programs override on_epoch_end with Keras's own comparison: `monitor_op(current - min_delta, best)`."""
+    falls, grows = EarlyStopping("val_loss", min_delta=0.5), EarlyStopping("val_acc", min_delta=0.5)
+    assert (falls.monitor_op, falls.min_delta, grows.monitor_op, grows.min_delta) == (np.less, -0.5, np.greater, 0.5)
+    assert falls.monitor_op(0.4 - falls.min_delta, 1.0) and not falls.monitor_op(0.6 - falls.min_delta, 1.0)
+    assert ModelCheckpoint("x.h5", "val_acc").monitor_op is np.greater
+    assert ReduceLROnPlateau("loss", epsilon=0.5).monitor_op(0.4, 1.0) is True
