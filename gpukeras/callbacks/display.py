@@ -23,9 +23,11 @@ def _bar_class() -> Any:
     """tqdm for this terminal or notebook, imported when something is drawn for the first time."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # without ipywidgets, a line of text does as well
-        from tqdm.auto import tqdm
-
-    return type("Bar", (tqdm,), {"monitor_interval": 0})  # no helper thread: `Meter.show` alone redraws a bar
+        from tqdm import auto, std
+    notebook = sys.modules.get("tqdm.notebook")
+    # tqdm 4.60 chooses widgets in a notebook even where there are none
+    chosen = std.tqdm if notebook is not None and notebook.IProgress is None else auto.tqdm
+    return type("Bar", (chosen,), {"monitor_interval": 0})  # no helper thread: `Meter.show` alone redraws a bar
 
 
 class Meter:

@@ -102,6 +102,16 @@ def _by_name(data: Any, names: Sequence[str], what: str) -> list[Any]:
     return [data]
 
 
+def array_of_rows(x: Any) -> np.ndarray:
+    """Nested lists as an array; ValueError where rows differ in length."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Creating an ndarray from ragged")  # what NumPy 1.23 said instead
+        try:
+            return np.asarray(x)
+        except UserWarning as warning:
+            raise ValueError(str(warning)) from None
+
+
 def _as_array(x: Any, name: str, what: str) -> Any:
     if x is None:
         return None
@@ -121,10 +131,8 @@ def _as_array(x: Any, name: str, what: str) -> Any:
             raise TypeError(f"{what}: data for '{name}' should be a Numpy array, or list/dict of Numpy arrays. "
                             f"Found: {brief(x)}")
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", "Creating an ndarray from ragged")  # what NumPy 1.23 said instead
-                x = np.asarray(x)
-        except (ValueError, UserWarning):
+            x = array_of_rows(x)
+        except ValueError:
             raise ValueError(f"{what}: the rows given for '{name}' differ in length, so they make no array. Pad "
                              "them: x = keras.preprocessing.sequence.pad_sequences(x)") from None
     kind = getattr(x.dtype, "kind", "f")

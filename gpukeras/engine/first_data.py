@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
+from .data import array_of_rows
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,7 +81,7 @@ def shape_of(data: Any) -> tuple[int, ...] | None:
     if data is None:
         return None
     try:
-        shape = tuple(data.shape) if hasattr(data, "shape") else np.shape(data)
+        shape = tuple(data.shape) if hasattr(data, "shape") else array_of_rows(data).shape
     except ValueError:
         raise ValueError("the model takes an array, or a list or dict of arrays, one for each input; got something "
                          f"nested of unequal parts: {data!r:.100}") from None

@@ -159,6 +159,8 @@ def test_layouts_and_dtypes(lend, name):
     data = AWKWARD[name]
     if name == "broadcast" and int(np.__version__.split(".")[0]) < 2:
         data = data.copy()  # NumPy lends memory that is read only since its second version
+    if name == "truth" and tuple(map(int, np.__version__.split(".")[:2])) < (1, 25):
+        pytest.skip("NumPy lends truth values since 1.25")
     if lend is not Lent:
         there = xp.asarray(np.ascontiguousarray(data.T)).transpose(1, 0) if name != "backwards" else \
             xp.asarray(np.ascontiguousarray(data[::-1]))[::-1]
