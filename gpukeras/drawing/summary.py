@@ -59,8 +59,18 @@ def summary_rows(model: Any) -> tuple[list[str], list[list[Any]]]:
 
 def summary_counts(model: Any) -> dict[str, int]:
     """The numbers of parameters under the summary's table."""
-    trainable, frozen = count_params(model.trainable_weights), count_params(model.non_trainable_weights)
+    trainable, frozen = count_params(_trained_weights(model)), count_params(model.non_trainable_weights)
     return {"Total params": trainable + frozen, "Trainable params": trainable, "Non-trainable params": frozen}
+
+
+def _trained_weights(model: Any) -> Iterable[Any]:
+    """The weights training changes: those chosen at compile time, if the model is compiled. A Sequential counts them as
+    they are now, as in Keras 2.0.9, where it was compiled as another model inside of it."""
+    collected = getattr(model, "_collected_trainable_weights", None)
+    if collected is None or any(kind.__name__ == "Sequential" for kind in type(model).__mro__):
+        return model.trainable_weights  # type: ignore[no-any-return]
+    model._check_trainable_weights_consistency()
+    return collected  # type: ignore[no-any-return]
 
 
 def _is_chain(model: Any) -> bool:

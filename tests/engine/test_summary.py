@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gpukeras import backend as K
 from gpukeras.layers import Dense, Dropout, Input, Lambda
 from gpukeras.models import Model, Sequential
@@ -79,9 +81,16 @@ def test_widths_and_calls_on_different_shapes(capsys):
 
 
 def test_a_model_frozen_after_compile_is_counted_as_it_is():
-    """As in Keras 2.0.9; later ones count its weights twice. Programs with two networks that learn from each other
-    print the summary of the one that is frozen in the other."""
+    """A Sequential, that is; another model counts its weights twice, and says so: as in Keras 2.0.9. Programs with two
+    networks that learn from each other print the summary of the one that is frozen in the other."""
     model = Sequential([Dense(3, input_dim=4), Dense(2)])
     model.compile("sgd", "mse")
     model.trainable = False
     assert printed(model).splitlines()[-4:-1] == ["Total params: 23", "Trainable params: 0", "Non-trainable params: 23"]
+    x = Input((4,))
+    model = Model(x, Dense(3)(x))
+    model.compile("sgd", "mse")
+    model.trainable = False
+    with pytest.warns(UserWarning, match="Discrepancy"):
+        lines = printed(model).splitlines()
+    assert lines[-4:-1] == ["Total params: 30", "Trainable params: 15", "Non-trainable params: 15"]
