@@ -21,6 +21,7 @@ import numpy as np
 from ..device import tasks
 from ..ops.broadcasting import BroadcastTo
 from ..ops.distinct import SumDistinct
+from ..ops.elementwise import ADD
 from ..ops.embedding_tasks import FAMILY
 from ..ops.indexing import Gather, ScatterRows
 from ..ops.linalg import Contract, MatMul
@@ -30,7 +31,7 @@ from ..ops.recurrent_lstm import LSTMSequence
 from ..ops.recurrent_simple import SimpleRNNSequence
 from ..ops.shape import Reshape, Transpose
 from .bodies import uses_tasks
-from .epilogue_ops import ADD, SUM_OF_ROWS
+from .epilogue_ops import SUM_OF_ROWS
 from .ir import Step, Value, contiguous, needed, readers, rewrite, root
 from .lower import Lowering
 from .word_ops import After, CountedContract, CountedProduct, Distinct, NumberedSequence, SpreadRows, SumNumbered

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 from .. import device
 from ..graph import Call, Op, Spec, frozen
-from ..ops.elementwise import Elementwise
+from ..ops.elementwise import ADD, RELU
 from ..ops.epilogues import mask_by_bits, relu_and_bits
 from ..ops.reduce import Reduce
 from .fuse import Fused
 
-ADD, RELU = Elementwise("add"), Elementwise("relu")
 SUM_OF_ROWS = Reduce("sum", (0,), False)
 
 

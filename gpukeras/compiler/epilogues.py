@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 from .. import device
 from ..graph import Op
-from ..ops.elementwise import Elementwise
+from ..ops.elementwise import ADD, RELU, Elementwise
 from ..ops.gelu import gelu_by_tanh, gelu_by_tanh_gradient
 from ..ops.linalg import Contract, MatMul
 from .epilogue_ops import (
-    ADD,
-    RELU,
     SUM_OF_ROWS,
     After,
     BiasedProduct,

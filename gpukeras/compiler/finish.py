@@ -16,14 +16,12 @@ from ..device.tasks import Task
 from ..graph import ROW, Call, Op, Spec, frozen
 from ..ops import convolution_tasks, winograd_tasks
 from ..ops.convolution import Convolution
-from ..ops.elementwise import Elementwise
+from ..ops.elementwise import ADD, RELU
 from ..ops.pooling import MaxPool
 from ..ops.window_tasks import Finish
 from .bodies import uses_tasks
 from .fuse import Fused
 from .ir import Step, Value, contiguous, needed, readers, rewrite
-
-ADD, RELU = Elementwise("add"), Elementwise("relu")
 
 
 @frozen

@@ -67,6 +67,9 @@ class Elementwise(Op):
         return ROW if fits else MIX
 
 
+ADD, RELU = Elementwise("add"), Elementwise("relu")
+
+
 @frozen
 class Cast(Op):
     """The same numbers in another dtype."""
