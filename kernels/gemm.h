@@ -326,28 +326,88 @@ static inline void gemm(Word m, Word n, Word k, const float* a, Word a_row, Word
 
 // ------------------------------------------------------------------------------------------------- a single row
 
-#define ROW_COLUMNS (SUMS >= 16 ? 16 * LANES : 8 * LANES)  // of c, whose sums are registers
+#define VECTORS (SUMS >= 16 ? 16 : 8)  // of c, whose sums are registers
+#define ROW_COLUMNS (VECTORS * LANES)
+#define TOGETHER 4     // rows of b
+#define CACHE_LINE 16  // floats
 
-// Some rows of b more for sums of a single row, which are in c, or begin with 0.
-INLINE void rows_more(const int rows, const float* a, Word a_column, const float* b, Word b_row, float* c, int begin) {
-    Vector sums[ROW_COLUMNS / LANES];
-    UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) sums[v] = begin ? (Vector){0} : load(c + v * LANES);
-    UNROLL for (int p = 0; p < rows; ++p)
-        UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) sums[v] += a[p * a_column] * load(b + p * b_row + v * LANES);
-    UNROLL for (int v = 0; v < ROW_COLUMNS / LANES; ++v) *(Vector*)(c + v * LANES) = sums[v];
+// Some rows of b more for sums of a single row, which are in c, or begin with 0. `list` has the numbers of the rows, and
+// of those that come after them; 0: they follow each other.
+INLINE void rows_more(const int rows, const int vectors, const int* list, const float* a, Word a_column, const float* b,
+                      Word b_row, float* c, int begin) {
+    Vector sums[VECTORS];
+    UNROLL for (int v = 0; v < vectors; ++v) sums[v] = begin ? (Vector){0} : load(c + v * LANES);
+    UNROLL for (int i = 0; i < rows; ++i) {
+        const Word p = list ? list[i] : i;
+        const float left = a[p * a_column];
+        if (list) {
+            const float* soon = b + list[i + TOGETHER] * b_row;
+            UNROLL for (int v = 0; v < vectors; v += CACHE_LINE / LANES) __builtin_prefetch(soon + v * LANES);
+        }
+        UNROLL for (int v = 0; v < vectors; ++v) sums[v] += left * load(b + p * b_row + v * LANES);
+    }
+    UNROLL for (int v = 0; v < vectors; ++v) *(Vector*)(c + v * LANES) = sums[v];
+}
+
+// The same by a list for all columns but the last, fewer than LANES: as many as are registers at a time, then halves of
+// that.
+INLINE void wide_rows_more(const int rows, Word n, const int* list, const float* a, const float* b, Word b_row, float* c,
+                           int begin) {
+    for (; n >= ROW_COLUMNS; n -= ROW_COLUMNS, b += ROW_COLUMNS, c += ROW_COLUMNS)
+        rows_more(rows, VECTORS, list, a, 1, b, b_row, c, begin);
+    UNROLL for (int vectors = VECTORS / 2; vectors; vectors /= 2)
+        if (n >= vectors * LANES) {
+            rows_more(rows, vectors, list, a, 1, b, b_row, c, begin);
+            n -= vectors * LANES, b += vectors * LANES, c += vectors * LANES;
+        }
 }
 
 // c = a b for a single row and one piece of k, with the same bits as from `gemm`. It goes through b in the order in which
 // that lies in memory, a few rows at a time: it comes a fifth faster than one half of the columns after the other.
 static inline void one_row(Word n, Word k, const float* a, Word a_column, const float* b, Word b_row, float* c, char* room) {
     Word wide = n / ROW_COLUMNS * ROW_COLUMNS, p = 0;
-    for (; p + 4 <= k; p += 4)
+    for (; p + TOGETHER <= k; p += TOGETHER)
         for (Word j = 0; j < wide; j += ROW_COLUMNS)
-            rows_more(4, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
+            rows_more(TOGETHER, VECTORS, 0, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
     for (; p < k; ++p)
         for (Word j = 0; j < wide; j += ROW_COLUMNS)
-            rows_more(1, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
+            rows_more(1, VECTORS, 0, a + p * a_column, a_column, b + p * b_row + j, b_row, c + j, !p);
     if (wide < n) gemm(1, n - wide, k, a, 0, a_column, b + wide, b_row, 1, c + wide, 0, 0, room);
+}
+
+// The places of the numbers that are not 0, of k (DEPTH at most), and TOGETHER more; how many they are. If less than a
+// quarter is 0, going through all rows in order is faster: then k, and no places.
+static inline Word places_of(Word k, const float* a, int* list) {
+    typedef unsigned Bits __attribute__((may_alias));
+    const Bits* x = (const Bits*)a;  // without the sign's bit: -0 is a 0 as well
+    Word count = 0;
+    int zeros = 0;
+    for (Word p = 0; p < k; ++p) zeros += x[p] << 1 == 0;
+    if (4 * zeros < k) return k;
+    UNROLL for (Word p = 0; p < k; ++p) {
+        list[count] = (int)p;
+        count += x[p] << 1 != 0;
+    }
+    for (int i = 0; i < TOGETHER; ++i) list[count + i] = (int)k - 1;
+    return count;
+}
+
+// The same by the rows of b in a list from `places_of` alone, where a has no gaps. If all numbers of b are finite, the
+// others add 0, and the bits are those of all rows.
+static inline void one_row_of_some(Word n, Word count, const int* list, const float* a, const float* b, Word b_row, float* c) {
+    Word q = 0;
+    if (!count) clear(1, n, c, 0);
+    for (; q + TOGETHER <= count; q += TOGETHER)
+        wide_rows_more(TOGETHER, n, list + q, a, b, b_row, c, !q);
+    for (; q < count; ++q) wide_rows_more(1, n, list + q, a, b, b_row, c, !q);
+    const Word wide = n / LANES * LANES;
+    float right[LANES] = {0};
+    Vector sum = {0};
+    for (q = 0; wide < n && q < count; ++q) {
+        for (Word j = wide; j < n; ++j) right[j - wide] = b[list[q] * b_row + j];
+        sum += a[list[q]] * load(right);
+    }
+    store_some(&sum, 1, 1, c + wide, 0, n - wide, 0);
 }
 
 // ------------------------------------------------------------------------------------------ b from the memory

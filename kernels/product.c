@@ -42,18 +42,40 @@ TASK Word product_blocks(const Word* w, Word first, Word last, char* room) {
     return 0;
 }
 
+// Whether all numbers of pieces of b are finite, each a unit. Words: k, n, b, the step between its rows, and the answers.
+TASK Word finite_pieces(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    typedef int Bits __attribute__((may_alias));
+    const Word k = w[0], n = w[1], depth = piece_depth(k);
+    for (Word piece = first; piece < last; ++piece) {
+        int without = 0;  // those whose exponent has all bits
+        for (Word p = piece * depth; p < MIN((piece + 1) * depth, k); ++p) {
+            const Bits* row = (const Bits*)(FLOATS(w[2]) + p * w[3]);
+            for (Word j = 0; j < n; ++j) without |= (row[j] & 0x7f800000) == 0x7f800000;
+        }
+        ((Bool*)w[4])[piece] = !without;
+    }
+    return 0;
+}
+
 // The products of pieces of k apart, each as a matrix like c, for `add_blocks` to add them up. A unit is w[10] columns of
-// one; those of the same piece follow each other, and are done together where c has one row.
+// one; those of the same piece follow each other, and are done together where c has one row. w[11]: the answers of
+// `finite_pieces`, if there are any: zeros of a, which then is a single row without gaps, save what they are multiplied by
+// from being read.
 TASK Word product_pieces(const Word* w, Word first, Word last, char* room) {
     Product x = product_of(w);
     Word broad = w[AFTER_PRODUCT], blocks = (x.n + broad - 1) / broad, depth = piece_depth(x.k);
+    const Bool* finite = (const Bool*)w[AFTER_PRODUCT + 1];
     while (first < last) {
         Word piece = first / blocks, p = piece * depth, block = first % blocks, j = block * broad;
         Word here = x.m > 1 ? 1 : MIN(last - first, blocks - block);
         Word columns = MIN(j + here * broad, x.n) - j, deep = MIN(x.k - p, depth);
         const float *a = x.a + p * x.a_column, *b = x.b + p * x.b_row + j;
         float* c = x.c + piece * x.m * x.n + j;
-        if (x.m == 1 && columns >= 2 * ROW_COLUMNS) one_row(columns, deep, a, x.a_column, b, x.b_row, c, room);
+        int list[DEPTH + TOGETHER];
+        Word count = finite && finite[piece] ? places_of(deep, a, list) : deep;
+        if (count < deep) one_row_of_some(columns, count, list, a, b, x.b_row, c);
+        else if (x.m == 1 && columns >= 2 * ROW_COLUMNS) one_row(columns, deep, a, x.a_column, b, x.b_row, c, room);
         else gemm(x.m, columns, deep, a, x.a_row, x.a_column, b, x.b_row, x.b_column, c, x.n, 0, room);
         first += here;
     }

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 typedef struct {
     Word (*function)(const Word* words, Word first, Word last, char* room);
@@ -34,7 +35,9 @@ typedef struct {
     const Word* counted;  // where the number of units is that there are this time, at most `units`; 0: all of them
 } Group;
 
-#define SPIN 400         // looks before a thread goes to sleep: some 20 microseconds
+#define AWAKE 60000      // nanoseconds for which a thread looks for work before it goes to sleep: waking it takes half of that
+#define PATIENCE 400     // looks before it looks at the clock, or before the caller lets others have its core,
+#define LOOKS 32         // and before it looks at the clock again
 #define MOST_WORDS 256  // of a task with arrays that a thread keeps for itself
 #define MOST_THREADS 256
 #define MOST_SHARES 32
@@ -164,16 +167,22 @@ static Word help(Word number, Word seat, char* room) {
     }
 }
 
+static Word nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
 static void* work(void* own_seat) {
     Word seat = (Word)own_seat, seen = 0;
     for (;;) {
-        int looks = 0;
-        Word number;
-        while ((number = NUMBER(atomic_load(&pool.state))) == seen) {
-            if (++looks < SPIN) {
-                pause_briefly();
-                continue;
-            }
+        Word number, since = 0;
+        for (int looks = 1; (number = NUMBER(atomic_load(&pool.state))) == seen; ++looks) {
+            pause_briefly();
+            if (looks < PATIENCE || looks % LOOKS) continue;
+            Word now = nanoseconds();
+            since = since ? since : now;
+            if (now - since < AWAKE) continue;
             pthread_mutex_lock(&pool.lock);
             atomic_fetch_add(&pool.sleepers, 1);
             while ((number = NUMBER(atomic_load(&pool.state))) == seen)
@@ -212,7 +221,7 @@ static void run_round(char* room) {
     }
     Word others = pool.shares - help(number, 0, room);
     for (int looks = 0; atomic_load(&pool.done) - before < others; ++looks) {
-        if (looks < SPIN) pause_briefly();
+        if (looks < PATIENCE) pause_briefly();
         else sched_yield();
     }
 }

@@ -27,6 +27,7 @@ from .kept import part_packings
 from .lower import Lowering
 from .pieces import take_apart
 from .plan import Plan
+from .zeros import leave_out_zeros
 
 WARM_UPS = 1  # runs before a program is recorded
 
@@ -58,7 +59,8 @@ class Program:
 
             roots = by_words(lowering, roots)
         roots = take_apart(finish(fuse(keep_samples(roots))))
-        roots = part_packings(roots, {v.storage for v, _ in updates})
+        updated = {v.storage for v, _ in updates}
+        roots = leave_out_zeros(part_packings(roots, updated), updated)
         if words:
             count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])

@@ -44,8 +44,14 @@ def room(a: Spec, b: Spec, out: Spec) -> list[Spec]:
     if len(b.shape) > 2 or _few_reads(a, b, out):
         return []
     if len(out.shape) == 2 and m <= FEW_ROWS and rows > DEEP:
-        return [Spec((-(-rows // DEEP), m, columns), b.dtype)]
+        return [Spec((pieces(b), m, columns), b.dtype)]
     return [Spec((rows * -(-columns // PANEL) * PANEL,), b.dtype)] if m >= MANY_ROWS else []
+
+
+def pieces(b: Spec) -> int:
+    """How many pieces the rows of a right matrix are cut into where sums are."""
+    assert b.shape[0] is not None
+    return -(-b.shape[0] // DEEP)
 
 
 def product(a: Any, b: Any, out: Any, room: Sequence[Any]) -> list[Task]:
@@ -147,7 +153,23 @@ def _blocks(a: Any, b: Any, out: Any, counted: Any = 0) -> Task:
     return Task(FAMILY, "product_blocks", words, units, _cost(a, b, out), room)
 
 
-def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
+def has_zeros_to_leave_out(a: Spec, b: Spec, out: Spec) -> bool:
+    """Whether it pays for a single row to look which of its numbers are 0. (A single column is added up otherwise.)"""
+    return len(out.shape) == 2 and out.shape[0] == 1 < size_of(out.shape) and not _few_reads(a, b, out)
+
+
+def finite_pieces(b: Any, out: Any) -> list[Task]:
+    """For each piece of the rows of b whether all its numbers are finite; b's columns follow each other."""
+    return [Task(FAMILY, "finite_pieces", (*b.shape, b, _strides(b)[0], out), len(out), 4.0 * b.size / BANDWIDTH)]
+
+
+def product_without_zeros(a: Any, b: Any, out: Any, sums: Any, finite: Any) -> list[Task]:
+    """out = a b for a single row a, without gaps: rows of b that are multiplied by 0 are left out of pieces that are
+    `finite`. The bits are those of `product`."""
+    return _pieces(a, b, out, sums, finite)
+
+
+def _pieces(a: Any, b: Any, out: Any, sums: Any, finite: Any = 0) -> list[Task]:
     """Pieces of the products that each sum consists of, and their sums: the same bits as from `_blocks`."""
     (m, n), k = out.shape, a.shape[1]
     broad = BROADEST if m == 1 else BROAD
@@ -155,7 +177,8 @@ def _pieces(a: Any, b: Any, out: Any, sums: Any) -> list[Task]:
     units = len(sums) * blocks
     # the matrix is read in runs as long as can be for one row; where pieces are few, each thread has one part of them
     grain = 1 if m > 1 or blocks == 1 else units if len(sums) < LEAST_PIECES else blocks
-    return [Task(FAMILY, "product_pieces", (*_words(a, b, out)[:-1], sums, broad), units, cost, _room(k), grain=grain),
+    words = (*_words(a, b, out)[:-1], sums, broad, finite)
+    return [Task(FAMILY, "product_pieces", words, units, cost, _room(k), grain=grain),
             Task(FAMILY, "add_blocks", (sums, len(sums), m * n, out), m * n, 0.1 * sums.size)]
 
 

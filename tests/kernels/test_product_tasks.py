@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 from gpukeras.compiler.by_samples import ContractSamples
+from gpukeras.compiler.zeros import FinitePieces, ProductWithoutZeros
 from gpukeras.device.tasks import WORTH
 from gpukeras.ops import product_tasks
 from gpukeras.ops.linalg import Contract, MatMul
@@ -163,3 +164,34 @@ def test_a_row_has_the_same_bits_in_every_batch():
         whole = run_tasks(MatMul(), a, b)[0]
         for rows in (slice(0, 1), slice(7, 9), slice(3, 40), slice(100, 300)):
             np.testing.assert_array_equal(run_tasks(MatMul(), a[rows], b)[0], whole[rows])
+
+
+def test_pieces_with_what_is_not_a_number_are_found():
+    rng = np.random.RandomState(0)
+    for n, k in ((5, 7), (130, 320), (33, 1100), (1, 3072)):
+        b = rng.uniform(-3.4e38, 3.4e38, (k, n)).astype("float32")
+        b[0, 0] = -0.0
+        assert run_tasks(FinitePieces(), b)[0].all() and run_numpy(FinitePieces(), b)[0].all()
+        for row, value in ((0, np.nan), (k - 1, -np.inf), (k // 2, np.inf)):
+            damaged = b.copy()
+            damaged[row, n - 1] = value
+            finite = run_tasks(FinitePieces(), damaged)[0]
+            assert len(finite) == -(-k // 320) and list(finite).count(False) == 1
+            assert finite.argmin() == {0: 0, k - 1: len(finite) - 1}.get(row, finite.argmin())
+            assert not run_numpy(FinitePieces(), damaged)[0].any()
+
+
+@pytest.mark.parametrize("zeros", [0, 0.2, 0.3, 0.8, 1])
+def test_a_row_has_the_same_bits_without_its_zeros(zeros):
+    rng = np.random.RandomState(0)
+    for n, k in ((128, 3000), (512, 784), (700, 256), (1021, 321), (2, 5), (3, 1), (16, 320), (45, 331)):
+        a, b = rng.randn(1, k).astype("float32"), rng.randn(k, n).astype("float32")
+        a[rng.rand(1, k) < zeros] = 0
+        a[0, ::3] *= -1  # some zeros are -0
+        damaged = b.copy()
+        damaged[k // 2, n // 2], damaged[k - 1, 0] = np.inf, np.nan
+        wild = np.where(rng.rand(1, k) < 0.01, np.float32(np.nan), a)
+        for left, right in ((a, b), (a, damaged), (wild, b)):
+            finite = run_tasks(FinitePieces(), right)[0]
+            got = run_tasks(ProductWithoutZeros(), left, right, finite)[0]
+            np.testing.assert_array_equal(got, run_tasks(MatMul(), left, right)[0])
