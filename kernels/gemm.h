@@ -20,16 +20,19 @@
 
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
 #define SUMS 24
+#define MORE_ROWS 192
+#define NEAR 1024
 #else  // 16
 #define SUMS 12
+#define MORE_ROWS 96
+#define NEAR 256
 #endif
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
 #define DEPTH 320       // rows of a packed piece at most
 #define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
-#define FEW_ROWS 36     // of a, for which b is read where it lies,
-#define MORE_ROWS 192   // and up to so many where the rows of b are not farther apart than NEAR
-#define NEAR 1024
+#define FEW_ROWS 36     // of a, for which b is read where it lies, and up to MORE_ROWS where its rows are not farther apart
+                        // than NEAR: the lines of a narrow panel share few places of the nearest cache
 #define RUN_PANELS 4    // of a b that comes from the memory, packed together,
 #define AHEAD 16        // and asked for so many rows before
 
