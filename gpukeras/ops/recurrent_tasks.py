@@ -10,7 +10,7 @@ from ..device.tasks import Task
 from ..graph import Spec, frozen
 from .product_tasks import PANEL, ROOM
 
-FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow, those of more no faster
+FEW, MANY = 8, 16  # samples of a unit: products of fewer rows are slow (with AVX2 of 8 too), those of more no faster
 COLUMNS = 64  # of the kernel's gradient that are a unit
 SLICED = {"simple_forward": 1, "lstm_forward": 1, "gru_forward": 2, "gru_after_forward": 1}
 """Tasks of which there is a form for a single sample, and how often threads meet at a step then."""
@@ -47,8 +47,10 @@ class Walk:
 
     @property
     def block(self) -> int:
-        """Samples of a unit."""
-        return max(min(FEW, -(-self.samples // 2)), min(MANY, self.samples // 8))
+        """Samples of a unit: as many as possible, if all threads have as many units."""
+        count = threads.count()
+        units = -(-self.samples // (MANY * count)) * count
+        return max(-(-self.samples // units), min(FEW, -(-self.samples // 2)))
 
     def slices(self, meetings: int) -> int:
         """Into how many slices of its units a step is cut, for threads that meet so often at each step; 1 where they
