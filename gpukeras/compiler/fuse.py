@@ -41,6 +41,8 @@ class Fused(Op):
     elementwise = True
     c_family = "elementwise"
     gapless = ()
+    loop: str | None = None
+    """The family that has it as a loop of its own: see loops.py."""
 
     def __init__(self, members: Sequence[Member], inputs: int, exported: Sequence[int]):
         self.members = tuple(members)

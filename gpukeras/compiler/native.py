@@ -30,7 +30,8 @@ MOST_REPEATED = 1024  # elements of what repeats itself that are written out onc
 MOST_CALLED = 4096  # elements for which functions of C's library are called, number by number
 LEAST_ROWS = 8  # of a shape whose units are its rows; with fewer they are its elements
 COSTS = {"plain": 0.025, "curved": 0.4, "called": 10.0}  # nanoseconds that an operation takes for one element,
-WALK = 0.02  # and an array that is walked
+WALK = 0.02  # and an array that is walked,
+LOOPED = 0.03  # and in a loop of their own
 
 _C = {"float32": "float", "float64": "double", "int32": "int", "int64": "Word", "bool": "Bool"}
 _WHOLE = ("add", "subtract", "multiply", "maximum", "minimum", "negative", "square", "mask", "where")
@@ -145,6 +146,11 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
     """The task that computes a fused step."""
     shape = outs[0].shape
     size = size_of(shape)
+    by_rows = bool(shape) and shape[0] >= LEAST_ROWS
+    units = shape[0] if by_rows else size
+    if fused.loop and tasks.ready(fused.loop):
+        return Task(fused.loop, "loop", (size // units, *ins, *outs), units, size * LOOPED * (len(ins) + len(outs)),
+                    samples=by_rows, stretch=0 if by_rows else 1)
     spread = [made for made in (_spread(i, x, shape) for i, x in enumerate(ins)) if made is not None]
     once: list[_Spread] = []
     period = 1
@@ -171,8 +177,6 @@ def chain(fused: Fused, ins: Sequence[Any], outs: Sequence[Any]) -> Task:
         operands.append(target)
         types.append(member.dtype)
     code = _code(tile, once, [made for made in spread if made not in once], steps, places, ins)
-    by_rows = bool(shape) and shape[0] >= LEAST_ROWS
-    units = shape[0] if by_rows else size
     return Task("elementwise", "elementwise", (code, size // units, *ins, *outs), units,
                 size * (WALK * (len(ins) + len(outs)) + sum(COSTS[_kind(member)] for member in fused.members)),
                 max(fused._slot_count + len(spread), 1) * register, samples=by_rows, stretch=0 if by_rows else 1)

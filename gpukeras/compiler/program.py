@@ -24,6 +24,7 @@ from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
 from .kept import part_packings
+from .loops import give_loops
 from .lower import Lowering
 from .pieces import take_apart
 from .plan import Plan
@@ -61,6 +62,7 @@ class Program:
         roots = take_apart(finish(fuse(keep_samples(roots))))
         updated = {v.storage for v, _ in updates}
         roots = leave_out_zeros(part_packings(roots, updated), updated)
+        give_loops(roots[len(outputs):])
         if words:
             count_rows(roots)
         new_values = zip((v for v, _ in updates), roots[len(outputs):])

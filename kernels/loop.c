@@ -1,0 +1,23 @@
+// A chain of operations on floats as one loop of its own: what passes between them stays in registers. It is made for
+// the rules by which optimizers change weights, one for each rule (gpukeras/compiler/loops.py): where this file includes
+// <arrays.h> stand the arrays and numbers that the chain reads and the arrays that it writes, and where it includes
+// <body.h> what is done to element i.
+//
+// The bits are those of kernels/elementwise.c, which stores what an operation makes: so none may be made with the next.
+#if !defined(__clang__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+#pragma STDC FP_CONTRACT OFF
+
+#include "tasks.h"
+
+// Words: the elements of a unit, and the arrays.
+TASK Word loop(const Word* w, Word first, Word last, char* room) {
+    (void)room;
+    const Word begin = first * w[0], end = last * w[0];
+#include <arrays.h>
+    ALONE for (Word i = begin; i < end; ++i) {
+#include <body.h>
+    }
+    return 0;
+}
