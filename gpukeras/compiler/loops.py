@@ -1,4 +1,4 @@
-"""The rules by which optimizers change weights, as loops of their own (`kernels/loop.c`).
+"""The rules by which optimizers change weights, as loops of their own (`kernels/loop.h`).
 
 A chain of elementwise steps goes through a tile operation by operation (see native.py), which loads and stores what
 passes between them. An update of many weights is worth a loop that keeps this in registers: it takes a third of the
@@ -71,5 +71,5 @@ def source(step: Step) -> str:
     for k, number in enumerate(fused.exported):
         arrays.append(f"    float* y{k} = FLOATS(w[{1 + len(step.ins) + k}]);")
         body.append(f"        y{k}[i] = v{len(step.ins) + number};")
-    text = device.kernel_source("loop.c")
+    text = device.kernel_source("loop.h")
     return text.replace("#include <arrays.h>", "\n".join(arrays)).replace("#include <body.h>", "\n".join(body))

@@ -24,7 +24,8 @@ RULES = {
         momentum=0.9, nesterov=True),
     "rmsprop": optimizers.RMSprop, "adagrad": optimizers.Adagrad, "adadelta": optimizers.Adadelta,
     "adam": optimizers.Adam, "adam with decay": lambda: optimizers.Adam(decay=0.1, clipvalue=0.01),
-    "amsgrad": lambda: optimizers.Adam(amsgrad=True, clipnorm=0.1), "adamax": optimizers.Adamax, "nadam": optimizers.Nadam,
+    "amsgrad": lambda: optimizers.Adam(amsgrad=True, clipnorm=0.1), "adamax": optimizers.Adamax,
+    "nadam": optimizers.Nadam,
 }
 
 

@@ -1,7 +1,7 @@
-// A chain of operations on floats as one loop of its own: what passes between them stays in registers. It is made for
-// the rules by which optimizers change weights, one for each rule (gpukeras/compiler/loops.py): where this file includes
-// <arrays.h> stand the arrays and numbers that the chain reads and the arrays that it writes, and where it includes
-// <body.h> what is done to element i.
+// The program for a chain of operations on floats as one loop of its own: what passes between them stays in registers. It
+// is made for the rules by which optimizers change weights, once for each rule (gpukeras/compiler/loops.py): where this
+// file includes <arrays.h> stand the arrays and numbers that the chain reads and the arrays that it writes, and where it
+// includes <body.h> what is done to element i.
 //
 // The bits are those of kernels/elementwise.c, which stores what an operation makes: so none may be made with the next.
 #if !defined(__clang__)
