@@ -1,13 +1,11 @@
-// The program for a chain of operations on floats as one loop of its own: what passes between them stays in registers. It
-// is made for the rules by which optimizers change weights, once for each rule (gpukeras/compiler/loops.py): where this
-// file includes <arrays.h> stand the arrays and numbers that the chain reads and the arrays that it writes, and where it
-// includes <body.h> what is done to element i.
+// The program for a chain of operations on floats as one loop of its own: what passes between them stays in registers.
+// It is made for the rules by which optimizers change weights, once for each rule (gpukeras/compiler/loops.py): where
+// this file includes <arrays.h> stand the arrays and numbers that the chain reads and the arrays that it writes, and
+// where it includes <body.h> what is done to element i.
 //
-// The bits are those of kernels/elementwise.c, which stores what an operation makes: so none may be made with the next.
-#if !defined(__clang__)
-#pragma GCC optimize("fp-contract=off")
-#endif
-#pragma STDC FP_CONTRACT OFF
+// The bits are those of kernels/elementwise.c, which stores what an operation makes. So none may be made together with
+// the next, as compilers do with products and sums: the line in front of the program says so (SINGLY of
+// gpukeras/device/native.py).
 
 #include "tasks.h"
 

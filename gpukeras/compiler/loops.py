@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from .. import device
 from ..device import tasks
-from ..device.native import compiler
+from ..device.native import SINGLY, compiler
 from ..graph import size_of
 from ..ops.distinct import PutRows
 from ..ops.elementwise import Elementwise
@@ -71,5 +71,5 @@ def source(step: Step) -> str:
     for k, number in enumerate(fused.exported):
         arrays.append(f"    float* y{k} = FLOATS(w[{1 + len(step.ins) + k}]);")
         body.append(f"        y{k}[i] = v{len(step.ins) + number};")
-    text = device.kernel_source("loop.h")
+    text = SINGLY + device.kernel_source("loop.h")
     return text.replace("#include <arrays.h>", "\n".join(arrays)).replace("#include <body.h>", "\n".join(body))

@@ -23,6 +23,7 @@ FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-
          "-pthread", "-fvisibility=hidden")
 WHERE_KNOWN = ("-mprefer-vector-width=512",  # AVX-512 at its full width
                "--param=avoid-fma-max-bits=0")  # for some processors GCC rounds products first, in some loops
+SINGLY = "// Each operation is rounded by itself.\n"  # first line of a source whose products and sums are not fused
 PATIENCE = 120  # seconds that the compiler may take
 
 _reasons: list[str] = []
@@ -163,7 +164,8 @@ def _compile(command: list[str], source: str, path: str, flags: tuple[str, ...] 
         text, made = os.path.join(scratch, "native.c"), os.path.join(scratch, "native.so")
         with open(text, "w", encoding="utf-8") as file:
             file.write(source)
-        whole = [*command, *flags, "-o", made, text, "-lm"]
+        singly = ["-ffp-contract=off"] if source.startswith(SINGLY) else []
+        whole = [*command, *flags, *singly, "-o", made, text, "-lm"]
         try:
             _run_with_most(whole)
         except subprocess.SubprocessError as error:
