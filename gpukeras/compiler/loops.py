@@ -33,15 +33,13 @@ def give_loops(updates: Sequence[Value]) -> None:
         return
     makers = dict.fromkeys(root(v).step for v in updates)
     tables = [root(step.ins[0]).step for step in makers if step is not None and isinstance(step.op, PutRows)]
-    given: dict[str, Step] = {}
     for step in (*makers, *tables):
         if step is not None and isinstance(step.op, Fused) and _fits(step):
             text = source(step)
             family = f"loop_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-            tasks.sources[family] = lambda text=text: text  # type: ignore[misc]
+            tasks.texts[family] = text
             step.op.loop = family
-            given[family] = step
-    tasks.prepare(given)
+    tasks.prepare(tasks.texts)
 
 
 def _fits(step: Step) -> bool:

@@ -52,6 +52,8 @@ class Task(NamedTuple):
 
 sources: dict[str, Callable[[], str]] = {}
 """Families whose source is made, not only read."""
+texts: dict[str, str] = {}
+"""Sources of families that a program has for itself, which are not compiled ahead: see `compiler/loops.py`."""
 
 
 _prepared: set[str] = set()
@@ -74,6 +76,8 @@ def prepare(families: Iterable[str]) -> None:
 
 @cache
 def _source(family: str) -> str:
+    if family in texts:
+        return texts[family]
     return sources[family]() if family in sources else kernel_source(f"{family}.c")
 
 
