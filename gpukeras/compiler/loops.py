@@ -7,7 +7,6 @@ time. There is one for each rule, whatever the model, so few are ever compiled; 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from .. import device
@@ -29,8 +28,10 @@ _OPERATIONS = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "n
 
 def give_loops(updates: Sequence[Value]) -> None:
     """Has the steps that make new values of variables done by loops, where they can be."""
-    if device.NAME != "numpy" or compiler() is None:
+    if not updates or device.NAME != "numpy" or compiler() is None:
         return
+    import hashlib  # late: only programs that train have a use for it
+
     makers = dict.fromkeys(root(v).step for v in updates)
     tables = [root(step.ins[0]).step for step in makers if step is not None and isinstance(step.op, PutRows)]
     for step in (*makers, *tables):

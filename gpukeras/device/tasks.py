@@ -24,7 +24,7 @@ WORTH = 10_000  # nanoseconds of work that are dealt to threads; less is done by
 CHUNK = 2_000  # nanoseconds that a chunk takes at least: taking one costs a hundredth
 CHUNKS = 16  # of a group at most, so that a thread that was kept from working holds nobody up for long
 FOLLOWING = 2_000  # nanoseconds of work that are dealt to threads which have just worked: meeting them takes 200
-AWAKE = 10_000  # nanoseconds for which threads surely look for work before they go to sleep
+AWAKE = 10_000  # nanoseconds, as estimated, for which threads surely look for work before they sleep (at most 60,000)
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

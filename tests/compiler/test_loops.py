@@ -20,11 +20,15 @@ STATE = np.random.RandomState(0)
 X, Y = STATE.randn(8, 150).astype("float32"), STATE.randn(8, 130).astype("float32")
 WORDS = STATE.randint(0, 400, (8, 6))
 RULES = {
-    "momentum": lambda: optimizers.SGD(lr=0.1, momentum=0.9, decay=0.01), "nesterov": lambda: optimizers.SGD(
-        momentum=0.9, nesterov=True),
-    "rmsprop": optimizers.RMSprop, "adagrad": optimizers.Adagrad, "adadelta": optimizers.Adadelta,
-    "adam": optimizers.Adam, "adam with decay": lambda: optimizers.Adam(decay=0.1, clipvalue=0.01),
-    "amsgrad": lambda: optimizers.Adam(amsgrad=True, clipnorm=0.1), "adamax": optimizers.Adamax,
+    "momentum": lambda: optimizers.SGD(lr=0.1, momentum=0.9, decay=0.01),
+    "nesterov": lambda: optimizers.SGD(momentum=0.9, nesterov=True),
+    "rmsprop": optimizers.RMSprop,
+    "adagrad": optimizers.Adagrad,
+    "adadelta": optimizers.Adadelta,
+    "adam": optimizers.Adam,
+    "adam with decay": lambda: optimizers.Adam(decay=0.1, clipvalue=0.01),
+    "amsgrad": lambda: optimizers.Adam(amsgrad=True, clipnorm=0.1),
+    "adamax": optimizers.Adamax,
     "nadam": optimizers.Nadam,
 }
 
