@@ -1,134 +1,29 @@
 #pragma once
 // Products of matrices of float: c = a b, or c += a b. The matrices lie anywhere, a and b with any strides.
 //
-// The work is done by tiles of c, a few rows by a few vectors wide, whose sums stay in registers:
-//
-//         for each p:   row p of b, two vectors:   [b b b b|b b b b]
-//         column p of a, each repeated:  [a a a a] [+ + + +|+ + + +]   sums += a[i][p] * b[p][...]
-//                                        [a a a a] [+ + + +|+ + + +]
-//
-// Each number loaded serves many multiplications, so the arithmetic is what takes the time, not the memory. A panel of b,
-// as wide as a tile, is first copied to where its rows follow each other (`pack`), in pieces of at most DEPTH rows that
-// stay in the nearest caches while all rows of a pass by. For few rows of a the copy would not pay: b is then read
-// where it lies, as a always is.
+// The work is done by tiles of c (strip.h). A panel of b, as wide as a tile, is first copied to where its rows follow each
+// other (`pack`), in pieces of at most DEPTH rows that stay in the nearest caches while all rows of a pass by. For few rows
+// of a the copy would not pay: b is then read where it lies, as a always is.
 //
 // Each element of c is summed in one order, which depends on k only: the products of a piece one after the other, then
 // the sums of the pieces. So its bits do not depend on how many rows or columns are asked for at once. A c that has a
 // single column, and not only a part of one, has orders of its own, in which too a row does not depend on others.
 
-#include "tasks.h"
+#include "strip.h"
 
-#if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
-#define SUMS 24
+#if REGISTERS == 32
 #define MORE_ROWS 192
 #define NEAR 1024
-#else  // 16
-#define SUMS 12
+#else
 #define MORE_ROWS 96
 #define NEAR 256
 #endif
-#define TILE_ROWS (SUMS / 2)
-#define TILE_COLUMNS (2 * LANES)
 #define DEPTH 320       // rows of a packed piece at most
 #define BLOCK_ROWS 512  // of a, which with DEPTH columns stay in the second-level cache
 #define FEW_ROWS 36     // of a, for which b is read where it lies, and up to MORE_ROWS where its rows are not farther apart
                         // than NEAR: the lines of a narrow panel share few places of the nearest cache
 #define RUN_PANELS 4    // of a b that comes from the memory, packed together,
 #define AHEAD 16        // and asked for so many rows before
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 24")
-
-INLINE Vector load(const float* x) { return *(const Vector*)x; }
-
-// ------------------------------------------------------------------------------------------------- tiles
-
-typedef void (*Tile)(Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row, float* c, Word c_row,
-                     Word columns, int add);
-
-// What `tile` stores where c ends within it: the first `columns` columns.
-static __attribute__((noinline)) void store_some(const Vector* sums, int rows, int vectors, float* c, Word c_row,
-                                                 Word columns, int add) {
-    for (int i = 0; i < rows; ++i, c += c_row) {
-        const float* sum = (const float*)(sums + i * vectors);
-        for (Word j = 0; j < columns; ++j) c[j] = add ? c[j] + sum[j] : sum[j];
-    }
-}
-
-// A tile of `rows` rows and `vectors` vectors: c = or += a b, of which the first `columns` columns are stored. It is made
-// for each number of rows and vectors by itself: then all loops over them are unrolled, and the sums are registers.
-INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word a_row, Word a_column, const float* b,
-                 Word b_row, float* c, Word c_row, Word columns, int add) {
-    Vector sums[SUMS];
-    UNROLL for (int i = 0; i < rows * vectors; ++i) sums[i] = (Vector){0};
-    const float* quads[(TILE_ROWS + 3) / 4];  // every fourth row: the others lie at simple distances from these
-    UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] = a + i * a_row;
-    const Word third = 3 * a_row;
-    for (Word p = 0; p < k; ++p, b += b_row) {
-        Vector right[16];
-        UNROLL for (int v = 0; v < vectors; ++v) right[v] = load(b + v * LANES);
-        UNROLL for (int i = 0; i < rows; ++i) {
-            const float left = quads[i / 4][i % 4 == 3 ? third : i % 4 * a_row];
-            UNROLL for (int v = 0; v < vectors; ++v) sums[i * vectors + v] += left * right[v];
-        }
-        UNROLL for (int i = 0; i < rows; i += 4) quads[i / 4] += a_column;
-    }
-    if (columns < vectors * LANES) {
-        Vector kept[SUMS];  // in memory, which `sums` must not be
-        UNROLL for (int i = 0; i < rows * vectors; ++i) kept[i] = sums[i];
-        store_some(kept, rows, vectors, c, c_row, columns, add);
-        return;
-    }
-    UNROLL for (int i = 0; i < rows; ++i, c += c_row)
-        UNROLL for (int v = 0; v < vectors; ++v) {
-            if (add) sums[i * vectors + v] += load(c + v * LANES);
-            *(Vector*)(c + v * LANES) = sums[i * vectors + v];
-        }
-}
-
-#define TILE(rows, vectors)                                                                                         \
-    static void tile_##rows##x##vectors(Word k, const float* a, Word a_row, Word a_column, const float* b,          \
-                                        Word b_row, float* c, Word c_row, Word columns, int add) {                  \
-        tile(rows, vectors, k, a, a_row, a_column, b, b_row, c, c_row, columns, add);                               \
-    }
-#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(1, 8)
-#if TILE_ROWS == 12
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
-TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(2, 8) TILE(3, 8) TILE(1, 16)
-#endif
-
-// By the logarithm of the vectors, and the rows less one.
-static const Tile tiles[5][TILE_ROWS] = {
-#if TILE_ROWS == 12
-    {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1,
-     tile_12x1},
-    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2,
-     tile_12x2},
-    {tile_1x4, tile_2x4, tile_3x4, tile_4x4, tile_5x4, tile_6x4},
-    {tile_1x8, tile_2x8, tile_3x8},
-    {tile_1x16},
-#else
-    {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1},
-    {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2},
-    {tile_1x4, tile_2x4, tile_3x4},
-    {tile_1x8},
-#endif
-};
-
-// All rows of a with one panel of b, of 2^wide vectors; the rows are dealt evenly to the fewest tiles.
-static inline void strip(Word m, int wide, Word k, const float* a, Word a_row, Word a_column, const float* b, Word b_row,
-                         float* c, Word c_row, Word columns, int add) {
-    Word most = wide < 2 ? TILE_ROWS : SUMS >> wide;
-    for (Word parts = (m + most - 1) / most; parts; --parts) {
-        Word rows = (m + parts - 1) / parts;
-        tiles[wide][rows - 1](k, a, a_row, a_column, b, b_row, c, c_row, columns, add);
-        a += rows * a_row;
-        c += rows * c_row;
-        m -= rows;
-    }
-}
 
 // ----------------------------------------------------------------------------------------------- packing
 
