@@ -287,8 +287,11 @@ def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: 
 
 def random_binomial(shape: Any, p: float = 0.0, dtype: str | None = None, seed: int | None = None) -> Tensor:
     """1 with probability p, else 0; new at each run."""
-    uniform = random.draw("uniform", shape, "float32", seed)
-    return convert.cast(uniform < p, dtype_name(dtype or floatx()))
+    if isinstance(p, (int, float)) and 0 <= p <= 1:
+        drawn = random.keep(shape, 1 - p, seed)  # a ninth of the time
+    else:
+        drawn = random.draw("uniform", shape, "float32", seed) < p
+    return convert.cast(drawn, dtype_name(dtype or floatx()))
 
 
 @known_as("truncated_normal")

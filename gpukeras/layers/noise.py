@@ -82,8 +82,7 @@ class AlphaDropout(Layer):
             return inputs
 
         def dropped() -> Any:
-            draw = K.random_uniform(self._get_noise_shape(inputs), seed=self.seed)
-            kept = K.cast(K.greater_equal(draw, self.rate), K.dtype(inputs))
+            kept = K.random_binomial(self._get_noise_shape(inputs), 1 - self.rate, K.dtype(inputs), self.seed)
             scale = ((1 - self.rate) * (1 + self.rate * _SELU_FLOOR ** 2)) ** -0.5
             return scale * (inputs * kept + _SELU_FLOOR * (1 - kept)) - scale * _SELU_FLOOR * self.rate
 

@@ -52,7 +52,7 @@ class Random(Op):
     _rank_draws_its_own = True  # on a GPU
 
     def __init__(self, kind: str, dims: tuple[int | None, ...], dtype: str, seed: int, level: float = 0.0):
-        self.kind, self.dims, self.dtype, self.seed, self.level = kind, dims, dtype, seed, level
+        self.kind, self.dims, self.dtype, self.seed, self.level = kind, dims, dtype, seed, float(level)
         self.name = f"random_{kind}"
 
     @cached_property

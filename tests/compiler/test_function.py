@@ -228,6 +228,20 @@ def test_random_numbers_of_every_float(dtype: str) -> None:
     assert set(np.unique(binomial)) == {0, 1} and abs(binomial.astype(float).mean() - 0.25) < 0.03
 
 
+@pytest.mark.parametrize("level", [0, 0.5, np.float32(0.5), np.float64(0.5)])
+def test_dropout_takes_levels_of_any_type(level: Any) -> None:
+    x = K.variable(np.ones((100, 100)))
+    assert abs((K.eval(K.dropout(x, level)) == 0).mean() - level) < 0.05
+
+
+@pytest.mark.parametrize("p", [0, 0.002, 0.5, 1.0])
+def test_binomial_numbers_are_1_as_often_as_asked(p: float) -> None:
+    given = K.placeholder(())
+    numbers = [K.random_binomial((40000,), p), K.random_binomial((40000,), given)]
+    for found in K.function([given], numbers)([p]):
+        assert set(np.unique(found)) <= {0, 1} and abs(found.mean() - p) <= 5 * (p * (1 - p) / 40000) ** 0.5
+
+
 # Threads, memory -----------------------------------------------------------------------------------------------
 def test_calls_from_several_threads() -> None:
     x, w = K.placeholder((None, 8)), K.variable(np.random.RandomState(0).randn(8, 8))
