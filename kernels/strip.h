@@ -11,8 +11,8 @@
 #include "tasks.h"
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define REGISTERS 32  // that hold vectors
-#define SUMS 24       // of them, of a tile
+#define REGISTERS 32  // for vectors,
+#define SUMS 24       // of which a tile's sums take so many
 #else
 #define REGISTERS 16
 #define SUMS 12
@@ -58,11 +58,11 @@ INLINE void steps(const int rows, const int vectors, Word k, const float* a, Wor
     }
 }
 
-// The same in fewer instructions, two steps a turn, for 16 registers. Where another thread shares the core, as it does on
-// machines that are rented, a core begins half as many instructions, and those beside the multiplications delay them: of
-// the speed that multiplications alone have, `steps` reaches 63% then, these reach 75% (alone on a core, all 86%). UNKNOWN
-// keeps the compiler from moving loads to another step, where registers would not suffice, and from reckoning one address
-// from others.
+// The same in fewer instructions, two steps a turn, for 16 registers. Where two threads share a core, as they may on rented
+// machines, it begins half as many instructions for each, and those beside the multiplications delay them: of the speed
+// that multiplications alone have, `steps` reaches 63% then, these reach 75% (alone on a core, all 86%). UNKNOWN keeps the
+// compiler from moving loads to another step, where registers would not suffice, and from reckoning one address from
+// others.
 #define UNKNOWN(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
 // Where the numbers of a row of a follow each other.
