@@ -10,13 +10,7 @@
 
 #include "tasks.h"
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-#define REGISTERS 32  // for vectors,
-#define SUMS 24       // of which a tile's sums take so many
-#else
-#define REGISTERS 16
-#define SUMS 12
-#endif
+#define SUMS (REGISTERS == 32 ? 24 : 12)  // of a tile, in registers
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
 
@@ -133,14 +127,14 @@ INLINE void tile(const int rows, const int vectors, Word k, const float* a, Word
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(1, 8)
-#if TILE_ROWS == 12
+#if REGISTERS == 32
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
 TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(2, 8) TILE(3, 8) TILE(1, 16)
 #endif
 
 // By the logarithm of the vectors, and the rows less one.
 static const Tile tiles[5][TILE_ROWS] = {
-#if TILE_ROWS == 12
+#if REGISTERS == 32
     {tile_1x1, tile_2x1, tile_3x1, tile_4x1, tile_5x1, tile_6x1, tile_7x1, tile_8x1, tile_9x1, tile_10x1, tile_11x1,
      tile_12x1},
     {tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2, tile_7x2, tile_8x2, tile_9x2, tile_10x2, tile_11x2,

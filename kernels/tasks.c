@@ -141,10 +141,10 @@ static inline int next_share(unsigned left, Word shares, Word threads, Word seat
     return 31 - __builtin_clz(left);
 }
 
-// A share of the job that is under way: until it is done the job is, so what is known of it stays.
-static void run_share(Word round, Word share, char* room) {
-    Word failed = 0;
-    for (Word chunk = share * pool.chunks / pool.shares; chunk < (share + 1) * pool.chunks / pool.shares && !failed; ++chunk)
+// A share of the job of this number. Until it is done the job is, so what is known of that stays.
+static void run_share(Word number, Word share, char* room) {
+    Word round = JOB(number - pool.first_job), end = (share + 1) * pool.chunks / pool.shares, failed = 0;
+    for (Word chunk = share * pool.chunks / pool.shares; chunk < end && !failed; ++chunk)
         failed = run_chunk(pool.group, pool.tasks, round, chunk, room, pool.local);
     if (failed) note_failure(failed);
 }
@@ -156,13 +156,13 @@ static Word help(Word number, Word seat, char* room) {
     for (Word taken = 0;;) {
         Word state = atomic_load(&pool.state);
         if (NUMBER(state) != number) return taken;
-        Word size = pool.room, shares = pool.shares, threads = pool.threads, round = JOB(number - pool.first_job);
+        Word size = pool.room, shares = pool.shares, threads = pool.threads;
         if (atomic_load(&pool.state) != state) continue;
         if (!LEFT(state)) return taken;
         if (!room && !(room = own_room(size))) return taken;  // the others do without this thread
         int share = next_share(LEFT(state), shares, threads, seat);
         if (!atomic_compare_exchange_strong(&pool.state, &state, state & ~(1ll << share))) continue;
-        run_share(round, share, room);
+        run_share(number, share, room);
         if (seat) atomic_fetch_add(&pool.done, 1);
         ++taken;
     }
@@ -213,7 +213,7 @@ static void need_workers(Word count) {
 
 // A round of the group as a job, with those workers that look for it. The caller's first share is never dealt: to take it,
 // the caller would have to get the state back from those who look at it.
-static void run_round(Word round, char* room) {
+static void run_round(char* room) {
     Word before = atomic_load(&pool.done), number = JOB(NUMBER(atomic_load(&pool.state)) + 1);
     atomic_store(&pool.state, number << 32 | (first_shares(pool.shares) & ~1u));
     if (atomic_load(&pool.sleepers)) {
@@ -221,7 +221,7 @@ static void run_round(Word round, char* room) {
         pthread_cond_broadcast(&pool.wake);
         pthread_mutex_unlock(&pool.lock);
     }
-    run_share(round, 0, room);
+    run_share(number, 0, room);
     Word others = pool.shares - 1 - help(number, 0, room);
     for (int looks = 0; atomic_load(&pool.done) - before < others; ++looks) {
         if (looks < PATIENCE) pause_briefly();
@@ -239,7 +239,7 @@ static void run_shared(const Group* group, const Task* tasks, Word room_size, Wo
     pool.chunks = (group->units + group->chunk - 1) / group->chunk;
     pool.shares = MIN(pool.chunks, MOST_SHARES);
     pool.first_job = JOB(NUMBER(atomic_load(&pool.state)) + 1);
-    for (Word round = 0; round < group->rounds && !atomic_load(&pool.failed); ++round) run_round(round, room);
+    for (Word round = 0; round < group->rounds && !atomic_load(&pool.failed); ++round) run_round(room);
 }
 
 // And without. The first task that failed, counted from 1, or 0.

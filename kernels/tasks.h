@@ -38,4 +38,9 @@ static inline double number(Word word) {
 #else
 #define LANES 4
 #endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define REGISTERS 32  // for vectors
+#else
+#define REGISTERS 16
+#endif
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));  // may lie anywhere

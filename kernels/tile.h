@@ -7,7 +7,7 @@
 #include "windows.h"
 
 #define VECTORS 2  // of columns in a panel of the right matrix: with 12 rows 24 sums, which hide how long one takes
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if REGISTERS == 32
 #define WIDE_ROWS ROWS
 #else
 #define WIDE_ROWS 6  // of a tile with two vectors, where there are 16 registers
