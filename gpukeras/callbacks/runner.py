@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from gpukeras.callbacks.base import wants
 from gpukeras.callbacks.display import ProgbarLogger
 from gpukeras.callbacks.logs import as_logs
@@ -129,11 +131,10 @@ class CallbackList:
         times = self._hook_times.setdefault(hook, deque(maxlen=self.queue_length))
         times.append(taken)
         if taken > SLOW and 0 < self._batch_time:
-            usual = sorted(times)[len(times) // 2]
+            usual = np.median(times)
             if usual > max(SLOW, 0.95 * self._batch_time):
-                warnings.warn(f"Method {hook}() of the callbacks is slow compared to the batch update: "
-                              f"{usual:.3f} s against {self._batch_time:.3f} s. Check your callbacks.",
-                              stacklevel=3)
+                warnings.warn(f"Method {hook}() is slow compared to the batch update ({usual:.3f} s against "
+                              f"{self._batch_time:.3f} s). Check your callbacks.", stacklevel=3)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Evaluation or validation starts."""

@@ -94,13 +94,14 @@ def test_here_is_no_notebook():
 
 TRAIN = """
 import numpy as np, time
-from gpukeras.callbacks import LambdaCallback
+from gpukeras.callbacks import LambdaCallback, runner
 from gpukeras.layers import Dense
 from gpukeras.models import Sequential
 np.random.seed(0)
 x, y = np.random.rand(64, 4), np.random.rand(64, 1)
 model = Sequential([Dense(1, input_shape=(4,))])
 model.compile('sgd', 'mse')
+runner.SLOW = 60  # on a busy machine the callback below may take long enough for a warning
 
 def stop(batch, logs):
     time.sleep(0.06)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import inspect
 import time
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -223,8 +224,35 @@ def test_slow_callbacks_are_named(monkeypatch):
     slow = CallbackList([LambdaCallback(on_batch_end=lambda batch, logs: time.sleep(0.01))])
     slow.on_epoch_begin(0)
     slow.on_batch_begin(0)
-    with pytest.warns(UserWarning, match="on_batch_end.* is slow compared to the batch update"):
+    with pytest.warns(UserWarning, match=r"Method on_batch_end\(\) is slow compared to the batch update \("):
         slow.on_batch_end(0)
+
+
+def test_one_slow_call_of_many_is_not_named(monkeypatch):
+    """The median over the last batches counts: of two calls, their mean."""
+    now = 0.0
+    taken = iter((0.01, 0.15, 0.2))
+
+    def wait(batch, logs):
+        nonlocal now
+        now += next(taken)
+
+    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now))
+    batches = CallbackList([LambdaCallback(on_batch_end=wait)])
+    batches.on_epoch_begin(0)
+
+    def step(batch):
+        nonlocal now
+        batches.on_batch_begin(batch)
+        now += 0.02
+        batches.on_batch_end(batch)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step(0)
+        step(1)
+    with pytest.warns(UserWarning, match=r"\(0\.150 s against 0\.020 s\)"):
+        step(2)
 
 
 def test_quick_callbacks_are_not_named():
