@@ -105,6 +105,15 @@ class Finder(MetaPathFinder):
         return ModuleSpec(fullname, _SameModule(own), is_package=is_package)
 
 
+class _Keeping(ModuleType):
+    """A package that has something else by the name of a module in it, as keras.layers the function `merge`. The import
+    of that module under another name would put the module in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(value, ModuleType) or isinstance(vars(self).get(name, value), ModuleType):
+            super().__setattr__(name, value)
+
+
 class _SameModule(Loader):
     def __init__(self, own: str) -> None:
         self._own = own
@@ -114,6 +123,9 @@ class _SameModule(Loader):
         if not self._own:
             return Around(spec.name)
         module = import_module(self._own)
+        parent, _, child = self._own.rpartition(".")
+        if vars(sys.modules.get(parent, module)).get(child, module) is not module:
+            sys.modules[parent].__class__ = _Keeping
         self._spec = module.__spec__
         _star_imports.complete(module)
         return module

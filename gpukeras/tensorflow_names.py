@@ -254,6 +254,7 @@ def _table() -> dict[str, Any]:
         "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
+        "variables_initializer": lambda var_list, name="init": [v.initializer for v in var_list],
         "local_variables_initializer": _nothing, "executing_eagerly": lambda: False,
         "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
         "reset_default_graph": K.clear_session, "get_default_graph": Inert, "Graph": Inert, "device": Inert,

@@ -88,6 +88,17 @@ assert layers.Dense is Dense and backend is K
     printed("-m", "gpukeras", "run", str(path))
 
 
+def test_a_module_does_not_take_the_place_of_a_function_of_its_name(program):
+    path = program("""
+from keras.layers.merge import concatenate
+from keras.layers import merge
+import keras.layers.merge
+assert keras.layers.merge is merge and not hasattr(merge, '__path__')
+assert merge([keras.layers.Input((2,)), keras.layers.Input((2,))], mode='concat').shape[1] == 4
+""")
+    printed("-m", "gpukeras", str(path))
+
+
 def test_star_imports_of_the_package_itself_stay_what_they_are():
     before = {module: list(vars(module).get("__all__", ())) for module in (gpukeras, gpukeras.layers, gpukeras.utils)}
     drop_in.install()

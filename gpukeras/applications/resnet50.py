@@ -38,7 +38,8 @@ def ResNet50(include_top: bool = True, weights: Any = "imagenet", input_tensor: 
 def identity_block(input_tensor: Any, kernel_size: Any, filters: Sequence[int], stage: int, block: str) -> Any:
     """Three convolutions, of which the middle one has a kernel of `kernel_size` and the others of 1 x 1, added to their
     input. `filters` are the channels of the three; `stage` and `block` stand in the layers' names."""
-    return Activation("relu")(add([_three(input_tensor, kernel_size, filters, f"{stage}{block}", 1), input_tensor]))
+    found = _three(input_tensor, kernel_size, filters, f"{stage}{block}", 1)
+    return Activation("relu")(add([found, input_tensor]))  # made last: its number is the highest
 
 
 def conv_block(input_tensor: Any, kernel_size: Any, filters: Sequence[int], stage: int, block: str,

@@ -83,6 +83,6 @@ def stop_gradient(variables: Any) -> Any:
     return control.stop_gradient(convert.as_tensor(variables))
 
 
-def print_tensor(x: Tensor, message: str = "") -> Tensor:
+def print_tensor(x: Any, message: str = "") -> Tensor:
     """The same tensor; its value is printed whenever it is computed."""
     return control.print_tensor(x, message)

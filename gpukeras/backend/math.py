@@ -148,7 +148,7 @@ def argmin(x: Any, axis: int = -1) -> Tensor:
     return r.arg_extreme("min", x, axis)
 
 
-def gather(reference: Tensor, indices: Any) -> Tensor:
+def gather(reference: Any, indices: Any) -> Tensor:
     """Rows of `reference`: shape of `indices`, then the shape of a row."""
     return indexing.gather(reference, indices)
 

@@ -184,7 +184,7 @@ def l2_normalize(x: Any, axis: Any = None) -> Tensor:
     return result
 
 
-def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:
+def in_top_k(predictions: Any, targets: Any, k: int) -> Tensor:
     """Whether the target is among the k largest predictions (ties at the boundary count); bool, shape (samples,)."""
     return indexing.in_top_k(predictions, targets, k)
 

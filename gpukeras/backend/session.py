@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..compiler import Function
 from ..graph import OPERATORS, Tensor, Variable
 from .tensors import Update
+
+
+class Initialization:
+    """What `initializer` of a layer's weight is: when it is run, the weight gets a value of `draw()`, which is another
+    each time if it is random.
+
+    >>> from gpukeras import backend as K
+    >>> w = K.variable([1., 2.])
+    >>> K.get_session().run(Initialization(w, lambda: [0., 0.]))
+    >>> K.get_value(w).tolist()
+    [0.0, 0.0]
+    """
+
+    def __init__(self, variable: Variable, draw: Callable[[], Any]) -> None:
+        self.variable, self._draw = variable, draw
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Gives the weight its value at once; the arguments are TensorFlow's, and have no effect."""
+        value = self._draw()
+        self.variable.write(value.numpy() if isinstance(value, Tensor) else value)
 
 
 class Session:
@@ -27,8 +47,9 @@ class Session:
     def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None,
             run_metadata: Any = None) -> Any:
         """The value of a tensor, or those of a list, a tuple or a dict of tensors. An update is carried out, after
-        all tensors are computed, and gives the new value. None, which initializers of variables are here, gives None:
-        variables have their values already. TypeError for anything else."""
+        all tensors are computed, and gives the new value. A weight's `initializer` gives None, as does
+        None, which the initializer of all variables is here: they have their values already. TypeError for anything
+        else."""
         if isinstance(fetches, Update):
             return self._values([fetches], feed_dict)[0]
         if isinstance(fetches, (list, tuple)):
@@ -40,7 +61,9 @@ class Session:
     @staticmethod
     def _values(fetches: list[Any], feed_dict: Mapping[Any, Any] | None) -> list[Any]:
         for item in fetches:
-            if item is not None and not isinstance(item, (Tensor, Update)):
+            if isinstance(item, Initialization):
+                item.run()
+            elif item is not None and not isinstance(item, (Tensor, Update)):
                 raise TypeError(f"Session.run runs tensors, got {item!r:.200}. Training steps of TensorFlow's "
                                 "optimizers are not here: compile a model, or use an optimizer's get_updates")
         fed = {k: v for k, v in (feed_dict or {}).items() if isinstance(k, Tensor)}  # a fixed phase is a number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import numpy as np
 from ..device import precision, set_precision
 from ..graph import Placeholder, forget, scope
 from ..ops import convert
+from ..utils.messages import warn
 
 _FLOATS = ("float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
@@ -170,3 +172,38 @@ def name_scope(name: str) -> Iterator[str]:
             yield name
     finally:
         _scopes.pop()
+
+
+def read_settings() -> None:
+    """Takes over what a file keras.json says in $KERAS_HOME, or else in ~/.keras: floatx, epsilon, image_data_format.
+
+    ValueError if one of them can't be; a file that is no JSON is left aside with a warning, as the backend that it
+    names is without one. Where there is no file none is written.
+    """
+    home = os.path.expanduser(os.environ.get("KERAS_HOME") or os.path.join("~", ".keras"))
+    path = os.path.join(home, "keras.json")
+    if not os.path.exists(path):
+        return
+    import json  # late: few have a use for it
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError) as error:
+        warn(f"{path} can't be read, so all settings are Keras's own: {error}")
+        return
+    for name, take in (("floatx", set_floatx), ("epsilon", _set_number), ("image_data_format", set_image_data_format)):
+        if isinstance(found, dict) and name in found:
+            try:
+                take(found[name])
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+
+
+def _set_number(e: Any) -> None:
+    if not isinstance(e, (int, float)):
+        raise ValueError(f"epsilon must be a number, got {e!r}")
+    set_epsilon(e)
+
+
+
+read_settings()

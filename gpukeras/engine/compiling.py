@@ -80,7 +80,7 @@ class Compiled(Subclassed):
         while layers:
             layer = layers.pop()
             found += [] if layer._policy is None else [layer._policy]
-            layers += [*getattr(layer, "layers", ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
+            layers += [*(getattr(layer, "layers", None) or ()), *(layer._inside() if hasattr(layer, "_inside") else ()),
                        *layer._held()]
         return found
 

@@ -58,6 +58,7 @@ class Training:
         watched = any(getattr(c, "tells_of_nan", False) for c in self.callbacks)
         self.told_of_nan = watched or getattr(model, "_nan_in_data", False)
         self.place = Place()
+        self._from_generator = from_generator
         # The callback that saves the training, so that it can go on after an interruption, is called by the loops after
         # all others, at every batch: it saves the others' state too.
         self.keeper: Any = next((c for c in self.callbacks if getattr(c, "keeps_training", False)), None)
@@ -76,7 +77,8 @@ class Training:
             full = [np.ones(validation[0].shape[0]) if a is None else a for a in validation]
             validation = [*full, *self.model._phase_value(self.model.test_function, False)]
         for callback in self.callbacks:
-            callback.validation_data = validation
+            if validation or not self._from_generator:  # of a generator's training they keep what they were made with
+                callback.validation_data = validation or []
         if self.keeper is not None:
             self.keeper.begin(self)
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .. import backend as K
 from .. import constraints, initializers, regularizers
+from ..backend.session import Initialization
 from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
 from ..graph.spec import StaticShape
@@ -211,12 +213,12 @@ class Layer(Adding, Called, Computing, Connected, Holding):
             raise ValueError(f"Layer '{self.name}': weight '{name}' would have shape {shape}. The size of "
                              "the layer's input must be known: give the first layer a complete input_shape.")
         dtype = dtype or (K.floatx() if self._policy is None else self._policy.variable_dtype)
-        if charge(self.name, name, shape):  # the values come from a file
-            initializer = "zeros"
         make = initializers.get(initializer or ("glorot_uniform" if "float" in dtype else "zeros"))
-        value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
-        weight = K.variable(value, dtype=dtype, name=f"{self._weight_scope()}/{name}:0",
-                            constraint=constraints.get(constraint))
+        draw = partial(make, shape, dtype=dtype) if has_arg(make, "dtype") else partial(make, shape)
+        from_file = charge(self.name, name, shape)
+        weight = K.variable(initializers.Zeros()(shape, dtype=dtype) if from_file else draw(), dtype=dtype,
+                            name=f"{self._weight_scope()}/{name}:0", constraint=constraints.get(constraint))
+        weight.initializer = Initialization(weight, draw)
         weight.adapts = experimental_autocast and is_float(dtype)
         if regularizer is not None:
             self.add_loss(regularizers.get(regularizer)(weight))
@@ -242,7 +244,8 @@ class Layer(Adding, Called, Computing, Connected, Holding):
     @property
     def non_trainable_weights(self) -> list[Any]:
         """Variables that training leaves alone; all of them if the layer is frozen."""
-        own = [*([] if self.trainable else self._trainable_weights), *self._non_trainable_weights]
+        own = self._non_trainable_weights
+        own = own if self.trainable else [*self._trainable_weights, *own]
         held = self._of_held("non_trainable_weights" if self.trainable else "weights")
         kept = [*([] if self.trainable else self._variables_held(True)), *self._variables_held(False)]
         return unique([*own, *kept, *held]) if held or kept else own

@@ -101,7 +101,7 @@ class Model(Compiled, GeneratorTraining):
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
             self._train_totals = Totals(len(values), self._live_metrics)
-            totals = self._train_totals.updates(values, self._feed_inputs)
+            totals = self._train_totals.updates(values, self._feed_inputs or self._feed_targets)
             self.train_function = K.function(self._objective_inputs(), values,
                                              updates=[*self.updates, *steps, *totals])
             self.train_function.name = "train_function"
@@ -112,7 +112,7 @@ class Model(Compiled, GeneratorTraining):
         if self.test_function is None:
             values = [self.total_loss, *self.metrics_tensors]
             self._test_totals = Totals(len(values), self._live_metrics)
-            totals = self._test_totals.updates(values, self._feed_inputs)
+            totals = self._test_totals.updates(values, self._feed_inputs or self._feed_targets)
             self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
             self.test_function.name = "test_function"
 
@@ -268,7 +268,7 @@ class Model(Compiled, GeneratorTraining):
             xs, ys, ws = self._standardize_user_data(x, y, sample_weight, None, False, batch_size)
             self._make_test_function()
             heard = listeners(self, callbacks, batch_size=batch_size, steps=steps, verbose=verbose,
-                                    samples=xs[0].shape[0] if steps is None else None)
+                                    samples=[*xs, *ys][0].shape[0] if steps is None else None)
             values = loops.evaluate(self, [*xs, *ys, *ws], batch_size, verbose, steps, heard)
         return dict(zip(unique_names(self.metrics_names), values)) if return_dict else single(values)
 

@@ -311,6 +311,7 @@ class Variable(Tensor):
         self.trainable = True
         self.adapts = False  # whether layers that compute in another float dtype read it in that
         self.updated = False  # by a program
+        self.initializer: Any = None  # of a layer's weight: to be run by a session, which gives it a first value again
         self.is_zero: bool | None = None  # kept up where programs are made for it: see ops.control.is_zero
 
     def read(self) -> np.ndarray:

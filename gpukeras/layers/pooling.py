@@ -27,8 +27,13 @@ class _Pooling(Spatial):
     def call(self, inputs: Any) -> Any:
         """The pooled inputs."""
         self.compute_output_shape(K.int_shape(inputs))  # refuses what doesn't fit in the layer's own words
+        return self._pooling_function(inputs=inputs, pool_size=self.pool_size, strides=self.strides,
+                                      padding=self.padding, data_format=self.data_format)
+
+    def _pooling_function(self, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
+        """The pooled inputs; for classes of one's own, which pool otherwise."""
         pool = (K.pool1d, K.pool2d, K.pool3d)[self.rank - 1]
-        return pool(inputs, self.pool_size, self.strides, self.padding, self.data_format, self._mode)
+        return pool(inputs, pool_size, strides, padding, data_format, self._mode)
 
     def _new_size(self, axis: int, size: Any) -> Any:
         return self._windows("pool_size", axis, size, self.strides[axis], self.padding)
@@ -43,6 +48,16 @@ class _Pooling1D(_Pooling):
     def __init__(self, pool_size: Sizes = 2, strides: Sizes | None = None, padding: str = "valid", *,
                  data_format: str | None = "channels_last", **kwargs: Any) -> None:
         super().__init__(1, pool_size, strides, padding, data_format, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        """The pooled inputs. What a class of one's own pools, as for Keras 2, are images with a single column."""
+        if type(self)._pooling_function is _Pooling._pooling_function:
+            return super().call(inputs)
+        axis = 2 if self.data_format == "channels_last" else 3
+        pooled = self._pooling_function(inputs=K.expand_dims(inputs, axis), pool_size=(*self.pool_size, 1),
+                                        strides=(*self.strides, 1), padding=self.padding,
+                                        data_format=self.data_format)
+        return K.squeeze(pooled, axis)
 
 
 class _Pooling2D(_Pooling):

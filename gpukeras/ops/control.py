@@ -176,9 +176,9 @@ class Print(Op):
         return MIX
 
 
-def print_tensor(x: Tensor, message: str = "") -> Tensor:
+def print_tensor(x: Any, message: str = "") -> Tensor:
     """The same value; printed whenever it is computed."""
-    return apply(Print(message), x)
+    return apply(Print(message), as_tensor(x))
 
 
 OPERATORS.update(identity=identity)

@@ -266,10 +266,10 @@ def long_sums(keys: Any, places: Any, rows: Any, sums: Any, count: int, width: i
                   sums, count, width, length, side, int(distinct), LABEL="int")
 
 
-def gather(table: Tensor, indices: Any) -> Tensor:
+def gather(table: Any, indices: Any) -> Tensor:
     """Rows of `table` at `indices`."""
     t = as_tensor(indices, "int32")
-    return apply(Gather(), table, cast(t, "int32") if t.dtype not in ("int32", "int64") else t)
+    return apply(Gather(), as_tensor(table), cast(t, "int32") if t.dtype not in ("int32", "int64") else t)
 
 
 def one_hot(indices: Any, classes: int, dtype: str) -> Tensor:
@@ -278,9 +278,10 @@ def one_hot(indices: Any, classes: int, dtype: str) -> Tensor:
     return apply(OneHot(int(classes), dtype), cast(t, "int64") if t.dtype not in ("int32", "int64") else t)
 
 
-def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Tensor:
+def in_top_k(predictions: Any, targets: Any, k: int) -> Tensor:
     """Whether fewer than k predictions are larger than the target's, so that ties at the boundary count; bool of
     shape (samples,). False where a prediction is NaN or infinite, as in TensorFlow."""
+    predictions, targets = as_tensor(predictions), as_tensor(targets, "int32")
     if predictions.ndim != 2 or targets.ndim != 1:
         raise ValueError(f"in_top_k needs predictions of shape (samples, classes) and targets of shape (samples,), "
                          f"got {predictions.shape} and {targets.shape}")

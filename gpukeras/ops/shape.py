@@ -308,16 +308,18 @@ def transpose(x: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
     return apply(Transpose(order or tuple(reversed(range(x.ndim)))), x)
 
 
-def expand_dims(x: Tensor, axis: int = -1) -> Tensor:
+def expand_dims(x: Any, axis: int = -1) -> Tensor:
     """A new axis of length 1."""
+    x = as_tensor(x)
     rank = x.ndim + 1
     if not -rank <= axis < rank:
         raise ValueError(f"axis {axis} is out of range for a result of rank {rank}")
     return apply(InsertAxes((axis % rank,)), x)
 
 
-def squeeze(x: Tensor, axis: int) -> Tensor:
+def squeeze(x: Any, axis: int) -> Tensor:
     """Without an axis of length 1."""
+    x = as_tensor(x)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"axis {axis} is out of range for shape {x.shape}")
     return apply(DropAxes((axis % x.ndim,)), x)

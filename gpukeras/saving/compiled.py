@@ -213,7 +213,8 @@ def _function(kind: str, entry: Any, module: Any, neutral: dict[str, tuple[Any, 
         if argument not in ("name", "dtype", "registered_name") and value not in neutral.get(argument, (None,)):
             raise Unknown(f"the {kind} {name} has {argument}={value!r}, which there is not here")
     try:
-        return module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
+        found = module.get(_ALIASES.get(name) or (to_snake_case(name) if isinstance(entry, dict) else name))
+        return entry if isinstance(entry, str) else found  # `model.loss` is what `compile` was told
     except ValueError as error:
         raise Unknown(f"the {kind} {name!r} isn't known ({error})") from error
 

@@ -177,6 +177,15 @@ def test_the_first_resnet_stays_beside_the_later_one():
     assert resnet_v2.preprocess_input(images).max() == 1.0 and resnet.preprocess_input(images).max() > 120
 
 
+def test_activations_of_resnet50_have_their_numbers_in_order():
+    """Programs ask for 'activation_49', the last."""
+    K.clear_session()
+    model = applications.ResNet50(weights=None, include_top=False, input_shape=(197, 197, 3))
+    names = [layer.name for layer in model.layers if layer.name.startswith("activation")]
+    assert names == [f"activation_{i}" for i in range(1, 50)]
+    assert model.get_layer("activation_49").output_shape == (None, 7, 7, 2048)
+
+
 def test_weights_of_a_file(monkeypatch, tmp_path):
     loaded = []
     monkeypatch.setattr(Model, "load_weights", lambda self, path: loaded.append(path), raising=False)

@@ -139,3 +139,13 @@ def test_a_dtype_is_its_name_and_answers_as_tensorflows():
     assert x.dtype == x.dtype.base_dtype == x.dtype.name == "float32" and x.dtype.as_numpy_dtype is np.float32
     assert np.dtype(x.dtype) == np.float32 and type(K.dtype(x)) is str
     assert K.cast(K.constant([1, 2], dtype="int32"), x.dtype.base_dtype).dtype == "float32"
+
+
+def test_arrays_and_numbers_are_tensors_too():
+    table = np.arange(6.0).reshape(3, 2)
+    assert K.eval(K.gather(table, K.constant([2], dtype="int32"))).tolist() == [[4, 5]]
+    assert K.eval(K.gather([1.0, 2.0], 1)) == 2
+    assert K.eval(K.expand_dims(table)).shape == (3, 2, 1) and K.eval(K.expand_dims(2.5)).tolist() == [2.5]
+    assert K.eval(K.squeeze(table[:1], 0)).shape == (2,)
+    assert K.eval(K.in_top_k(table, [1, 0, 1], 1)).tolist() == [True, False, True]
+    assert K.eval(K.print_tensor(table)).tolist() == table.tolist()

@@ -150,3 +150,17 @@ def test_errors(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_pooling_of_ones_own():
+    """A class may pool otherwise by the method that Keras 2 calls; one of sequences gets images with one column."""
+    def smallest(self, inputs, pool_size, strides, padding, data_format):
+        assert len(pool_size) == len(strides) == K.ndim(inputs) - 2 == 2
+        return -K.pool2d(-inputs, pool_size, strides, padding, data_format, pool_mode="max")
+
+    for kind, shape in ((pooling.MaxPooling2D, (1, 4, 2, 1)), (pooling.MaxPooling1D, (1, 4, 2))):
+        own = type("Smallest", (kind,), {"_pooling_function": smallest})
+        data = np.arange(8.0).reshape(shape)
+        x = Input(shape[1:])
+        found = Model(x, own(2)(x)).predict(data)
+        np.testing.assert_array_equal(found.ravel(), [0, 4] if kind is pooling.MaxPooling2D else [0, 1, 4, 5])

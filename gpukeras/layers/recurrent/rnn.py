@@ -8,6 +8,7 @@ from typing import Any
 from ... import backend as K
 from ...engine.input_spec import InputSpec
 from ...engine.layer import Layer
+from ...engine.node import to_list
 from ...utils.generic_utils import has_arg
 from ..by_name import deserialize
 from ..holder import Holder
@@ -162,7 +163,7 @@ class RNN(Holder):
             return super().assert_input_compatibility(inputs)
         super().assert_input_compatibility(inputs[0])
         states = inputs[1:len(inputs) - (self._num_constants or 0)]
-        for i, (x, spec) in enumerate(zip(states, self.state_spec or [])):
+        for i, (x, spec) in enumerate(zip(states, to_list(self.state_spec or []))):
             wrong = spec.complaint(x)
             if wrong:
                 raise ValueError(f"Initial state {i} is incompatible with layer '{self.name}': {wrong} (state of shape "
