@@ -341,6 +341,21 @@ def test_a_users_optimizer_updates_each_weight() -> None:
     assert float(K.get_value(optimizer.lr)) == 0.25
 
 
+def test_gradients_may_be_made_otherwise() -> None:
+    """`get_gradients` of a subclass, an instance or all optimizers decides what the rule is applied to."""
+    class Up(optimizers.SGD):
+        def get_gradients(self, loss: Any, params: Any) -> Any:
+            return [-g for g in super().get_gradients(loss, params)]
+
+    still = optimizers.Adam(lr=0.5)
+    plain = still.get_gradients
+    still.get_gradients = lambda loss, params: [g * 0 for g in plain(loss, params)]  # type: ignore[method-assign]
+    for optimizer, rate in ((Up(lr=0.125), -0.125), (still, 0.0)):
+        problem = Problem()
+        expected = [p - rate * g for p, g in zip(problem.start, problem.gradients(problem.start))]
+        close(problem.run(optimizer, 1), expected, "float32")
+
+
 def test_weights_without_gradient_are_named() -> None:
     used, unused = K.variable([1.0]), K.variable([1.0], name="forgotten")
     optimizer = optimizers.Adam()

@@ -18,8 +18,12 @@ class Watching:
 
     @property
     def monitor_op(self) -> Callable[[Any, Any], Any]:
-        """np.greater or np.less: whether one value is better than another."""
-        return np.greater if self._watch.larger_is_better else np.less
+        """np.greater or np.less, or a function that was set: whether one value is better than another."""
+        return self._watch.better
+
+    @monitor_op.setter
+    def monitor_op(self, better: Callable[[Any, Any], Any]) -> None:
+        self._watch.better = better
 
 
 class Monitor:
@@ -42,14 +46,16 @@ class Monitor:
                           stacklevel=3)
             mode = "auto"
         grows = "acc" in name or name.endswith("auc") or "fmeasure" in name
-        self.larger_is_better = mode == "max" or (mode == "auto" and grows)
-        self.worst = -math.inf if self.larger_is_better else math.inf
+        self.better: Callable[[Any, Any], Any] = np.greater if mode == "max" or (mode == "auto" and grows) else np.less
+
+    @property
+    def worst(self) -> float:
+        """What any value is better than."""
+        return math.inf if self.better is np.less else -math.inf
 
     def improved(self, current: float, best: float) -> bool:
         """Whether `current` is better than `best`; never true of NaN."""
-        if self.larger_is_better:
-            return bool(current > best + self.min_delta)
-        return bool(current < best - self.min_delta)
+        return bool(self.better(current, best - self.min_delta if self.better is np.less else best + self.min_delta))
 
     def read(self, logs: Mapping[str, Any] | None) -> float | None:
         """The value in the logs, by its name of any Keras 2; None, and a warning, if there is none."""

@@ -20,6 +20,11 @@ def _learning_rate(model: Any) -> Any:
     return variable
 
 
+def _logged(model: Any) -> float:
+    """The optimizer's learning rate, with no more digits than tell it from others of its dtype: 0.001, as it prints."""
+    return float(str(K.get_value(_learning_rate(model))[()]))
+
+
 def _set_learning_rate(model: Any, rate: float) -> None:
     """TypeError if the rate follows a schedule of the optimizer's own."""
     variable = _learning_rate(model)
@@ -58,7 +63,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Log the rate as 'lr', as newer Keras does."""
         if logs is not None:
-            logs["lr"] = float(K.get_value(_learning_rate(self.model)))
+            logs["lr"] = _logged(self.model)
 
 
 def _required_arguments(function: Callable[..., Any]) -> int:
@@ -92,19 +97,29 @@ class ReduceLROnPlateau(Callback):
         self.epsilon = self.min_delta = epsilon if min_delta is None else min_delta
         self.cooldown = cooldown
         self.min_lr = min_lr
-        self._watch = Monitor("ReduceLROnPlateau", monitor, mode, self.epsilon)
-        self.on_train_begin()
+        self.mode = mode
+        self._reset()
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Forget an earlier training."""
+    def _reset(self) -> None:
+        """Forget an earlier training. A subclass may set other bounds here."""
+        self._watch = Monitor("ReduceLROnPlateau", self.monitor, self.mode, self.epsilon)
         self.best = self._watch.worst
         self.wait = 0
         self.cooldown_counter = 0
+        self.lr_epsilon = self.min_lr * 1e-4
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forget an earlier training."""
+        self._reset()
 
     @property
     def monitor_op(self) -> Callable[[float, float], bool]:
         """Whether one value is better than another, by more than `epsilon`."""
         return self._watch.improved
+
+    @monitor_op.setter
+    def monitor_op(self, better: Callable[[float, float], Any]) -> None:
+        self._watch.better, self._watch.min_delta = better, 0.0
 
     def in_cooldown(self) -> bool:
         """Whether a reduction was made less than `cooldown` epochs ago."""
@@ -113,7 +128,7 @@ class ReduceLROnPlateau(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare with the best epoch so far, and reduce the rate after too long a wait."""
         logs = {} if logs is None else logs
-        logs["lr"] = float(K.get_value(_learning_rate(self.model)))
+        logs["lr"] = _logged(self.model)
         current = self._watch.read(logs)
         if current is None:
             return
@@ -125,12 +140,12 @@ class ReduceLROnPlateau(Callback):
             self.wait = 0
         elif not self.in_cooldown():
             if self.wait >= self.patience:
-                self._reduce(epoch, logs["lr"])
+                self._reduce(epoch, float(K.get_value(_learning_rate(self.model))))
             self.wait += 1
 
     def _reduce(self, epoch: int, rate: float) -> None:
         """Lower the rate, unless it is at its bound already (give or take rounding)."""
-        if rate <= self.min_lr * (1 + 1e-4):
+        if rate <= self.min_lr + self.lr_epsilon:
             return
         rate = max(rate * self.factor, self.min_lr)
         _set_learning_rate(self.model, rate)

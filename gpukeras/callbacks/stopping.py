@@ -42,7 +42,7 @@ class EarlyStopping(Watching, Callback):
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
         self._watch = Monitor("EarlyStopping", monitor, mode, min_delta)
-        self.min_delta = min_delta if self._watch.larger_is_better else -min_delta  # as in Keras: what to subtract
+        self.min_delta = min_delta if self._watch.worst < 0 else -min_delta  # as in Keras: what to subtract
         self.on_train_begin()
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -365,8 +365,9 @@ class Layer(Adding, Called, Computing, Connected, Holding):
 
 
 def _static(shape: Any) -> Any:
-    """A shape, or a list of shapes, with the method `as_list` that TensorFlow's have."""
-    return [StaticShape(s) for s in shape] if isinstance(shape, list) else StaticShape(shape)
+    """A shape with the method `as_list` that TensorFlow's have; of several inputs a list of plain tuples, since layers
+    for Keras 2 tell by `type(input_shape[0]) is tuple` that there are several."""
+    return [tuple(s) for s in shape] if isinstance(shape, list) else StaticShape(shape)
 
 
 def _names_initializer(name: str) -> bool:

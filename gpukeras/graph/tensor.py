@@ -314,6 +314,10 @@ class Variable(Tensor):
         self.initializer: Any = None  # of a layer's weight: to be run by a session, which gives it a first value again
         self.is_zero: bool | None = None  # kept up where programs are made for it: see ops.control.is_zero
 
+    def __bool__(self) -> bool:
+        """True, whatever the value: programs ask so whether a layer has a bias."""
+        return True
+
     def read(self) -> np.ndarray:
         """A copy of the value as a host array."""
         return np.array(device.to_host(self.array))

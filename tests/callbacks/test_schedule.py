@@ -63,7 +63,7 @@ def reduce(values, rate=1.0, **options):
         logs = {"val_loss": value}
         before = rate_of(callback.model)
         callback.on_epoch_end(epoch, logs)
-        assert logs["lr"] == before
+        assert np.float32(logs["lr"]) == np.float32(before)
         rates.append(rate_of(callback.model))
     return rates
 
@@ -99,3 +99,22 @@ def test_reduce_warns_of_a_missing_quantity():
     with pytest.warns(RuntimeWarning, match="ReduceLROnPlateau conditioned on metric `val_acc`"):
         callback.on_epoch_end(0, logs)
     assert logs["lr"] == 0.5
+
+
+def test_the_logged_rate_has_the_digits_it_prints_with():
+    callback, logs = ReduceLROnPlateau("loss", min_lr=0.1), {"loss": 1.0}
+    callback.set_model(model_with_rate(0.001))
+    callback.on_epoch_end(0, logs)
+    assert repr(logs["lr"]) == "0.001"
+    assert callback.mode == "auto" and callback.lr_epsilon == pytest.approx(1e-5)
+
+
+def test_a_subclass_may_reset_otherwise():
+    class Own(ReduceLROnPlateau):
+        def _reset(self):
+            super()._reset()
+            self.monitor_op = lambda a, b: a == 7
+
+    own = Own("loss")
+    own.on_train_begin()
+    assert own.monitor_op(7, 0) and not own.monitor_op(8, 0)

@@ -145,3 +145,12 @@ def test_subclasses_compare_as_in_keras():
     assert falls.monitor_op(0.4 - falls.min_delta, 1.0) and not falls.monitor_op(0.6 - falls.min_delta, 1.0)
     assert ModelCheckpoint("x.h5", "val_acc").monitor_op is np.greater
     assert ReduceLROnPlateau("loss", epsilon=0.5).monitor_op(0.4, 1.0) is True
+
+
+@pytest.mark.parametrize("better", [np.greater, lambda a, b: a > b])
+def test_what_is_better_may_be_set(better):
+    stopper = EarlyStopping("val_f1", patience=1)
+    assert stopper.monitor_op is np.less
+    stopper.monitor_op = better
+    assert stopper.monitor_op is better
+    assert train(stopper, [0.5, 0.6, 0.55, 0.7], "val_f1") == 3 and stopper.best == 0.6

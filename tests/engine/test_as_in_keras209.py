@@ -8,7 +8,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.callbacks import Callback
 from gpukeras.engine import InputSpec
-from gpukeras.layers import Dense, Input, Recurrent, merge
+from gpukeras.layers import Dense, Input, Layer, Recurrent, merge
 from gpukeras.models import Model, Sequential, load_model
 
 X = np.random.RandomState(0).normal(size=(6, 3)).astype("float32")
@@ -101,3 +101,22 @@ def test_a_loaded_model_has_the_words_that_compile_was_told(tmp_path):
     again = load_model(tmp_path / "m.h5")
     assert again.loss == "mean_squared_error" and again.metrics == ["mae"]
     assert again.metrics_names == model.metrics_names
+
+
+def test_layers_ask_for_variables_and_for_types_of_shapes():
+    """`if self.bias:` is true of any variable, and several inputs are told by their shapes' type."""
+    class Last(Layer):
+        def build(self, input_shape):
+            self.bias = self.add_weight("bias", (1,), initializer="ones")
+            super().build(input_shape)
+
+        def call(self, inputs):
+            x = inputs[-1] if isinstance(inputs, list) else inputs
+            return x + self.bias if self.bias else x
+
+        def compute_output_shape(self, input_shape):
+            return input_shape[-1] if type(input_shape[0]) is tuple else input_shape
+
+    x, y = Input((3,)), Input((2,))
+    assert K.int_shape(Last()([x, y])) == (None, 2) and K.int_shape(Last()(x)) == (None, 3)
+    np.testing.assert_array_equal(Model(x, Last()(x)).predict(X), X + 1)
