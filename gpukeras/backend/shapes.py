@@ -70,12 +70,28 @@ def repeat(x: Tensor, n: int) -> Tensor:
 
 @known_as("Tile")
 def tile(x: Tensor, n: Any) -> Tensor:
-    """The whole tensor n times, along each axis (a list of counts) or the last ones."""
+    """The whole tensor n times, along each axis (a list or a vector of counts) or the last ones. Counts may be tensors
+    that follow from shapes.
+
+    >>> from gpukeras import backend as K
+    >>> x = K.placeholder((None, 3))
+    >>> y = K.tile(K.expand_dims(x, 1), [1, K.shape(x)[0], 1])
+    >>> K.function([x], [y])([[[1., 2., 3.], [4., 5., 6.]]])[0].shape
+    (2, 2, 3)
+    """
     t = convert.as_tensor(x)
-    counts: list[int] = [int(n)] if isinstance(n, (int, np.integer)) else [int(v) for v in n]
+    counts = [_count(v) for v in s.numbers(n)]
     if len(counts) > t.ndim:
         raise ValueError(f"tile: {len(counts)} counts for a tensor of shape {t.shape}")
     return b.tile(t, [1] * (t.ndim - len(counts)) + counts)
+
+
+def _count(v: Any) -> int | Tensor:
+    """A number of repetitions, as a tensor only where that follows from what is fed."""
+    if not isinstance(v, Tensor):
+        return int(v)
+    known = s.known_number(v)
+    return known if known is not None else int(v) if v.is_known() else v
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: str = "int32") -> Tensor:

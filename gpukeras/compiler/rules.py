@@ -15,11 +15,11 @@ from ..ops import crossentropy as ce
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Identity, StopGradient
 from ..ops.elementwise import Cast, Elementwise
-from ..ops.indexing import Gather
+from ..ops.indexing import Gather, ScatterRows
 from ..ops.joining import Concatenate
 from ..ops.reduce import Reduce
 from ..ops.shape import DropAxes, InsertAxes, Reshape, Transpose
-from ..ops.slicing import Slice
+from ..ops.slicing import PlaceSlice, Slice
 from ..ops.softmax import Softmax, SoftmaxGradient
 from .ir import Value
 
@@ -203,6 +203,27 @@ def _slice(make: Make, op: Slice, ins: Sequence[Value]) -> Value | None:
     return None
 
 
+def _gather(make: Make, op: Gather, ins: Sequence[Value]) -> Value | None:
+    """One row at a constant place is a part of the table."""
+    place = _row(*ins)
+    return None if place is None else make(Slice((place,)), ins[0])
+
+
+def _scatter_rows(make: Make, op: ScatterRows, ins: Sequence[Value]) -> Value | None:
+    """One row at a constant place is put there."""
+    rows, indices, like = ins
+    place = _row(like, indices)
+    return None if place is None else make(PlaceSlice((place,)), rows, like)
+
+
+def _row(table: Value, indices: Value) -> int | None:
+    """The place of the one row that is meant, if it is constant and in the table."""
+    if indices.const is None or indices.shape:
+        return None
+    place = int(indices.const)
+    return place if 0 <= place < table.shape[0] else None
+
+
 def _first(make: Make, op: Op, ins: Sequence[Value]) -> Value | None:
     return ins[0]
 
@@ -261,7 +282,7 @@ def _sigmoid_gradient(make: Make, ins: Sequence[Value]) -> Value | None:
 RULES: dict[type, Any] = {
     Elementwise: _elementwise, Cast: _cast, Reshape: _reshape, Transpose: _transpose, BroadcastTo: _broadcast_to,
     InsertAxes: _elsewhere, DropAxes: _elsewhere, Reduce: _reduce, Slice: _slice,
-    Identity: _first, StopGradient: _first,
+    Gather: _gather, ScatterRows: _scatter_rows, Identity: _first, StopGradient: _first,
     ce.Crossentropy: _crossentropy, ce.SparseCrossentropy: _sparse_crossentropy,
     ce.BinaryCrossentropy: _binary_crossentropy, SoftmaxGradient: _softmax_gradient,
 }

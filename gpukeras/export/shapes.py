@@ -14,7 +14,7 @@ from ..ops import shape as s
 from ..ops.control import Branch
 from ..ops.joining import Concatenate, ConcatenatePart
 from ..ops.patches import Pad
-from ..ops.slicing import Reverse, Slice
+from ..ops.slicing import GIVEN, Reverse, Slice, SliceBetween
 from .exporter import Exporter, translates
 
 _END = np.iinfo(np.int64).max
@@ -138,7 +138,7 @@ def concatenate_part(e: Exporter, node: Apply) -> str:
     return e.add("Slice", e.name(node.inputs[0]), starts, end, e.ints([axis]))
 
 
-@translates(Slice)
+@translates(Slice, SliceBetween)
 def part(e: Exporter, node: Apply) -> str:
     """Slice; Squeeze where an index takes one element; Unsqueeze for new axes."""
     x, index = e.name(node.inputs[0]), node.op.index
@@ -146,32 +146,46 @@ def part(e: Exporter, node: Apply) -> str:
         return e.states[x][0]
     if x in e.states and index == (-1,):
         return e.states[x][1]
-    starts: list[int] = []
-    ends: list[int] = []
-    steps: list[int] = []
-    axes, dropped, new = [], [], []
+    bounds = iter(node.inputs[1:])
+    spans: dict[int, tuple[Any, ...]] = {}
+    dropped, new = [], []
     axis = 0
     for place, entry in enumerate(index):
         if entry == "new":
             new.append(place - sum(isinstance(x, int) for x in index[:place]))
             continue
         if isinstance(entry, int):
-            span = (entry, entry + 1 if entry != -1 else _END, 1)
+            span: tuple[Any, ...] = (entry, entry + 1 if entry != -1 else _END, 1)
             dropped.append(axis)
         else:
-            start, stop, step = entry
-            step = 1 if step is None else step
-            span = (start if start is not None else 0 if step > 0 else _END,
-                    stop if stop is not None else _END if step > 0 else -_END, step)
+            span = _span(e, *(_length(e, next(bounds)) if v == GIVEN else v for v in entry))
         if span != (0, _END, 1):
-            for values, v in zip((starts, ends, steps), span):
-                values.append(v)
-            axes.append(axis)
+            spans[axis] = span
         axis += 1
-    if axes:
-        x = e.add("Slice", x, *map(e.ints, (starts, ends, axes, steps)))
+    if spans:
+        starts, ends, steps = (_vector(e, values) for values in zip(*spans.values()))
+        x = e.add("Slice", x, starts, ends, e.ints(list(spans)), steps)
     x = e.add("Squeeze", x, e.ints(dropped)) if dropped else x
     return e.add("Unsqueeze", x, e.ints(new)) if new else x
+
+
+def _span(e: Exporter, start: Any, stop: Any, step: Any) -> tuple[Any, ...]:
+    """Start, end and step of a slice in ONNX's words: numbers, or the names of vectors."""
+    step = 1 if step is None else step
+    if isinstance(step, str):
+        if start is None or stop is None:
+            raise e.refuse("a slice with a step that a tensor gives needs both bounds to be translated to ONNX")
+        return start, stop, step
+    return (start if start is not None else 0 if step > 0 else _END,
+            stop if stop is not None else _END if step > 0 else -_END, step)
+
+
+def _vector(e: Exporter, values: Sequence[Any]) -> str:
+    """Numbers and vectors of one number as one vector."""
+    if all(isinstance(v, int) for v in values):
+        return e.ints(values)
+    parts = [e.ints([v]) if isinstance(v, int) else v for v in values]
+    return e.add("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
 
 
 @translates(Reverse)

@@ -172,12 +172,12 @@ class Tensor:
 
     def is_known(self) -> bool:
         """Whether the tensor has a value already: whether it depends on nothing that must be fed."""
-        pending, seen = [self], {self}
+        pending, seen = [self] if self.value is None else [], {self}
         while pending:
             t = pending.pop()
             if isinstance(t, Placeholder) and t.default is None:
                 return False
-            new = set(t.producer.inputs) - seen if t.producer is not None and t.value is None else set()
+            new = set(t.producer.inputs) - seen if t.producer is not None else set()
             seen |= new
             pending += new
         return True

@@ -10,6 +10,7 @@ from . import (
     depthwise,
     distinct,
     elementwise,
+    getitem,
     indexing,
     joining,
     linalg,
@@ -32,7 +33,7 @@ OPERATORS.update({name: getattr(elementwise, name) for name in (
 
 __all__ = [
     "broadcasting", "control", "convolution", "crossentropy", "ctc", "ctc_decode",
-    "depthwise", "distinct", "elementwise", "indexing", "joining",
+    "depthwise", "distinct", "elementwise", "getitem", "indexing", "joining",
     "linalg", "normalization", "patches", "philox", "pooling", "random", "ranks", "reduce", "scan", "shape", "slicing",
     "softmax",
 ]

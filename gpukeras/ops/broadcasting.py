@@ -119,12 +119,12 @@ def ones_like(x: Tensor, dtype: str | None = None) -> Tensor:
     return broadcast_like(constant(1, dtype or x.dtype), x)
 
 
-def tile(x: Tensor, repeats: Sequence[int]) -> Tensor:
-    """The whole tensor repeated along each axis."""
+def tile(x: Tensor, repeats: Sequence[int | Tensor]) -> Tensor:
+    """The whole tensor repeated along each axis; scalar tensors that follow from shapes may say how often."""
     axes = tuple(2 * a for a in range(x.ndim))
     dims = shape_of(x)
     wide = [r if i == 0 else dims[a] for a, r in enumerate(repeats) for i in (0, 1)]
-    final = [-1 if d is None else d * r for d, r in zip(x.shape, repeats)]
+    final = [-1 if d is None or isinstance(r, Tensor) else d * r for d, r in zip(x.shape, repeats)]
     return _repeat(apply(InsertAxes(axes), x), wide, final, dims, repeats)
 
 
@@ -138,7 +138,8 @@ def repeat_elements(x: Tensor, repeats: int, axis: int) -> Tensor:
     return _repeat(apply(InsertAxes((axis + 1,)), x), wide, final, dims, counts)
 
 
-def _repeat(x: Tensor, wide: list[Any], final: list[int], dims: Tensor, counts: Sequence[int]) -> Tensor:
+def _repeat(x: Tensor, wide: list[Any], final: list[int], dims: Tensor,
+            counts: Sequence[int | Tensor]) -> Tensor:
     if final.count(-1) > 1:
         final = [dims[a] * r if d == -1 else d for a, (d, r) in enumerate(zip(final, counts))]  # type: ignore[misc]
     return reshape(broadcast_to(x, wide), final)

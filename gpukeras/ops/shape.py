@@ -96,32 +96,67 @@ def count(x: Tensor, axes: tuple[int, ...], dtype: str) -> Tensor:
 def split_dims(shape: Any) -> tuple[Dims, list[Tensor]]:
     """A shape given by a program (ints, None, scalar tensors, or one vector tensor) as static dimensions, None
     where only a tensor tells, and those tensors."""
-    if isinstance(shape, Tensor):
-        entries: list[Any] = [shape[i] for i in range(len(shape))] if shape.ndim else [shape]
-    elif np.ndim(shape) == 0 and not isinstance(shape, (list, tuple)):
-        entries = [shape]
-    else:
-        entries = list(shape)
     dims: list[int | None] = []
     dynamic: list[Tensor] = []
-    for d in entries:
-        known = _length(d) if isinstance(d, Tensor) else -1 if d is None else int(d)
+    for d in numbers(shape):
+        known = known_number(d) if isinstance(d, Tensor) else -1 if d is None else int(d)
         dims.append(known)
         if known is None:
             dynamic.append(d)
     return tuple(dims), dynamic
 
 
-def _length(d: Tensor) -> int | None:
-    """The value of a scalar if it is known: a constant, or an entry of ``shape_of(x)`` for an axis of known length."""
-    if d.value is not None:
-        return int(d.value)
-    entry = d.producer
-    of = entry.inputs[0].producer if entry is not None and isinstance(entry.op, Slice) else None
-    if entry is None or of is None or not isinstance(of.op, ShapeOf):
+def numbers(given: Any) -> list[Any]:
+    """What a program gives for several numbers (one of them, a sequence, or a tensor of one axis) one by one: a vector
+    that was put together of scalars as these."""
+    if isinstance(given, Tensor) and given.ndim:
+        found = [_entry(given, i) for i in range(len(given))]
+        return [given[i] if one is None else one for i, one in enumerate(found)]
+    if np.ndim(given) == 0 and not isinstance(given, (list, tuple)):
+        return [given]
+    return list(given)
+
+
+def known_number(t: Tensor) -> int | None:
+    """The value of a scalar of integers if it is known: a constant, or an entry of ``shape_of(x)`` for an axis of
+    known length, also of a vector that was put together of such."""
+    if t.value is not None:
+        return int(t.value)
+    node = t.producer
+    if node is None or not isinstance(node.op, Slice) or node.inputs[0].ndim != 1 or t.ndim:
         return None
-    (index,) = entry.op.index
-    return of.inputs[0].shape[index] if isinstance(index, int) else None
+    found = _entry(node.inputs[0], *node.op.index)
+    return found if isinstance(found, int) else None
+
+
+def _entry(vector: Tensor, i: int) -> int | Tensor | None:
+    """Entry i of a vector: its number if known, else the scalar that was put there; None for what is neither."""
+    from .elementwise import Cast
+    from .joining import Concatenate
+    if vector.value is not None:
+        return int(vector.value[i])
+    node = vector.producer
+    if node is None:
+        return None
+    first, op = node.inputs[0], node.op
+    if isinstance(op, ShapeOf):
+        return first.shape[i]
+    if isinstance(op, InsertAxes) and not first.ndim:
+        known = known_number(first)
+        return first if known is None else known
+    if isinstance(op, Cast):
+        return _entry(first, i)
+    if vector.shape[0] is None:
+        return None
+    i %= vector.shape[0]
+    if isinstance(op, Slice) and first.ndim == 1 and first.shape[0] is not None and len(op.index) == 1:
+        return _entry(first, range(first.shape[0])[slice(*op.index[0])][i])
+    if isinstance(op, Concatenate):
+        for part in node.inputs:
+            if i < len(part):
+                return _entry(part, i)
+            i -= len(part)
+    return None
 
 
 def fill_dims(dims: Dims, operands: Sequence[Spec]) -> Dims:

@@ -1,19 +1,20 @@
-"""Parts of tensors: basic indexing, its undoing, and reversal."""
+"""Parts of tensors: basic indexing, its undoing, both between bounds that tensors give, and reversal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..device import xp
 from ..device.tasks import Task
-from ..graph import MIX, OPERATORS, ROW, Apply, Call, Op, Spec, Tensor, ViewOp, apply, frozen
+from ..graph import MIX, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, ViewOp, apply, frozen
 from . import copies
-from .convert import as_tensor
 
 Index = tuple[Any, ...]
+GIVEN = "given"
+"""In an index, the place of a bound that an input gives."""
 
 
 @frozen
@@ -106,6 +107,83 @@ class PlaceSlice(Op):
 
 
 @frozen
+class SliceBetween(ExpandedOp):
+    """A slice of which inputs give some bounds: (x, *bounds), with GIVEN in their places in the index. The bounds are
+    constant once shapes are known."""
+
+    index: Index
+    name = "strided_slice"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The shape of the part: unknown along an axis with a bound that is not known yet."""
+        dims, index, axis = list(ins[0].shape), [], 0
+        for entry in _filled(self.index, [s.value for s in ins[1:]]):
+            is_open = isinstance(entry, tuple) and GIVEN in entry
+            index.append((None, None, None) if is_open else entry)
+            if is_open:
+                dims[axis] = None
+            axis += entry != "new"
+        return Slice(tuple(index)).infer(Spec(tuple(dims), ins[0].dtype))
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """A slice with constant bounds."""
+        return make(Slice(_settled(self.index, ins[1:])), ins[0])
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """The derivative in its place among zeros."""
+        place = apply(PlaceSliceBetween(self.index), grads[0], *node.inputs)
+        return [place, *[None] * (len(node.inputs) - 1)]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise if axis 0 is taken whole."""
+        return Slice(self.index).batch(carries, ins)
+
+
+@frozen
+class PlaceSliceBetween(ExpandedOp):
+    """What PlaceSlice is to Slice, to SliceBetween: (part, like, *bounds)."""
+
+    index: Index
+    name = "place_strided_slice"
+    shape_only = (1,)
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The second shape."""
+        return Spec(ins[1].shape, ins[0].dtype)
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """The part among zeros, at a constant place."""
+        return make(PlaceSlice(_settled(self.index, ins[2:])), *ins[:2])
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """The part."""
+        bounds = node.inputs[2:]
+        return [apply(SliceBetween(self.index), grads[0], *bounds), *[None] * (len(bounds) + 1)]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """As the slice that it undoes."""
+        return Slice(self.index).batch(carries, ins)
+
+
+def _filled(index: Index, values: Sequence[Any]) -> Index:
+    """The index with numbers in place of GIVEN, where the values are known."""
+    left = iter(values)
+
+    def number(bound: Any) -> Any:
+        value = next(left) if bound == GIVEN else bound
+        return GIVEN if bound == GIVEN and value is None else value if value is None else int(value)
+    return tuple(tuple(map(number, e)) if isinstance(e, tuple) else e for e in index)
+
+
+def _settled(index: Index, bounds: Sequence[Any]) -> Index:
+    """The index with the bounds' constants. ValueError where they are none."""
+    if any(v.const is None for v in bounds):
+        raise ValueError("the bounds of a slice must follow from shapes (K.shape), not from data: how many elements "
+                         "are left would not be known before the program runs. Multiply by a mask instead")
+    return _filled(index, [v.const for v in bounds])
+
+
+@frozen
 class Reverse(ViewOp):
     """Some axes backwards."""
 
@@ -132,34 +210,3 @@ class Reverse(ViewOp):
 def reverse(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     """Some axes backwards."""
     return apply(Reverse(axes), x)
-
-
-def getitem(x: Tensor, index: Any) -> Tensor:
-    """`x[index]` with ints, slices, Ellipsis and None; a tensor or an array of ints gathers along axis 0."""
-    entries = list(index) if isinstance(index, tuple) else [index]
-    if len(entries) == 1 and isinstance(entries[0], (Tensor, np.ndarray, list)):
-        from .indexing import gather
-        if as_tensor(entries[0]).dtype == "bool":
-            raise TypeError("can't index a tensor with truths: how many rows are left is not known before the program "
-                            "runs. Use K.switch, or multiply by the mask")
-        return gather(x, as_tensor(entries[0], "int32"))
-    if any(e is Ellipsis for e in entries):
-        at = next(i for i, e in enumerate(entries) if e is Ellipsis)
-        used = sum(e is not None for e in entries) - 1
-        entries[at:at + 1] = [slice(None)] * (x.ndim - used)
-    if sum(e is not None for e in entries) > x.ndim:
-        raise IndexError(f"{len(entries)} indices for a tensor of shape {x.shape}")
-    return apply(Slice(tuple(_index_entry(e) for e in entries)), x)
-
-
-def _index_entry(e: Any) -> Any:
-    if e is None:
-        return "new"
-    if isinstance(e, slice):
-        return tuple(None if v is None else int(v) for v in (e.start, e.stop, e.step))
-    if isinstance(e, (int, np.integer)):
-        return int(e)
-    raise TypeError(f"can't index a tensor with {e!r}: expected an int, a slice of ints, Ellipsis or None")
-
-
-OPERATORS.update(getitem=getitem)

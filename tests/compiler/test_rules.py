@@ -43,6 +43,14 @@ def test_shape_arithmetic_is_folded() -> None:
     assert steps([x], [y], [(5, 3)]) == ["reshape", "divide"]
 
 
+def test_bounds_and_places_of_shapes_are_views() -> None:
+    x = K.placeholder((None, None))
+    assert steps([x], [x[:, : K.shape(x)[1] // 2]], [(5, 4)]) == ["slice"]
+    last = x[:, K.shape(x)[1] - 1]
+    assert set(steps([x], [last], [(5, 4)])) == {"transpose", "slice"}
+    assert "scatter_rows" not in steps([x], K.gradients(last, [x]), [(5, 4)])
+
+
 def test_large_broadcast_constants_stay_small() -> None:
     x = K.placeholder((None, 1000))
     assert steps([x], [x + K.zeros_like(x)], [(1000, 1000)]) == []

@@ -70,6 +70,17 @@ def any_size():
     return Model(x, [y, z, w, k.GlobalAveragePooling2D()(y), k.GlobalMaxPooling2D()(z)])
 
 
+def cropped():
+    """One input cut and repeated to the length of another."""
+    x, y = k.Input((None, 2)), k.Input((None, 2))
+    short = k.Lambda(lambda t: t[0][:, :K.shape(t[1])[1]], output_shape=(None, 2))([x, y])
+    late = k.Lambda(lambda t: t[0][:, K.shape(t[1])[1]::2, None, 1], output_shape=(None, 1))([x, y])
+    last = k.Lambda(lambda t: t[:, K.shape(t)[1] - 1], output_shape=(2,))(x)
+    wide = k.Lambda(lambda t: K.tile(K.expand_dims(t[0][:, 0], 1), [1, K.shape(t[1])[1], 1]),
+                    output_shape=(None, 2))([x, y])
+    return Model([x, y], [short, late, last, wide])
+
+
 def residual():
     x = k.Input((8, 8, 3))
     y = k.ZeroPadding2D(((1, 0), (0, 1)))(x)
@@ -289,6 +300,7 @@ CASES = [
     ("image_classifier_channels_first", lambda: image_classifier("channels_first"), lambda: [floats(3, 2, 12, 10)]),
     ("any_size", any_size, lambda: [floats(2, 7, 6, 2)]),
     ("any_size_other", any_size, lambda: [floats(3, 4, 9, 2)]),
+    ("cropped", cropped, lambda: [floats(2, 7, 2), floats(2, 4, 2)]),
     ("residual", residual, lambda: [floats(2, 8, 8, 3)]),
     ("autoencoder", autoencoder, lambda: [floats(2, 8, 8, 1)]),
     ("volumes", volumes, lambda: [floats(2, 4, 5, 6, 2)]),

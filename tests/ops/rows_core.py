@@ -104,6 +104,14 @@ SHAPES = [
     put("one-column", ROW, In(("n", 4)), ALL, -1),
     put("reversed", ROW, In(("n", 2)), ALL, (None, None, -2), 1),
     put("one-sample", MIX, In((3,)), 2, ALL, 3),
+    Row("SliceBetween", lambda x: x[:, : shape.shape_of(x)[1] // 2 + 1, 1:], (In(("n", 3, 4)),), None),
+    Row("SliceBetween", lambda x: x[shape.shape_of(x)[0] - 2 :: -1, None, 1], (Y,), None, note="samples-backwards"),
+    Row(
+        "PlaceSliceBetween",
+        lambda p, x: apply(slicing.PlaceSliceBetween((ALL, (None, "given", None))), p, x, shape.shape_of(p)[1]),
+        (In(("n", 2, 4)), Y),
+        None,
+    ),
     Row("Reverse", lambda x: slicing.reverse(x, (1, 2)), (Y,)),
     Row("Reverse", lambda x: slicing.reverse(x, (0,)), (Y,), MIX, note="samples"),
     Row("Concatenate", lambda *t: joining.concatenate(t, 1), (Y, In(("n", 2, 4)), Y)),
@@ -160,6 +168,7 @@ OTHERS = [
         (In(("n", 2, 3)), In(("n", 2), whole(5)), In((5, 3))),
         REDUCE,
     ),
+    Row("Gather", lambda x, i: x[:, 1, i], (Y, In((), whole(4, -4))), MIX, note="one-place"),
     Row(
         "SumDistinct",
         lambda r, i: distinct.sum_distinct(r, i, 5)[::-1],
