@@ -95,6 +95,8 @@ class Finder(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
         """Where the module comes from; None for names that aren't ours, or that gpukeras lacks."""
+        if _star_imports.has_more(fullname):
+            return _completed(fullname, path, target)
         own = _own_name(fullname)
         if own is None:
             return None
@@ -112,6 +114,33 @@ class _Keeping(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if not isinstance(value, ModuleType) or isinstance(vars(self).get(name, value), ModuleType):
             super().__setattr__(name, value)
+
+
+def _completed(fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+    """Where a module of gpukeras comes from, by the other finders; once loaded, it has what Keras has in it."""
+    for finder in sys.meta_path:
+        if not isinstance(finder, Finder) and (found := finder.find_spec(fullname, path, target)) is not None:
+            if found.loader is not None:
+                found.loader = _Completing(found.loader)
+            return found
+    return None
+
+
+class _Completing(Loader):
+    """Loads a module as its own loader does, and completes it."""
+
+    def __init__(self, own: Loader) -> None:
+        self._own = own
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._own.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._own
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._own
+        self._own.exec_module(module)
+        _star_imports.complete(module)
 
 
 class _SameModule(Loader):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gpukeras
-from gpukeras import drop_in
+from gpukeras import _star_imports, drop_in
 
 ROOT = Path(__file__).parents[1]
 SAME = """
@@ -95,6 +95,60 @@ from keras.layers import merge
 import keras.layers.merge
 assert keras.layers.merge is merge and not hasattr(merge, '__path__')
 assert merge([keras.layers.Input((2,)), keras.layers.Input((2,))], mode='concat').shape[1] == 4
+""")
+    printed("-m", "gpukeras", str(path))
+
+
+def test_what_the_modules_of_keras_have_beside_their_own_names(program):
+    """All of it is found, however a module was reached; a star loads no package that need not be installed."""
+    path = program("""
+import importlib, sys
+import keras
+from gpukeras import _star_imports
+assert keras.layers.core.K is keras.backend and keras.preprocessing.image.np.pi and keras.engine.topology.Layer
+assert keras.layers.core.__loader__ is keras.layers.core.__spec__.loader
+assert type(keras.layers.core.__loader__).__name__ == 'SourceFileLoader'
+for module in _star_imports._BESIDE:
+    exec(f"from {f'keras.{module}'.rstrip('.')} import *", {})
+assert not {'h5py', 'yaml', 'requests', 'six', 'PIL', 'scipy', 'pydot'} & set(sys.modules)
+for module, names in _star_imports._BESIDE.items():
+    found = importlib.import_module(f'keras.{module}'.rstrip('.'))
+    for name in set(names.split()) - {'six'}:
+        getattr(found, name)
+from keras.engine.training import *
+assert cbks is keras.callbacks and metrics_module is keras.metrics and Sequence is keras.utils.Sequence
+from keras.engine.topology import h5py, Container
+from keras.applications.vgg16 import _obtain_input_shape, layer_utils
+import h5py as own
+assert h5py is own and layer_utils is keras.utils.layer_utils
+""")
+    printed("-m", "gpukeras", str(path))
+
+
+def test_a_package_that_is_not_installed_is_none(monkeypatch):
+    """As in Keras, for programs that ask `if pil_image is None`."""
+    monkeypatch.setattr(_star_imports, "find_spec", lambda name: None if name == "PIL" else pytest.fail(name))
+    assert _star_imports._elsewhere("pil_image") is None
+
+
+def test_a_star_brings_nothing_of_typing_and_hides_no_function_of_python(program):
+    path = program("""
+from keras.utils import Sequence
+from keras.layers.pooling import *
+from keras.layers.wrappers import *
+from keras.activations import *
+from keras.backend import *
+class Batches(Sequence):
+    def __len__(self):
+        return 1
+    def __getitem__(self, index):
+        return [[index]], [[index]]
+import keras, keras.layers.pooling
+model = keras.models.Sequential([keras.layers.Dense(1, input_shape=(1,))])
+model.compile('sgd', 'mse')
+model.fit_generator(Batches(), verbose=0)
+assert slice is __builtins__.slice and elu and MaxPooling2D and keras.layers.pooling.conv_utils
+assert not {'Any', 'Mapping', 'Callable', 'math', 'annotations', 'Sizes'} & set(globals())
 """)
     printed("-m", "gpukeras", str(path))
 

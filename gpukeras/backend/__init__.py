@@ -108,6 +108,7 @@ __all__ = [
     "shape", "stop_gradient", "to_dense", "truncated_normal", "update", "update_add", "update_sub", "variable",
     "zeros", "zeros_like",
 ]
+__all__.remove("slice")  # Keras 2.0.9 has none: after its star Python's own is there
 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
