@@ -33,6 +33,12 @@ def fresh(code: str, **environ: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch, tmp_path):
+    """A keras.json of the user's would be read, and with it the module json."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+
 @pytest.mark.slow
 def test_import_time_beside_numpy(tmp_path):
     """Medians of interleaved runs, so that a busy machine slows both alike. The package alone takes an eighth of the

@@ -49,3 +49,64 @@ def test_images_as_tensorflow_convolves_them(monkeypatch, gpus, shape, layout):
     assert (K.int_shape(images), name) == ((2, 3, 4, 5), "NHWC")
     volumes, name = tf_backend._preprocess_conv3d_input(K.placeholder((2, 3, 4, 5, 6)), "channels_first")
     assert K.int_shape(volumes) == ((2, 3, 4, 5, 6) if gpus else (2, 4, 5, 6, 3)) and len(name) == 5
+
+
+def test_those_of_training_and_of_the_graph():
+    from gpukeras.engine import training, training_utils
+    from gpukeras.engine.topology import _collect_input_shape
+    from gpukeras.layers import Input
+    from gpukeras.utils.generic_utils import _GLOBAL_CUSTOM_OBJECTS, CustomObjectScope
+
+    assert training._standardize_sample_weights(None, ["a", "b"]) == [None, None]
+    assert training._standardize_class_weights({"b": {0: 1.0}}, ["a", "b"]) == [None, {0: 1.0}]
+    with pytest.raises(ValueError, match="sample_weight"):
+        training._standardize_sample_weights([1], ["a", "b"])
+    assert training._collect_metrics({"a": "mse"}, ["a", "b"]) == [["mse"], []]
+    shuffled = training._batch_shuffle(np.arange(10), 4)
+    assert sorted(shuffled[:8].reshape(2, 4)[:, 0]) == [0, 4] and shuffled[8:].tolist() == [8, 9]
+    for standardize in (training._standardize_weights, training_utils.standardize_weights):
+        np.testing.assert_array_equal(standardize(np.zeros((3, 1))), [1, 1, 1])
+        assert standardize(np.zeros((3, 2, 1)), sample_weight_mode="temporal").shape == (3, 2)
+        assert standardize(np.zeros((3, 1))).dtype == K.floatx()
+    assert training._make_batches(5, 2) == training_utils.make_batches(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    with pytest.raises(AttributeError, match="_no_such_name"):
+        _ = training._no_such_name
+    x = Input((3,))
+    assert _collect_input_shape(x) == _collect_input_shape([x]) == (None, 3)
+    assert _collect_input_shape([x, x]) == [(None, 3), (None, 3)]
+    with CustomObjectScope({"mine": abs}):
+        assert _GLOBAL_CUSTOM_OBJECTS["mine"] is abs
+
+
+def test_where_the_weights_of_networks_are():
+    from gpukeras.applications import inception_resnet_v2, mobilenet, vgg16, xception
+
+    folder = "https://github.com/fchollet/deep-learning-models/releases/download/"
+    assert vgg16.WEIGHTS_PATH == folder + "v0.1/vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+    assert vgg16.WEIGHTS_PATH_NO_TOP == folder + "v0.1/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    assert xception.TF_WEIGHTS_PATH_NO_TOP == folder + "v0.4/xception_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    assert (mobilenet.BASE_WEIGHT_PATH, inception_resnet_v2.BASE_WEIGHT_URL) == (f"{folder}v0.6/", f"{folder}v0.7/")
+
+
+def test_blocks_of_mobilenet():
+    from gpukeras.applications.mobilenet import _conv_block, _depthwise_conv_block
+    from gpukeras.layers import Input
+    from gpukeras.models import Model
+
+    x = Input((32, 32, 3))
+    model = Model(x, _depthwise_conv_block(_conv_block(x, 32, 0.5, strides=(2, 2)), 64, 0.5, block_id=3))
+    assert [layer.name for layer in model.layers][1:] == [
+        "conv1", "conv1_bn", "conv1_relu", "conv_dw_3", "conv_dw_3_bn", "conv_dw_3_relu", "conv_pw_3", "conv_pw_3_bn",
+        "conv_pw_3_relu"]
+    assert model.output_shape == (None, 16, 16, 32)
+
+
+def test_pictures_of_a_folder(tmp_path):
+    from gpukeras.preprocessing.image import _count_valid_files_in_directory, _list_valid_filenames_in_directory
+
+    for name in ("a/x/1.PNG", "a/2.tif", "a/3.jpg", "b/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert _count_valid_files_in_directory(str(tmp_path), {"png", "jpg"}, follow_links=False) == 3
+    classes, names = _list_valid_filenames_in_directory(str(tmp_path / "a"), {"png", "jpg"}, {"a": 3}, False)
+    assert classes == [3, 3] and [name.replace("\\", "/") for name in names] == ["a/3.jpg", "a/x/1.PNG"]

@@ -47,10 +47,23 @@ class Weights:
     no_top: str = "_notop"
     base: str = _RELEASES
 
+    @property
+    def folder(self) -> str:
+        """Where the files are published."""
+        return f"{self.base}/{self.release}/"
+
+    def file(self, include_top: bool) -> str:
+        """The name of the file with the classifier, or without it."""
+        return self.name + self.ending.format("" if include_top else self.no_top)
+
+    def addresses(self) -> tuple[str, str]:
+        """The files with the classifier and without it."""
+        return self.folder + self.file(True), self.folder + self.file(False)
+
     def fetch(self, include_top: bool) -> str:
         """The path of the file in Keras's cache, downloaded if it isn't there."""
-        name = self.name + self.ending.format("" if include_top else self.no_top)
-        return get_file(name, f"{self.base}/{self.release}/{name}", cache_subdir="models",
+        name = self.file(include_top)
+        return get_file(name, self.folder + name, cache_subdir="models",
                         file_hash=self.with_top if include_top else self.without_top)
 
 

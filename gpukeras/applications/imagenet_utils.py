@@ -17,6 +17,7 @@ _BGR_MEANS = (103.939, 116.779, 123.68)
 _RGB_MEANS, _RGB_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLASSES = ("https://s3.amazonaws.com/deep-learning-models/image-models/imagenet_class_index.json",
             "c2c37ea517e94d9795004a39431a14cb")
+CLASS_INDEX_PATH = _CLASSES[0]
 
 
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:

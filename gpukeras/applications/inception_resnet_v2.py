@@ -12,6 +12,7 @@ from .building import Wanted, Weights, channel_axis, classifier
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _FILES = Weights("v0.7", "inception_resnet_v2", "e693bd0210a403b3192acc6073ad2e96", "d19885ff4a710c122648d3b5c3b684e4")
+BASE_WEIGHT_URL = _FILES.folder
 # The branches of each kind of block, as (filters, size of the kernel), and the share of their sum that is added.
 _BLOCKS: dict[str, Any] = {
     "block35": (0.17, [[(32, 1)], [(32, 1), (32, 3)], [(32, 1), (48, 3), (64, 3)]]),

@@ -11,7 +11,8 @@ from .building import Wanted, Weights, channel_axis, classifier, convolve
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _FILES = Weights("v0.5", "inception_v3", "9a0d58056eeedaa3f26cb7ebd46da564", "bcbd6486424b2319ff4ef7d526e38f63")
-Layer = tuple[int, int, int]
+WEIGHTS_PATH, WEIGHTS_PATH_NO_TOP = _FILES.addresses()
+_Convolution = tuple[int, int, int]
 """A convolution: filters, rows and columns of its kernel."""
 
 
@@ -61,7 +62,7 @@ def conv2d_bn(x: Any, filters: int, num_row: int, num_col: int, padding: str = "
                     use_bias=False)
 
 
-def _chain(x: Any, *layers: Layer, shrinks: bool = False) -> Any:
+def _chain(x: Any, *layers: _Convolution, shrinks: bool = False) -> Any:
     """One convolution after the other, of which the last may halve rows and columns."""
     for i, layer in enumerate(layers, 1):
         x = conv2d_bn(x, *layer, "valid", 2) if shrinks and i == len(layers) else conv2d_bn(x, *layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .. import backend as K
@@ -11,6 +12,8 @@ from . import imagenet_utils
 from .building import Wanted, Weights, channel_axis, convolve
 from .imagenet_utils import decode_predictions as decode_predictions
 
+_FILES = Weights("v0.6", "mobilenet_{}_{}_tf", None, None, "{}.h5", "_no_top")
+BASE_WEIGHT_PATH = _FILES.folder
 _SIZES = (128, 160, 192, 224)
 _WIDTHS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 # Filters of each pointwise convolution; where they grow, but at first, rows and columns are halved.
@@ -53,18 +56,11 @@ def MobileNet(input_shape: Any = None, alpha: float = 1.0, depth_multiplier: int
         if rows != columns or rows not in _SIZES:
             raise ValueError(f"weights='imagenet' exist for square images of size {_SIZES}, got input_shape={shape}")
     images = wanted.images(shape)
-    x = convolve(images, int(32 * alpha), 3, ("conv1", "conv1_bn", "conv1_relu"), relu6, strides=2, padding="same",
-                 use_bias=False)
+    x = _conv_block(images, 32, alpha, strides=(2, 2))
     before = _FILTERS[0]
     for i, filters in enumerate(_FILTERS, 1):
-        name = f"conv_dw_{i}"
-        x = DepthwiseConv2D(3, padding="same", depth_multiplier=depth_multiplier, strides=1 + (filters > before),
-                            use_bias=False, name=name)(x)
-        x = BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
-        x = Activation(relu6, name=f"{name}_relu")(x)
-        name = f"conv_pw_{i}"
-        x = convolve(x, int(filters * alpha), 1, (name, f"{name}_bn", f"{name}_relu"), relu6, padding="same",
-                     use_bias=False)
+        strides = (2, 2) if filters > before else (1, 1)
+        x = _depthwise_conv_block(x, filters, alpha, depth_multiplier, strides, i)
         before = filters
 
     def top(x: Any) -> Any:
@@ -75,5 +71,26 @@ def MobileNet(input_shape: Any = None, alpha: float = 1.0, depth_multiplier: int
             return Activation("softmax", name="act_softmax")(Reshape((classes,), name="reshape_2")(x))
         return Reshape((classes,), name="reshape_2")(Activation("softmax", name="act_softmax")(x))
 
-    files = Weights("v0.6", f"mobilenet_{_WIDTHS.get(alpha)}_{rows}_tf", None, None, "{}.h5", "_no_top")
+    files = replace(_FILES, name=_FILES.name.format(_WIDTHS.get(alpha), rows))
     return wanted.finish(f"mobilenet_{alpha:.2f}_{rows}", images, x, top, files)
+
+
+def _conv_block(inputs: Any, filters: int, alpha: float, kernel: tuple[int, int] = (3, 3),
+                strides: tuple[int, int] = (1, 1)) -> Any:
+    """The first convolution, batch normalization and ReLU6."""
+    return convolve(inputs, int(filters * alpha), kernel, ("conv1", "conv1_bn", "conv1_relu"), relu6, strides=strides,
+                    padding="same", use_bias=False)
+
+
+def _depthwise_conv_block(inputs: Any, pointwise_conv_filters: int, alpha: float, depth_multiplier: int = 1,
+                          strides: tuple[int, int] = (1, 1), block_id: int = 1) -> Any:
+    """A depthwise and a pointwise convolution, each with batch normalization and ReLU6; `block_id` is in their names.
+    """
+    name = f"conv_dw_{block_id}"
+    x = DepthwiseConv2D(3, padding="same", depth_multiplier=depth_multiplier, strides=strides, use_bias=False,
+                        name=name)(inputs)
+    x = BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    x = Activation(relu6, name=f"{name}_relu")(x)
+    name = f"conv_pw_{block_id}"
+    return convolve(x, int(pointwise_conv_filters * alpha), 1, (name, f"{name}_bn", f"{name}_relu"), relu6,
+                    padding="same", use_bias=False)

@@ -12,6 +12,7 @@ from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocess_input as preprocess_input
 
 _FILES = Weights("v0.2", "resnet50", "a7b3fe01876f51b976af0dea6bc144eb", "a268eb855778b3df3c7506639542a6af")
+WEIGHTS_PATH, WEIGHTS_PATH_NO_TOP = _FILES.addresses()
 
 
 def ResNet50(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,

@@ -14,6 +14,7 @@ from .imagenet_utils import decode_predictions as decode_predictions
 from .imagenet_utils import preprocess_input as preprocess_input
 
 _FILES = Weights("v0.1", "vgg16", "64373286793e3c8b2b4e3219cbf3544b", "6d6bbae143d832006294945121d1f1fc")
+WEIGHTS_PATH, WEIGHTS_PATH_NO_TOP = _FILES.addresses()
 
 
 def VGG16(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,

@@ -11,6 +11,7 @@ from .imagenet_utils import preprocess_input as preprocess_input
 from .vgg16 import build
 
 _FILES = Weights("v0.1", "vgg19", "cbe5617147190e668d6c5d5026f83318", "253f8cb515780f3b799900260a226db6")
+WEIGHTS_PATH, WEIGHTS_PATH_NO_TOP = _FILES.addresses()
 
 
 def VGG19(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,

@@ -11,6 +11,7 @@ from .building import Wanted, Weights, channel_axis, classifier, convolve
 from .imagenet_utils import decode_predictions as decode_predictions
 
 _FILES = Weights("v0.4", "xception", "0a58e3b7378bc2990ea3b43d5981f1f6", "b0042744bf5b25fce3cb969f33bebb97")
+TF_WEIGHTS_PATH, TF_WEIGHTS_PATH_NO_TOP = _FILES.addresses()
 
 
 def preprocess_input(x: Any) -> Any:

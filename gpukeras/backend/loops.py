@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..graph import Tensor
+from ..graph import Tensor, dtype_name
 from ..ops import broadcasting, convert
 from ..ops import elementwise as e
 from ..ops import shape as s
@@ -121,9 +121,10 @@ def _zero_output(step_function: Step, inputs: Tensor, initial: list[Tensor], con
     return broadcasting.zeros_like(convert.as_tensor(output))
 
 
-def map_fn(fn: Callable[..., Any], elems: Any, name: str | None = None, dtype: str | None = None) -> Any:
-    """`fn` of each element of a tensor along axis 0, stacked. With a list of tensors `fn` takes a list of their
-    elements; it may return a list, and then a list is returned. `dtype` is what the results are cast to.
+def map_fn(fn: Callable[..., Any], elems: Any, name: str | None = None, dtype: Any = None) -> Any:
+    """`fn` of each element of a tensor along axis 0, stacked. With a list or tuple of tensors `fn` takes one of their
+    elements; it may return several tensors, and then several are returned. `dtype` is what the results are cast to,
+    one for all or one for each; a tuple of them makes the results a tuple.
 
     >>> from gpukeras.backend import eval
     >>> eval(map_fn(lambda x: x * x, convert.as_tensor([1., 2., 3.]))).tolist()
@@ -134,13 +135,25 @@ def map_fn(fn: Callable[..., Any], elems: Any, name: str | None = None, dtype: s
     many: list[bool] = []
 
     def step(xs: list[Tensor], states: list[Tensor]) -> tuple[list[Any], list[Tensor]]:
-        made = fn(xs if several else xs[0])
+        made = fn((tuple(xs) if isinstance(elems, tuple) else xs) if several else xs[0])
         many.append(isinstance(made, (list, tuple)))
-        tensors = [convert.as_tensor(t) for t in (made if many[0] else [made])]
-        return [t if dtype is None else convert.cast(t, dtype) for t in tensors], []
+        return _cast_each([convert.as_tensor(t) for t in (made if many[0] else [made])], dtype), []
 
     outputs, _ = scan(step, sequences, [])
-    return outputs if many[0] else outputs[0]
+    if not many[0]:
+        return outputs[0]
+    like = dtype if isinstance(dtype, (list, tuple)) else elems if several else None
+    return tuple(outputs) if isinstance(like, tuple) else outputs
+
+
+def _cast_each(tensors: list[Tensor], dtype: Any) -> list[Tensor]:
+    """The tensors in a dtype, or each in its own, or as they are (None)."""
+    if dtype is None:
+        return tensors
+    dtypes = list(dtype) if isinstance(dtype, (list, tuple)) else [dtype] * len(tensors)
+    if len(dtypes) != len(tensors):
+        raise ValueError(f"map_fn: the function returns {len(tensors)} tensors, but dtype is {dtype}")
+    return [convert.cast(t, dtype_name(d)) for t, d in zip(tensors, dtypes)]
 
 
 def foldl(fn: Callable[[Tensor, Tensor], Any], elems: Any, initializer: Any = None, name: str | None = None) -> Tensor:

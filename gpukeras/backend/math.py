@@ -138,14 +138,14 @@ def cumprod(x: Any, axis: int = 0) -> Tensor:
     return r.scan("prod", x, axis)
 
 
-def argmax(x: Any, axis: int = -1) -> Tensor:
-    """The index of the first largest element along an axis; int64."""
-    return r.arg_extreme("max", x, axis)
+def argmax(x: Any, axis: int | None = -1) -> Tensor:
+    """The index of the first largest element along an axis, with None the first one; int64."""
+    return r.arg_extreme("max", x, 0 if axis is None else axis)
 
 
-def argmin(x: Any, axis: int = -1) -> Tensor:
-    """The index of the first smallest element along an axis; int64."""
-    return r.arg_extreme("min", x, axis)
+def argmin(x: Any, axis: int | None = -1) -> Tensor:
+    """The index of the first smallest element along an axis, with None the first one; int64."""
+    return r.arg_extreme("min", x, 0 if axis is None else axis)
 
 
 def gather(reference: Any, indices: Any) -> Tensor:

@@ -337,6 +337,13 @@ def standardize_weights(y: Any, sample_weight: Any = None, class_weight: Any = N
     return None
 
 
+def whole_weights(y: Any, sample_weight: Any = None, class_weight: Any = None,
+                  sample_weight_mode: str | None = None) -> Any:
+    """A weight for each sample, or time step in the mode 'temporal': those given, or ones."""
+    weights = standardize_weights(y, sample_weight, class_weight, sample_weight_mode)
+    return np.ones(y.shape[:1 if sample_weight_mode is None else 2], K.floatx()) if weights is None else weights
+
+
 def _class_weights(y: Any, class_weight: dict[Any, float]) -> np.ndarray:
     if len(y.shape) > 2:
         raise ValueError(f"class_weight needs one class for each sample, but the targets have shape {y.shape}; use "

@@ -11,7 +11,7 @@ from .input_layer import Input, InputLayer
 from .input_spec import InputSpec
 from .layer import Layer
 from .network import Network, get_source_inputs
-from .node import Node, all_none, masks_of, object_list_uid, shapes_of, to_list, to_snake_case
+from .node import Node, all_none, masks_of, object_list_uid, one_or_list, shapes_of, to_list, to_snake_case
 
 
 def preprocess_weights_for_loading(layer: Layer, weights: Sequence[Any], original_keras_version: str | None = None,
@@ -43,8 +43,12 @@ def load_weights_from_hdf5_group_by_name(f: Any, layers: Sequence[Layer], skip_m
     read_group(f, layers, by_name_only=True, skip_mismatch=skip_mismatch)
 
 
+def _collect_input_shape(input_tensors: Any) -> Any:
+    """The static shape of a tensor, or the shapes of several."""
+    return one_or_list(shapes_of(to_list(input_tensors)))
+
+
 Container = Network
-_collect_input_shape = shapes_of
 _collect_previous_mask = masks_of
 _is_all_none = all_none
 _object_list_uid = object_list_uid

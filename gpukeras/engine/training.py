@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from .data import (
     check_lengths,
     cut_to_first,
     fed_part,
-    make_batches,
     spread,
     standardize_data,
     standardize_weights,
@@ -30,17 +29,9 @@ from .first_data import predicts, sees_data
 from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse_unknown
 from .hints import input_hint, target_hint
 from .hooks import listeners
-from .objective import weighted_masked_objective
 from .one_batch import single
 from .targets import check_loss_and_targets
 from .totals import Totals
-
-# Names that programs of Keras 2.0.9's days import from here.
-_weighted_masked_objective = weighted_masked_objective
-_standardize_input_data, _standardize_weights = standardize_data, standardize_weights
-_slice_arrays, _make_batches = slice_arrays, make_batches
-_check_array_lengths, _check_loss_and_target_compatibility = check_lengths, check_loss_and_targets
-_check_array_length_consistency = check_lengths  # Keras 2.2's
 
 
 class Model(Compiled, GeneratorTraining):
@@ -394,3 +385,14 @@ def _whole(name: str, value: Any, least: int) -> int:
     if int(value) != value or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)
+
+
+if not TYPE_CHECKING:  # which sees the names above, and no others
+    def __getattr__(name: str) -> Any:
+        """The private names that programs of Keras 2.0.9's days import from here."""
+        if name.startswith("_") and not name.startswith("__"):
+            from . import private_names
+
+            if name in vars(private_names):
+                return vars(private_names)[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,4 +11,4 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
     found = import_module("gpukeras.engine.training")
-    return getattr(found, name if hasattr(found, name) else "_" + name)
+    return getattr(found, f"_{name}" if hasattr(found, f"_{name}") else name)

@@ -28,6 +28,8 @@ from .progress import format_value as format_value
 from .progress import in_notebook as in_notebook
 from .progress import time_per as time_per
 
+_GLOBAL_CUSTOM_OBJECTS = get_custom_objects()
+
 
 def to_list(x: Any, allow_tuple: bool = True) -> list[Any]:
     """`x` itself if it is a list, its items if it is a tuple (and `allow_tuple`), else a list of it alone.

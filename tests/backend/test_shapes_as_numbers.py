@@ -114,3 +114,32 @@ def test_a_row_is_repeated_for_each_step_of_another_input() -> None:
     assert K.int_shape(z) == (None, None, 4)
     made = K.function([x, y], [z])([SHORT[:, 0], LONG[..., :3]])[0]
     assert made.tolist() == np.repeat(SHORT[:, :1], 5, 1).tolist()
+
+
+@pytest.mark.parametrize(
+    "shape, known",
+    [
+        (lambda x: K.stack([-1, 3, 5]), (None, 3, 5)),
+        (lambda x: K.stack([K.shape(x)[0], 3, 5]), (None, 3, 5)),
+        (lambda x: K.stack([K.shape(x)[0], 15])[:2], (None, 15)),
+        (lambda x: K.stack([K.shape(x)[0] * 3, 5]), (None, 5)),
+        (lambda x: K.concatenate([K.shape(x)[:1], [15]]), (None, 15)),
+        (lambda x: K.concatenate([K.shape(x)[:2], [1], K.shape(x)[2:]]), (None, 3, 1, 5)),
+        (lambda x: K.concatenate([K.constant([-1], dtype="int32"), K.shape(x)[2:]]), (None, 5)),
+        (lambda x: K.cast(K.shape(x), "int64"), (None, 3, 5)),
+    ],
+    ids=range(8),
+)
+def test_a_vector_put_together_of_sizes_keeps_what_is_known(shape: Any, known: Any) -> None:
+    x = K.placeholder((None, 3, 5))
+    y = K.reshape(x, shape(x))
+    assert K.int_shape(y) == known
+    value = np.arange(30, dtype="float32").reshape(2, 3, 5)
+    assert K.function([x], [y])([value])[0].tolist() == value.reshape([-1, *known[1:]]).tolist()
+
+
+def test_a_stack_of_sizes_is_the_shape_of_a_transposed_convolution() -> None:
+    x, kernel = K.placeholder((None, 4, 4, 3)), K.ones((3, 3, 2, 3))
+    y = K.conv2d_transpose(x, kernel, K.stack([K.shape(x)[0], 6, 6, 2]))
+    assert K.int_shape(y) == (None, 6, 6, 2)
+    assert K.function([x], [y])([np.ones((2, 4, 4, 3))])[0].sum() == 2 * 4 * 4 * 3 * 9 * 2

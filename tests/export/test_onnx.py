@@ -204,8 +204,8 @@ def test_every_op_has_a_translation_or_is_a_derivative():
     missing = {op for op in subclasses(Op) if op.__module__.startswith("gpukeras.ops") and op.name != "op"
                and not issubclass(op, ComposedOp) and op not in TRANSLATIONS} - {ExpandedOp, ViewOp}
     passed = {"Identity", "Print"}  # as StopGradient they only hand a value on
-    training = {"SumLike", "PlaceSlice", "MaxPoolPick", "FoldPatches", "ScatterRows", "SumDistinct", "PutRows",
-                "Cheaper", "IsZero"}
+    training = {"SumLike", "PlaceSlice", "PlaceSliceBetween", "MaxPoolPick", "FoldPatches", "ScatterRows",
+                "SumDistinct", "PutRows", "Cheaper", "IsZero"}
     fused = {"SoftmaxCrossentropy", "SparseSoftmaxCrossentropy"}  # the compiler alone makes them
     refused = {"CTCLoss", "CTCDecode"}
     ranks = {"Across", "AllGather", "AllReduce", "Average", "Ratio"}  # in the functions of a job of several processes

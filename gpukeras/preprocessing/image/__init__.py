@@ -4,6 +4,8 @@ Files need Pillow; turning, moving, shearing, zooming and whitening need SciPy: 
 """
 
 from .dataframe import DataFrameIterator
+from .files import _count_valid_files_in_directory as _count_valid_files_in_directory
+from .files import _list_valid_filenames_in_directory as _list_valid_filenames_in_directory
 from .files import array_to_img, img_to_array, list_pictures, load_img, save_img
 from .generator import ImageDataGenerator
 from .iterators import DirectoryIterator, Iterator, NumpyArrayIterator

@@ -11,6 +11,8 @@ import numpy as np
 from ... import backend as K
 from .iterators import PICTURES, Iterator, PictureFiles, part_of
 
+_PICTURES = (*PICTURES, ".tif", ".tiff")
+
 
 class DataFrameIterator(PictureFiles):
     """Batches of the pictures that a pandas.DataFrame lists, as an ImageDataGenerator changes them. From newer Keras.
@@ -106,8 +108,8 @@ def _listed(label: Any) -> list[Any]:
 
 def _are_pictures(names: Any, directory: Any) -> np.ndarray:
     """Which names are files with the ending of a picture; a warning counts the others."""
-    good = [isinstance(name, str) and name.lower().endswith(PICTURES) and os.path.isfile(os.path.join(directory, name))
-            for name in names]
+    good = [isinstance(name, str) and name.lower().endswith(_PICTURES)
+            and os.path.isfile(os.path.join(directory, name)) for name in names]
     if not all(good):
         first = list(names)[good.index(False)]
         warnings.warn(f"{good.count(False)} of {len(good)} names in the table are no files of pictures, and left out: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,26 @@ def list_pictures(directory: Any, ext: Any = "jpg|jpeg|bmp|png|ppm") -> list[str
     name = re.compile(rf"\w+\.(?:{endings})")
     return [os.path.join(folder, file) for folder, _, files in os.walk(directory) for file in files
             if name.match(file)]
+
+
+def files_below(directory: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
+    """The paths of the files below a folder whose names end so: folders in alphabetical order, files within each too.
+    """
+    walk = sorted(os.walk(directory, followlinks=follow_links), key=lambda step: step[0])
+    return [os.path.join(folder, file) for folder, _, files in walk
+            for file in sorted(files) if file.lower().endswith(endings)]
+
+
+def _count_valid_files_in_directory(directory: str, white_list_formats: Iterable[str], follow_links: bool) -> int:
+    """How many files below a folder have one of these endings ('png', 'jpg')."""
+    return len(files_below(directory, tuple(f".{ending}" for ending in white_list_formats), follow_links))
+
+
+def _list_valid_filenames_in_directory(directory: str, white_list_formats: Iterable[str],
+                                       class_indices: Mapping[str, int],
+                                       follow_links: bool) -> tuple[list[int], list[str]]:
+    """The files below the folder of a class that have one of these endings: the number of the class for each, and the
+    paths from the folder around it."""
+    around, name = os.path.split(directory)
+    found = files_below(directory, tuple(f".{ending}" for ending in white_list_formats), follow_links)
+    return [class_indices[name]] * len(found), [os.path.relpath(file, around or os.curdir) for file in found]

@@ -12,9 +12,9 @@ import numpy as np
 
 from ... import backend as K
 from ...utils.data_utils import Sequence
-from .files import array_to_img, check_data_format, img_to_array, load_img, mode_of
+from .files import array_to_img, check_data_format, files_below, img_to_array, load_img, mode_of
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
 
 
 def warn_of_channels(shape: Any, data_format: str) -> None:
@@ -282,7 +282,7 @@ class PictureFiles(_Pictures):
 
 
 class DirectoryIterator(PictureFiles):
-    """Batches of the pictures (png, jpg, bmp, ppm, tiff) in a folder, as an ImageDataGenerator changes them.
+    """Batches of the pictures (png, jpg, jpeg, bmp, ppm) in a folder, as an ImageDataGenerator changes them.
 
     Each sub-folder is a class, of pictures at any depth: all sub-folders in alphabetical order, or those in the list
     `classes`. `class_mode` says what comes with the pictures: 'categorical' (one-hot rows), 'binary' and 'sparse'
@@ -321,10 +321,8 @@ class DirectoryIterator(PictureFiles):
 
 
 def _pictures_of(directory: str, name: str, follow_links: bool) -> list[str]:
-    """The pictures of a class, as paths from `directory`: folders in alphabetical order, files within each too."""
+    """The pictures of a class, as paths from `directory`."""
     root = os.path.join(directory, name)
     if not os.path.isdir(root):
         warnings.warn(f"Class {name!r} has no folder in {directory}.", stacklevel=4)
-    walk = sorted(os.walk(root, followlinks=follow_links), key=lambda step: step[0])
-    return [os.path.relpath(os.path.join(folder, file), directory) for folder, _, files in walk
-            for file in sorted(files) if file.lower().endswith(PICTURES)]
+    return [os.path.relpath(file, directory) for file in files_below(root, PICTURES, follow_links)]
