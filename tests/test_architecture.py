@@ -18,9 +18,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, str] = {  # from the ground up, with the modules (or folders) that stand on each
     # tools that know nothing of the house; what else is in their folders stands at the top
-    "tools": "saving.errors utils.archives utils.custom_objects utils.data_utils utils.enqueuers utils.extras "
-             "utils.functions utils.generic_utils utils.h5dict utils.io_utils utils.keras1 utils.late utils.messages "
-             "utils.metric_names utils.np_utils utils.pickles utils.progress",
+    "tools": "saving.errors utils.archives utils.custom_objects utils.data_utils utils.enqueuers utils.enqueuing "
+             "utils.extras utils.functions utils.generator_enqueuer utils.generic_utils utils.h5dict "
+             "utils.io_utils utils.keras1 utils.late utils.messages utils.metric_names utils.np_utils "
+             "utils.pickles utils.progress",
     "device": "device",
     "graph": "graph",
     "ops": "ops",

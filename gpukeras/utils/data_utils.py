@@ -9,14 +9,9 @@ from collections import abc
 from typing import IO
 
 from gpukeras.utils.archives import extract_archive as _extract_archive
-from gpukeras.utils.enqueuers import (
-    GeneratorEnqueuer,
-    OrderedEnqueuer,
-    Sequence,
-    SequenceEnqueuer,
-    WorkerError,
-    get_index,
-)
+from gpukeras.utils.enqueuers import OrderedEnqueuer, Sequence, get_index
+from gpukeras.utils.enqueuing import SequenceEnqueuer, WorkerError
+from gpukeras.utils.generator_enqueuer import GeneratorEnqueuer
 
 __all__ = [
     "DownloadError",

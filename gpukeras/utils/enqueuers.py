@@ -1,32 +1,18 @@
-"""Workers that prepare batches while the model trains: threads or processes behind a bounded queue.
-
-A worker's exception ends the stream: `next()` raises WorkerError, a StopIteration (Keras 2.0.9 promises that)
-that carries the exception as its cause; it is logged too, because a `for` loop cannot tell it from the normal
-end.
-"""
+"""Data by number, and the workers that fetch it in order while a model trains."""
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import pickle
 import queue
 import random
 import threading
-import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-_log = logging.getLogger("gpukeras.utils")
-_POLL = 0.1  # seconds between looks at the stop signal while waiting on a queue
-
-
-class WorkerError(StopIteration):
-    """A worker failed; `__cause__` is its exception."""
+from gpukeras.utils.enqueuing import POLL, SequenceEnqueuer, Stream, check_sizes, ended_by, forking, log_failure, put
 
 
 class Sequence:
@@ -70,41 +56,6 @@ def get_index(ds: Any, i: int) -> Any:
     return ds[i]
 
 
-class _Stream:
-    """What `get()` returns: an iterator (a generator could not raise a StopIteration of its own)."""
-
-    def __init__(self, take: Callable[[], Any]):
-        self._take = take
-
-    def __iter__(self) -> _Stream:
-        return self
-
-    def __next__(self) -> Any:
-        while (item := self._take()) is None:  # None means: nothing to train on, ask again
-            continue
-        return item
-
-
-class SequenceEnqueuer(ABC):
-    """Base class: `start()` the workers, iterate over `get()`, then `stop()`."""
-
-    @abstractmethod
-    def is_running(self) -> bool:
-        """Whether workers were started and not stopped."""
-
-    @abstractmethod
-    def start(self, workers: int = 1, max_queue_size: int = 10) -> None:
-        """Start `workers` workers, which keep at most `max_queue_size` batches ready."""
-
-    @abstractmethod
-    def stop(self, timeout: float | None = None) -> None:
-        """Stop the workers and wait for them, at most `timeout` seconds if given."""
-
-    @abstractmethod
-    def get(self) -> Iterator[Any]:
-        """Iterator over the batches, leaving out None."""
-
-
 class OrderedEnqueuer(SequenceEnqueuer):
     """Batches of a `Sequence`, epoch after epoch without end, in order (or shuffled), each exactly once an
     epoch.
@@ -133,7 +84,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
     def start(self, workers: int = 1, max_queue_size: int = 10) -> None:
         from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
-        _check_sizes(workers, max_queue_size)
+        check_sizes(workers, max_queue_size)
         if not len(self.sequence):
             raise ValueError(
                 f"{type(self.sequence).__name__} is empty: its __len__ gives 0 batches an epoch."
@@ -148,7 +99,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
             if hasattr(self.sequence, "epoch_state"):
                 self.sequence.epoch_state()  # settled before there are copies of it
             self.executor = ProcessPoolExecutor(workers, context, _keep_sequence, (self.sequence,))
-            with _forking():
+            with forking():
                 self.executor.submit(_ready).result()  # processes start now, not in the middle of training
             submit = self._process_submitter(seed)
         else:
@@ -187,7 +138,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
                 for index in indices[passed:]:
                     pending = [future for future in pending if not future.done()]
                     pending.append(submit(epoch, int(index)))
-                    if not _put(self.queue, pending[-1], stop):
+                    if not put(self.queue, pending[-1], stop):
                         return
                 for future in pending:  # on_epoch_end must not change data that a worker still reads
                     while not future.done():
@@ -196,15 +147,15 @@ class OrderedEnqueuer(SequenceEnqueuer):
                 self.sequence.on_epoch_end()
                 epoch += 1
         except Exception as error:  # user code or a broken pool: handed to whoever takes the next batch
-            _put(self.queue, error, stop)
+            put(self.queue, error, stop)
 
     def get(self) -> Iterator[Any]:
-        return _Stream(self._take)
+        return Stream(self._take)
 
     def _take(self) -> Any:
         while self.is_running():
             try:
-                item = self.queue.get(timeout=_POLL)
+                item = self.queue.get(timeout=POLL)
             except queue.Empty:
                 continue
             try:
@@ -213,7 +164,8 @@ class OrderedEnqueuer(SequenceEnqueuer):
                 return item.result()
             except Exception as error:
                 self.stop()
-                _fail(error)
+                log_failure(error)
+                raise ended_by(error) from error
         raise StopIteration
 
     def stop(self, timeout: float | None = None) -> None:
@@ -254,162 +206,6 @@ def _process_item(pickled: tuple[int, bytes | None], seed: tuple[int, int, int],
     return _worker_sequence[index]
 
 
-class GeneratorEnqueuer(SequenceEnqueuer):
-    """Batches of a generator, finite or not, in no promised order when there are several workers.
-
-    Threads take turns at the one generator. Processes each run a copy of it (so every batch comes once a
-    worker), and need an operating system that can fork. `seed` is the first process's NumPy seed, one more
-    for each next.
-    """
-
-    def __init__(
-        self,
-        generator: Any,
-        use_multiprocessing: bool = False,
-        wait_time: float = 0.05,
-        seed: int | None = None,
-    ):
-        self.wait_time = wait_time
-        self.queue: Any = None
-        self.seed = seed
-        self._generator = generator
-        self._use_multiprocessing = use_multiprocessing
-        self._threads: list[Any] = []
-        self._stop_event: Any = None
-        self._lock = threading.Lock()
-        self._finished = 0
-
-    def is_running(self) -> bool:
-        return self._stop_event is not None and not self._stop_event.is_set()
-
-    def start(self, workers: int = 1, max_queue_size: int = 10) -> None:
-        _check_sizes(workers, max_queue_size)
-        self._finished = 0
-        if not self._use_multiprocessing:
-            self.queue, self._stop_event = queue.Queue(max_queue_size), threading.Event()
-            arguments = (self._generator, self.queue, self._stop_event, self._lock)
-            self._threads = [
-                threading.Thread(target=_produce, args=arguments, daemon=True) for _ in range(workers)
-            ]
-            for thread in self._threads:
-                thread.start()
-            return
-        if "fork" not in multiprocessing.get_all_start_methods():
-            raise ValueError(
-                "use_multiprocessing=True cannot send a generator to other processes on this system: "
-                "make it a gpukeras.utils.Sequence, or say use_multiprocessing=False."
-            )
-        context: Any = multiprocessing.get_context("fork")
-        self.queue, self._stop_event = context.Queue(max_queue_size), context.Event()
-        for number in range(workers):
-            seed = None if self.seed is None else self.seed + number
-            arguments = (seed, self._generator, self.queue, self._stop_event)
-            self._threads.append(context.Process(target=_produce_in_process, args=arguments, daemon=True))
-        with _forking():
-            for process in self._threads:
-                process.start()
-
-    def get(self) -> Iterator[Any]:
-        return _Stream(self._take)
-
-    def _take(self) -> Any:
-        while self.is_running() and self._finished < len(self._threads):
-            alive = any(worker.is_alive() for worker in self._threads)
-            try:
-                kind, item = self.queue.get(timeout=_POLL)
-            except queue.Empty:
-                if not alive:  # looked at before the queue: whatever a worker put before it ended was seen
-                    self.stop()
-                    _fail(
-                        RuntimeError("a worker process ended without saying why (killed, or out of memory?)")
-                    )
-                continue
-            if kind == "batch":
-                return item
-            if kind == "error":
-                self.stop()
-                _fail(item)
-            self._finished += 1
-        raise StopIteration
-
-    def stop(self, timeout: float | None = None) -> None:
-        if self._stop_event is None:
-            return
-        self._stop_event.set()
-        for worker in self._threads:
-            if self._use_multiprocessing:
-                worker.terminate()
-            worker.join(timeout)
-        if self._use_multiprocessing:
-            self.queue.close()
-            self.queue.cancel_join_thread()
-        self._threads, self._stop_event, self.queue = [], None, None
-
-
-def _produce(generator: Any, ready: Any, stop: Any, lock: Any) -> None:
-    """A worker's life: take from the generator, put into the queue, and say how it ended."""
-    try:
-        while not stop.is_set():
-            with lock:
-                item = next(generator, _END)
-            if item is _END:
-                _put(ready, ("end", None), stop)
-                return
-            if not _put(ready, ("batch", item), stop):
-                return
-    except Exception as error:  # the user's generator may raise anything; the taker gets it
-        _put(ready, ("error", error), stop)
-
-
-_END = object()
-
-
-def _produce_in_process(seed: int | None, generator: Any, ready: Any, stop: Any) -> None:
-    """A worker process's life. Forked processes share their parent's random state, so each gets its own."""
-    np.random.seed(seed)
-    random.seed(seed)
-    _produce(generator, _Picklable(ready), stop, threading.Lock())
-
-
-class _Picklable:
-    """A process queue that reports what cannot be pickled, instead of losing it in its feeder thread."""
-
-    def __init__(self, ready: Any):
-        self._ready = ready
-
-    def put(self, item: Any, timeout: float) -> None:
-        kind, value = item
-        try:
-            pickle.dumps(value)
-        except Exception as error:  # whatever the object's own pickling raises
-            problem = value if kind == "error" else error
-            item = ("error", RuntimeError(f"{type(problem).__name__}: {problem}"))
-        self._ready.put(item, timeout=timeout)
-
-
-def _put(ready: Any, item: Any, stop: Any) -> bool:
-    """Put into a bounded queue unless stopped meanwhile; whether it was put."""
-    while not stop.is_set():
-        try:
-            ready.put(item, timeout=_POLL)
-            return True
-        except queue.Full:
-            continue
-    return False
-
-
-def _fail(error: Exception) -> None:
-    _log.error("A worker failed while preparing a batch: %s: %s", type(error).__name__, error)
-    raise WorkerError(f"a worker failed while preparing a batch: {type(error).__name__}: {error}") from error
-
-
-def _check_sizes(workers: int, max_queue_size: int) -> None:
-    if workers < 1 or max_queue_size < 1:
-        raise ValueError(
-            f"workers and max_queue_size must be 1 or more, but are {workers} and {max_queue_size}."
-        )
-
-
 def _process_context() -> Any:
     """Forking where the system can, as Keras programs without `if __name__ == "__main__"` need it; else
     spawning.
@@ -417,11 +213,3 @@ def _process_context() -> Any:
     return multiprocessing.get_context(
         "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     )
-
-
-@contextmanager
-def _forking() -> Iterator[None]:
-    """Workers only prepare NumPy batches: Python 3.12's warning of forking with threads is not for them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
-        yield

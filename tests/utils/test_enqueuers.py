@@ -179,6 +179,39 @@ def test_a_failing_generator_ends_the_stream_with_its_exception(processes):
     assert "no more" in str(ended.value.__cause__)
 
 
+@ways
+def test_the_queue_has_the_generators_own_items(processes):
+    """For loops of a program's own, as in Keras 2.0.9's fit_generator; they end when a worker fails."""
+    def batches():
+        yield np.array([1]), np.array([2])
+        yield np.array([3]), np.array([4])
+        time.sleep(0.1)
+        raise KeyError("no more")
+
+    enqueuer = GeneratorEnqueuer(batches(), processes)
+    enqueuer.start(1, 4)
+    taken = []
+    while enqueuer.is_running():
+        if not enqueuer.queue.empty():
+            x, y = enqueuer.queue.get()
+            taken.append((int(x[0]), int(y[0])))
+        else:
+            time.sleep(0.001)
+    assert taken == [(1, 2), (3, 4)]
+    with pytest.raises(WorkerError, match="no more"):
+        next(enqueuer.get())
+
+
+def test_a_worker_that_fails_is_logged_once(caplog):
+    enqueuer = GeneratorEnqueuer(1 // i for i in range(1))
+    enqueuer.start()
+    while enqueuer.is_running():
+        time.sleep(0.001)
+    with pytest.raises(WorkerError):
+        next(enqueuer.get())
+    assert len(caplog.records) == 1 and "division" in caplog.text
+
+
 @pytest.mark.skipif(not can_fork, reason="this system cannot fork")
 def test_processes_have_their_own_random_numbers_and_leave_ours_alone():
     def draws():
