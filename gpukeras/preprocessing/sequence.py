@@ -48,7 +48,7 @@ def pad_sequences(
         size = min(length, maxlen)
         if not size:
             continue
-        kept = np.asarray(steps[length - size :] if truncating == "pre" else steps[:size], dtype=dtype)
+        kept = _numbers(steps[length - size :] if truncating == "pre" else steps[:size], dtype)
         if kept.shape[1:] != step_shape:
             raise ValueError(
                 f"pad_sequences: sequence {number} has steps of shape {kept.shape[1:]}, but the first that is not "
@@ -57,6 +57,12 @@ def pad_sequences(
         start = maxlen - size if padding == "pre" else 0
         padded[number, start : start + size] = kept
     return padded
+
+
+def _numbers(steps: Any, dtype: Any) -> np.ndarray:
+    """Steps as an array of that type; whole numbers that it has no place for wrap, as they did for Keras."""
+    found = np.asarray(steps)
+    return found.astype(dtype) if found.dtype.kind in "iu" else np.asarray(steps, dtype)
 
 
 def _lengths(sequences: Any) -> list[int]:

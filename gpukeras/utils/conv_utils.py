@@ -64,9 +64,11 @@ def conv_output_length(input_length: int | None, filter_size: int, padding: str,
     >>> conv_output_length(28, 5, "valid", 1), conv_output_length(28, 5, "same", 2)
     (24, 14)
     """
+    if input_length is None:
+        return None
     reach = (filter_size - 1) * dilation
     gain = _choose(padding, valid=-reach, same=0, causal=0, full=reach)
-    return None if input_length is None else -((input_length + gain) // -stride)
+    return -((input_length + gain) // -stride)
 
 
 def conv_input_length(output_length: int | None, filter_size: int, padding: str, stride: int) -> int | None:

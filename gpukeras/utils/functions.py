@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from inspect import Parameter
 
 
-def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, None]:
-    """Describe a function for a config: ``(name, defaults, None)``.
+def func_dump(func: Callable[..., Any]) -> tuple[str, tuple[Any, ...] | None, tuple[Any, ...] | None]:
+    """Describe a function: ``(name, defaults, closure)``, the last with what the function knows from around it.
 
     Keras stored marshalled bytecode here. Reading such a thing back runs whatever the file's author wrote, so
     neither half exists in this library: a config holds the name, and the reader passes the function itself in
     `custom_objects`.
     """
-    return func.__name__, func.__defaults__, None
+    around = func.__closure__
+    return func.__name__, func.__defaults__, tuple(cell.cell_contents for cell in around) if around else None
 
 
 def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: Any = None) -> NoReturn:

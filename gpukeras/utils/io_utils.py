@@ -28,17 +28,19 @@ class HDF5Matrix:
     elsewhere (links, external or virtual storage): opening a file reads nothing but that file.
     """
 
-    refs: ClassVar[Any] = weakref.WeakValueDictionary()  # open files
+    refs: ClassVar[Any] = weakref.WeakValueDictionary()
+    """Open files by their paths as they were given, for programs that close one."""
+    _opened: ClassVar[dict[str, tuple[int, int]]] = {}  # the files that the paths meant then
 
     def __init__(self, datapath: Any, dataset: str, start: int = 0, end: int | None = None,
                  normalizer: Callable[[Any], Any] | None = None) -> None:
         self._arguments = datapath, dataset, start, end, normalizer
-        self._file = self._open(os.path.realpath(datapath))
+        self._file = self._open(os.fspath(datapath))
         self.data = dataset_inside(self._file, dataset)
         self.start = start
         self.end = self.data.shape[0] if end is None else end
-        if not 0 <= self.start <= self.end <= self.data.shape[0]:
-            raise ValueError(f"Rows {start} to {end} are not all in {dataset!r}, which has {self.data.shape[0]} rows.")
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"Rows {start} to {end} are none of {dataset!r}, which has {self.data.shape[0]} rows.")
         self.normalizer = normalizer
         self._first: Any = None
 
@@ -47,10 +49,11 @@ class HDF5Matrix:
         import h5py
 
         now = os.stat(path)
-        key = path, now.st_ino, now.st_mtime_ns  # a file written anew under an old name is another file
-        file = cls.refs.get(key)
-        if file is None or not file:
-            file = cls.refs[key] = h5py.File(path, "r")
+        meant = now.st_ino, now.st_mtime_ns  # a file written anew under an old name is another file
+        file = cls.refs.get(path)
+        if not file or cls._opened.get(path) != meant:
+            file = cls.refs[path] = h5py.File(path, "r")
+            cls._opened[path] = meant
         return file
 
     def __len__(self) -> int:

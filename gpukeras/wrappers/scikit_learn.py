@@ -158,9 +158,13 @@ class KerasClassifier(BaseWrapper):
         return super().fit(x, y, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
-        """The label of each sample, shape (n,): the most probable class, or for one unit whether it is over 0.5."""
+        """The label of each sample, shape (n,): the most probable class, or for one unit whether it is over 0.5.
+
+        As in Keras a bar is drawn, but with verbose=0, here or for the wrapper.
+        """
         model = self._trained()
-        found = np.asarray(model.predict(x, **self.filter_sk_params(Sequential.predict_classes, kwargs)))
+        arguments = {"verbose": 1, **self.filter_sk_params(Sequential.predict_classes, kwargs)}
+        found = np.asarray(model.predict(x, **arguments))
         if found.shape[-1] == 1:
             number = (found.reshape(-1) > 0.5).astype("int32")
         else:  # units for classes that this training did not see have no label
@@ -171,7 +175,8 @@ class KerasClassifier(BaseWrapper):
     def predict_proba(self, x: Any, **kwargs: Any) -> np.ndarray:
         """The probability of each class, shape (n, classes); of both classes for a single unit too."""
         model = self._trained()
-        found = np.asarray(model.predict(x, **self.filter_sk_params(Sequential.predict_proba, kwargs)))
+        arguments = {"verbose": 1, **self.filter_sk_params(Sequential.predict_proba, kwargs)}
+        found = np.asarray(model.predict(x, **arguments))
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
     def score(self, x: Any, y: Any, **kwargs: Any) -> float:

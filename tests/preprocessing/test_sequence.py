@@ -35,6 +35,11 @@ def test_dtype_and_value():
     assert pad_sequences([["a"], ["b", "c"]], dtype=object, value="-").tolist() == [["-", "a"], ["b", "c"]]
 
 
+def test_whole_numbers_wrap():
+    assert pad_sequences([[300, -1]], dtype="uint8").tolist() == [[44, 255]]
+    assert pad_sequences([[2**40, 1]]).tolist() == [[0, 1]] and pad_sequences([[1.7]]).tolist() == [[1]]
+
+
 def test_steps_may_be_arrays():
     padded = pad_sequences([[], [[1, 2]], np.array([[3, 4], [5, 6]])], dtype="float64", value=-1)
     assert padded.shape == (3, 2, 2)

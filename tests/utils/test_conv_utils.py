@@ -26,7 +26,7 @@ def test_output_length_counts_windows(padding):
 
 
 def test_unknown_lengths_stay_unknown():
-    assert u.conv_output_length(None, 3, "same", 2) is None
+    assert u.conv_output_length(None, 3, "same", 2) is u.conv_output_length(None, 3, "unknown", 2) is None
     assert u.conv_input_length(None, 3, "same", 2) is None
     assert u.deconv_length(None, 3, 2, "same") is None
 

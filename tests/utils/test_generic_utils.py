@@ -201,6 +201,7 @@ def test_func_dump_describes_without_code():
         return x * factor
 
     assert func_dump(scaled) == ("scaled", (2,), None)
+    assert func_dump(lambda: scaled) == ("<lambda>", None, (scaled,))
 
 
 # -------------------------------------------------------------------------------------------- small helpers

@@ -68,14 +68,22 @@ def test_models_train_on_it(path, shuffle):
 
 
 def test_a_file_is_open_once_and_closed_with_the_last(path):
-    first, second = HDF5Matrix(path, "x"), HDF5Matrix(os.path.relpath(path), "group/y")
-    assert first.data.file.id == second.data.file.id and len(HDF5Matrix.refs) == 1
+    first, second = HDF5Matrix(path, "x"), HDF5Matrix(path, "group/y")
+    assert first.data.file.id == second.data.file.id and list(HDF5Matrix.refs) == [path]
+    assert HDF5Matrix.refs[path].filename == path
     del first, second
     gc.collect()
     assert not len(HDF5Matrix.refs)
     with h5py.File(path, "r+") as file:  # would fail were it still open
         file["x"][0] = 99
     assert HDF5Matrix(path, "x")[0].tolist() == [99, 99]
+
+
+def test_an_end_behind_the_last_row(path):
+    """As in Keras 2.0.9: the length is what was said, and a slice has the rows there are."""
+    data = HDF5Matrix(path, "x", 0, 100)
+    assert len(data) == 100 and data.shape == (100, 2) and data[:].shape == (20, 2)
+    assert np.array_equal(data[10:50], X[10:])
 
 
 def test_a_file_written_anew_is_read_anew(path):
@@ -97,8 +105,8 @@ def test_what_is_not_there(path, tmp_path):
     for name in ("group", "x/y", ""):
         with pytest.raises(KeyError):
             HDF5Matrix(path, name)
-    with pytest.raises(ValueError, match="Rows 0 to 21 are not all in 'x', which has 20"):
-        HDF5Matrix(path, "x", end=21)
+    with pytest.raises(ValueError, match="Rows 5 to 4 are none of 'x', which has 20"):
+        HDF5Matrix(path, "x", 5, 4)
     with pytest.raises(FileNotFoundError):
         HDF5Matrix(tmp_path / "none.h5", "x")
 

@@ -64,6 +64,18 @@ def classifier():
     return KerasClassifier(three_classes, epochs=12, batch_size=16, verbose=0)
 
 
+def test_predictions_of_a_classifier_draw_a_bar(iris, capsys):
+    """As in Keras, where they are those of `predict_classes` and `predict_proba`."""
+    x, y = iris
+    classifier = KerasClassifier(three_classes, epochs=1)
+    classifier.fit(x, y, verbose=0)
+    for predict in (classifier.predict, classifier.predict_proba):
+        predict(x)
+        assert "150/150 [====" in capsys.readouterr().out
+        predict(x, verbose=0)
+        assert not capsys.readouterr().out
+
+
 def test_labels_probabilities_and_score(iris, classifier):
     x, y = iris
     history = classifier.fit(x, NAMES[y])
