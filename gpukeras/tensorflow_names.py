@@ -14,7 +14,7 @@ from typing import Any
 from gpukeras import activations, initializers
 from gpukeras import backend as K
 from gpukeras import tensorflow_functions as functions
-from gpukeras.graph.spec import StaticShape
+from gpukeras.graph.static_shape import AllDimensions, plain_shape
 
 
 class Inert:
@@ -215,7 +215,7 @@ def _table() -> dict[str, Any]:
         "nn.sparse_softmax_cross_entropy_with_logits": _sparse_crossentropy,
         "size": lambda input, name=None, out_type=None: K.prod(K.shape(_tensor(input))),
         "rank": lambda input, name=None: K.constant(K.ndim(_tensor(input)), "int32"),
-        "TensorShape": lambda dims: StaticShape(dims), "is_tensor": K.is_tensor, "pad": functions.pad,
+        "TensorShape": lambda dims: AllDimensions(plain_shape(dims)), "is_tensor": K.is_tensor, "pad": functions.pad,
         "split": functions.split, "norm": functions.norm, "linalg.norm": functions.norm, "cond": functions.cond,
         "reverse": lambda tensor, axis, name=None: K.reverse(tensor, axis), "tensordot": functions.tensordot,
         "cumsum": lambda x, axis=0, name=None: K.cumsum(x, axis), "depth_to_space": functions.depth_to_space,

@@ -10,6 +10,7 @@ import numpy as np
 from ..device import as_host, new_array, own_value
 from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, known_as, weights_read_as
 from ..graph import constant as graph_constant
+from ..graph.static_shape import plain_shape
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
 from .settings import floatx, name_in_graph
@@ -90,7 +91,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
         if ndim is None:
             raise ValueError("placeholder needs a shape or ndim")
         shape = (None,) * ndim
-    dims = tuple(None if d is None else int(d) for d in shape)
+    dims = plain_shape(shape)
     p = Placeholder(dims, dtype_name(dtype or floatx()), name_in_graph(name, "Placeholder"))
     p._keras_shape = dims
     p._is_sparse = sparse  # type: ignore[attr-defined]
@@ -136,7 +137,8 @@ def shape(x: Any) -> Tensor:
 def int_shape(x: Any) -> tuple[int | None, ...]:
     """The shape as far as it is known, as a tuple of ints and None."""
     known = getattr(x, "_keras_shape", None)
-    return tuple(known) if known is not None else tuple(x.shape)
+    shape = x.shape if known is None else known
+    return tuple.__getitem__(shape, slice(None)) if isinstance(shape, tuple) else tuple(shape)  # plain ints and None
 
 
 def ndim(x: Any) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import backend as K
+from ..graph.static_shape import plain_shape
 from ..utils import keras1
 from .layer import Layer
 from .node import Node, TensorHistory
@@ -89,4 +90,4 @@ def _as_tuple(argument: str, shape: Any) -> tuple[int | None, ...]:
     """`shape` as a tuple, or a TypeError that says how to write it."""
     if isinstance(shape, int):
         raise TypeError(f"{argument} must be a tuple of integers such as ({shape},), got the number {shape}.")
-    return tuple(shape)
+    return plain_shape(shape)

@@ -14,7 +14,7 @@ from .. import constraints, initializers, regularizers
 from ..backend.session import Initialization
 from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
-from ..graph.spec import StaticShape
+from ..graph.static_shape import StaticShape, plain_shape
 from ..utils import keras1
 from ..utils.generic_utils import has_arg
 from . import at_once
@@ -106,7 +106,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
     def _first_shape(self, kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
         """The batch shape said by the constructor's keywords, if any."""
         if kwargs.get("batch_input_shape") is not None:
-            return tuple(kwargs["batch_input_shape"])
+            return plain_shape(kwargs["batch_input_shape"])
         shape = kwargs.get("input_shape")
         if shape is None and kwargs.get("input_dim") is not None:
             if not hasattr(kwargs["input_dim"], "__int__"):
@@ -116,7 +116,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         if isinstance(shape, int):
             raise TypeError(f"{type(self).__name__} '{self.name}': input_shape must be a tuple such as "
                             f"({shape},), got the number {shape}.")
-        return None if shape is None else (kwargs.get("batch_size"), *shape)
+        return None if shape is None else (kwargs.get("batch_size"), *plain_shape(shape))
 
     def _default_name(self) -> str:
         """'dense_1', 'dense_2', ...: the class's name and a number of its own."""
@@ -209,7 +209,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
                 initializer = second
         shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
         name = name or f"weight_{len(self._trainable_weights) + len(self._non_trainable_weights) + 1}"
-        if any(d is None for d in shape):
+        if None in shape:
             raise ValueError(f"Layer '{self.name}': weight '{name}' would have shape {shape}. The size of "
                              "the layer's input must be known: give the first layer a complete input_shape.")
         dtype = dtype or (K.floatx() if self._policy is None else self._policy.variable_dtype)

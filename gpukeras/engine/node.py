@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import backend as K
 from ..graph import Tensor, topological
+from ..graph.static_shape import plain_shape
 from ..utils.generic_utils import object_list_uid, to_list, to_snake_case
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def as_shape_list(shape: Any) -> list[tuple[int | None, ...]]:
     ([(None, 3)], [(None, 3)], [(None, 3), (None, 4)])
     """
     several = len(shape) > 0 and all(isinstance(s, (list, tuple)) for s in shape)
-    return [tuple(None if d is None else int(d) for d in s) for s in (shape if several else [shape])]
+    return [plain_shape(s) for s in (shape if several else [shape])]
 
 
 def unique(items: Iterable[Any]) -> list[Any]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import backend as K
+from ..graph.static_shape import plain_shape
 from ..utils import keras1
 from ..utils.custom_objects import serialize_keras_object
 from .input_layer import Input, InputLayer
@@ -174,7 +175,7 @@ class Sequential(Model):
             self._disconnect()
             self._results, self._hidden_input = [], None
             raise
-        waiting[0].batch_input_shape = tuple(input_shape)
+        waiting[0].batch_input_shape = plain_shape(input_shape)
         waiting[0].dtype = waiting[0].dtype or K.floatx()
         self._hidden_input = None
         self._compile_now()

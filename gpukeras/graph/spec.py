@@ -60,19 +60,6 @@ def dtype_named(name: str) -> DType:
     return found
 
 
-class StaticShape(tuple[Any, ...]):
-    """A shape as TensorFlow-era programs ask for it: `x.get_shape().as_list()`."""
-
-    def as_list(self) -> list[int | None]:
-        """The dimensions as a list."""
-        return list(self)
-
-    @property
-    def ndims(self) -> int:
-        """The number of dimensions."""
-        return len(self)
-
-
 def size_of(shape: Shape) -> int:
     """The number of elements of a shape without unknown dimensions."""
     n = 1

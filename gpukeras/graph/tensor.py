@@ -12,7 +12,8 @@ import numpy as np
 from .. import device
 from ..device.changes import Changes
 from . import naming
-from .spec import Spec, StaticShape, dtype_named, is_float
+from .spec import Spec, dtype_named, is_float
+from .static_shape import AllDimensions, TensorShape, plain_shape
 
 OPERATORS: dict[str, Callable[..., Any]] = {}
 """What `+`, `@`, `x[...]` and gradients build; the floor above (ops) fills it in."""
@@ -85,7 +86,7 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __init__(self, spec: Spec, producer: Apply | None = None, index: int = 0, name: str | None = None):
-        self.shape = StaticShape(spec.shape)
+        self.shape = TensorShape(spec.shape)
         self.dtype = dtype_named(spec.dtype)
         self.value = spec.value
         self.producer = producer
@@ -133,9 +134,14 @@ class Tensor:
         """The number of dimensions."""
         return len(self.shape)
 
-    def get_shape(self) -> StaticShape:
-        """The static shape, with `.as_list()`."""
-        return StaticShape(self.shape)
+    def get_shape(self) -> AllDimensions:
+        """The static shape, with `.as_list()`, of which each dimension has `.value`."""
+        return AllDimensions(self.shape)
+
+    def set_shape(self, shape: Sequence[int | None] | None) -> None:
+        """Adds what is known of the static shape: None where nothing is. ValueError where it contradicts."""
+        if shape is not None:
+            self.shape = TensorShape(self.shape.merge_with(shape))
 
     def __repr__(self) -> str:
         made = f", from layer '{self.origin}'" if self.origin else ""
@@ -283,7 +289,7 @@ class Placeholder(Tensor):
     """A tensor whose value is fed at each call; `default` is used when nothing is fed."""
 
     def __init__(self, shape: Sequence[int | None], dtype: str, name: str | None = None, default: Any = None):
-        super().__init__(Spec(tuple(shape), dtype), name=name or f"placeholder_{next(_names)}:0")
+        super().__init__(Spec(plain_shape(shape), dtype), name=name or f"placeholder_{next(_names)}:0")
         self.default = default
 
 

@@ -20,6 +20,7 @@ from ..graph import (
     frozen,
     size_of,
 )
+from ..graph.static_shape import UNKNOWN
 from .convert import as_tensor
 from .slicing import Slice
 
@@ -99,7 +100,7 @@ def split_dims(shape: Any) -> tuple[Dims, list[Tensor]]:
     dims: list[int | None] = []
     dynamic: list[Tensor] = []
     for d in numbers(shape):
-        known = known_number(d) if isinstance(d, Tensor) else -1 if d is None else int(d)
+        known = known_number(d) if isinstance(d, Tensor) else -1 if d is None or d is UNKNOWN else int(d)
         dims.append(known)
         if known is None:
             dynamic.append(d)
