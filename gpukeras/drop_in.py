@@ -18,8 +18,9 @@ from typing import Any
 
 import gpukeras
 from gpukeras import _star_imports
+from gpukeras.utils import identity
 
-OWN_VERSION = gpukeras.__version__
+OWN_VERSION, OWN_BACKEND = gpukeras.__version__, identity.backend
 KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
 AROUND = ("tensorflow", "tensorflow.python", "tensorflow.compat", "tensorflow.compat.v1")
@@ -29,7 +30,8 @@ KERAS_VERSION = "2.0.9"
 
 
 def install() -> None:
-    """From now on, imports of `keras` and `tensorflow.keras` give gpukeras, of version 2.0.9. Again changes nothing.
+    """From now on, imports of `keras` and `tensorflow.keras` give gpukeras, of version 2.0.9, its backend called
+    'tensorflow'. Again changes nothing.
 
     Raises ImportError if another Keras or TensorFlow is loaded already: some of the program would use that one.
     """
@@ -44,6 +46,7 @@ def install() -> None:
                               "a notebook, restart the kernel and run `%load_ext gpukeras` first.")
     sys.meta_path.insert(0, Finder())
     gpukeras.__version__ = KERAS_VERSION
+    identity.backend = "tensorflow"
 
 
 def uninstall() -> None:
@@ -54,6 +57,7 @@ def uninstall() -> None:
             del sys.modules[name]
     _star_imports.undo()
     gpukeras.__version__ = OWN_VERSION
+    identity.backend = OWN_BACKEND
 
 
 def _own_name(name: str) -> str | None:

@@ -135,7 +135,7 @@ def _seed(seed: int) -> None:
 
 def _devices(kind: str | None = None) -> list[str]:
     """One name for the GPU in use, where there is one."""
-    gpu = K.backend() == "gpukeras" and __import__("gpukeras").config()["backend"] == "cupy"
+    gpu = __import__("gpukeras").config()["backend"] == "cupy"
     return [f"/physical_device:{d}:0" for d in (("GPU",) if gpu else ()) + ("CPU",) if kind in (None, d)]
 
 

@@ -20,7 +20,7 @@ FLOORS: dict[str, str] = {  # from the ground up, with the modules (or folders) 
     # tools that know nothing of the house; what else is in their folders stands at the top
     "tools": "saving.errors utils.archives utils.custom_objects utils.data_utils utils.enqueuers utils.enqueuing "
              "utils.extras utils.functions utils.generator_enqueuer utils.generic_utils utils.h5dict "
-             "utils.io_utils utils.keras1 utils.late utils.messages utils.metric_names utils.np_utils "
+             "utils.identity utils.io_utils utils.keras1 utils.late utils.messages utils.metric_names utils.np_utils "
              "utils.pickles utils.progress",
     "device": "device",
     "graph": "graph",

@@ -241,6 +241,18 @@ def test_in_a_notebook_and_back(monkeypatch):
     assert not any(isinstance(finder, drop_in.Finder) for finder in sys.meta_path)
 
 
+def test_the_backend_has_tensorflows_name(monkeypatch):
+    """Programs end, or take Theano's functions, where it has another."""
+    code = ("from keras import backend as K; from keras.backend import _BACKEND; from keras.models import Sequential; "
+            "print(K.backend(), _BACKEND, K.tensorflow_backend.backend(), Sequential().to_json()[-24:])")
+    assert printed("-m", "gpukeras", "-c", code) == 'tensorflow tensorflow tensorflow "backend": "tensorflow"}\n'
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    drop_in.install()
+    assert gpukeras.backend.backend() == "tensorflow"
+    drop_in.uninstall()
+    assert gpukeras.backend.backend() == gpukeras.backend._BACKEND == "gpukeras"
+
+
 def test_the_version_is_that_of_the_keras_it_stands_for(monkeypatch):
     from gpukeras.engine.serialization import KERAS_VERSION
 

@@ -26,7 +26,6 @@ from .nn import __all__ as _nn
 from .session import Session as Session
 from .session import get_session, set_session
 from .settings import (
-    _BACKEND,
     backend,
     cast_to_floatx,
     clear_session,
@@ -113,11 +112,13 @@ __all__.remove("slice")  # Keras 2.0.9 has none: after its star Python's own is 
 
 if not TYPE_CHECKING:  # which sees the names that are imported for it above, and no others
     def __getattr__(name: str) -> Any:
-        """`tensorflow_backend`, imported when it is asked for, and `tf`, which Keras's backend had by the way."""
+        """`tensorflow_backend`, imported when it is asked for, and what Keras's backend had by the way."""
         from importlib import import_module
 
         if name in ("tensorflow_backend", "common"):
             return import_module(f"{__name__}.{name}")
         if name == "tf":  # stands above K: the package knows where
             return import_module(__name__.partition(".")[0]).drop_in.Around("tensorflow")
+        if name == "_BACKEND":
+            return backend()
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

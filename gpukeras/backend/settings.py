@@ -13,11 +13,11 @@ import numpy as np
 from ..device import precision, set_precision
 from ..graph import Placeholder, forget, scope
 from ..ops import convert
+from ..utils import identity
 from ..utils.messages import warn
 
 _FLOATS = ("float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
-_BACKEND = "gpukeras"
 
 _epsilon = 1e-7
 _image_data_format = "channels_last"
@@ -40,8 +40,8 @@ def matmul_precision() -> str:
 
 
 def backend() -> str:
-    """The name of the backend, 'gpukeras'."""
-    return _BACKEND
+    """The backend's name: 'gpukeras', or 'tensorflow' for programs that find this library under Keras's name."""
+    return identity.backend
 
 
 def floatx() -> str:
