@@ -93,7 +93,7 @@ if TYPE_CHECKING:
     from . import tensorflow_backend as tensorflow_backend
 
 __all__ = [
-    *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "_BACKEND", "backend", "batch_get_value",
+    *_images, *_math, *_nn, *_shapes, "Function", "Tensor", "Variable", "backend", "batch_get_value",
     "batch_set_value", "cast_to_floatx", "clear_session", "constant", "count_params", "ctc_batch_cost",
     "ctc_decode", "ctc_label_dense_to_sparse", "debugging", "dtype", "epsilon", "eval", "eye", "floatx", "foldl",
     "foldr", "function", "get_session", "get_uid", "get_value", "get_variable_shape", "gradients", "identity",
