@@ -14,7 +14,6 @@
 #define TILE_ROWS (SUMS / 2)
 #define TILE_COLUMNS (2 * LANES)
 
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 24")
 
 INLINE Vector load(const float* x) { return *(const Vector*)x; }

@@ -12,6 +12,7 @@ typedef long long Word;
 typedef unsigned char Bool;
 
 #define TASK __attribute__((visibility("default")))
+#define INLINE static inline __attribute__((always_inline))
 // A loop of which element i of the result needs elements i of the operands, and no others.
 #if defined(__clang__)
 #define ALONE _Pragma("clang loop vectorize(assume_safety)")

@@ -5,7 +5,6 @@
 #include "tasks.h"
 
 #define ROWS 12  // of a tile
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 #define UNROLL_ALL _Pragma("GCC unroll 32")
 
