@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..graph import Variable
@@ -19,6 +19,8 @@ class Holding:
     attribute is found."""
 
     _listing = False
+    _elsewhere: frozenset[Any] = frozenset()
+    """Weights in the layers kept that count at other layers of a model, as of a layer that is referred to only."""
 
     def _held(self: Any) -> list[Any]:
         """The layers in the attributes, each once, in the order in which they were set."""
@@ -54,6 +56,10 @@ class Holding:
             self._listing = False
         return [item for items in lists for item in items]
 
+    def _weights_held(self, what: str) -> list[Any]:
+        """The weights of the layers held, but for those that other layers of a model have; `what` names the kind."""
+        return [w for w in self._of_held(what) if w not in self._elsewhere]
+
     def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
         own = type(self).__module__.partition(".")[0] == _OWN_PACKAGE
@@ -77,6 +83,27 @@ class Holding:
         for name, value in trace.metrics:
             self.add_metric(value, name)
         return result
+
+
+def count_once(layers: Sequence[Any]) -> None:
+    """Leaves each weight to the layer of a model that made it, as Keras 2.0.9 does, where another of its layers only
+    refers to that one, as the second of two tied layers does."""
+    members = dict.fromkeys(_with_inner(layers))
+    keepers = {layer: layer._held() for layer in members if layer._holds()}
+    if not keepers:
+        return
+    made = {w for layer in members for w in (*layer._trainable_weights, *layer._non_trainable_weights)}
+    for keeper, held in keepers.items():
+        shared = (w for layer in held if layer in members for w in layer.weights)
+        keeper._elsewhere |= made.union(shared).intersection(w for layer in held for w in layer.weights)
+
+
+def _with_inner(layers: Sequence[Any]) -> Iterator[Any]:
+    """The layers, and those in networks and wrappers among them."""
+    for layer in layers:
+        yield layer
+        yield from _with_inner([*(getattr(layer, "layers", None) or ()),
+                                *(layer._inside() if hasattr(layer, "_inside") else ())])
 
 
 def layers_in(value: Any) -> Iterator[Any]:

@@ -232,7 +232,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
     @property
     def trainable_weights(self) -> list[Any]:
         """Variables that training changes, the layer's own and those of layers it keeps; none if it is frozen."""
-        held = self._of_held("trainable_weights") if self.trainable else []
+        held = self._weights_held("trainable_weights") if self.trainable else []
         own = self._trainable_weights if self.trainable else []
         held = [*self._variables_held(True), *held] if self.trainable else held
         return unique([*own, *held]) if held else own
@@ -246,7 +246,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         """Variables that training leaves alone; all of them if the layer is frozen."""
         own = self._non_trainable_weights
         own = own if self.trainable else [*self._trainable_weights, *own]
-        held = self._of_held("non_trainable_weights" if self.trainable else "weights")
+        held = self._weights_held("non_trainable_weights" if self.trainable else "weights")
         kept = [*([] if self.trainable else self._variables_held(True)), *self._variables_held(False)]
         return unique([*own, *kept, *held]) if held or kept else own
 

@@ -13,6 +13,7 @@ from ..utils.generic_utils import has_arg, to_list, unknown_name
 from . import operations
 from .adding import _file
 from .graph_map import GraphMap, trace
+from .held import count_once
 from .input_layer import InputLayer
 from .layer import Layer
 from .node import Node, all_none, as_shape_list, history_of, masks_of, one_or_list, shapes_of, unique
@@ -60,13 +61,13 @@ class Network(Portable, Layer):
         kind = type(self).__name__.lower()
         return f"{kind}_{K.get_uid(kind)}"
 
-    # ------------------------------------------------------------------------------------------------
-    # construction
+    # ------------------------------------------------------------------------------------------- construction
 
     def _connect(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Makes this the network from `inputs` to `outputs`; what was there before is forgotten."""
         self._check_ends(inputs, outputs)
         self._graph = trace(self.name, inputs, outputs)
+        count_once(self._graph.layers)
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.layers_by_depth = self._graph.layers_by_depth
         self.nodes_by_depth = self._graph.nodes_by_depth
@@ -141,8 +142,7 @@ class Network(Portable, Layer):
             warnings.warn(f"{kind} '{self.name}': the same tensor is given twice among the outputs "
                           f"{[x.name for x in outputs]}.", UserWarning, stacklevel=5)
 
-    # --------------------------------------------------------------------------------------------------- the
-    # parts
+    # --------------------------------------------------------------------------------------------- the parts
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index of `layers`; ValueError if there is none."""
@@ -248,6 +248,7 @@ class Network(Portable, Layer):
     def _weights_by_layer(self) -> list[Any]:
         """All weights, layer by layer: the order of `get_weights`."""
         inside = [w for layer in self._graph.layers or self.layers for w in layer.weights]
+        inside = inside if self._is_graph_network else unique(inside)  # of attributes, one layer may keep another
         return [*inside, *self._trainable_weights, *self._variables_held(True), *self._non_trainable_weights,
                 *self._variables_held(False)]
 
@@ -261,8 +262,7 @@ class Network(Portable, Layer):
         """
         self._assign(self._weights_by_layer(), list(weights))
 
-    # ----------------------------------------------------------------------------------------------- use as a
-    # layer
+    # ------------------------------------------------------------------------------------------- use as a layer
 
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         """The outputs for other inputs: the layers' computations are made again, with the same weights.
