@@ -82,8 +82,8 @@ SYMBOLIC = {
     "regularizers",
 }
 # The training loop feeds and collects arrays on the host; the rest of the engine is the graph of layers.
-TRAINING = {"advice", "data", "dealing", "epochs", "generators", "loops", "objective", "one_batch", "sparse", "totals",
-            "training"}
+TRAINING = {"advice", "data", "dealing", "epochs", "generators", "loops", "objective", "one_batch", "replaced",
+            "sparse", "totals", "training"}
 ON_THE_HOST = {"array", "asarray", "ndarray", "ndim", "shape"}
 ARRAY_LIBRARIES = {"cupy", "scipy", "numba", "torch", "jax", "tensorflow"}
 LONGEST = 500  # lines; rarely over 400

@@ -70,9 +70,9 @@ class Totals:
         return self.of_launched(function, steps * samples)
 
     def add(self, sums: np.ndarray, values: Sequence[Any], size: int = 1) -> None:
-        """Adds a batch to sums that a loop keeps itself."""
+        """Adds a batch to sums that a loop keeps itself; values beyond these are of a program's own function."""
         sums *= self.averaged
-        sums += np.asarray([float(v) for v in values]) * np.where(self.averaged, size, 1)
+        sums += np.asarray([float(v) for v in values[:len(sums)]]) * np.where(self.averaged, size, 1)
 
     def averages(self, sums: np.ndarray, seen: int) -> list[float]:
         """The averages over `seen` samples of such sums."""

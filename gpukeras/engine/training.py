@@ -12,7 +12,7 @@ from ..utils import keras1
 from ..utils.messages import warn
 from ..utils.metric_names import unique_names
 from ..utils.np_utils import slice_arrays
-from . import dealing, loops, one_batch, other_sizes
+from . import dealing, loops, one_batch, other_sizes, replaced
 from .advice import advise_on_fit
 from .compiling import Compiled
 from .data import (
@@ -52,6 +52,9 @@ class Model(Compiled, GeneratorTraining):
 
     # ---------------------------------------------------------------------------------------------- functions
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, replaced.taken(self, name, value) if name in replaced.TOTALS else value)
+
     def _phase_inputs(self) -> list[Any]:
         phase = K.learning_phase()
         return [phase] if self.uses_learning_phase and not isinstance(phase, int) else []
@@ -83,19 +86,20 @@ class Model(Compiled, GeneratorTraining):
             dealing.agree(self)
 
     def _new_train_function(self) -> None:
-        self.train_function = None
+        function: Any = None
         if dealing.may_deal(self):
             from .dealt import make_train_function  # late: few trainings have a use for it
 
-            self.train_function = make_train_function(self)
-        if self.train_function is None:
+            function = make_train_function(self)
+        if function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
             values = [self.total_loss, *self.metrics_tensors]
             self._train_totals = Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs or self._feed_targets)
-            self.train_function = K.function(self._objective_inputs(), values,
-                                             updates=[*self.updates, *steps, *totals])
-            self.train_function.name = "train_function"
+            function = K.function(self._objective_inputs(), values, updates=[*self.updates, *steps, *totals])
+            function.name = "train_function"
+        function.totals = self._train_totals
+        self.train_function = function
 
     def _make_test_function(self) -> None:
         """Makes `test_function` if there is none: loss and metrics without training."""
@@ -104,8 +108,9 @@ class Model(Compiled, GeneratorTraining):
             values = [self.total_loss, *self.metrics_tensors]
             self._test_totals = Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs or self._feed_targets)
-            self.test_function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
-            self.test_function.name = "test_function"
+            function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])
+            function.name, function.totals = "test_function", self._test_totals
+            self.test_function = function
 
     def _make_predict_function(self) -> None:
         """Makes `predict_function` if there is none: the outputs."""
