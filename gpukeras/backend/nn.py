@@ -163,16 +163,20 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 
 
 @known_as("dropout/mul_1")
-def dropout(x: Any, level: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None) -> Tensor:
+def dropout(x: Any, level: Any, noise_shape: Sequence[int | None] | None = None, seed: int | None = None) -> Tensor:
     """Sets a fraction `level` of the elements to 0 and scales the others by 1 / (1 - level). `noise_shape` has 1
-    where an axis shares its fate, None for the axis' own length."""
-    if not 0 <= level < 1:
+    where an axis shares its fate, None for the axis' own length. A level that changes may be a variable."""
+    if not isinstance(level, Tensor) and not 0 <= level < 1:
         raise ValueError(f"dropout: level must lie in [0, 1), got {level}")
     x = convert.as_float(x)
     lengths = s.shape_of(x)
     asked = tuple(noise_shape) if noise_shape is not None else (None,) * x.ndim
     dims = [(lengths[i] if x.shape[i] is None else x.shape[i]) if d is None else d for i, d in enumerate(asked)]
-    keep = random.keep(dims, level, seed)
+    if isinstance(level, Tensor):
+        level = convert.cast(level, x.dtype)
+        keep = e.greater_equal(random.draw("uniform", dims, x.dtype, seed), level)
+    else:
+        keep = random.keep(dims, level, seed)
     return e.mask(x * (1 / (1 - level)), keep)
 
 

@@ -301,6 +301,17 @@ def test_dropout_scales_and_shares_noise() -> None:
     assert K.eval(K.dropout(K.ones((3,)), 0.0)).tolist() == [1, 1, 1]
 
 
+def test_the_level_of_dropout_may_be_a_variable() -> None:
+    level = K.variable(0.5)
+    drop = K.function([], [K.dropout(K.ones((500, 20)), level), K.dropout(K.ones((9, 4)), level, noise_shape=(9, 1))])
+    whole, rows = drop([])
+    assert set(np.unique(whole)) == {0, 2} and abs(whole.mean() - 1) < 0.08 and (rows == rows[:, :1]).all()
+    K.set_value(level, 0.75)
+    assert set(np.unique(drop([])[0])) == {0, 4}
+    K.set_value(level, 0.0)
+    assert set(np.unique(drop([])[0])) == {1}
+
+
 def test_in_top_k_counts_ties() -> None:
     p = K.constant([[0.1, 0.4, 0.4, 0.1], [0.5, 0.2, 0.2, 0.2]])
     assert K.eval(K.in_top_k(p, K.constant([2, 3], "int32"), 1)).tolist() == [True, False]

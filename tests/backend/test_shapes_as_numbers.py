@@ -143,3 +143,14 @@ def test_a_stack_of_sizes_is_the_shape_of_a_transposed_convolution() -> None:
     y = K.conv2d_transpose(x, kernel, K.stack([K.shape(x)[0], 6, 6, 2]))
     assert K.int_shape(y) == (None, 6, 6, 2)
     assert K.function([x], [y])([np.ones((2, 4, 4, 3))])[0].sum() == 2 * 4 * 4 * 3 * 9 * 2
+
+
+def test_the_number_of_classes() -> None:
+    labels, x = K.placeholder((None, 2), dtype="int32"), K.placeholder((None, 3))
+    known, unknown = K.one_hot(labels, K.shape(x)[1]), K.one_hot(labels, K.shape(x)[0])
+    assert K.int_shape(known) == (None, 2, 3) and K.int_shape(unknown) == (None, 2, None)
+    found = K.function([labels, x], [known, unknown])([[[0, 2], [-1, 3]], X])
+    expected = np.equal.outer([[0, 2], [-1, 3]], np.arange(6)).astype("float32")
+    np.testing.assert_array_equal(found[0], expected[..., :3])
+    np.testing.assert_array_equal(found[1], expected)
+    assert K.eval(K.one_hot(K.constant([1], "int32"), K.constant(2, "int32"))).tolist() == [[0, 1]]
