@@ -391,6 +391,15 @@ def test_config_round_trip(name: str) -> None:
     assert type(optimizers.get(name.lower())) is type(optimizers.get(name)) is type(a) and optimizers.get(a) is a
 
 
+@pytest.mark.parametrize(("name", "keys"), [
+    ("SGD", "lr momentum decay nesterov"), ("RMSprop", "lr rho decay epsilon"), ("Adagrad", "lr decay epsilon"),
+    ("Adadelta", "lr rho decay epsilon"), ("Adam", "lr beta_1 beta_2 decay epsilon"),
+    ("Adamax", "lr beta_1 beta_2 decay epsilon"), ("Nadam", "lr beta_1 beta_2 epsilon schedule_decay")])
+def test_a_config_has_the_order_of_keras_209(name: str, keys: str) -> None:
+    assert list(getattr(optimizers, name)().get_config()) == keys.split()
+    assert list(getattr(optimizers, name)(clipvalue=1.0, clipnorm=0.5).get_config())[:2] == ["clipnorm", "clipvalue"]
+
+
 def test_what_is_no_optimizer() -> None:
     with pytest.raises(ValueError, match="Adam|adam"):
         optimizers.get("adamm")

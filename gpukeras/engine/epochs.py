@@ -49,10 +49,10 @@ class Training:
         self.callbacks.set_model(getattr(model, "callback_model", None) or model)
         # as in Keras, of generators with the names of a validation, whether it is made or not
         metrics = [*self.names, *(f"val_{n}" for n in self.names if validates or from_generator)]
-        self.params = {"epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validates,
-                       "metrics": metrics}
-        if not from_generator:  # callbacks tell by these keys, as in Keras, whether samples or steps are counted
-            self.params.update(batch_size=batch_size, samples=samples)
+        self.params = {"batch_size": batch_size, "epochs": epochs, "steps": steps, "samples": samples,
+                       "verbose": verbose, "do_validation": validates, "metrics": metrics}
+        if from_generator:  # callbacks tell by these keys, as in Keras, whether samples or steps are counted
+            del self.params["batch_size"], self.params["samples"]
         self.callbacks.set_params(self.params)
         self.finished = True  # False if a callback stopped the last epoch before its end
         watched = any(getattr(c, "tells_of_nan", False) for c in self.callbacks)

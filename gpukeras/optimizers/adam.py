@@ -25,8 +25,8 @@ class _TwoMoments(FlatOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "beta_1": float(K.get_value(self.beta_1)),
-                "beta_2": float(K.get_value(self.beta_2)), "epsilon": self.epsilon}
+        betas = {"beta_1": float(K.get_value(self.beta_1)), "beta_2": float(K.get_value(self.beta_2))}
+        return {**self._config(**betas), "epsilon": self.epsilon}
 
 
 class Adam(_TwoMoments):

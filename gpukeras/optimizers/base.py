@@ -286,8 +286,12 @@ class FlatOptimizer(Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal optimizer, with the present learning rate, or the schedule's config."""
+        return self._config()
+
+    def _config(self, **own: Any) -> dict[str, Any]:
+        """The arguments with those of a rule's own where Keras 2.0.9 prints them, between the rate and its decay."""
         lr = float(K.get_value(self.lr)) if self._schedule is None else schedules.serialize(self._schedule)
-        return {**super().get_config(), "lr": lr, "decay": float(K.get_value(self.decay))}
+        return {**super().get_config(), "lr": lr, **own, "decay": float(K.get_value(self.decay))}
 
 
 class TFOptimizer(Optimizer):

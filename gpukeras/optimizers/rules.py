@@ -51,7 +51,7 @@ class SGD(FlatOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "momentum": float(K.get_value(self.momentum)), "nesterov": self.nesterov}
+        return {**self._config(momentum=float(K.get_value(self.momentum))), "nesterov": self.nesterov}
 
 
 class RMSprop(FlatOptimizer):
@@ -81,7 +81,7 @@ class RMSprop(FlatOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        config = {**super().get_config(), "rho": float(K.get_value(self.rho)), "epsilon": self.epsilon}
+        config = {**self._config(rho=float(K.get_value(self.rho))), "epsilon": self.epsilon}
         return {**config, **({"epsilon_under_root": True} if self.epsilon_under_root else {})}
 
 
@@ -141,4 +141,4 @@ class Adadelta(FlatOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
+        return {**self._config(rho=self.rho), "epsilon": self.epsilon}

@@ -162,3 +162,8 @@ def test_a_callback_can_stop_the_training(model):
 
     assert fit(model, LambdaCallback(on_epoch_end=stop)).epoch == [0]
     assert fit(model).epoch == [0, 1, 2]
+
+
+def test_parameters_come_in_the_order_of_keras_209(model):
+    history = fit(model)
+    assert list(history.params) == ["batch_size", "epochs", "steps", "samples", "verbose", "do_validation", "metrics"]
