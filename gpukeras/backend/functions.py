@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compiler import Function
-from ..graph import Tensor, Variable
+from ..graph import Placeholder, Tensor, Variable
 from ..graph import gradients as graph_gradients
+from ..graph.substitute import substitute
 from ..ops import control, convert
 from .math import sum as sum_of
 
@@ -18,8 +19,9 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
     is not in a list an array, as in TensorFlow 2.
 
     `updates` are what `K.update` and its kin return, or pairs (variable, new value). The learning phase may be among
-    the inputs; it is 0 otherwise. `name` changes nothing. Raises TypeError where a list is needed and another thing is
-    given, ValueError for what is no update and for TensorFlow's arguments.
+    the inputs; it is 0 otherwise. What is fed for a variable takes its place in this call. `name` changes nothing.
+    Raises TypeError where a list is needed and another thing is given, ValueError for what is no update and for
+    TensorFlow's arguments.
 
     >>> from gpukeras import backend as K
     >>> x = K.placeholder((None,))
@@ -43,7 +45,12 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
         if len(new.shape) != len(u[0].shape) or any(d not in (None, n) for d, n in zip(new.shape, u[0].shape)):
             raise ValueError(f"update of {u[0]!r}: the new value has shape {new.shape}")
         pairs.append((u[0], new))
-    return Function(inputs, [convert.as_tensor(t) for t in outputs], pairs)
+    tensors = [convert.as_tensor(t) for t in outputs]
+    fed: dict[Tensor, Tensor] = {v: Placeholder(v.shape, v.dtype) for v in inputs if isinstance(v, Variable)}
+    if fed:  # which keep their values: others are computed with
+        tensors = [substitute(t, fed) for t in tensors]
+        pairs = [(variable, substitute(new, fed)) for variable, new in pairs]
+    return Function([fed.get(t, t) for t in inputs], tensors, pairs)
 
 
 class _Bare:

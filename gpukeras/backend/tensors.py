@@ -79,7 +79,7 @@ def _filled(value: Any, dtype: str, shape: list[Any]) -> Tensor:
     return whole
 
 
-def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = None, dtype: str | None = None,
+def placeholder(shape: Sequence[int | None] | int | None = None, ndim: int | None = None, dtype: str | None = None,
                 sparse: bool = False, name: str | None = None) -> Placeholder:
     """A tensor whose value is fed later. None stands for a dimension that may vary. With `sparse` it is to be fed with
     sparse matrices of SciPy, which any placeholder takes; the tensor is dense all the same.
@@ -91,7 +91,7 @@ def placeholder(shape: Sequence[int | None] | None = None, ndim: int | None = No
         if ndim is None:
             raise ValueError("placeholder needs a shape or ndim")
         shape = (None,) * ndim
-    dims = plain_shape(shape)
+    dims = plain_shape((shape,) if isinstance(shape, int) else shape)
     p = Placeholder(dims, dtype_name(dtype or floatx()), name_in_graph(name, "Placeholder"))
     p._keras_shape = dims
     p._is_sparse = sparse  # type: ignore[attr-defined]

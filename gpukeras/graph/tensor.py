@@ -350,6 +350,18 @@ class Variable(Tensor):
         self.write(value.numpy() if isinstance(value, Tensor) else value)
         return self
 
+    def load(self, value: Any, session: Any = None) -> None:
+        """Sets the value at once, by TensorFlow 1's name; the session has no effect."""
+        self.assign(value)
+
+    def read_value(self) -> Variable:
+        """The variable itself, which is read whenever it is computed with."""
+        return self
+
+    def initialized_value(self) -> Variable:
+        """The variable itself, which always has a value."""
+        return self
+
     def assign_add(self, value: Any) -> Variable:
         """Adds to the value at once."""
         return self.assign(self.read() + np.asarray(value, self.dtype))

@@ -149,3 +149,22 @@ def test_arrays_and_numbers_are_tensors_too():
     assert K.eval(K.squeeze(table[:1], 0)).shape == (2,)
     assert K.eval(K.in_top_k(table, [1, 0, 1], 1)).tolist() == [True, False, True]
     assert K.eval(K.print_tensor(table)).tolist() == table.tolist()
+
+
+def test_variables_have_what_programs_ask_of_tensorflows():
+    v = K.variable([[1.0, 2.0]])
+    v.load(np.array([[3.0, 4.0]]), K.get_session())
+    assert K.eval(v.read_value() * 2).tolist() == [[6, 8]] and K.eval(v.initialized_value()).tolist() == [[3, 4]]
+    with pytest.raises(ValueError, match=r"shape \(1, 2\).*\(3,\)"):
+        v.load(np.ones(3), K.get_session())
+    assert K.function([K.placeholder(3)], [v])([np.ones(3)])[0].tolist() == [[3, 4]]
+
+
+def test_a_value_may_be_fed_for_a_variable():
+    x, v = K.placeholder((None, 2)), K.variable([[3.0], [4.0]])
+    y = K.dot(x, v)
+    slope, = K.gradients(K.sum(y ** 2), [x])
+    f = K.function([x, v], [y, slope, v], name="f")
+    found = f([np.ones((1, 2)), [[1.0], [2.0]]])
+    assert [a.tolist() for a in found] == [[[3]], [[6, 12]], [[1], [2]]]
+    assert K.get_value(v).tolist() == [[3], [4]] and K.eval(K.dot(K.ones((1, 2)), v)).tolist() == [[7]]
