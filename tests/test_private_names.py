@@ -110,3 +110,67 @@ def test_pictures_of_a_folder(tmp_path):
     assert _count_valid_files_in_directory(str(tmp_path), {"png", "jpg"}, follow_links=False) == 3
     classes, names = _list_valid_filenames_in_directory(str(tmp_path / "a"), {"png", "jpg"}, {"a": 3}, False)
     assert classes == [3, 3] and [name.replace("\\", "/") for name in names] == ["a/3.jpg", "a/x/1.PNG"]
+
+
+def test_the_loops_of_a_model():
+    from gpukeras.layers import Input
+    from gpukeras.models import Model
+
+    x, y, ones = np.linspace(-1, 1, 40).reshape(10, 4), np.linspace(0, 1, 10)[:, None], np.ones(10)
+    place = Input((4,))
+    model = Model(place, Dense(1)(place))
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert model._get_deduped_metrics_names() == ["loss", "mean_absolute_error"] and model._function_kwargs == {}
+    assert model._check_num_samples([x], 32) == 10 and model._check_num_samples([x], None, 3) is None
+    with pytest.raises(ValueError, match="steps_per_epoch is set, the `batch_size` must be None"):
+        model._check_num_samples([x], 32, 3, "steps_per_epoch")
+    with pytest.raises(ValueError, match="should have a defined shape, or steps should be specified"):
+        model._check_num_samples([], 32)
+
+    model._make_train_function()
+    model._make_test_function()
+    begin = model.get_weights()
+    expected = model.fit(x, y, 4, 2, verbose=0, shuffle=False, validation_data=(x, y)).history
+    model.set_weights(begin)
+    train, test = model.train_function, model.test_function
+    found = model._fit_loop(train, [x, y, ones], model.metrics_names, 4, 2, 0, val_f=test, val_ins=[x, y, ones],
+                            shuffle=False).history
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-6)
+    values = model.evaluate(x, y, verbose=0)
+    np.testing.assert_allclose(model._test_loop(test, [x, y, ones], 4), values, rtol=1e-6)
+    np.testing.assert_allclose(model._test_loop(lambda ins: [2 * v for v in test(ins)], [x, y, ones], 4),
+                               [2 * v for v in values], rtol=1e-6)
+    assert model.train_function is train and model.test_function is test
+
+    phases = K.function([place, K.learning_phase()], [K.in_train_phase(place * 2, place), model.output])
+    for phase, times in ((1.0, 2), (0.0, 1)):
+        inputs, outputs = model._predict_loop(phases, [x, phase], 4)
+        np.testing.assert_allclose(inputs, times * x, rtol=1e-6)
+        np.testing.assert_allclose(outputs, model.predict(x), rtol=1e-6)
+    np.testing.assert_allclose(model._predict_loop(lambda ins: [ins[0][:, :1]], [x], 4), x[:, :1])
+
+
+def test_a_train_function_as_a_subclass_makes_it():
+    from gpukeras.layers import Input
+    from gpukeras.models import Model
+
+    made = []
+
+    class Mine(Model):
+        def _make_train_function(self):
+            if self.train_function is None:
+                made.append(self)
+                inputs = self._feed_inputs + self._feed_targets + self._feed_sample_weights
+                updates = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
+                self.train_function = K.function(inputs, [self.total_loss, *self.metrics_tensors],
+                                                 updates=self.updates + updates, name="train_function",
+                                                 **self._function_kwargs)
+
+    def losses(kind):
+        place = Input((4,))
+        model = kind(place, Dense(1, kernel_initializer="ones")(place))
+        model.compile("sgd", "mse", metrics=["mae"])
+        return list(model.fit(np.eye(4), np.ones((4, 1)), 3, 2, verbose=0, shuffle=False).history.values())
+
+    np.testing.assert_allclose(losses(Mine), losses(Model), rtol=1e-6)
+    assert len(made) == 1

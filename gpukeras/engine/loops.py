@@ -121,10 +121,12 @@ def _evaluate_steps(model: Any, arrays: list[Any], phase: list[float], steps: in
 
 
 def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any, steps: int | None,
-            callbacks: Any = None, on_device: bool = False, function: Any = None) -> list[Any]:
-    """The outputs for all rows, on the host or left on the device; those of `function`, or of the model's."""
+            callbacks: Any = None, on_device: bool = False, function: Any = None,
+            phase: list[float] | None = None) -> list[Any]:
+    """The outputs for all rows, on the host or left on the device; those of `function`, or of the model's. The learning
+    `phase`, where there is one, is that of inference unless it is said."""
     function = model.predict_function if function is None else function
-    phase = model._phase_value(function, False)
+    phase = model._phase_value(function, False) if phase is None else phase
     if batch_size is not None and callbacks is None and not verbose and dealing.job_of(model) is None \
             and 0 < len(arrays[0]) <= batch_size and all(isinstance(a, np.ndarray) for a in arrays):
         return function([*arrays, *phase], on_device)  # one batch, and nobody looks on

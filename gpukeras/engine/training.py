@@ -30,11 +30,12 @@ from .generators import QUEUE_ARGUMENTS, GeneratorTraining, is_generator, refuse
 from .hints import input_hint, target_hint
 from .hooks import listeners
 from .one_batch import single
+from .private_loops import PrivateLoops
 from .targets import check_loss_and_targets
 from .totals import Totals
 
 
-class Model(Compiled, GeneratorTraining):
+class Model(Compiled, GeneratorTraining, PrivateLoops):
     """A network of layers from `inputs` to `outputs` that can be trained.
 
     >>> import numpy as np
