@@ -122,9 +122,9 @@ def test_the_loops_of_a_model():
     model.compile("sgd", "mse", metrics=["mae"])
     assert model._get_deduped_metrics_names() == ["loss", "mean_absolute_error"] and model._function_kwargs == {}
     assert model._check_num_samples([x], 32) == 10 and model._check_num_samples([x], None, 3) is None
-    with pytest.raises(ValueError, match="steps_per_epoch is set, the `batch_size` must be None"):
+    with pytest.raises(ValueError, match="give steps_per_epoch or batch_size, not both"):
         model._check_num_samples([x], 32, 3, "steps_per_epoch")
-    with pytest.raises(ValueError, match="should have a defined shape, or steps should be specified"):
+    with pytest.raises(ValueError, match="give arrays, or steps"):
         model._check_num_samples([], 32)
 
     model._make_train_function()

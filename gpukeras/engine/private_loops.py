@@ -28,10 +28,10 @@ class PrivateLoops:
         """The number of samples fed; None where steps are counted. ValueError for both, or neither."""
         if steps is not None:
             if batch_size is not None:
-                raise ValueError(f"If {steps_name} is set, the `batch_size` must be None.")
+                raise ValueError(f"give {steps_name} or batch_size, not both: got {steps} and {batch_size}")
             return None
         if not ins or not hasattr(ins[0], "shape"):
-            raise ValueError(f"Either the input data should have a defined shape, or {steps_name} should be specified.")
+            raise ValueError(f"the number of samples can't be told: give arrays, or {steps_name}")
         count: int = ins[0].shape[0]
         return count
 
