@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from . import saving as saving
     from . import stateful_metrics as stateful_metrics
     from . import tensorflow_functions as tensorflow_functions
+    from . import tensorflow_images as tensorflow_images
     from . import tensorflow_names as tensorflow_names
     from . import utils as utils
     from . import wrappers as wrappers

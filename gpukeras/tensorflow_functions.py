@@ -10,11 +10,18 @@ import numpy as np
 
 from gpukeras import backend as K
 from gpukeras import optimizers
+from gpukeras.ops import convert
 
 
-def as_tensor(value: Any) -> Any:
-    """Tensors as they are, numbers and arrays as constants."""
-    return value if K.is_tensor(value) else K.constant(value)
+def as_tensor(value: Any, dtype: str | None = None) -> Any:
+    """Tensors as they are, numbers and arrays as constants: of `dtype`, else whole numbers as int32, others as floats,
+    and arrays in their own dtype."""
+    return convert.as_tensor(value, dtype)
+
+
+def sizes(x: Any) -> list[Any]:
+    """The lengths of all axes, those that are not known yet as tensors."""
+    return [K.shape(x)[i] if n is None else n for i, n in enumerate(K.int_shape(x))]
 
 
 def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: float = 0) -> Any:
@@ -118,9 +125,9 @@ def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name:
     x, b = as_tensor(input), block_size
     _last_channels("depth_to_space", data_format)
     n, h, w = _sizes(x)
-    channels = _channels(x) // (b * b)
-    x = K.permute_dimensions(K.reshape(x, (n, h, w, b, b, channels)), (0, 1, 3, 2, 4, 5))
-    return K.reshape(x, (n, h * b, w * b, channels))
+    depth = channels(x) // (b * b)
+    x = K.permute_dimensions(K.reshape(x, (n, h, w, b, b, depth)), (0, 1, 3, 2, 4, 5))
+    return K.reshape(x, (n, h * b, w * b, depth))
 
 
 def space_to_depth(input: Any, block_size: int, data_format: str = "NHWC", name: str | None = None) -> Any:
@@ -128,9 +135,9 @@ def space_to_depth(input: Any, block_size: int, data_format: str = "NHWC", name:
     x, b = as_tensor(input), block_size
     _last_channels("space_to_depth", data_format)
     n, h, w = _sizes(x)
-    channels = _channels(x)
-    x = K.permute_dimensions(K.reshape(x, (n, h // b, b, w // b, b, channels)), (0, 1, 3, 2, 4, 5))
-    return K.reshape(x, (n, h // b, w // b, b * b * channels))
+    depth = channels(x)
+    x = K.permute_dimensions(K.reshape(x, (n, h // b, b, w // b, b, depth)), (0, 1, 3, 2, 4, 5))
+    return K.reshape(x, (n, h // b, w // b, b * b * depth))
 
 
 def _last_channels(function: str, data_format: str) -> None:
@@ -143,7 +150,8 @@ def _sizes(x: Any) -> list[Any]:
     return [-1, *(s if s is not None else K.shape(x)[i] for i, s in enumerate(K.int_shape(x)[1:3], 1))]
 
 
-def _channels(x: Any) -> int:
+def channels(x: Any) -> int:
+    """How many channels pictures have, which must be known."""
     found = K.int_shape(x)[-1]
     if found is None:
         raise ValueError(f"the number of channels of {x!r} must be known")

@@ -14,6 +14,7 @@ from typing import Any
 from gpukeras import activations, initializers
 from gpukeras import backend as K
 from gpukeras import tensorflow_functions as functions
+from gpukeras import tensorflow_images as images
 from gpukeras.graph.static_shape import AllDimensions, plain_shape
 
 
@@ -220,7 +221,7 @@ def _table() -> dict[str, Any]:
         "reverse": lambda tensor, axis, name=None: K.reverse(tensor, axis), "tensordot": functions.tensordot,
         "cumsum": lambda x, axis=0, name=None: K.cumsum(x, axis), "depth_to_space": functions.depth_to_space,
         "nn.depth_to_space": functions.depth_to_space, "space_to_depth": functions.space_to_depth,
-        "nn.space_to_depth": functions.space_to_depth, "image.psnr": functions.psnr, "map_fn": K.map_fn,
+        "nn.space_to_depth": functions.space_to_depth, "map_fn": K.map_fn, **images.NAMES,
         "nn.conv2d": functions.conv2d, "nn.max_pool": functions.pool("max"), "nn.max_pool2d": functions.pool("max"),
         "nn.avg_pool": functions.pool("avg"), "nn.avg_pool2d": functions.pool("avg"), "nn.dropout": functions.dropout,
         "nn.bias_add": lambda value, bias, name=None: K.bias_add(value, bias), "nn.moments": functions.moments,
