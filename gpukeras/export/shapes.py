@@ -15,6 +15,7 @@ from ..ops.control import Branch
 from ..ops.joining import Concatenate, ConcatenatePart
 from ..ops.patches import Pad
 from ..ops.slicing import GIVEN, Reverse, Slice, SliceBetween
+from ..ops.sorting import ArgSort
 from .exporter import Exporter, translates
 
 _END = np.iinfo(np.int64).max
@@ -207,6 +208,15 @@ def pad(e: Exporter, node: Apply) -> str:
 def gather(e: Exporter, node: Apply) -> str:
     """Gather along the first axis."""
     return e.add("Gather", *map(e.name, node.inputs), axis=0)
+
+
+@translates(ArgSort)
+def argsort(e: Exporter, node: Apply) -> str:
+    """The places of all elements, as TopK gives them; of equal ones it takes the first first."""
+    x = node.inputs[0]
+    count = e.add("Gather", lengths(e, x), e.ints([x.ndim - 1]))
+    _, places = e.add("TopK", e.name(x), count, count=2, axis=-1, largest=int(node.op.descending), sorted=1)
+    return e.cast(places, "int32")
 
 
 @translates(i.OneHot)

@@ -149,7 +149,7 @@ def identity(x: Tensor) -> Tensor:
 
 @frozen
 class Print(Op):
-    """A copy that prints the value when it is computed."""
+    """A copy that prints the value when it is computed, or the values of further inputs in its place."""
 
     message: str
     name = "print"
@@ -161,15 +161,15 @@ class Print(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """A copy and a print."""
-        return [(xp.copyto, (outs[0], ins[0])), (self.show, (ins[0],))]
+        return [(xp.copyto, (outs[0], ins[0])), (self.show, tuple(ins[1:] or ins))]
 
-    def show(self, x: Any) -> None:
-        """Prints a device array."""
-        print(self.message, to_host(x))
+    def show(self, *arrays: Any) -> None:
+        """Prints device arrays."""
+        print(self.message, *map(to_host, arrays))
 
     def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
         """Passed on."""
-        return [grads[0]]
+        return [grads[0], *[None] * (len(node.inputs) - 1)]
 
     def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
         """The whole batch is printed at once."""

@@ -178,6 +178,7 @@ floor, ceil, rint = _unary("floor", as_float), _unary("ceil", as_float), _unary(
 positive_sqrt = _unary("positive_sqrt", as_float)
 sqrt, exp, expm1, log, log1p = (_unary(n, as_float) for n in ("sqrt", "exp", "expm1", "log", "log1p"))
 sin, cos, tan, sinh, cosh, tanh = (_unary(n, as_float) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh"))
+arcsin, arccos, arctan = (_unary(n, as_float) for n in ("arcsin", "arccos", "arctan"))
 erf, sigmoid, softplus, softsign = (_unary(n, as_float) for n in ("erf", "sigmoid", "softplus", "softsign"))
 is_nan, is_inf = _unary("is_nan", as_float), _unary("is_inf", as_float)
 logical_and, logical_or = _binary("logical_and", _truths), _binary("logical_or", _truths)
@@ -193,6 +194,11 @@ def divide(a: Any, b: Any) -> Tensor:
     """True division; integers are taken as floats."""
     a, b = unify(a, b)
     return op("divide", as_float(a), as_float(b))
+
+
+def arctan2(y: Any, x: Any) -> Tensor:
+    """The angle of the point (x, y), from -pi to pi."""
+    return op("arctan2", *map(as_float, unify(y, x)))
 
 
 def power(x: Any, a: Any) -> Tensor:
@@ -289,6 +295,11 @@ row("log1p", xp.log1p, "log1p({0})", lambda g, y, x: [g / (x + 1)])
 row("sin", xp.sin, "sin({0})", lambda g, y, x: [g * cos(x)])
 row("cos", xp.cos, "cos({0})", lambda g, y, x: [-(g * sin(x))])
 row("tan", xp.tan, "tan({0})", lambda g, y, x: [g * (y * y + 1)])
+row("arcsin", xp.arcsin, "asin({0})", lambda g, y, x: [g / sqrt(1 - x * x)], in_place=())
+row("arccos", xp.arccos, "acos({0})", lambda g, y, x: [-(g / sqrt(1 - x * x))], in_place=())
+row("arctan", xp.arctan, "atan({0})", lambda g, y, x: [g / (x * x + 1)])
+row("arctan2", xp.arctan2, "atan2({0}, {1})",
+    lambda g, y, a, b: (g * b / (a * a + b * b), -(g * a) / (a * a + b * b)))
 row("sinh", xp.sinh, "sinh({0})", lambda g, y, x: [g * cosh(x)])
 row("cosh", xp.cosh, "cosh({0})", lambda g, y, x: [g * sinh(x)])
 row("tanh", xp.tanh, "tanh({0})", lambda g, y, x: [g * (1 - y * y)])

@@ -7,6 +7,8 @@ import numpy as np
 from gpukeras import backend as K
 from gpukeras import layers as k
 from gpukeras.models import Model, Sequential
+from gpukeras.ops.elementwise import arccos, arcsin, arctan
+from gpukeras.ops.sorting import argsort
 
 RNG = np.random.RandomState(3)
 
@@ -257,10 +259,15 @@ def lambdas():
     def picked(t):
         return K.one_hot(K.argmax(t), 3) + K.cast(K.equal(K.argmin(t), 0), "float32")[..., None]
 
+    def ordered(t):
+        angles = arcsin(K.tanh(t)) + arccos(K.tanh(t)) * arctan(t)
+        return angles + K.cast(argsort(K.round(t), descending=True) + argsort(t) * 3, "float32")
+
     def chosen(t):
         return K.switch(K.greater(K.sum(t), 1e6), t, t * 2) + K.map_fn(lambda row: K.softmax(row), t)
 
-    return Model(x, [k.Lambda(f)(x) for f in (several, shapes, parts, elements, running, picked, chosen)])
+    return Model(x, [k.Lambda(f)(x) for f in (several, shapes, parts, elements, running, picked, ordered,
+                                                chosen)])
 
 
 def folds():

@@ -21,6 +21,7 @@ from gpukeras.ops import (
     reduce,
     shape,
     slicing,
+    sorting,
 )
 from tests.ops.table import MIX, REDUCE, ROW, In, Row, real, truth, whole
 
@@ -146,6 +147,9 @@ REDUCTIONS = [
     scan("sum", 0, False, MIX),
     Row("ArgExtreme", lambda x: reduce.arg_extreme("max", x, 1), (Y,), constant=True, note="max"),
     Row("ArgExtreme", lambda x: reduce.arg_extreme("min", x, 0), (Y,), MIX, constant=True, note="min-samples"),
+    Row("ArgSort", sorting.argsort, (Y,), constant=True),
+    Row("ArgSort", lambda x: sorting.argsort(x, True), (In(("n", 5), whole(3)),), constant=True, note="descending"),
+    Row("ArgSort", sorting.argsort, (In(("n",)),), MIX, constant=True, note="samples"),
 ]
 
 PRODUCTS = [
@@ -195,6 +199,7 @@ OTHERS = [
     Row("Ratio", lambda x: ranks.ratio("share", parts(), "float64"), (X,), None, constant=True),
     Row("Identity", control.identity, (X,)),
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
+    Row("Print", lambda x, y: apply(control.Print("shown"), x, y), (X, In((2,))), MIX, note="another"),
 ]
 
 
