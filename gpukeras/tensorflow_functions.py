@@ -11,6 +11,7 @@ import numpy as np
 from gpukeras import backend as K
 from gpukeras import optimizers
 from gpukeras.ops import convert
+from gpukeras.ops.shape import known_number, numbers
 
 
 def as_tensor(value: Any, dtype: str | None = None) -> Any:
@@ -22,6 +23,13 @@ def as_tensor(value: Any, dtype: str | None = None) -> Any:
 def sizes(x: Any) -> list[Any]:
     """The lengths of all axes, those that are not known yet as tensors."""
     return [K.shape(x)[i] if n is None else n for i, n in enumerate(K.int_shape(x))]
+
+
+def lengths(given: Any) -> list[Any]:
+    """The numbers of a shape (a sequence, a vector, or a single one) one by one, as tensors only where they are not
+    known."""
+    found = ((n, known_number(n)) if K.is_tensor(n) else (n, int(n)) for n in numbers(given))
+    return [n if known is None else known for n, known in found]
 
 
 def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = None, constant_values: float = 0) -> Any:
@@ -123,7 +131,7 @@ def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name:
     [[1.0, 2.0], [3.0, 4.0]]
     """
     x, b = as_tensor(input), block_size
-    _last_channels("depth_to_space", data_format)
+    only_channels_last("depth_to_space", data_format)
     n, h, w = _sizes(x)
     depth = channels(x) // (b * b)
     x = K.permute_dimensions(K.reshape(x, (n, h, w, b, b, depth)), (0, 1, 3, 2, 4, 5))
@@ -133,14 +141,15 @@ def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name:
 def space_to_depth(input: Any, block_size: int, data_format: str = "NHWC", name: str | None = None) -> Any:
     """The pixels of blocks as channels: the inverse of `depth_to_space`."""
     x, b = as_tensor(input), block_size
-    _last_channels("space_to_depth", data_format)
+    only_channels_last("space_to_depth", data_format)
     n, h, w = _sizes(x)
     depth = channels(x)
     x = K.permute_dimensions(K.reshape(x, (n, h // b, b, w // b, b, depth)), (0, 1, 3, 2, 4, 5))
     return K.reshape(x, (n, h // b, w // b, b * b * depth))
 
 
-def _last_channels(function: str, data_format: str) -> None:
+def only_channels_last(function: str, data_format: str) -> None:
+    """Refuses pictures with channels first."""
     if data_format != "NHWC":
         raise NotImplementedError(f"tf.{function}: data_format must be 'NHWC' here, got {data_format!r}")
 
@@ -161,22 +170,22 @@ def channels(x: Any) -> int:
 def conv2d(input: Any, filters: Any = None, strides: Any = 1, padding: Any = "VALID",
            data_format: str = "NHWC", dilations: Any = 1, name: str | None = None, filter: Any = None) -> Any:
     """A convolution of pictures with kernels (h, w, in, out)."""
-    _last_channels("nn.conv2d", data_format)
-    return K.conv2d(as_tensor(input), as_tensor(filters if filters is not None else filter), _two(strides),
-                    padding.lower(), "channels_last", _two(dilations))
+    only_channels_last("nn.conv2d", data_format)
+    return K.conv2d(as_tensor(input), as_tensor(filters if filters is not None else filter), two(strides),
+                    padding.lower(), "channels_last", two(dilations))
 
 
 def pool(mode: str) -> Callable[..., Any]:
     """`tf.nn.max_pool` ('max') or `avg_pool` ('avg') of pictures."""
     def pooled(value: Any = None, ksize: Any = 2, strides: Any = 2, padding: Any = "VALID", data_format: str = "NHWC",
                name: str | None = None, input: Any = None) -> Any:
-        _last_channels(f"nn.{mode}_pool", data_format)
-        return K.pool2d(as_tensor(value if value is not None else input), _two(ksize), _two(strides), padding.lower(),
+        only_channels_last(f"nn.{mode}_pool", data_format)
+        return K.pool2d(as_tensor(value if value is not None else input), two(ksize), two(strides), padding.lower(),
                         "channels_last", mode)
     return pooled
 
 
-def _two(steps: Any) -> tuple[int, int]:
+def two(steps: Any) -> tuple[int, int]:
     """Rows and columns from a number, a pair, or a list with batch and channels."""
     steps = [steps] if isinstance(steps, int) else list(steps)
     return tuple(steps[1:3] if len(steps) == 4 else steps * 2 if len(steps) == 1 else steps)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpukeras import backend as K
-from gpukeras.ops.shape import known_number, numbers
-from gpukeras.tensorflow_functions import as_tensor, channels, psnr, sizes
+from gpukeras.tensorflow_functions import as_tensor, channels, lengths, psnr, sizes
 
 GREY = (0.2989, 0.587, 0.114)
 """The shares of red, green and blue in how bright a picture seems."""
@@ -68,11 +67,10 @@ def _pictures(images: Any, function: str) -> Any:
 
 def _numbers(size: Any) -> list[Any]:
     """Rows and columns, as numbers where they are known."""
-    found: list[Any] = [known_number(n) if K.is_tensor(n) and known_number(n) is not None else n
-                        for n in numbers(size)]
+    found = lengths(size)
     if len(found) != 2:
         raise ValueError(f"tf.image: size must be (rows, columns), got {size!r}")
-    return [n if K.is_tensor(n) else int(n) for n in found]
+    return found
 
 
 def _resized(x: Any, size: Any, pick: Callable[..., Any], align_corners: bool, half_pixel_centers: bool) -> Any:

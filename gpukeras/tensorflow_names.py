@@ -11,11 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gpukeras import activations, initializers
+from gpukeras import (
+    activations,
+    tensorflow_arrays,
+    tensorflow_elements,
+    tensorflow_images,
+    tensorflow_losses,
+    tensorflow_nets,
+    tensorflow_variables,
+)
 from gpukeras import backend as K
 from gpukeras import tensorflow_functions as functions
-from gpukeras import tensorflow_images as images
 from gpukeras.graph.static_shape import AllDimensions, plain_shape
+from gpukeras.tensorflow_elements import elementwise
+from gpukeras.tensorflow_functions import as_tensor
 
 
 class Inert:
@@ -38,47 +47,11 @@ class Inert:
         return None
 
 
-def _axes(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A reduction in TensorFlow's words."""
-    def reduce(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None,
-               keep_dims: bool = False, reduction_indices: Any = None) -> Any:
-        axis = axis if axis is not None else reduction_indices
-        return fn(_tensor(input_tensor), axis=list(axis) if isinstance(axis, tuple) else axis,
-                  keepdims=keepdims or keep_dims)
-    return reduce
-
-
-def _elementwise(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of one or two tensors."""
-    def apply(*args: Any, name: str | None = None, **kwargs: Any) -> Any:
-        return fn(*(_tensor(a) for a in [*args, *kwargs.values()]))
-    return apply
-
-
-def _tensor(value: Any) -> Any:
-    return value if K.is_tensor(value) else K.constant(value)
-
-
-def _cast(x: Any, dtype: Any, name: str | None = None) -> Any:
-    return K.cast(_tensor(x), dtype)
-
-
-def _constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
-    return K.constant(value, dtype=dtype, shape=shape)
-
-
-def _variable(initial_value: Any, trainable: bool = True, name: str | None = None, dtype: Any = None) -> Any:
-    value = initial_value() if callable(initial_value) and not K.is_tensor(initial_value) else initial_value
-    found: Any = K.variable(K.eval(value) if K.is_tensor(value) else value, dtype=dtype, name=name)
-    found.trained_by_owner = trainable  # a layer that keeps it in an attribute has a weight in it
-    return found
-
-
 def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, name: str | None = None) -> Any:
     def turned(x: Any) -> Any:
         rank = K.ndim(x)
         return K.permute_dimensions(x, (*range(rank - 2), rank - 1, rank - 2))
-    a, b = _tensor(a), _tensor(b)
+    a, b = as_tensor(a), as_tensor(b)
     return (turned(a) if transpose_a else a) @ (turned(b) if transpose_b else b)
 
 
@@ -90,10 +63,11 @@ def _where(condition: Any, x: Any = None, y: Any = None, name: str | None = None
     if x is None or y is None:
         raise NotImplementedError("tf.where without x and y gives as many rows as there are hits, which is not "
                                   "available here; give both, or multiply by K.cast(condition, 'float32')")
-    return K.switch(condition, _tensor(x), _tensor(y))
+    return K.switch(condition, as_tensor(x), as_tensor(y))
 
 
 def _unstack(value: Any, num: int | None = None, axis: int = 0, name: str | None = None) -> list[Any]:
+    value = as_tensor(value)
     count = num or K.int_shape(value)[axis]
     if count is None:
         raise ValueError(f"tf.unstack: axis {axis} of shape {K.int_shape(value)} has no known length; give num")
@@ -104,21 +78,28 @@ def _unstack(value: Any, num: int | None = None, axis: int = 0, name: str | None
 def _random(fn: Callable[..., Any], low: str, high: str) -> Callable[..., Any]:
     def draw(shape: Any, *args: Any, seed: int | None = None, name: str | None = None, dtype: Any = None,
              **kwargs: Any) -> Any:
-        given = {**dict(zip((low, high), args)), **kwargs}
-        return fn(shape, **{k: v for k, v in given.items() if v is not None}, dtype=dtype, seed=seed)
+        given = {"dtype": dtype, "seed": seed, **dict(zip((low, high, "dtype", "seed"), args)), **kwargs}
+        return fn(shape, **{k: v for k, v in given.items() if v is not None})
     return draw
 
 
 def _sigmoid_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
-    return K.binary_crossentropy(_tensor(labels), logits, from_logits=True)
+    return K.binary_crossentropy(as_tensor(labels), logits, from_logits=True)
 
 
-def _softmax_crossentropy(labels: Any = None, logits: Any = None, axis: int = -1, name: str | None = None) -> Any:
-    return K.categorical_crossentropy(_tensor(labels), logits, from_logits=True)
+def _softmax_crossentropy(labels: Any = None, logits: Any = None, axis: int | None = None, name: str | None = None,
+                          dim: int = -1) -> Any:
+    return K.categorical_crossentropy(as_tensor(labels), as_tensor(logits), True, dim if axis is None else axis)
+
+
+def _first_softmax_crossentropy(labels: Any = None, logits: Any = None, dim: int = -1, name: str | None = None,
+                                axis: int | None = None) -> Any:
+    """The older one of the two, to which labels are constants."""
+    return _softmax_crossentropy(K.stop_gradient(labels), logits, axis, dim=dim)
 
 
 def _sparse_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
-    return K.sparse_categorical_crossentropy(_tensor(labels), logits, from_logits=True)
+    return K.sparse_categorical_crossentropy(as_tensor(labels), logits, from_logits=True)
 
 
 def _add_n(inputs: Any, name: str | None = None) -> Any:
@@ -157,87 +138,52 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 
 def _table() -> dict[str, Any]:
-    found: dict[str, Any] = {d: d for d in ("bfloat16", "float16", "float32", "float64", "int8", "int16", "int32",
-                                            "int64", "uint8", "bool")}
-    for name in ("sum", "mean", "max", "min", "prod", "any", "all"):
-        found[f"reduce_{name}"] = found[f"math.reduce_{name}"] = _axes(getattr(K, name))
-    found["math.reduce_std"], found["math.reduce_variance"] = _axes(K.std), _axes(K.var)
-    found["reduce_logsumexp"] = found["math.reduce_logsumexp"] = _axes(K.logsumexp)
-    two: dict[str, Callable[..., Any]] = {
-        "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b,
-        "divide": lambda a, b: a / b, "truediv": lambda a, b: a / b, "negative": lambda a: -a,
-        "logical_and": lambda a, b: a & b, "logical_or": lambda a, b: a | b, "logical_not": lambda a: ~a,
-        "square": K.square, "sqrt": K.sqrt, "abs": K.abs, "exp": K.exp, "log": K.log, "pow": lambda a, b: a ** b,
-        "sign": K.sign, "round": K.round, "sin": K.sin, "cos": K.cos, "maximum": K.maximum, "minimum": K.minimum,
-        "equal": K.equal, "not_equal": K.not_equal, "greater": K.greater, "greater_equal": K.greater_equal,
-        "less": K.less, "less_equal": K.less_equal, "sigmoid": K.sigmoid, "tanh": K.tanh, "softplus": K.softplus,
-        "rsqrt": lambda a: 1.0 / K.sqrt(a), "squared_difference": lambda a, b: K.square(a - b),
-    }
-    for name, fn in two.items():
-        found[name] = found[f"math.{name}"] = _elementwise(fn)
-    found |= {
-        "cast": _cast, "constant": _constant, "convert_to_tensor": lambda value, dtype=None, name=None: _constant(
-            value, dtype) if not K.is_tensor(value) else value, "Variable": _variable, "matmul": _matmul,
-        "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n, "gradients": K.gradients,
-        "linalg.matmul": _matmul, "shape": lambda input, name=None: K.shape(input),
+    found: dict[str, Any] = {
+        **tensorflow_elements.NAMES, **tensorflow_arrays.NAMES, **tensorflow_images.NAMES, **tensorflow_losses.NAMES,
+        **tensorflow_nets.NAMES, **tensorflow_variables.NAMES,
+        "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
+        "linalg.matmul": _matmul, "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
         "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),
-        "expand_dims": lambda input, axis=-1, name=None: K.expand_dims(input, axis),
-        "squeeze": lambda input, axis, name=None: K.squeeze(input, axis),
+        "expand_dims": lambda input, axis=None, name=None, dim=-1: K.expand_dims(as_tensor(input),
+                                                                                  dim if axis is None else axis),
         "concat": lambda values, axis, name="concat": K.concatenate(list(values), axis),
         "stack": lambda values, axis=0, name=None: K.stack(list(values), axis),
         "tile": lambda input, multiples, name=None: K.tile(input, multiples),
-        "one_hot": lambda indices, depth, **kwargs: K.one_hot(K.cast(_tensor(indices), "int32"), depth),
-        "zeros_like": lambda input, dtype=None, name=None: K.zeros_like(input, dtype),
-        "ones_like": lambda input, dtype=None, name=None: K.ones_like(input, dtype),
-        "zeros": lambda shape, dtype=None, name=None: K.constant(0.0, dtype, list(shape)),
-        "ones": lambda shape, dtype=None, name=None: K.constant(1.0, dtype, list(shape)),
-        "eye": lambda num_rows, dtype=None, name=None: K.eye(num_rows, dtype),
-        "range": lambda start, limit=None, delta=1, dtype="int32", name=None: K.arange(start, limit, delta, dtype),
-        "argmax": lambda input, axis=0, name=None, output_type=None: K.argmax(input, axis),
-        "argmin": lambda input, axis=0, name=None, output_type=None: K.argmin(input, axis),
         "clip_by_value": lambda t, clip_value_min, clip_value_max, name=None: K.clip(t, clip_value_min,
                                                                                      clip_value_max),
         "stop_gradient": lambda input, name=None: K.stop_gradient(input),
         "identity": lambda input, name=None: K.identity(input),
-        "gather": lambda params, indices, name=None: K.gather(params, indices),
         "random_normal": _random(K.random_normal, "mean", "stddev"),
         "random_uniform": _random(K.random_uniform, "minval", "maxval"),
         "truncated_normal": _random(K.truncated_normal, "mean", "stddev"),
         "nn.relu": lambda features, name=None: K.relu(features),
         "nn.leaky_relu": lambda features, alpha=0.2, name=None: K.relu(features, alpha=alpha),
-        "nn.elu": lambda features, name=None: K.elu(features), "nn.sigmoid": _elementwise(K.sigmoid),
-        "nn.tanh": _elementwise(K.tanh), "nn.softplus": _elementwise(K.softplus),
+        "nn.elu": lambda features, name=None: K.elu(features),
         "nn.softmax": lambda logits, axis=-1, name=None, dim=None: K.softmax(logits, axis if dim is None else dim),
-        "nn.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
         "nn.sigmoid_cross_entropy_with_logits": _sigmoid_crossentropy,
         "nn.weighted_cross_entropy_with_logits": functions.weighted_crossentropy,
-        "nn.softmax_cross_entropy_with_logits": _softmax_crossentropy,
+        "nn.softmax_cross_entropy_with_logits": _first_softmax_crossentropy,
         "nn.softmax_cross_entropy_with_logits_v2": _softmax_crossentropy,
         "nn.sparse_softmax_cross_entropy_with_logits": _sparse_crossentropy,
-        "size": lambda input, name=None, out_type=None: K.prod(K.shape(_tensor(input))),
-        "rank": lambda input, name=None: K.constant(K.ndim(_tensor(input)), "int32"),
+        "size": lambda input, name=None, out_type=None: K.prod(K.shape(as_tensor(input))),
+        "rank": lambda input, name=None: K.constant(K.ndim(as_tensor(input)), "int32"),
         "TensorShape": lambda dims: AllDimensions(plain_shape(dims)), "is_tensor": K.is_tensor, "pad": functions.pad,
         "split": functions.split, "norm": functions.norm, "linalg.norm": functions.norm, "cond": functions.cond,
         "reverse": lambda tensor, axis, name=None: K.reverse(tensor, axis), "tensordot": functions.tensordot,
-        "cumsum": lambda x, axis=0, name=None: K.cumsum(x, axis), "depth_to_space": functions.depth_to_space,
+        "depth_to_space": functions.depth_to_space,
         "nn.depth_to_space": functions.depth_to_space, "space_to_depth": functions.space_to_depth,
-        "nn.space_to_depth": functions.space_to_depth, "map_fn": K.map_fn, **images.NAMES,
+        "nn.space_to_depth": functions.space_to_depth,
         "nn.conv2d": functions.conv2d, "nn.max_pool": functions.pool("max"), "nn.max_pool2d": functions.pool("max"),
         "nn.avg_pool": functions.pool("avg"), "nn.avg_pool2d": functions.pool("avg"), "nn.dropout": functions.dropout,
         "nn.bias_add": lambda value, bias, name=None: K.bias_add(value, bias), "nn.moments": functions.moments,
-        "nn.l2_loss": lambda t, name=None: K.sum(K.square(t)) / 2.0, "nn.selu": _elementwise(activations.selu),
+        "nn.l2_loss": lambda t, name=None: K.sum(K.square(t)) / 2.0, "nn.selu": elementwise(activations.selu),
         "nn.relu6": lambda features, name=None: K.relu(features, max_value=6.0),
-        "nn.swish": _elementwise(activations.swish), "nn.silu": _elementwise(activations.swish),
-        "nn.softsign": _elementwise(K.softsign), "nn.gelu": lambda features, approximate=False, name=None:
+        "nn.swish": elementwise(activations.swish), "nn.silu": elementwise(activations.swish),
+        "nn.gelu": lambda features, approximate=False, name=None:
         activations.gelu(features, approximate), "nn.log_softmax": lambda logits, axis=-1, name=None:
         logits - K.logsumexp(logits, axis, keepdims=True),
         "nn.embedding_lookup": lambda params, ids, name=None: K.gather(params, ids),
-        "to_float": lambda x, name=None: _cast(x, "float32"), "to_int32": lambda x, name=None: _cast(x, "int32"),
-        "div": found["divide"], "mul": found["multiply"], "sub": found["subtract"], "neg": found["negative"],
-        "mod": _elementwise(lambda a, b: a % b), "floordiv": _elementwise(lambda a, b: a // b),
-        "math.floormod": _elementwise(lambda a, b: a % b),
         "placeholder": lambda dtype=None, shape=None, name=None: K.placeholder(shape, dtype=dtype, name=name),
-        "linalg.l2_normalize": lambda x, axis=None, epsilon=1e-12, name=None: K.l2_normalize(x, axis),
         "train.AdamOptimizer": functions.optimizer("Adam", {
             "learning_rate": "lr", "beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"}),
         "train.RMSPropOptimizer": functions.optimizer("RMSprop", {
@@ -246,9 +192,6 @@ def _table() -> dict[str, Any]:
         "train.GradientDescentOptimizer": functions.optimizer("SGD", {"learning_rate": "lr"}),
         "train.MomentumOptimizer": functions.optimizer("SGD", {
             "learning_rate": "lr", "momentum": "momentum", "use_nesterov": "nesterov"}),
-        **{f"{name}_initializer": kind for name, kind in (
-            ("zeros", initializers.Zeros), ("ones", initializers.Ones), ("constant", initializers.Constant),
-            ("random_normal", initializers.RandomNormal), ("random_uniform", initializers.RandomUniform))},
         # switches
         "distribute.MirroredStrategy": OneReplica, "distribute.OneDeviceStrategy": OneReplica,
         "distribute.get_strategy": OneReplica, "distribute.Strategy": OneReplica,
@@ -278,10 +221,8 @@ def _table() -> dict[str, Any]:
         "logging.DEBUG": 10, "logging.FATAL": 50, "get_logger": lambda: logging.getLogger("tensorflow"),
         "autograph.set_verbosity": _nothing,
     }
-    for name in ("l2_normalize", "softplus", "sigmoid", "softmax", "tanh"):
-        found.setdefault(f"math.{name}", found[f"nn.{name}"])
-    for name in ("argmax", "argmin", "cumsum"):
-        found.setdefault(f"math.{name}", found[name])
+    for name in ("softmax", "log_softmax"):
+        found[f"math.{name}"] = found[f"nn.{name}"]
     for name in ("normal", "uniform"):
         found[f"random.{name}"] = found[f"random_{name}"]
     found["random.truncated_normal"] = found["truncated_normal"]

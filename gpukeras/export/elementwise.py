@@ -21,11 +21,12 @@ from .shapes import shape_vector
 
 SAME = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow", "maximum": "Max",
         "minimum": "Min", "negative": "Neg", "absolute": "Abs", "sign": "Sign", "sqrt": "Sqrt", "exp": "Exp",
-        "log": "Log", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan", "sin": "Sin", "cos": "Cos", "tan": "Tan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh",
-        "erf": "Erf", "sigmoid": "Sigmoid", "softplus": "Softplus", "softsign": "Softsign", "relu": "Relu",
-        "where": "Where", "floor": "Floor", "ceil": "Ceil", "round": "Round", "equal": "Equal", "less": "Less",
-        "less_equal": "LessOrEqual", "greater": "Greater", "greater_equal": "GreaterOrEqual", "logical_and": "And",
-        "logical_or": "Or", "logical_not": "Not", "is_nan": "IsNaN", "is_inf": "IsInf"}
+        "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan", "arcsin": "Asin", "arccos": "Acos", "arctan": "Atan",
+        "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "erf": "Erf", "sigmoid": "Sigmoid", "softplus": "Softplus",
+        "softsign": "Softsign", "relu": "Relu", "where": "Where", "floor": "Floor", "ceil": "Ceil", "round": "Round",
+        "equal": "Equal", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
+        "greater_equal": "GreaterOrEqual", "logical_and": "And", "logical_or": "Or", "logical_not": "Not",
+        "is_nan": "IsNaN", "is_inf": "IsInf"}
 """Ops of the table of ops/elementwise.py that ONNX has under another name."""
 
 
