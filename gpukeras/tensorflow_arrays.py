@@ -9,7 +9,7 @@ import numpy as np
 
 from gpukeras import backend as K
 from gpukeras.ops import broadcasting, sorting
-from gpukeras.tensorflow_functions import as_tensor, lengths, sizes
+from gpukeras.tensorflow_functions import alike, as_tensor, lengths, sizes
 
 
 class TopK(NamedTuple):
@@ -264,7 +264,7 @@ def diag_part(input: Any, name: str | None = None) -> Any:
 
 def matrix_set_diag(input: Any, diagonal: Any, name: str | None = None) -> Any:
     """Square matrices with other diagonals."""
-    x, new = as_tensor(input), as_tensor(diagonal)
+    x, new = alike(input, diagonal)
     return K.where(K.equal(_below_diagonal(*sizes(x)[-2:]), 0), K.expand_dims(new, -1), x)
 
 
@@ -288,7 +288,7 @@ def einsum(equation: str, *inputs: Any, name: str | None = None) -> Any:
     [21.0, 43.0]
     """
     given, arrow, kept = equation.replace(" ", "").partition("->")
-    words, tensors = given.split(","), [as_tensor(x) for x in inputs]
+    words, tensors = given.split(","), alike(*inputs)
     if "." in given or any(len(set(word)) < len(word) for word in (*words, kept)):
         raise NotImplementedError(f"tf.einsum: {equation!r} has an ellipsis, or a letter twice in one tensor, which is "
                                   "not available here")

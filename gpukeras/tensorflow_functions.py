@@ -20,6 +20,15 @@ def as_tensor(value: Any, dtype: str | None = None) -> Any:
     return convert.as_tensor(value, dtype)
 
 
+def alike(*values: Any) -> list[Any]:
+    """Tensors of one dtype: numbers and arrays take that of the tensors beside them.
+
+    >>> [t.dtype for t in alike(K.constant(1.0), np.zeros(2))]
+    ['float32', 'float32']
+    """
+    return convert.unify(*values)
+
+
 def sizes(x: Any) -> list[Any]:
     """The lengths of all axes, those that are not known yet as tensors."""
     return [K.shape(x)[i] if n is None else n for i, n in enumerate(K.int_shape(x))]
@@ -75,7 +84,7 @@ def split(value: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = 
 
 def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     """Products over one axis of each: `axes=1` (last of `a`, first of `b`) or a pair of axes."""
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = alike(a, b)
     pair = [K.ndim(a) - 1, 0] if isinstance(axes, int) and axes == 1 else axes
     pair = [one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one for one in pair] \
         if isinstance(pair, (list, tuple)) and len(pair) == 2 else None
@@ -120,7 +129,7 @@ def weighted_crossentropy(labels: Any = None, logits: Any = None, pos_weight: An
     >>> round(float(K.eval(weighted_crossentropy(K.constant([1.]), K.constant([0.]), 2.))[0]), 4)  # twice log 2
     1.3863
     """
-    y, x = as_tensor(targets if labels is None else labels), as_tensor(logits)
+    y, x = alike(targets if labels is None else labels, logits)
     return (1 - y) * x + (1 + (pos_weight - 1) * y) * K.softplus(-x)
 
 
@@ -171,8 +180,8 @@ def conv2d(input: Any, filters: Any = None, strides: Any = 1, padding: Any = "VA
            data_format: str = "NHWC", dilations: Any = 1, name: str | None = None, filter: Any = None) -> Any:
     """A convolution of pictures with kernels (h, w, in, out)."""
     only_channels_last("nn.conv2d", data_format)
-    return K.conv2d(as_tensor(input), as_tensor(filters if filters is not None else filter), two(strides),
-                    padding.lower(), "channels_last", two(dilations))
+    x, kernel = alike(input, filters if filters is not None else filter)
+    return K.conv2d(x, kernel, two(strides), padding.lower(), "channels_last", two(dilations))
 
 
 def pool(mode: str) -> Callable[..., Any]:
@@ -193,7 +202,8 @@ def two(steps: Any) -> tuple[int, int]:
 
 def psnr(a: Any, b: Any, max_val: float, name: str | None = None) -> Any:
     """The ratio of signal to noise of each picture, in decibels."""
-    error = K.mean(K.square(as_tensor(a) - as_tensor(b)), [-3, -2, -1])
+    a, b = alike(a, b)
+    error = K.mean(K.square(a - b), [-3, -2, -1])
     return 10.0 * K.log(max_val ** 2 / error) / float(np.log(10.0))
 
 

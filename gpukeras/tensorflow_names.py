@@ -24,7 +24,7 @@ from gpukeras import backend as K
 from gpukeras import tensorflow_functions as functions
 from gpukeras.graph.static_shape import AllDimensions, plain_shape
 from gpukeras.tensorflow_elements import elementwise
-from gpukeras.tensorflow_functions import as_tensor
+from gpukeras.tensorflow_functions import alike, as_tensor
 
 
 class Inert:
@@ -51,7 +51,7 @@ def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False
     def turned(x: Any) -> Any:
         rank = K.ndim(x)
         return K.permute_dimensions(x, (*range(rank - 2), rank - 1, rank - 2))
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = alike(a, b)
     return (turned(a) if transpose_a else a) @ (turned(b) if transpose_b else b)
 
 
@@ -63,7 +63,7 @@ def _where(condition: Any, x: Any = None, y: Any = None, name: str | None = None
     if x is None or y is None:
         raise NotImplementedError("tf.where without x and y gives as many rows as there are hits, which is not "
                                   "available here; give both, or multiply by K.cast(condition, 'float32')")
-    return K.switch(condition, as_tensor(x), as_tensor(y))
+    return K.switch(condition, *alike(x, y))
 
 
 def _unstack(value: Any, num: int | None = None, axis: int = 0, name: str | None = None) -> list[Any]:
@@ -84,18 +84,20 @@ def _random(fn: Callable[..., Any], low: str, high: str) -> Callable[..., Any]:
 
 
 def _sigmoid_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
-    return K.binary_crossentropy(as_tensor(labels), logits, from_logits=True)
+    y, z = alike(labels, logits)
+    return K.binary_crossentropy(y, z, from_logits=True)
 
 
 def _softmax_crossentropy(labels: Any = None, logits: Any = None, axis: int | None = None, name: str | None = None,
                           dim: int = -1) -> Any:
-    return K.categorical_crossentropy(as_tensor(labels), as_tensor(logits), True, dim if axis is None else axis)
+    y, z = alike(labels, logits)
+    return K.categorical_crossentropy(y, z, True, dim if axis is None else axis)
 
 
 def _first_softmax_crossentropy(labels: Any = None, logits: Any = None, dim: int = -1, name: str | None = None,
                                 axis: int | None = None) -> Any:
     """The older one of the two, to which labels are constants."""
-    return _softmax_crossentropy(K.stop_gradient(labels), logits, axis, dim=dim)
+    return _softmax_crossentropy(K.stop_gradient(labels) if K.is_tensor(labels) else labels, logits, axis, dim=dim)
 
 
 def _sparse_crossentropy(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:

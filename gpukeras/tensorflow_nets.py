@@ -8,7 +8,7 @@ from gpukeras import backend as K
 from gpukeras.graph import apply
 from gpukeras.ops import patches
 from gpukeras.ops.windows import Window
-from gpukeras.tensorflow_functions import as_tensor, channels, only_channels_last, sizes, two
+from gpukeras.tensorflow_functions import alike, as_tensor, channels, only_channels_last, sizes, two
 
 
 def conv1d(value: Any = None, filters: Any = None, stride: Any = 1, padding: str = "VALID",
@@ -17,8 +17,8 @@ def conv1d(value: Any = None, filters: Any = None, stride: Any = 1, padding: str
     """A convolution of sequences with kernels (steps, in, out)."""
     only_channels_last("nn.conv1d", "NHWC" if data_format in (None, "NWC", "NHWC") else data_format)
     step, apart = (n if isinstance(n, int) else list(n)[-2 if len(n) == 3 else -1] for n in (stride, dilations or 1))
-    return K.conv1d(as_tensor(value if value is not None else input), as_tensor(filters), step, padding.lower(),
-                    "channels_last", apart)
+    x, kernel = alike(value if value is not None else input, filters)
+    return K.conv1d(x, kernel, step, padding.lower(), "channels_last", apart)
 
 
 def conv2d_transpose(value: Any = None, filter: Any = None, output_shape: Any = None, strides: Any = 1,
@@ -26,7 +26,7 @@ def conv2d_transpose(value: Any = None, filter: Any = None, output_shape: Any = 
                      filters: Any = None, dilations: Any = 1) -> Any:
     """The transpose of a convolution with kernels (h, w, out, in), to a shape, of which sizes may be tensors."""
     only_channels_last("nn.conv2d_transpose", data_format)
-    x, kernel = as_tensor(value if value is not None else input), as_tensor(filter if filter is not None else filters)
+    x, kernel = alike(value if value is not None else input, filter if filter is not None else filters)
     return K.conv2d_transpose(x, kernel, output_shape, two(strides), padding.lower(), "channels_last",
                               two(dilations or 1))
 
@@ -35,8 +35,8 @@ def depthwise_conv2d(input: Any, filter: Any, strides: Any, padding: str, rate: 
                      data_format: str | None = None, dilations: Any = None) -> Any:
     """Each channel convolved with its own kernels (h, w, in, multiplier)."""
     only_channels_last("nn.depthwise_conv2d", data_format or "NHWC")
-    return K.depthwise_conv2d(as_tensor(input), as_tensor(filter), two(strides), padding.lower(), "channels_last",
-                              two(rate or dilations or 1))
+    x, kernel = alike(input, filter)
+    return K.depthwise_conv2d(x, kernel, two(strides), padding.lower(), "channels_last", two(rate or dilations or 1))
 
 
 def separable_conv2d(input: Any, depthwise_filter: Any, pointwise_filter: Any, strides: Any, padding: str,
@@ -44,13 +44,15 @@ def separable_conv2d(input: Any, depthwise_filter: Any, pointwise_filter: Any, s
                      dilations: Any = None) -> Any:
     """`depthwise_conv2d`, and then a mix of the channels."""
     only_channels_last("nn.separable_conv2d", data_format or "NHWC")
-    return K.separable_conv2d(as_tensor(input), as_tensor(depthwise_filter), as_tensor(pointwise_filter), two(strides),
-                              padding.lower(), "channels_last", two(rate or dilations or 1))
+    x, depthwise, pointwise = alike(input, depthwise_filter, pointwise_filter)
+    return K.separable_conv2d(x, depthwise, pointwise, two(strides), padding.lower(), "channels_last",
+                              two(rate or dilations or 1))
 
 
 def atrous_conv2d(value: Any, filters: Any, rate: int, padding: str, name: str | None = None) -> Any:
     """A convolution whose kernel's cells lie `rate` pixels apart."""
-    return K.conv2d(as_tensor(value), as_tensor(filters), (1, 1), padding.lower(), "channels_last", (rate, rate))
+    x, kernel = alike(value, filters)
+    return K.conv2d(x, kernel, (1, 1), padding.lower(), "channels_last", (rate, rate))
 
 
 def local_response_normalization(input: Any, depth_radius: int = 5, bias: float = 1, alpha: float = 1,

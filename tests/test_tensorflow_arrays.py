@@ -107,6 +107,9 @@ def test_dtypes():
     assert named("constant")([1, 2]).dtype == "int32"
     assert named("constant")(1).dtype == "int32" and named("constant")(1, named("double")).dtype == "float64"
     assert named("multiply")(K.constant(A), np.arange(5.0)).dtype == "float32"
+    assert named("matmul")(K.constant(A), np.ones((5, 2))).dtype == "float32"
+    kernel, x = np.ones((1, 1, 3, 1)), K.placeholder((None, 4, 4, 3))
+    assert named("nn.depthwise_conv2d")(x, kernel, [1] * 4, "SAME").dtype == "float32"
     assert named("argmax")(A, 1, output_type=named("int32")).dtype == "int32"
     assert named("float32").name == "float32" and named("dtypes.half") == named("float16")
     assert isinstance(K.constant(1.0), named("Tensor"))
