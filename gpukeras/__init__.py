@@ -51,14 +51,7 @@ if TYPE_CHECKING:
     from . import regularizers as regularizers
     from . import saving as saving
     from . import stateful_metrics as stateful_metrics
-    from . import tensorflow_arrays as tensorflow_arrays
-    from . import tensorflow_elements as tensorflow_elements
-    from . import tensorflow_functions as tensorflow_functions
-    from . import tensorflow_images as tensorflow_images
-    from . import tensorflow_losses as tensorflow_losses
-    from . import tensorflow_names as tensorflow_names
-    from . import tensorflow_nets as tensorflow_nets
-    from . import tensorflow_variables as tensorflow_variables
+    from . import tensorflow1 as tensorflow1
     from . import utils as utils
     from . import wrappers as wrappers
 

@@ -24,7 +24,7 @@ OWN_VERSION, OWN_BACKEND = gpukeras.__version__, identity.backend
 KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
 AROUND = ("tensorflow", "tensorflow.python", "tensorflow.compat", "tensorflow.compat.v1")
-"""Packages of which Keras is here, and what `tensorflow_names` has."""
+"""Packages of which Keras is here, and what `tensorflow1` has."""
 KERAS_VERSION = "2.0.9"
 """The Keras that a program finds, which is `__version__` for it: programs compare that with Keras's versions."""
 
@@ -85,7 +85,7 @@ class Around(ModuleType):
             return None
         if name.startswith("__"):
             raise AttributeError(name)
-        from .tensorflow_names import named, refusal
+        from .tensorflow1.names import named, refusal
 
         whole = f"{self.__name__}.{name}".removeprefix("tensorflow.")
         found = named(whole)

@@ -15,7 +15,7 @@ from gpukeras import backend as K
 from gpukeras import layers, losses, regularizers
 from gpukeras.callbacks import LearningRateScheduler, TensorBoard
 from gpukeras.models import Model, Sequential, load_model, save_model
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 X = np.random.RandomState(0).rand(6, 4).astype("float32")
 

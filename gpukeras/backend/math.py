@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor, apply, dtype_name, known_as
-from ..ops import convert, indexing, linalg, shape
+from ..graph import Tensor, dtype_name, known_as
+from ..ops import convert, indexing, linalg
 from ..ops import elementwise as e
 from ..ops import reduce as r
 from ..ops.elementwise import (
@@ -155,12 +155,4 @@ def gather(reference: Any, indices: Any) -> Tensor:
 
 def one_hot(indices: Any, num_classes: Any) -> Tensor:
     """Rows with a 1 at each index, in the default float dtype; `num_classes` may be a tensor made of shapes."""
-    if isinstance(num_classes, Tensor):
-        known = shape.known_number(num_classes)
-        if known is None:
-            first, count, step, places = (convert.cast(convert.as_tensor(n, "int64"), "int64")
-                                          for n in (0, num_classes, 1, indices))
-            numbers = apply(shape.Range(), first, count, step)
-            return convert.cast(equal(shape.expand_dims(places, -1), numbers), floatx())
-        num_classes = known
     return indexing.one_hot(indices, num_classes, floatx())

@@ -15,7 +15,7 @@ from .convert import as_tensor, cast
 from .elementwise import equal, greater, less, logical_and
 from .embedding_tasks import FAMILY, adding, gathering, pairs_spec, takes_rows
 from .reduce import reduce
-from .shape import expand_dims
+from .shape import Range, expand_dims, known_number
 
 SLICE = 16384  # elements that are scattered by one call: their places fill 128 KiB
 TILE_ITEMS = 8  # neighbours that a thread sorts, on a GPU
@@ -272,9 +272,13 @@ def gather(table: Any, indices: Any) -> Tensor:
     return apply(Gather(), as_tensor(table), cast(t, "int32") if t.dtype not in ("int32", "int64") else t)
 
 
-def one_hot(indices: Any, classes: int, dtype: str) -> Tensor:
-    """Rows with a 1 at each index."""
-    t = as_tensor(indices, "int32")
+def one_hot(indices: Any, classes: Any, dtype: str) -> Tensor:
+    """Rows with a 1 at each index; how many classes there are may be a tensor made of shapes."""
+    known = known_number(classes) if isinstance(classes, Tensor) else classes
+    if known is None:
+        first, last, step, places = (cast(as_tensor(n, "int64"), "int64") for n in (0, classes, 1, indices))
+        return cast(equal(expand_dims(places, -1), apply(Range(), first, last, step)), dtype)
+    classes, t = known, as_tensor(indices, "int32")
     return apply(OneHot(int(classes), dtype), cast(t, "int64") if t.dtype not in ("int32", "int64") else t)
 
 

@@ -8,7 +8,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.layers import Dense, Dropout, Input, Layer
 from gpukeras.models import Model, Sequential
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 ONES, ZEROS = np.ones((4, 2)), np.zeros((4, 2))
 

@@ -1,4 +1,4 @@
-"""Functions of TensorFlow that take more than a line: made of K's, for `tensorflow_names`."""
+"""Functions of TensorFlow that take more than a line: made of K's, for `names`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras import backend as K
-from gpukeras import optimizers
-from gpukeras.ops import convert
-from gpukeras.ops.shape import known_number, numbers
+from .. import backend as K
+from .. import optimizers
+from ..ops import convert
+from ..ops.shape import known_number, numbers
 
 
 def as_tensor(value: Any, dtype: str | None = None) -> Any:

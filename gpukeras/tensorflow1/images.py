@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpukeras import backend as K
-from gpukeras.tensorflow_functions import as_tensor, channels, lengths, psnr, sizes
+from .. import backend as K
+from .functions import as_tensor, channels, lengths, psnr, sizes
 
 GREY = (0.2989, 0.587, 0.114)
 """The shares of red, green and blue in how bright a picture seems."""

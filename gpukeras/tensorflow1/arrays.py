@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpukeras import backend as K
-from gpukeras.ops import broadcasting, sorting
-from gpukeras.tensorflow_functions import alike, as_tensor, lengths, sizes
+from .. import backend as K
+from ..ops import broadcasting, sorting
+from .functions import alike, as_tensor, lengths, sizes
 
 
 class TopK(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.layers import Input, Lambda
 from gpukeras.models import Model
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 IMAGES = np.random.RandomState(0).rand(2, 5, 7, 3).astype("float32")
 

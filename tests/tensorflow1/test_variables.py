@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 A = np.random.RandomState(0).randn(4, 3).astype("float32")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpukeras import backend as K
-from gpukeras.graph import apply
-from gpukeras.ops import patches
-from gpukeras.ops.windows import Window
-from gpukeras.tensorflow_functions import alike, as_tensor, channels, only_channels_last, sizes, two
+from .. import backend as K
+from ..graph import apply
+from ..ops import patches
+from ..ops.windows import Window
+from .functions import alike, as_tensor, channels, only_channels_last, sizes, two
 
 
 def conv1d(value: Any = None, filters: Any = None, stride: Any = 1, padding: str = "VALID",

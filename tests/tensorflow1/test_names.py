@@ -10,7 +10,7 @@ import pytest
 from gpukeras import backend as K
 from gpukeras.layers import Input, Lambda, UpSampling2D
 from gpukeras.models import Model
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 A = np.array([[1.0, -2.0], [3.0, 0.5]], "float32")
 B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras.tensorflow_names import named
+from gpukeras.tensorflow1.names import named
 
 RNG = np.random.RandomState(0)
 A, B, C = (RNG.randn(*shape).astype("float32") for shape in ((4, 5), (4, 5), (2, 4, 5)))

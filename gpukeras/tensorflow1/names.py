@@ -11,20 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gpukeras import (
-    activations,
-    tensorflow_arrays,
-    tensorflow_elements,
-    tensorflow_images,
-    tensorflow_losses,
-    tensorflow_nets,
-    tensorflow_variables,
-)
-from gpukeras import backend as K
-from gpukeras import tensorflow_functions as functions
-from gpukeras.graph.static_shape import AllDimensions, plain_shape
-from gpukeras.tensorflow_elements import elementwise
-from gpukeras.tensorflow_functions import alike, as_tensor
+from .. import activations
+from .. import backend as K
+from ..graph.static_shape import AllDimensions, plain_shape
+from . import arrays, elements, functions, images, losses, nets, variables
+from .elements import elementwise
+from .functions import alike, as_tensor
 
 
 class Inert:
@@ -141,8 +133,8 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 def _table() -> dict[str, Any]:
     found: dict[str, Any] = {
-        **tensorflow_elements.NAMES, **tensorflow_arrays.NAMES, **tensorflow_images.NAMES, **tensorflow_losses.NAMES,
-        **tensorflow_nets.NAMES, **tensorflow_variables.NAMES,
+        **elements.NAMES, **arrays.NAMES, **images.NAMES, **losses.NAMES,
+        **nets.NAMES, **variables.NAMES,
         "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
         "linalg.matmul": _matmul, "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
         "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),

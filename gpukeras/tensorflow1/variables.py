@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
-from gpukeras import backend as K
-from gpukeras import initializers
-from gpukeras.graph import Tensor, apply, gradients
-from gpukeras.ops import broadcasting, control
-from gpukeras.ops import scan as recurrences
-from gpukeras.tensorflow_functions import as_tensor
+from .. import backend as K
+from .. import initializers
+from ..graph import Tensor, apply, gradients
+from ..ops import broadcasting, control
+from ..ops import scan as recurrences
+from .functions import as_tensor
 
 AUTO_REUSE = "AUTO_REUSE"
 TRUNCATED = 0.87962566103423978

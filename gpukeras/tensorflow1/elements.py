@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpukeras import backend as K
-from gpukeras.graph import apply, dtype_name
-from gpukeras.graph.spec import dtype_named
-from gpukeras.ops import broadcasting
-from gpukeras.ops import elementwise as e
-from gpukeras.ops.reduce import Scan
-from gpukeras.tensorflow_functions import as_tensor, lengths, sizes
+from .. import backend as K
+from ..graph import apply, dtype_name
+from ..graph.spec import dtype_named
+from ..ops import broadcasting
+from ..ops import elementwise as e
+from ..ops.reduce import Scan
+from .functions import as_tensor, lengths, sizes
 
 
 def reduction(fn: Callable[..., Any]) -> Callable[..., Any]:

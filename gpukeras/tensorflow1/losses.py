@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpukeras import backend as K
-from gpukeras.tensorflow_functions import as_tensor, channels
+from .. import backend as K
+from .functions import as_tensor, channels
 
 
 class Reduction:
