@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from . import drop_in as drop_in
     from . import engine as engine
     from . import export as export
+    from . import former as former
     from . import graph as graph
     from . import initializers as initializers
     from . import launched as launched

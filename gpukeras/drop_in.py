@@ -1,8 +1,8 @@
 """Programs written for Keras, as they stand: `import keras` and `from tensorflow import keras` find gpukeras.
 
 The modules found are gpukeras's own, under a second name, so that classes are the same ones and what a program changes
-in a module is changed everywhere. Installed packages are not touched, and a process without `install` finds what is
-installed.
+in a module is changed everywhere. Installed packages are not touched, but find names that they lost (`former`), and a
+process without `install` finds what is installed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import gpukeras
-from gpukeras import _star_imports
+from gpukeras import _star_imports, former
 from gpukeras.utils import identity
 
 OWN_VERSION, OWN_BACKEND = gpukeras.__version__, identity.backend
@@ -45,6 +45,7 @@ def install() -> None:
                               "gpukeras.as_keras` above all other imports, or run `python -m gpukeras program.py`; in "
                               "a notebook, restart the kernel and run `%load_ext gpukeras` first.")
     sys.meta_path.insert(0, Finder())
+    former.install()
     gpukeras.__version__ = KERAS_VERSION
     identity.backend = "tensorflow"
 
@@ -56,6 +57,7 @@ def uninstall() -> None:
         if _own_name(name) is not None and (isinstance(module, Around) or module.__name__.startswith("gpukeras")):
             del sys.modules[name]
     _star_imports.undo()
+    former.undo()
     gpukeras.__version__ = OWN_VERSION
     identity.backend = OWN_BACKEND
 
@@ -99,7 +101,7 @@ class Finder(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
         """Where the module comes from; None for names that aren't ours, or that gpukeras lacks."""
-        if _star_imports.has_more(fullname):
+        if _star_imports.has_more(fullname) or former.has_more(fullname):
             return _completed(fullname, path, target)
         own = _own_name(fullname)
         if own is None:
@@ -121,7 +123,7 @@ class _Keeping(ModuleType):
 
 
 def _completed(fullname: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
-    """Where a module of gpukeras comes from, by the other finders; once loaded, it has what Keras has in it."""
+    """Where a module comes from, by the other finders; once loaded, it has what it had for Keras 2.0.9."""
     for finder in sys.meta_path:
         if not isinstance(finder, Finder) and (found := finder.find_spec(fullname, path, target)) is not None:
             if found.loader is not None:
@@ -144,7 +146,7 @@ class _Completing(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self._own
         self._own.exec_module(module)
-        _star_imports.complete(module)
+        (former if former.has_more(module.__name__) else _star_imports).complete(module)
 
 
 class _SameModule(Loader):

@@ -14,6 +14,8 @@ from typing import Any
 from . import drop_in
 from .launched import together
 
+_BROUGHT = ("six", "yaml", "scipy")
+"""Packages that Keras 2.0.9 installed, for programs that count on them."""
 _VARIABLE = "GPUKERAS_PROGRAM"
 """Where processes that a program spawns find it: they run its file again, for the functions in it."""
 
@@ -87,6 +89,8 @@ def _hook(main: ModuleType) -> Any:
         while start is not None and start.tb_frame.f_globals is not vars(main):
             start = start.tb_next
         sys.__excepthook__(kind, error.with_traceback(start or trace), start or trace)
+        if isinstance(error, ModuleNotFoundError) and error.name in _BROUGHT:
+            print(f"Keras 2.0.9 brought {error.name} with it; here: pip install 'gpukeras[keras2]'", file=sys.stderr)
     return show
 
 
