@@ -30,6 +30,27 @@ class Initialization:
         self.variable.write(value.numpy() if isinstance(value, Tensor) else value)
 
 
+class Graph:
+    """What tensors belong to in TensorFlow 1, for programs that make one the default while they load a model or predict
+    in a thread. Here all tensors are in one."""
+
+    def as_default(self) -> Graph:
+        """The graph itself, for `with`."""
+        return self
+
+    def finalize(self) -> None:
+        """Nothing is to be done."""
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+GRAPH = Graph()
+
+
 class Session:
     """Runs tensors. What it is configured with has no effect: memory on a GPU is taken as it is needed.
 
@@ -39,7 +60,7 @@ class Session:
     [array([2., 4.], dtype=float32), array([2., 3.], dtype=float32)]
     """
 
-    graph: Any = None
+    graph = GRAPH
 
     def __init__(self, target: str = "", graph: Any = None, config: Any = None) -> None:
         self.config = config

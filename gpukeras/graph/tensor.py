@@ -124,6 +124,10 @@ class Tensor:
     def _keras_shape(self, shape: Any) -> None:
         self.__dict__["_said_shape"] = shape
 
+    @_keras_shape.deleter
+    def _keras_shape(self) -> None:
+        self.__dict__.pop("_said_shape", None)
+
     @property
     def spec(self) -> Spec:
         """Shape, dtype and, if constant, value."""

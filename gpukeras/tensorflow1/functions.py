@@ -68,18 +68,21 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", name: str | None = N
 
 
 def split(value: Any, num_or_size_splits: Any, axis: int = 0, num: int | None = None, name: str | None = None) -> Any:
-    """Parts along an axis of known length: so many equal ones, or of the sizes in a list."""
+    """Parts along an axis: so many equal ones, or of the sizes in a list. Where the length is not known, and turns out
+    to have no equal parts, the last one is longer."""
     value = as_tensor(value)
     axis %= K.ndim(value)
-    size = K.int_shape(value)[axis]
-    sizes = num_or_size_splits
-    if isinstance(sizes, int):
-        if size is None or size % sizes:
-            raise ValueError(f"tf.split: axis {axis} of shape {K.int_shape(value)} has no {sizes} equal parts")
-        sizes = [size // sizes] * sizes
-    ends = np.cumsum(sizes).tolist()
-    before = (slice(None),) * axis
-    return [value[(*before, slice(end - n, end))] for n, end in zip(sizes, ends)]
+    size, parts, before = K.int_shape(value)[axis], num_or_size_splits, (slice(None),) * axis
+    if isinstance(parts, int):
+        if size is None:
+            each = K.shape(value)[axis] // parts
+            starts = [each * i for i in range(parts)]
+            return [value[(*before, slice(a, b))] for a, b in zip(starts, [*starts[1:], None])]
+        if size % parts:
+            raise ValueError(f"tf.split: axis {axis} of shape {K.int_shape(value)} has no {parts} equal parts")
+        parts = [size // parts] * parts
+    ends = np.cumsum(parts).tolist()
+    return [value[(*before, slice(end - n, end))] for n, end in zip(parts, ends)]
 
 
 def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:

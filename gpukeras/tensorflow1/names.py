@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import activations
 from .. import backend as K
+from ..backend.session import GRAPH, Graph
 from ..graph.static_shape import AllDimensions, plain_shape
 from . import arrays, elements, functions, images, losses, nets, variables
 from .elements import elementwise
@@ -195,7 +196,7 @@ def _table() -> dict[str, Any]:
         "variables_initializer": lambda var_list, name="init": [v.initializer for v in var_list],
         "local_variables_initializer": _nothing, "executing_eagerly": lambda: False,
         "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
-        "reset_default_graph": K.clear_session, "get_default_graph": Inert, "Graph": Inert, "device": Inert,
+        "reset_default_graph": K.clear_session, "get_default_graph": lambda: GRAPH, "Graph": Graph, "device": Inert,
         "name_scope": lambda name, **kwargs: K.name_scope(name), "function": lambda func=None, **kwargs: func if
         func is not None else (lambda f: f),
         "test.is_gpu_available": lambda *args, **kwargs: bool(_devices("GPU")),

@@ -96,3 +96,10 @@ def test_a_part_of_a_length_that_is_said_goes_into_a_dense_layer() -> None:
     x = Input((4, 3))
     model = Model(x, Dense(2)(Flatten()(Lambda(first_half)(x))))
     assert model.output_shape == (None, 2) and model.predict(np.ones((5, 4, 3))).shape == (5, 2)
+
+
+def test_what_a_layer_says_of_a_shape_may_be_deleted() -> None:
+    x = Dense(2)(Input((3,)))
+    x._keras_shape = (None, 2)
+    del x._keras_shape
+    assert K.int_shape(x) == x._keras_shape == (None, 2)

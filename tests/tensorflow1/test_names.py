@@ -125,6 +125,33 @@ def test_bilinear_upsampling(size, known):
     np.testing.assert_allclose(np.moveaxis(moved, 1, -1), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("rows, parts", [(4, [2, 2]), (5, [2, 3])])
+def test_split_of_a_batch(rows, parts):
+    """As programs share it among devices; no row is lost."""
+    x = K.placeholder((None, 2))
+    data = np.arange(2.0 * rows).reshape(rows, 2)
+    found = K.function([x], named("split")(x, 2))([data])
+    assert [len(part) for part in found] == parts and np.array_equal(np.concatenate(found), data)
+
+
+def test_a_graph_is_made_the_default_while_a_thread_predicts():
+    import threading
+
+    graph, found = named("get_default_graph")(), []
+    model = Model(x := Input((3,)), Lambda(lambda t: t * 2)(x))
+
+    def serve():
+        with graph.as_default() as same:
+            found.append((same is graph, model.predict(np.ones((1, 3))).tolist()))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join()
+    assert found == [(True, [[2.0, 2.0, 2.0]])]
+    with named("Graph")().as_default() as other, named("Session")(graph=other), K.get_session().graph.as_default():
+        assert K.eval(K.constant(1.0)) == 1
+
+
 def test_refusals_of_functions():
     with pytest.raises(ValueError, match="mode must be"):
         named("pad")(A, [[0, 0], [0, 0]], "WRAP")
