@@ -66,7 +66,6 @@ from .tensors import (
     is_sparse,
     is_tensor,
     is_variable,
-    moving_average_update,
     ndim,
     ones,
     ones_like,
@@ -80,13 +79,11 @@ from .tensors import (
     shape,
     to_dense,
     truncated_normal,
-    update,
-    update_add,
-    update_sub,
     variable,
     zeros,
     zeros_like,
 )
+from .updates import moving_average_update, update, update_add, update_sub
 
 if TYPE_CHECKING:
     from . import common as common

@@ -10,7 +10,7 @@ from ..graph import HALVES, Tensor, Variable, size_of
 from ..ops.convert import cast
 from ..ops.elementwise import Cast
 from .shapes import concatenate, flatten, reshape
-from .tensors import Update, update
+from .updates import Update, update
 
 
 class Flat:

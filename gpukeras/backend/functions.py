@@ -11,6 +11,7 @@ from ..graph import gradients as graph_gradients
 from ..graph.substitute import substitute
 from ..ops import control, convert
 from .math import sum as sum_of
+from .updates import together
 
 
 def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
@@ -18,10 +19,11 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
     """A callable that takes a list of arrays for `inputs` and returns a list of arrays for `outputs`; for a tensor that
     is not in a list an array, as in TensorFlow 2.
 
-    `updates` are what `K.update` and its kin return, or pairs (variable, new value). The learning phase may be among
-    the inputs; it is 0 otherwise. What is fed for a variable takes its place in this call. `name` changes nothing.
-    Raises TypeError where a list is needed and another thing is given, ValueError for what is no update and for
-    TensorFlow's arguments.
+    `updates` are what `K.update` and its kin return, or pairs (variable, new value). Of several of one variable each
+    `K.update_add`, `K.update_sub` or `K.moving_average_update` goes on from what those before it in the list made; any
+    other takes the place of what was before. The learning phase may be among the inputs; it is 0 otherwise. What is fed
+    for a variable takes its place in this call. `name` changes nothing. Raises TypeError where a list is needed and
+    another thing is given, ValueError for what is no update and for TensorFlow's arguments.
 
     >>> from gpukeras import backend as K
     >>> x = K.placeholder((None,))
@@ -37,14 +39,7 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
     for what, given in (("inputs", inputs), ("outputs", outputs), ("updates", [] if updates is None else updates)):
         if not isinstance(given, (list, tuple)):
             raise TypeError(f"function: {what} must be a list or a tuple, got {given!r:.200}")
-    pairs = []
-    for u in updates or []:
-        if not (isinstance(u, (tuple, list)) and len(u) == 2 and isinstance(u[0], Variable)):
-            raise ValueError(f"an update must be a pair (variable, new value), as K.update makes them; got {u!r}")
-        new = convert.cast(convert.as_tensor(u[1], u[0].dtype), u[0].dtype)
-        if len(new.shape) != len(u[0].shape) or any(d not in (None, n) for d, n in zip(new.shape, u[0].shape)):
-            raise ValueError(f"update of {u[0]!r}: the new value has shape {new.shape}")
-        pairs.append((u[0], new))
+    pairs = together(updates or [])
     tensors = [convert.as_tensor(t) for t in outputs]
     fed: dict[Tensor, Tensor] = {v: Placeholder(v.shape, v.dtype) for v in inputs if isinstance(v, Variable)}
     if fed:  # which keep their values: others are computed with

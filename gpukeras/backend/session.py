@@ -7,7 +7,7 @@ from typing import Any
 
 from ..compiler import Function
 from ..graph import OPERATORS, Tensor, Variable
-from .tensors import Update
+from .updates import Update
 
 
 class Initialization:
@@ -67,7 +67,7 @@ class Session:
 
     def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None,
             run_metadata: Any = None) -> Any:
-        """The value of a tensor, or those of a list, a tuple or a dict of tensors. An update is carried out, after
+        """The value of a tensor, or those of a list, a tuple or a dict of tensors. An update is carried out once, after
         all tensors are computed, and gives the new value. A weight's `initializer` gives None, as does
         None, which the initializer of all variables is here: they have their values already. TypeError for anything
         else."""
@@ -91,7 +91,8 @@ class Session:
         wanted = [item for item in fetches if isinstance(item, Tensor)]
         found = iter(Function(list(fed), wanted, name="Session.run")(list(fed.values())) if wanted else [])
         values = [next(found) if isinstance(item, Tensor) else None for item in fetches]
-        return [item.run(fed) if isinstance(item, Update) else value for item, value in zip(fetches, values)]
+        ran = {id(u): u.run(fed) for u in {id(item): item for item in fetches if isinstance(item, Update)}.values()}
+        return [ran[id(item)] if isinstance(item, Update) else value for item, value in zip(fetches, values)]
 
     def as_default(self) -> Session:
         """The session itself, for `with`."""

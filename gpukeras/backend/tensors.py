@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..device import as_host, new_array, own_value
-from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, known_as, weights_read_as
+from ..graph import OPERATORS, Placeholder, Tensor, Variable, apply, dtype_name, known_as
 from ..graph import constant as graph_constant
 from ..graph.static_shape import plain_shape
 from ..ops import broadcasting, control, convert, philox, random
 from ..ops import shape as shapes
 from .settings import floatx, name_in_graph
-
-
-class Update(tuple[Variable, Tensor]):
-    """A variable and what it becomes: for `function` and layers, or carried out at once by `eval` or a session."""
-
-    def run(self, feeds: Mapping[Any, Any] | None = None) -> Any:
-        """Carries it out, with values for placeholders; the variable's new value."""
-        from ..compiler import Function
-        fed = dict(feeds or {})
-        Function(list(fed), [], updates=[self], name="update")(list(fed.values()))
-        return own_value(self[0].array)
-
+from .updates import Update
 
 
 def variable(value: Any, dtype: str | None = None, name: str | None = None, constraint: Any = None) -> Variable:
@@ -301,26 +290,3 @@ def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: 
                      seed: int | None = None) -> Tensor:
     """Normal random numbers within two standard deviations of the mean, new at each run."""
     return random.draw("truncated", shape, dtype_name(dtype or floatx()), seed) * stddev + mean
-
-
-def update(x: Variable, new_x: Any) -> Update:
-    """An update for `function`: x becomes new_x."""
-    return Update((x, convert.cast(convert.as_tensor(new_x, x.dtype), x.dtype)))
-
-
-def update_add(x: Variable, increment: Any) -> Update:
-    """An update for `function`: x grows by an increment."""
-    with weights_read_as(None):
-        return update(x, x + increment)
-
-
-def update_sub(x: Variable, decrement: Any) -> Update:
-    """An update for `function`: x shrinks by a decrement."""
-    with weights_read_as(None):
-        return update(x, x - decrement)
-
-
-def moving_average_update(x: Variable, value: Any, momentum: float) -> Update:
-    """An update for `function`: x becomes momentum x + (1 - momentum) value."""
-    with weights_read_as(None):
-        return update(x, x * momentum + value * (1.0 - momentum))

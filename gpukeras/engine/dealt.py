@@ -8,6 +8,7 @@ from typing import Any
 from .. import backend as K
 from .. import device
 from ..backend import ranks
+from ..backend.updates import together
 from ..compiler import Feed, Function
 from ..device.job import Job, computing, part_of
 from ..graph.substitute import substitute
@@ -125,7 +126,7 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
         raise NotDealt("its layers keep a state for each sample of a batch (stateful=True)")
     live = model._live_metrics
     metrics = [model.total_loss, *model.metrics_tensors]
-    layer_updates = list(model.updates)
+    layer_updates = together(model.updates)
     changes = [(v, new) for one in live.values() for v, new in one.updates]
     kinds = Kinds([*metrics, *(new for _, new in layer_updates), *(new for _, new in changes)], fed,
                   model._feed_sample_weights)
@@ -146,11 +147,11 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
     parts_of = iter(reduced)
     whole_values = {i: next(parts_of) for i in range(len(metrics)) if i not in live}
     whole_moving = {v: next(parts_of) for v, _ in moving}
-    whole_changes = {new: v + next(parts_of) for v, new in changes}
+    whole_changes = {new: K.update_add(v, next(parts_of)) for v, new in changes}
     for i in live:
-        whole_values[i] = substitute(metrics[i], whole_changes)
+        whole_values[i] = substitute(metrics[i], {new: whole for new, (_, whole) in whole_changes.items()})
     model._train_totals = Totals(len(metrics), {
-        i: one._replace(updates=[(v, whole_changes[new]) for v, new in one.updates]) for i, one in live.items()})
+        i: one._replace(updates=[whole_changes[new] for _, new in one.updates]) for i, one in live.items()})
     outputs = [whole_values[i] for i in range(len(metrics))]
     inputs = [*fed, ranks.parts(), *model._phase_inputs()]
     size = ranks.rows_of_batch()

@@ -435,6 +435,9 @@ def test_an_update_is_carried_out_by_eval_and_by_a_session() -> None:
     old, new = K.get_session().run([x * 1, K.update_sub(x, p)], {p: [1., 1.]})
     assert (old.tolist(), new.tolist()) == ([2., 3.], [1., 2.])
     assert K.get_session().run(K.update(x, [0., 0.])).tolist() == K.get_value(x).tolist() == [0., 0.]
+    grow = K.update_add(x, 1.)
+    first, second = K.get_session().run([grow, grow])  # one update, listed twice
+    assert first.tolist() == second.tolist() == K.get_value(x).tolist() == [1., 1.]
 
 
 def test_slice_size_eye_and_is_variable() -> None:

@@ -144,6 +144,43 @@ def test_moving_average_and_sub() -> None:
     np.testing.assert_allclose([K.get_value(a), K.get_value(b)], [[1.1], [-2]], 1e-6)
 
 
+def test_relative_updates_of_one_variable_follow_each_other() -> None:
+    a, b, c = K.variable([0.0]), K.variable([0.0]), K.variable([1.0])
+    x = K.placeholder((1,))
+    f = K.function([x], [a * 1], [
+        K.update_add(a, x), K.moving_average_update(b, x * 2, 0.8), K.update_sub(a, [3.0]),
+        K.moving_average_update(b, x * 20, 0.8), K.update_add(c, c), K.update_add(a, a * 10), K.update_add(c, c)])
+    assert f([[1.0]])[0].tolist() == [0.0]
+    np.testing.assert_allclose(values(a, b, c), [[-2], [0.8 * 0.4 + 4], [3]], 1e-6)  # as 2.0.9: c is read before
+    assert f([[1.0]])[0].tolist() == [-2.0]
+    np.testing.assert_allclose(values(a, b, c), [[-24], [0.64 * 4.32 + 4.32], [9]], 1e-6)
+
+
+def test_an_update_listed_twice_counts_once() -> None:
+    a = K.variable([0.0])
+    grow, whole = K.update_add(a, [1.0]), K.update(a, [5.0])
+    K.function([], [], [grow, grow])([])
+    assert values(a) == [[1]]
+    K.function([], [], [grow, whole])([])  # what does not start from the variable takes the place of what was before
+    assert values(a) == [[5]]
+    K.function([], [], [(a, a + 3), whole, grow, K.update_add(a, [10.0])])([])
+    assert values(a) == [[16]]
+
+
+def test_relative_updates_of_a_variable_that_is_fed() -> None:
+    a, n = K.variable([1.0]), K.variable(0, dtype="int32")
+    f = K.function([a], [], [K.update_add(a, [1.0]), K.update_sub(a, a * 3), K.update_add(n, 2), K.update_sub(n, 7)])
+    f([[10.0]])
+    assert values(a, n) == [[-19], -5]
+
+
+def test_updates_that_follow_each_other_share_memory_with_others() -> None:
+    a, b = K.variable([1.0]), K.variable([2.0])
+    flat = Flat([a, b])
+    K.function([], [], [K.update_add(a, [5.0]), *flat.updates(flat.value * 10), K.update_add(a, [1.0])])([])
+    assert values(a, b) == [[7], [20]]
+
+
 def test_update_of_the_wrong_rank_or_kind_is_refused() -> None:
     a = K.variable([1.0])
     with pytest.raises(ValueError, match="update of"):

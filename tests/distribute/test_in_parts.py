@@ -28,6 +28,7 @@ from gpukeras.layers import (
     GaussianNoise,
     Input,
     MaxPooling2D,
+    add,
 )
 from gpukeras.metric_classes import AUC
 from gpukeras.models import Model, Sequential
@@ -256,6 +257,24 @@ def test_masks_weights_of_samples_tables_and_metrics_with_a_state():
 def normalized(synchronized):
     return lambda: Sequential([Dense(4, input_shape=(3,)), BatchNormalization(synchronized=synchronized),
                                GaussianNoise(0.), Dense(1)])
+
+
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_every_call_of_a_normalization_moves_its_averages(synchronized):
+    def siamese(parts):
+        layer, inputs = BatchNormalization(momentum=0.8, synchronized=synchronized), [Input((3,)) for _ in range(2)]
+        model = Model(inputs, add([layer(x) for x in inputs]))
+        model.compile("sgd", "mse", parts=parts)
+        return model
+
+    batches, means = [np.random.RandomState(mean).normal(mean, size=(8, 3)) for mean in (2, 20)], []
+    for parts in (1, 4):
+        model = siamese(parts)
+        for _ in range(2):
+            model.train_on_batch(batches, np.zeros((8, 3)))
+        means.append(model.get_weights()[2])
+    a, b = (x.mean(0) for x in batches)
+    np.testing.assert_allclose(means, [(0.16 * a + 0.2 * b) * 1.64] * 2, rtol=1e-5)
 
 
 def test_normalization_takes_a_part_or_all_of_them():

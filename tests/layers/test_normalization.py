@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras.layers import BatchNormalization, Dense, Input
-from gpukeras.models import Model, Sequential
+from gpukeras.layers import BatchNormalization, Dense, Input, TimeDistributed, add
+from gpukeras.models import Model, Sequential, load_model
+from gpukeras.optimizers import SGD
 
 RNG = np.random.RandomState(8)
 
@@ -100,6 +101,82 @@ def test_updates_belong_to_their_call():
     x = RNG.normal(size=(4, 3))
     model.train_on_batch(x, x)
     np.testing.assert_allclose(weights_of(layer)["moving_mean"], 0.01 * x.mean(0), rtol=1e-9)
+
+
+def averaged(batches, steps, momentum=0.8):
+    """The moving mean and variance after steps that see these batches one after another, from 0 and 1."""
+    mean, variance = 0.0, 1.0
+    for x in batches * steps:
+        mean, variance = (momentum * old + (1 - momentum) * new for old, new in (
+            (mean, x.mean(0)), (variance, x.var(0))))
+    return mean, variance
+
+
+def siamese(inner, calls, loss_of=lambda outputs: add(outputs)):
+    inputs = [Input(shape=(3,)) for _ in range(calls)]
+    model = Model(inputs, loss_of([inner(x) for x in inputs]))
+    model.compile(SGD(0.0), "mse")
+    return model
+
+
+def in_a_model(layer):
+    inputs = Input(shape=(3,))
+    return Model(inputs, layer(inputs))
+
+
+def in_a_sequential(layer):
+    return Sequential([Dense(3, kernel_initializer="identity", input_shape=(3,)), layer])
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("around", [lambda layer: layer, in_a_model, in_a_sequential,
+                                    lambda layer: in_a_model(in_a_model(layer))])
+@pytest.mark.parametrize(("calls", "steps"), [(2, 1), (2, 5), (3, 1), (3, 5)])
+def test_every_call_in_a_step_moves_the_averages(around, calls, steps, trainable):
+    layer = BatchNormalization(momentum=0.8, trainable=trainable)
+    model = siamese(around(layer), calls)
+    assert len(model.updates) == 2 * calls
+    batches = [RNG.normal(mean, 2, size=(6, 3)) for mean in (2, 20, -7)[:calls]]
+    for _ in range(steps):
+        model.train_on_batch(batches, np.zeros((6, 3)))
+    np.testing.assert_allclose(layer.get_weights()[-2:], averaged(batches, steps), rtol=1e-12)
+
+
+def test_a_loaded_model_goes_on_with_every_call(tmp_path):
+    batches = [RNG.normal(mean, 2, size=(6, 3)) for mean in (2, 20)]
+    model = siamese(in_a_model(BatchNormalization(momentum=0.8)), 2)
+    model.train_on_batch(batches, np.zeros((6, 3)))
+    model.save(str(tmp_path / "model.h5"))
+    model = load_model(str(tmp_path / "model.h5"))
+    model.train_on_batch(batches, np.zeros((6, 3)))
+    np.testing.assert_allclose(model.get_weights()[-2:], averaged(batches, 2), rtol=1e-12)
+
+
+def test_a_wrapper_called_twice_moves_the_averages_twice():
+    layer = BatchNormalization(momentum=0.8)
+    each, inputs = TimeDistributed(layer), [Input(shape=(2, 3)) for _ in range(2)]
+    model = Model(inputs, add([each(x) for x in inputs]))
+    model.compile("sgd", "mse")
+    batches = [RNG.normal(mean, 2, size=(6, 3)) for mean in (2, 20)]
+    model.train_on_batch([x.reshape(3, 2, 3) for x in batches], np.zeros((3, 2, 3)))
+    np.testing.assert_allclose(layer.get_weights()[-2:], averaged(batches, 1), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Discrepancy between trainable")  # after compile, as GANs freeze it
+def test_a_discriminator_moves_its_averages_in_every_model():
+    """Once a batch of its own, of the models around it too, as Keras 2.0.9 does; in a critic of two calls twice."""
+    layer = BatchNormalization(momentum=0.8, input_shape=(3,))
+    judge = Sequential([layer, Dense(1)])
+    judge.compile(SGD(0.0), "mse")
+    critic = siamese(judge, 2, lambda outputs: outputs)
+    judge.trainable = False
+    adversary = siamese(judge, 1, lambda outputs: outputs[0])
+    real, made, other = (RNG.normal(mean, 2, size=(6, 3)) for mean in (2, 20, -7))
+    ones = np.ones((6, 1))
+    judge.train_on_batch(real, ones)
+    adversary.train_on_batch(other, ones)
+    critic.train_on_batch([real, made], [ones, ones])
+    np.testing.assert_allclose(layer.get_weights()[-2:], averaged([real, other, real, made], 1), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((3,), -1), ((3, 2, 2), 1)])
