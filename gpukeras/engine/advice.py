@@ -12,6 +12,7 @@ from ..utils.messages import warn
 from .data import warn_of_nan
 from .node import history_of
 from .objective import Head, metrics_by_output
+from .own_classes import is_built_in
 
 LOOKED_AT = 1000  # rows of the data
 
@@ -48,15 +49,14 @@ def advise_on_compile(model: Any, heads: Sequence[Head]) -> None:
 
 def _activation(layer: Any) -> str:
     """The name of the activation that a layer of this package ends with; "" if there is none, or one's own."""
-    if type(layer).__name__ == "TimeDistributed":
+    if type(layer).__name__ == "TimeDistributed" and is_built_in(type(layer)):
         layer = layer.layer
-    package = __name__.partition(".")[0]
-    if type(layer).__module__.partition(".")[0] != package:
+    if not is_built_in(type(layer)):
         return ""
     if type(layer).__name__ == "Softmax":
         return "softmax" if layer.axis in (-1, len(layer.inbound_nodes[0].output_shapes[0]) - 1) else ""
     activation = getattr(layer, "activation", None)
-    ours = getattr(activation, "__module__", "") == f"{package}.activations"
+    ours = getattr(activation, "__module__", "") == "gpukeras.activations"
     return getattr(activation, "__name__", "") if ours else ""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from .. import backend as K
+from .own_classes import own_names
 from .own_functions import marked
 
 KERAS_VERSION = "2.0.9"
@@ -34,23 +36,24 @@ def plain(value: Any) -> Any:
     return json_ready(value)
 
 
-def explicit(config: Any) -> Any:
+def explicit(config: Any, own: Collection[str]) -> Any:
     """A copy of a config in which a GRU says that it does not reset after the product: newer Keras takes silence for
-    the contrary."""
+    the contrary. Classes of the names `own` are the program's."""
     if isinstance(config, (list, tuple)):
-        return [explicit(value) for value in config]
+        return [explicit(value, own) for value in config]
     if not isinstance(config, dict):
         return config
-    made = {key: explicit(value) for key, value in config.items()}
-    if made.get("class_name") in ("GRU", "GRUCell") and isinstance(made.get("config"), dict):
+    made = {key: explicit(value, own) for key, value in config.items()}
+    kind = made.get("class_name")
+    if kind in ("GRU", "GRUCell") and kind not in own and isinstance(made.get("config"), dict):
         made["config"].setdefault("reset_after", False)
     return made
 
 
 def described(model: Any) -> dict[str, Any]:
     """Class, config and the versions a reader asks for."""
-    return {"class_name": type(model).__name__, "config": explicit(model.get_config()), "keras_version": KERAS_VERSION,
-            "backend": K.backend()}
+    return {"class_name": type(model).__name__, "config": explicit(model.get_config(), own_names(model)),
+            "keras_version": KERAS_VERSION, "backend": K.backend()}
 
 
 def model_as_json(model: Any, **kwargs: Any) -> str:

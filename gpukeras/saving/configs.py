@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..device import require_bfloat16
 from ..engine import policy
 from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
+from ..engine.own_classes import is_built_in, means_own, own_names
 from ..engine.sequential import Sequential
 from ..engine.serialization import described_error, explicit
 from ..engine.training import Model
@@ -90,9 +91,9 @@ def _readable(value: Any, origin: Origin, custom: dict[str, Any], depth: int) ->
         return made
     for extra in ("module", "registered_name", "build_config", "compile_config", "shared_object_id"):
         made.pop(extra, None)
-    if origin.is_keras1:
+    if origin.is_keras1 and not means_own(made["class_name"], custom):
         made = keras1.in_keras2(made)
-    made["config"] = _arguments(made["class_name"], made["config"], custom.get(made["class_name"]))
+    made["config"] = _arguments(made["class_name"], made["config"], custom)
     if origin.version.startswith("3"):
         for name, activation in made["config"].items():
             if name.endswith("activation") and activation == "hard_sigmoid":
@@ -116,21 +117,39 @@ def _dtype(name: Any) -> Any:
 def _own_arguments(custom: Any) -> set[str]:
     """The arguments that the constructor of a user's class names, and those of its bases outside of this library."""
     classes = [c for c in custom.__mro__ if "__init__" in vars(c)] if isinstance(custom, type) else []
-    return {name for c in classes if c.__module__.partition(".")[0] not in ("gpukeras", "builtins")
+    return {name for c in classes if not is_built_in(c) and c.__module__ != "builtins"
             for name in inspect.signature(c).parameters}
 
 
-def _arguments(class_name: str, config: dict[str, Any], custom: Any = None) -> dict[str, Any]:
+def _stands_alone(custom: Any) -> bool:
+    """Whether a user's class is made from none of this library's layers, and so knows all its arguments itself."""
+    return isinstance(custom, type) and not any(is_built_in(c) and c.__name__ in layer_classes() - {"Layer", "Wrapper"}
+                                                for c in custom.__mro__)
+
+
+def _arguments(class_name: str, config: dict[str, Any], custom: dict[str, Any]) -> dict[str, Any]:
     """A class's arguments without those that say nothing here."""
-    own = _own_arguments(custom)
-    for name, neutral in _NEUTRAL.items():
+    found = custom.get(class_name)
+    own = _own_arguments(found)
+    for name, neutral in _NEUTRAL.items() if not _stands_alone(found) else ():
         if name in config and name not in own and (config[name] is None or config[name] in neutral):
             del config[name]
+    if not means_own(class_name, custom):
+        _translate(class_name, config, own)
+    if isinstance(config.get("dtype"), str):
+        config["dtype"] = _dtype(config["dtype"])
+    return config
+
+
+def _translate(class_name: str, config: dict[str, Any], own: Collection[str]) -> None:
+    """Puts the arguments that only a class of this name has in this library's words, but for those that are a class's
+    `own`."""
     if class_name in _UNSEEDED or class_name.startswith(("Spatial", "Global")):
-        config.pop("seed", None)
-        if not config.get("keepdims"):
+        if "seed" not in own:
+            config.pop("seed", None)
+        if "keepdims" not in own and not config.get("keepdims"):
             config.pop("keepdims", None)
-    if class_name == "LeakyReLU" and "negative_slope" in config:
+    if class_name == "LeakyReLU" and "negative_slope" in config and "negative_slope" not in own:
         config["alpha"] = config.pop("negative_slope")
     if class_name.startswith("LocallyConnected") and config.get("implementation") == 1:
         del config["implementation"]
@@ -139,9 +158,6 @@ def _arguments(class_name: str, config: dict[str, Any], custom: Any = None) -> d
     axis = config.get("axis")
     if class_name == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         config["axis"] = axis[0]
-    if isinstance(config.get("dtype"), str):
-        config["dtype"] = _dtype(config["dtype"])
-    return config
 
 
 def _mirrored(backward: Any, forward: Any) -> bool:
@@ -177,9 +193,11 @@ def writable(model: Any, by_keyword: bool = True) -> dict[str, Any]:
     They want a Sequential as a dictionary that begins with its input layer, where Keras 2.0.9 had a bare list; and in
     HDF5 files tensors for several arguments of a layer `by_keyword`.
     """
-    config = explicit(copy.deepcopy(model.get_config()))
+    own = own_names(model)
+    config = explicit(copy.deepcopy(model.get_config()), own)
     name = _known_class(model)
-    config = _sequential(config, model.name) if isinstance(config, list) else _written(config)
+    config = _sequential(config, model.name, own) if isinstance(config, list) else _written(config, own)
+    by_keyword = by_keyword and "MultiHeadAttention" not in own
     return {"class_name": name, "config": _with_keywords(config) if by_keyword else config}
 
 
@@ -188,36 +206,43 @@ def _known_class(model: Any) -> str:
     return "Sequential" if isinstance(model, Sequential) else "Model" if type(model) is Model else type(model).__name__
 
 
-def _written(value: Any) -> Any:
-    """The same, for all Sequentials inside a config."""
+def _written(value: Any, own: Collection[str]) -> Any:
+    """The same, for all Sequentials inside a config. Classes of the names `own` are the program's."""
     if isinstance(value, (list, tuple)):
-        return [_written(v) for v in value]
+        return [_written(v, own) for v in value]
     if not isinstance(value, dict):
         return value
     if value.get("class_name") == "Policy" and value.get("module") == policy.MODULE:
         return value["config"]["name"]  # which Keras 3 takes too
     if value.get("class_name") == "Sequential" and isinstance(value.get("config"), list):
-        return {**{k: _written(v) for k, v in value.items()},
-                "config": _sequential(value["config"], value.get("name") or "sequential")}
-    made = {k: _written(v) for k, v in value.items()}
-    if made.get("class_name") == "ConvLSTM2D" and isinstance(made.get("config"), dict):
-        made["config"].pop("implementation", None)  # unknown to Keras 3, and without effect
-    if str(made.get("class_name")).startswith("SpatialDropout") and isinstance(made.get("config"), dict):
-        made["config"] = {k: v for k, v in made["config"].items()  # Keras 3 doesn't take these
-                          if not (k == "trainable" and v or k in ("noise_shape", "seed") and v is None)}
-    if made.get("class_name") == "Attention" and made["config"].get("score_mode") == "dot":
-        del made["config"]["score_mode"]  # the default; Keras 3 takes the name for that of its function
+        return {**{k: _written(v, own) for k, v in value.items()},
+                "config": _sequential(value["config"], value.get("name") or "sequential", own)}
+    made = {k: _written(v, own) for k, v in value.items()}
+    if isinstance(made.get("config"), dict) and made.get("class_name") not in own:
+        made["config"] = _without_old(str(made.get("class_name")), made["config"])
     for part in ("layer", "cell"):
         if part in made:
-            made[part] = _with_module(made[part])
+            made[part] = _with_module(made[part], own)
     if isinstance(made.get("cells"), list):
-        made["cells"] = [_with_module(cell) for cell in made["cells"]]
+        made["cells"] = [_with_module(cell, own) for cell in made["cells"]]
     return made
 
 
-def _with_module(inside: Any) -> Any:
+def _without_old(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """A layer's config without what Keras 3 doesn't take, and what changes nothing."""
+    unknown: tuple[tuple[str, Any], ...] = ()
+    if class_name == "ConvLSTM2D":
+        return {k: v for k, v in config.items() if k != "implementation"}
+    if class_name.startswith("SpatialDropout"):
+        unknown = (("trainable", True), ("noise_shape", None), ("seed", None))
+    if class_name == "Attention":
+        unknown = (("score_mode", "dot"),)  # the default; Keras 3 takes the name for that of its function
+    return {k: v for k, v in config.items() if (k, v) not in unknown}
+
+
+def _with_module(inside: Any, own: Collection[str]) -> Any:
     """A layer inside a wrapper: Keras 3 finds it by its module only."""
-    if not isinstance(inside, dict) or inside.get("class_name") not in layer_classes():
+    if not isinstance(inside, dict) or inside.get("class_name") not in layer_classes() or inside["class_name"] in own:
         return inside
     module = "keras" if inside["class_name"] in ("Model", "Sequential") else "keras.layers"
     return {"module": module, **inside, "registered_name": None}
@@ -247,8 +272,8 @@ def _fed(dtype: Any) -> str:
     return dtype if isinstance(dtype, str) and not dtype.startswith("mixed_") else "float32"
 
 
-def _sequential(layers: list[Any], name: str) -> dict[str, Any]:
-    layers = [_written(layer) for layer in layers]
+def _sequential(layers: list[Any], name: str, own: Collection[str]) -> dict[str, Any]:
+    layers = [_written(layer, own) for layer in layers]
     first = layers[0]["config"] if layers else None
     if isinstance(first, dict) and layers[0]["class_name"] != "InputLayer" and first.get("batch_input_shape"):
         layers.insert(0, {"class_name": "InputLayer", "config": {

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.network import Network
+from ..engine.own_classes import is_built_in
 
 Arrays = list[np.ndarray]
 
@@ -78,6 +79,10 @@ def _leaves(layer: Any) -> list[Any]:
 
     if isinstance(layer, Network):
         inside = layer.layers
+    elif type(layer).__name__ == "Bidirectional" and hasattr(layer, "forward_layer"):  # perhaps a program's own
+        inside = [layer.forward_layer, layer.backward_layer]
+    elif type(layer).__name__ == "TimeDistributed" and hasattr(layer, "layer"):
+        inside = [layer.layer]
     elif isinstance(layer, Wrapper):
         inside = layer._inside()
     else:
@@ -88,9 +93,19 @@ def _leaves(layer: Any) -> list[Any]:
 _KERAS1_COUNTS = {"LSTM": 12, "GRU": 9, "ConvLSTM2D": 12}
 
 
+_BY_NAME = ("Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "ConvLSTM2D", "GRU", "LSTM")
+"""Names of classes by which Keras 2.0.9 converts weights, whose ever the class is."""
+
+
 def _kind(layer: Any) -> str:
-    """The class by which a layer's arrangement is known: its own or the nearest base class."""
-    return next((c.__name__ for c in type(layer).__mro__ if c.__name__ in _KINDS), type(layer).__name__)
+    """The class by which a layer's arrangement is known: its own or the nearest base class of this library's. Of a
+    program's own class it is the name, where Keras 2.0.9 goes by that, else ''."""
+    name = type(layer).__name__
+    return _built_in_kind(layer) or (name if name in _BY_NAME else "")
+
+
+def _built_in_kind(layer: Any) -> str | None:
+    return next((c.__name__ for c in type(layer).__mro__ if c.__name__ in _KINDS and is_built_in(c)), None)
 
 
 def _leaf(layer: Any, arrays: Arrays, origin: Origin) -> Arrays:
@@ -101,7 +116,9 @@ def _leaf(layer: Any, arrays: Arrays, origin: Origin) -> Arrays:
         arrays = _FROM_KERAS1[kind](layer, arrays)
     if kind in _CONVOLUTIONS:
         arrays = _kernels(layer, kind, arrays, origin)
-    return _RECURRENT[kind](layer, arrays) if kind in _RECURRENT and len(arrays) == 3 else arrays
+    if len(arrays) != 3 or kind not in _RECURRENT or kind == "GRU" and _built_in_kind(layer) is None:
+        return arrays
+    return _RECURRENT[kind](layer, arrays)
 
 
 # ------------------------------------------------------------------------------------------------ convolutions

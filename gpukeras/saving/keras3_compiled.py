@@ -56,7 +56,7 @@ def compile_config(model: Any) -> dict[str, Any]:
     optimizer = optimizer_state.inside(model.optimizer)
     entry = json.loads(json.dumps(optimizer_state.writable(optimizer), default=compiled.by_name))
     kind, settings = entry["class_name"], entry["config"]
-    known = kind.lower() in optimizers._CLASSES
+    known = optimizer_state.is_ours(optimizer)
     if known:
         settings = {k: v for k, v in settings.items() if k not in ("schedule_decay", "epsilon_under_root")}
         decay = settings.pop("decay", 0)

@@ -10,12 +10,13 @@ two say in different ways: the calls of a network inside of it, or tensors for s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .. import backend as K
 from .. import constraints, initializers, regularizers
 from ..engine.budget import MAX_NESTING
+from ..engine.own_classes import means_own
 from ..optimizers import schedules
 from ..utils.messages import warn
 from .errors import BrokenFileError
@@ -57,10 +58,10 @@ def _read(value: Any, known: Mapping[str, Any], depth: int) -> Any:
     made["class_name"] = own_name(_CLASSES.get(kind, kind), value, known)
     if str(value.get("module")).startswith("keras.src.ops") and made["class_name"] not in known:
         _check_operation(made)
-    elif made["class_name"] in layer_classes():
+    elif made["class_name"] in layer_classes() and not means_own(made["class_name"], known):
         made["config"] = _without_extras(made["class_name"], made["config"])
     if isinstance(made["config"].get("layers"), list) and "input_layers" in made["config"]:
-        made["config"] = _network(made["config"])
+        made["config"] = _network(made["config"], known)
     return made
 
 
@@ -115,8 +116,10 @@ def _tensors(value: Any) -> list[list[Any]]:
     return [place for v in value.values() for place in _tensors(v)]
 
 
-def _network(config: dict[str, Any]) -> dict[str, Any]:
+def _network(config: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """A functional model's config with its calls in the words of Keras 2."""
+    attends = {_name_of(entry) for entry in config["layers"] if isinstance(entry, dict)
+               and entry.get("class_name") == "MultiHeadAttention" and not means_own("MultiHeadAttention", known)}
     layers = [entry for entry in config["layers"] if isinstance(entry, dict)]
     names = {_name_of(entry) for entry in layers}
     inner = {_name_of(entry): entry.get("class_name") for entry in layers if _is_network(entry)}
@@ -124,7 +127,8 @@ def _network(config: dict[str, Any]) -> dict[str, Any]:
     made = []
     for entry in config["layers"]:
         if isinstance(entry, dict) and isinstance(entry.get("inbound_nodes"), list):
-            entry = {**entry, "inbound_nodes": [_call(node, entry, names, inner) for node in entry["inbound_nodes"]]}
+            entry = {**entry, "inbound_nodes": [_call(node, entry, names, inner, _name_of(entry) in attends)
+                                               for node in entry["inbound_nodes"]]}
         made.append(entry)
     config = {**config, "layers": made}
     if newer:
@@ -148,8 +152,9 @@ def _is_network(entry: dict[str, Any]) -> bool:
                                         and (entry.get("class_name") in _NETWORKS or "input_layers" in config))
 
 
-def _call(node: Any, entry: dict[str, Any], names: set[Any], inner: Mapping[Any, Any]) -> Any:
-    """One call of a layer as Keras 2.0.9 writes it: places of its inputs, the first with the keywords."""
+def _call(node: Any, entry: dict[str, Any], names: set[Any], inner: Mapping[Any, Any], attends: bool) -> Any:
+    """One call of a layer, which may be one that `attends`, as Keras 2.0.9 writes it: places of its inputs, the first
+    with the keywords."""
     if isinstance(node, dict):
         if any(not _only_tensors(one) for one in _listed(node.get("args"))):
             raise BrokenFileError(f"the architecture calls layer '{_name_of(entry)}' with positional arguments that "
@@ -167,7 +172,7 @@ def _call(node: Any, entry: dict[str, Any], names: set[Any], inner: Mapping[Any,
     if unknown:
         raise BrokenFileError(f"the architecture passes a tensor to layer '{_name_of(entry)}' as {unknown[0]!r}, which "
                               "can't be read")
-    if entry.get("class_name") == "MultiHeadAttention" and "attention_mask" in given and "key" not in given \
+    if attends and "attention_mask" in given and "key" not in given \
             and len(inputs) + ("query" in given) + ("value" in given) == 2:
         given["key"] = given.get("value") or [inputs[-1]]  # the mask stands fourth
     inputs = [*inputs, *(place for k in _BY_KEYWORD for place in given.get(k, ()))]
@@ -236,38 +241,38 @@ def refused(config: Any) -> list[str]:
 # ----------------------------------------------------------------------------------------------------- writing
 
 
-def writable(entry: dict[str, Any], sigmoids: set[str]) -> dict[str, Any]:
+def writable(entry: dict[str, Any], sigmoids: set[str], own: Collection[str] = ()) -> dict[str, Any]:
     """The model's ``{'class_name', 'config'}`` as an object of Keras 3, whose class has a module.
 
     `sigmoids` are those that occur in it (see `hard_sigmoids`): what Keras 3 calls 'hard_sigmoid' gets that name,
-    unless Keras 2's has it.
+    unless Keras 2's has it. Layers of the names `own` are the program's.
     """
     renamed = {"keras3_hard_sigmoid": "hard_sigmoid"} if "hard_sigmoid" not in sigmoids else {}
-    result: dict[str, Any] = _written(entry, "", renamed)
+    result: dict[str, Any] = _written(entry, "", renamed, own)
     return result
 
 
-def _written(value: Any, key: str, renamed: dict[str, str]) -> Any:
+def _written(value: Any, key: str, renamed: dict[str, str], own: Collection[str]) -> Any:
     if isinstance(value, list):
-        return [_written(v, key, renamed) for v in value]
+        return [_written(v, key, renamed, own) for v in value]
     if not isinstance(value, dict):
         return renamed.get(value, value) if isinstance(value, str) and key.endswith("activation") else value
     kind, config = value.get("class_name"), value.get("config")
     if not isinstance(kind, str) or not isinstance(config, dict):
-        return {k: _written(v, k, renamed) for k, v in value.items()}
-    config = {k: _written(v, k, renamed) for k, v in config.items()}
-    module = _module(kind, key)
+        return {k: _written(v, k, renamed, own) for k, v in value.items()}
+    config = {k: _written(v, k, renamed, own) for k, v in config.items()}
+    module = _module(kind, key, own)
     if module == "keras.layers":
         config = _layer_config(kind, config)
     if isinstance(config.get("layers"), list) and "input_layers" in config:
-        config = _written_network(config)
+        config = _written_network(config, own)
     made: dict[str, Any] = {"module": module or "builtins", "class_name": "Model" if kind == "Functional" else kind,
                             "config": config, "registered_name": kind if module is None else None}
     return {**made, **{k: value[k] for k in ("name", "inbound_nodes") if k in value}}
 
 
-def _module(kind: str, key: str) -> str | None:
-    """The module of Keras that has a class; None for one of the user's."""
+def _module(kind: str, key: str, own: Collection[str]) -> str | None:
+    """The module of Keras that has a class; None for one of the user's, as layers of the names `own` are."""
     if kind in ("Functional", "Model", "Sequential"):
         return "keras"
     for word, registry, module in (("initializer", initializers, "keras.initializers"),
@@ -276,7 +281,7 @@ def _module(kind: str, key: str) -> str | None:
                                    ("learning_rate", schedules, "keras.optimizers.schedules")):
         if key.endswith(word):
             return module if hasattr(registry, kind) else None
-    return "keras.layers" if kind in layer_classes() else None
+    return "keras.layers" if kind in layer_classes() and kind not in own else None
 
 
 def _layer_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -296,23 +301,19 @@ def _layer_config(kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _written_network(config: dict[str, Any]) -> dict[str, Any]:
+def _written_network(config: dict[str, Any], own: Collection[str]) -> dict[str, Any]:
     """A functional model's config, with its calls in Keras 3's way if it takes that."""
+    several = {"MultiHeadAttention", *_RECURRENT}.difference(own)
     inner = {_name_of(entry): entry.get("class_name") for entry in config["layers"] if _is_network(entry)}
-    if not inner and not any(_several_arguments(entry, node) for entry in config["layers"]
+    if not inner and not any(len(node) > 1 and entry["class_name"] in several for entry in config["layers"]
                              for node in entry.get("inbound_nodes") or ()):
         return config
-    layers = [{**entry, "inbound_nodes": [_keras3_call(entry, node, inner)
+    layers = [{**entry, "inbound_nodes": [_keras3_call(entry, node, inner, several)
                                           for node in entry.get("inbound_nodes") or ()]} for entry in config["layers"]]
     stacks = {name for name, kind in inner.items() if kind == "Sequential"}
     return {**config, "layers": layers,
             "output_layers": [_back(place, stacks) for place in config["output_layers"]],
             "input_layers": [_back(place, stacks) for place in config["input_layers"]]}
-
-
-def _several_arguments(entry: dict[str, Any], node: Sequence[Any]) -> bool:
-    """Whether the tensors of a call are several arguments, not one that is a list."""
-    return len(node) > 1 and entry["class_name"] in ("MultiHeadAttention", *_RECURRENT)
 
 
 _RECURRENT = ("Bidirectional", "ConvLSTM2D", "GRU", "LSTM", "RNN", "SimpleRNN")
@@ -322,12 +323,14 @@ def _back(place: Sequence[Any], networks: Any) -> list[Any]:
     return [place[0], place[1] - (place[0] in networks), place[2]]
 
 
-def _keras3_call(entry: dict[str, Any], node: Sequence[Any], inner: Mapping[Any, Any]) -> dict[str, Any]:
-    """A call with arguments, from places."""
+def _keras3_call(entry: dict[str, Any], node: Sequence[Any], inner: Mapping[Any, Any],
+                 several: Collection[str]) -> dict[str, Any]:
+    """A call with arguments, from places. Tensors for layers of the classes `several` are several arguments, not one
+    that is a list."""
     tensors = [{"class_name": "__keras_tensor__", "config": {"shape": [None], "dtype": "float32",
                                                              "keras_history": _back(place, inner)}} for place in node]
     keywords = dict(node[0][3]) if len(node[0]) > 3 else {}
-    if not _several_arguments(entry, node):
+    if len(node) == 1 or entry["class_name"] not in several:
         return {"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": keywords}
     if entry["class_name"] != "MultiHeadAttention":
         return {"args": tensors[:1], "kwargs": {**keywords, "initial_state": tensors[1:]}}

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..device.files import write_file
+from ..engine.own_classes import own_names
 from ..engine.serialization import plain
 from ..utils.messages import warn
 from . import compiled, configs, keras3_compiled, keras3_configs
@@ -37,7 +38,7 @@ def save_archive(model: Any, path: Any, include_optimizer: bool) -> None:
     sigmoids = keras3_configs.hard_sigmoids(described)
     if "hard_sigmoid" in sigmoids:
         keras3_configs.warn_of_hard_sigmoid(model.name, str(path))
-    config = keras3_configs.writable(described, sigmoids)
+    config = keras3_configs.writable(described, sigmoids, own_names(model))
     metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, OWN: {"hard_sigmoid": sorted(sigmoids)}}
     with_training = include_optimizer and compiled.is_compiled(model)
     if with_training:

@@ -18,6 +18,7 @@ from .. import backend as K
 from ..engine.input_layer import InputLayer
 from ..engine.layer import Layer
 from ..engine.network import Network
+from ..engine.own_classes import is_built_in
 from ..engine.sequential import Sequential
 from ..engine.training import Model
 from ..utils.messages import warn
@@ -84,12 +85,19 @@ def _check_complete(model: Any, found: Sequence[Place]) -> None:
 
 
 def _walk(layer: Any, path: str, top: str, config: Any) -> Iterator[Place]:
+    projections = _projections(layer)
     yield Place(path, layer.name, [*layer._trainable_weights, *layer._non_trainable_weights]
-                if not hasattr(layer, "_projections") else [], top)
-    for name, (kernel, bias) in getattr(layer, "_projections", {}).items():
+                if not projections else [], top)
+    for name, (kernel, bias) in projections.items():
         yield Place(f"{path}/{_PROJECTIONS[name]}", name, [kernel] if bias is None else [kernel, bias], top)
     for part, child, entry in _children(layer, config):
         yield from _walk(child, f"{path}/{part}".lstrip("/"), top or child.name, entry)
+
+
+def _projections(layer: Any) -> dict[str, Any]:
+    """The parts of a MultiHeadAttention, which are layers in Keras 3."""
+    built_in = any(c.__name__ == "MultiHeadAttention" and is_built_in(c) for c in type(layer).__mro__)
+    return getattr(layer, "_projections", {}) if built_in else {}
 
 
 def _is_network(layer: Any) -> bool:
