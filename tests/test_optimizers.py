@@ -253,6 +253,28 @@ def test_learning_rate_takes_effect_without_compiling(attribute: str) -> None:
     assert optimizer.get_config()["lr"] == 0.25
 
 
+@pytest.mark.parametrize("base", [optimizers.Optimizer, optimizers.Adam])
+def test_an_lr_of_ones_own_may_be_a_name_for_learning_rate(base: Any) -> None:
+    class Mine(base):  # type: ignore[misc]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.learning_rate = K.variable(0.1, name="learning_rate")
+
+        @property
+        def lr(self) -> Any:
+            return self.learning_rate
+
+        @lr.setter
+        def lr(self, value: Any) -> None:
+            self.learning_rate = value
+
+    optimizer = Mine()
+    assert optimizer.lr is optimizer.learning_rate
+    np.testing.assert_allclose(K.get_value(optimizer.lr), 0.1)
+    optimizer.lr = 0.25
+    assert K.get_value(optimizer.learning_rate) == K.get_value(optimizer.lr) == 0.25
+
+
 def test_both_spellings_of_the_learning_rate() -> None:
     for name in DEFAULTS:
         a, b = getattr(optimizers, name)(lr=0.5), getattr(optimizers, name)(learning_rate=0.5)

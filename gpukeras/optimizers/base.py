@@ -64,6 +64,25 @@ class LearningRate(Hyperparameter):
                             f"schedule to a new optimizer, {type(optimizer).__name__}(lr=schedule)")
 
 
+class OtherName(Hyperparameter):
+    """`learning_rate`, newer Keras's name for `lr`. A class with an `lr` of its own, which may be a name for this one,
+    has it as a hyperparameter of its own."""
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return optimizer.lr if optimizer is not None and _keeps_rate(owner) else super().__get__(optimizer, owner)
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        if _keeps_rate(type(optimizer)):
+            optimizer.lr = value
+        else:
+            super().__set__(optimizer, value)
+
+
+def _keeps_rate(owner: Any) -> bool:
+    """Whether an optimizer of this class has its learning rate in the `lr` of the base class."""
+    return owner.lr is Optimizer.lr
+
+
 class Optimizer:
     """Base of all optimizers. Subclasses give `get_updates` and `get_config`.
 
@@ -72,6 +91,7 @@ class Optimizer:
     """
 
     lr = LearningRate()
+    learning_rate = OtherName()
     decay = Hyperparameter()
     _schedule: schedules.LearningRateSchedule | None = None
     iterations: Any = None
@@ -91,15 +111,6 @@ class Optimizer:
             self.clipvalue = kwargs["clipvalue"]
         self.updates: list[Any] = []
         self.weights: list[Any] = []
-
-    @property
-    def learning_rate(self) -> Any:
-        """The learning rate, a variable; assigning a number changes it at the next step. With a schedule, a tensor."""
-        return self.lr
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        self.lr = value
 
     def scheduled_rate(self) -> Tensor:
         """The schedule's rate for the number of updates already made."""
