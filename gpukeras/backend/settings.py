@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ _image_data_format = "channels_last"
 _uids: dict[str, int] = defaultdict(int)
 _names: Counter[str] = Counter()
 _scopes: list[str] = []
+_weights: list[Counter[str]] = []  # the names of the weights made, for each layer at work
 _phase: Placeholder | int | None = None
 
 
@@ -161,6 +162,31 @@ def clear_session() -> None:
 
 def manual_variable_initialization(value: bool) -> None:
     """Accepted for programs of TensorFlow's time; variables have their values as soon as they are made."""
+
+
+@contextmanager
+def layer_scope(name: str, calling: bool) -> Iterator[None]:
+    """Around the building and the call of a layer: inside, names of variables and weights begin with this one, and with
+    those of the layers around it. In calls the names of ops do so already."""
+    _scopes.append(name)
+    _weights.append(Counter())
+    try:
+        with nullcontext() if calling else scope("/".join([*_scopes, ""])):
+            yield
+    finally:
+        _scopes.pop()
+        _weights.pop()
+
+
+def weight_name(scope: str, name: str) -> str:
+    """The name of a weight: in the layers at work the next of that name, 'rnn_1/kernel:0' and 'rnn_1/kernel_1:0';
+    outside of all layers it begins with `scope`."""
+    if not _weights:
+        return f"{scope}/{name}:0"
+    whole = "/".join([*_scopes, name])
+    _weights[-1][whole] += 1
+    number = _weights[-1][whole] - 1
+    return f"{whole}_{number}:0" if number else f"{whole}:0"
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import backend as K
+from ..backend.settings import layer_scope
 from ..graph import Variable, name_of
 from ..utils.generic_utils import has_arg, parameters_of
 from .computing import in_single
@@ -88,6 +90,10 @@ class Called:
             return name_of((f"{scope}/{inner}", word, number), x.index)
         return name_of((f"{scope}/{inner}", word, index), 0)
 
+    def _naming(self: Any, calling: bool = False) -> AbstractContextManager[None]:
+        """Around building and calling: names of weights begin with this layer's, and with those of layers around it."""
+        return layer_scope(self.name, calling)
+
     def _forces_phase(self: Any) -> bool:
         """Whether outputs count as depending on the learning phase whatever they are made of."""
         return self._forced_learning_phase
@@ -98,7 +104,8 @@ class Called:
             kwargs = {**kwargs, "mask": masks}
         before, self._inputs_at_work = self._inputs_at_work, to_list(inputs)
         try:
-            outputs = self._checked_outputs(self._call_and_adopt(inputs, kwargs))
+            with self._naming(calling=True):
+                outputs = self._checked_outputs(self._call_and_adopt(inputs, kwargs))
         finally:
             self._inputs_at_work = before
         shapes = self._merged_shapes(one_or_list(shapes_of(to_list(inputs))), outputs)

@@ -12,6 +12,7 @@ from typing import Any
 from .. import backend as K
 from .. import constraints, initializers, regularizers
 from ..backend.session import Initialization
+from ..backend.settings import weight_name
 from ..drawing.summary import count_params
 from ..graph import is_float, origin, weights_read_as
 from ..graph.static_shape import StaticShape, plain_shape
@@ -217,7 +218,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         draw = partial(make, shape, dtype=dtype) if has_arg(make, "dtype") else partial(make, shape)
         from_file = charge(self.name, name, shape)
         weight = K.variable(initializers.Zeros()(shape, dtype=dtype) if from_file else draw(), dtype=dtype,
-                            name=f"{self._weight_scope()}/{name}:0", constraint=constraints.get(constraint))
+                            name=weight_name(self._weight_scope(), name), constraint=constraints.get(constraint))
         weight.initializer = Initialization(weight, draw)
         weight.adapts = experimental_autocast and is_float(dtype)
         if regularizer is not None:
@@ -226,7 +227,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         return weight
 
     def _weight_scope(self) -> str:
-        """What the names of its weights begin with: in Keras, the name of the outermost layer that is being built."""
+        """What the names of its weights begin with if it is built outside of all calls."""
         return self._scope or self.name
 
     @property
@@ -324,7 +325,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
         """Builds the layer for these inputs if need be, and loads the weights given to the constructor."""
         if not self.built:
             self.assert_input_compatibility(inputs)
-            with weights_read_as(None), working(Trace()), K.name_scope(self._weight_scope()):
+            with weights_read_as(None), working(Trace()), self._naming():
                 # As a layer built in another's call: regularizers see weights as they are, and what is called here, on
                 # inputs of its own, is part of no `call`.
                 self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))

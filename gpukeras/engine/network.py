@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .. import backend as K
@@ -93,6 +94,9 @@ class Network(Portable, Layer):
         else:
             Node.of_source(self, self.inputs, self.outputs)
         self.built = True
+
+    def _naming(self, calling: bool = False) -> AbstractContextManager[None]:
+        return nullcontext()  # its layers have their names, whether it was called before they were or not
 
     def _disconnect(self) -> None:
         """Makes this a network without a graph, as a Sequential is before its input shape is known."""

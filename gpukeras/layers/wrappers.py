@@ -254,7 +254,7 @@ class Bidirectional(Wrapper):
         for layer in self._inside():
             if not layer.built:
                 layer._scope = f"{self._weight_scope()}/{layer.name}"
-                with K.origin(layer.name):
+                with K.name_scope(layer.name), K.origin(layer.name):
                     layer.build([shapes[0], *constants] if constants else shapes[0])
                 layer.built = True
                 if layer._initial_weights is not None:

@@ -8,6 +8,7 @@ from gpukeras import backend as K
 from gpukeras.layers import (
     GRU,
     LSTM,
+    RNN,
     Activation,
     BatchNormalization,
     Bidirectional,
@@ -29,9 +30,11 @@ from gpukeras.layers import (
     RepeatVector,
     Reshape,
     SimpleRNN,
+    SimpleRNNCell,
     TimeDistributed,
     UpSampling1D,
     UpSampling2D,
+    Wrapper,
     add,
     concatenate,
 )
@@ -192,3 +195,69 @@ def test_names_in_a_scope_and_in_a_layer_that_is_built(tmp_path):
     with h5py.File(tmp_path / "weights.h5") as file:
         assert list(file["mine"].attrs["weight_names"]) == [b"mine/scale:0", b"mine/Variable:0"]
     model.load_weights(tmp_path / "weights.h5")
+
+
+class Around(Wrapper):
+    """Builds the layer in it, and calls another."""
+
+    def build(self, input_shape):
+        self.layer.build(input_shape)
+        with K.name_scope("second"):
+            self.more = Dense(2)
+            self.more.build(input_shape)
+        self.scale = self.add_weight("kernel", (2,))
+        self.called = Dense(2, name="called")
+        super().build()
+
+    def call(self, inputs):
+        return self.layer.call(inputs) + self.more.call(inputs) + self.called(inputs) * self.scale
+
+
+class Steps(RNN):
+    def __init__(self, units, **kwargs):
+        super().__init__(SimpleRNNCell(units), **kwargs)
+        self.units = units
+
+    def get_config(self):
+        return {"units": self.units, "name": self.name, "return_sequences": self.return_sequences}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def build(self, input_shape):
+        self.cell.build((input_shape[0], input_shape[-1]))
+        self.cell.built = True
+        super().build(input_shape)
+
+
+def test_weights_begin_with_the_names_of_the_layers_at_work():
+    layer = Around(Dense(2), name="outer")
+    layer(Input((2,)))
+    assert [w.name for w in layer.layer.weights + layer.more.weights] == [
+        "outer/kernel:0", "outer/bias:0", "outer/second/kernel:0", "outer/second/bias:0"]
+    assert [layer.scale.name, layer.called.kernel.name] == ["outer/kernel_1:0", "outer/called/kernel:0"]
+    inside = Around(Dense(2), name="inner")
+    TimeDistributed(inside, name="each")(Input((3, 2)))
+    assert inside.layer.kernel.name == "each/kernel:0"
+    steps = Steps(2, name="steps")
+    steps(Input((3, 2)))
+    assert [w.name for w in steps.weights] == ["steps/kernel:0", "steps/recurrent_kernel:0", "steps/bias:0"]
+    both = Bidirectional(Steps(2, name="steps"), name="both")
+    both(Input((3, 2)))
+    assert both.weights[0].name == "both/forward_steps/kernel:0"
+    assert both.weights[-1].name == "both/backward_steps/bias:0"
+
+
+def test_weights_of_layers_that_are_built_alone_or_in_a_model():
+    layer = Dense(2, name="alone")
+    layer.build((None, 3))
+    assert layer.kernel.name == "alone/kernel:0"
+    model = Sequential([Dense(2, name="first")], name="stack")
+    model(Input((3,)))
+    assert model.weights[0].name == "first/kernel:0"
+    function = Lambda(lambda x: Dense(2, name="made")(x), name="function")
+    with K.name_scope("mine"):
+        dense = Dense(2, name="dense")
+        dense(function(Input((3,))))
+    assert dense.kernel.name == "mine/dense/kernel:0"
