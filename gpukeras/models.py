@@ -64,8 +64,13 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
         raise ValueError(f"clone_model needs a model, got {model!r:.200}.")
     if not model._is_graph_network:
         return type(model).from_config(model.get_config())
-    if isinstance(model, Sequential):
-        return _clone_sequential(model, input_tensors)
+    clone = _clone_sequential_model if isinstance(model, Sequential) else _clone_functional_model
+    return clone(model, input_tensors)
+
+
+def _clone_functional_model(model: Any, input_tensors: Any = None) -> Model:
+    if not isinstance(model, Model) or isinstance(model, Sequential):
+        raise ValueError(f"expected a model of the functional API, got {model!r:.200}.")
     copies: dict[Layer, Layer] = {}
     known: dict[Any, Any] = {}
     for old, tensor in zip(model.inputs, _clone_inputs(model, input_tensors)):
@@ -102,11 +107,13 @@ def _clone_inputs(model: Model, tensors: Any) -> list[Any]:
             for x, layer in zip(given, model.input_layers)]
 
 
-def _clone_sequential(model: Sequential, tensors: Any) -> Sequential:
+def _clone_sequential_model(model: Any, input_tensors: Any = None) -> Sequential:
+    if not isinstance(model, Sequential):
+        raise ValueError(f"expected a Sequential, got {model!r:.200}.")
     layers = [_clone_layer(layer) for layer in model.layers]
-    if tensors is None:
+    if input_tensors is None:
         return Sequential(layers, name=model.name)
-    given = to_list(tensors)
+    given = to_list(input_tensors)
     if len(given) != 1:
         raise ValueError(f"A Sequential has one input, but input_tensors has {len(given)}.")
     made: TensorHistory | None = history_of(given[0])

@@ -174,3 +174,17 @@ def test_a_train_function_as_a_subclass_makes_it():
 
     np.testing.assert_allclose(losses(Mine), losses(Model), rtol=1e-6)
     assert len(made) == 1
+
+
+def test_those_that_clone_models():
+    from gpukeras import models
+    from gpukeras.layers import Input
+
+    stack = Sequential([Dense(2, input_shape=(3,))])
+    x = Input((3,))
+    model = models.Model(x, Dense(2)(x))
+    for clone, one, other in ((models._clone_sequential_model, stack, model),
+                              (models._clone_functional_model, model, stack)):
+        assert type(clone(one)) is type(one) and clone(one, input_tensors=Input((3,))).count_params() == 8
+        with pytest.raises(ValueError, match="expected"):
+            clone(other)
