@@ -281,6 +281,24 @@ def test_both_spellings_of_the_learning_rate() -> None:
         assert a.get_config() == b.get_config() and a.get_config()["lr"] == 0.5
 
 
+@pytest.mark.parametrize("name", list(DEFAULTS))
+def test_updates_are_made_by_what_a_program_puts_in_the_place_of_k_update(
+        name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = Problem([(3,), (2, 2)]), Problem([(3,), (2, 2)])
+    expected, own = (getattr(optimizers, name)() for _ in problems)
+    usual = expected.get_updates(problems[0].loss, problems[0].weights)
+    with monkeypatch.context() as patch:
+        patch.setattr(K, "update", lambda x, new: ("update", x, new))
+        patch.setattr(K, "update_add", lambda x, new: ("update_add", x, new))
+        made = own.get_updates(problems[1].loss, problems[1].weights)
+    assert {len(update) for update in made} == {3}
+    assert {*problems[1].weights} < {x for _, x, _ in made}
+    K.function([], [], usual)([])
+    K.function([], [], [getattr(K, kind)(x, new) for kind, x, new in made])([])
+    for a, b in zip(problems[0].weights, problems[1].weights):
+        np.testing.assert_allclose(K.get_value(a), K.get_value(b), 1e-6)
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
 def test_constraints(name: str, floatx: str) -> None:
     def positive(w: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..graph import HALVES, Tensor, Variable, size_of
 from ..ops.convert import cast
 from ..ops.elementwise import Cast
 from .shapes import concatenate, flatten, reshape
-from .updates import Update, update
+from .updates import update
 
 
 class Flat:
@@ -53,15 +54,16 @@ class Flat:
         parts = zip(self.variables, self._bounds[:-1], self._bounds[1:])
         return [reshape(vector[start:stop], v.shape) for v, start, stop in parts]
 
-    def updates(self, vector: Tensor) -> list[Update]:
-        """Gives the variables the values in `vector`, after each one's constraint."""
+    def updates(self, vector: Tensor, make: Callable[[Variable, Tensor], Any] = update) -> list[Any]:
+        """Gives the variables the values in `vector`, after each one's constraint. What a program has put in the place
+        of `K.update` makes one for each variable."""
         if any(v.constraint is not None for v in self.variables):
             parts = [p if v.constraint is None else v.constraint(p) for v, p in zip(self.variables,
                                                                                    self.split(vector))]
             vector = self.join(parts)
-        if self._owner is not None:
+        if self._owner is not None and make is update:
             return [update(self._owner, vector)]
-        return [update(v, p) for v, p in zip(self.variables, self.split(vector))]
+        return [make(v, p) for v, p in zip(self.variables, self.split(vector))]
 
     def zeros(self) -> Flat:
         """As many variables of the same shapes, full of zeros."""

@@ -249,8 +249,8 @@ class FlatOptimizer(Optimizer):
             self.at_hand = flat.variables
             new_p, new_state = self.step(flat.value, g, *(v.value for v in vectors.values()))
             for vector, new in zip(vectors.values(), new_state):
-                self.updates += vector.updates(new)
-            self.updates += flat.updates(new_p)
+                self.updates += vector.updates(new, K.update)
+            self.updates += flat.updates(new_p, K.update)
             for name, vector in vectors.items():
                 for i, v in zip(places, vector.variables):
                     state[name][i] = v
