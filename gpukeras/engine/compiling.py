@@ -177,6 +177,10 @@ class Compiled(Subclassed):
             self.metrics_names.append(name)
             self.metrics_tensors.append(value)
 
+    def _numbers(self) -> list[Any]:
+        """What a step gives: the loss and metrics. One that a program has put among them with axes is its mean."""
+        return [K.mean(v) if K.ndim(v) else v for v in (self.total_loss, *self.metrics_tensors)]
+
     def _mirror_heads(self) -> None:
         """The lists by output that Keras 2.0.9's own training code and programs look at."""
         fed = [h for h in self._heads if h.fed]

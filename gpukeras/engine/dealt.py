@@ -125,7 +125,7 @@ def _train_function(model: Any, in_parts: bool = False) -> tuple[Function, int]:
     if model.stateful:
         raise NotDealt("its layers keep a state for each sample of a batch (stateful=True)")
     live = model._live_metrics
-    metrics = [model.total_loss, *model.metrics_tensors]
+    metrics = model._numbers()
     layer_updates = together(model.updates)
     changes = [(v, new) for one in live.values() for v, new in one.updates]
     kinds = Kinds([*metrics, *(new for _, new in layer_updates), *(new for _, new in changes)], fed,

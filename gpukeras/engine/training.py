@@ -94,7 +94,7 @@ class Model(Compiled, GeneratorTraining, PrivateLoops):
             function = make_train_function(self)
         if function is None:
             steps = self.optimizer.get_updates(params=self._collected_trainable_weights, loss=self.total_loss)
-            values = [self.total_loss, *self.metrics_tensors]
+            values = self._numbers()
             self._train_totals = Totals(len(values), self._live_metrics)
             totals = self._train_totals.updates(values, self._feed_inputs or self._feed_targets)
             function = K.function(self._objective_inputs(), values, updates=[*self.updates, *steps, *totals])
@@ -106,7 +106,7 @@ class Model(Compiled, GeneratorTraining, PrivateLoops):
         """Makes `test_function` if there is none: loss and metrics without training."""
         self._check_compiled()
         if self.test_function is None:
-            values = [self.total_loss, *self.metrics_tensors]
+            values = self._numbers()
             self._test_totals = Totals(len(values), self._live_metrics)
             totals = self._test_totals.updates(values, self._feed_inputs or self._feed_targets)
             function = K.function(self._objective_inputs(), values, updates=[*self.state_updates, *totals])

@@ -120,3 +120,19 @@ def test_layers_ask_for_variables_and_for_types_of_shapes():
     x, y = Input((3,)), Input((2,))
     assert K.int_shape(Last()([x, y])) == (None, 2) and K.int_shape(Last()(x)) == (None, 3)
     np.testing.assert_array_equal(Model(x, Last()(x)).predict(X), X + 1)
+
+
+def test_metrics_that_a_program_adds_may_have_axes():
+    x = Input((3,))
+    model = Model(x, Dense(1)(x))
+    model.compile("sgd", "mse")
+    for name, axes in (("matrix", (1, 1)), ("vector", (1,)), ("number", ())):
+        model.metrics_names.append(name)
+        model.metrics_tensors.append(K.reshape(K.mean(model.output), axes))
+    means = [float(model.predict(X).mean())] * 3
+    assert [float(v) for v in model.test_on_batch(X, Y)[1:]] == pytest.approx(means)
+    assert model.evaluate(X, Y, verbose=0)[1:] == pytest.approx(means)
+    logs = model.fit(X, Y, batch_size=2, verbose=0, validation_data=(X, Y)).history
+    assert logs["matrix"] == logs["vector"] == logs["number"] and isinstance(logs["val_matrix"][0], float)
+    batches = iter([(X, Y)] * 20)
+    assert model.fit_generator(batches, 1, verbose=0).history["matrix"] == pytest.approx(logs["val_number"])
