@@ -129,7 +129,8 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
     phase = model._phase_value(function, False) if phase is None else phase
     if batch_size is not None and callbacks is None and not verbose and dealing.job_of(model) is None \
             and 0 < len(arrays[0]) <= batch_size and all(isinstance(a, np.ndarray) for a in arrays):
-        return function([*arrays, *phase], on_device)  # one batch, and nobody looks on
+        found = function([*arrays, *phase], on_device)  # one batch, and nobody looks on
+        return [v if v.ndim else _repeated(v, len(arrays[0])) for v in found]
     heard = Hooks(callbacks, "predict", ())
     heard.begin()
     verbose = verbose if dealing.is_first() else 0
@@ -168,6 +169,12 @@ def predict(model: Any, arrays: list[Any], batch_size: int | None, verbose: Any,
             bar.tick(stop)
     heard.end(())
     return results
+
+
+def _repeated(number: Any, count: int) -> Any:
+    """An array with the number in every row, as several batches have the number of each."""
+    xp = device.xp if device.is_device_array(number) else np
+    return xp.full(count, number)
 
 
 def _feed(function: Any, arrays: list[Any], phase: list[float]) -> Feed:

@@ -31,7 +31,7 @@ def _takes(model: Any, x: np.ndarray) -> bool:
     shapes = model._feed_input_shapes
     if len(shapes) != 1 or shapes[0] is None or dealing.job_of(model) is not None:
         return False
-    if x.dtype.kind not in "fiub" or not x.dtype.isnative or not len(x):
+    if x.dtype.kind not in "fiub" or not x.dtype.isnative or not len(x) or not all(y.shape for y in model.outputs):
         return False
     return len(shapes[0]) == x.ndim and all(n in (None, have) for n, have in zip(shapes[0], x.shape))
 
