@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from typing import Any
 
 from .. import backend as K
@@ -108,7 +109,7 @@ class Called:
                 outputs = self._checked_outputs(self._call_and_adopt(inputs, kwargs))
         finally:
             self._inputs_at_work = before
-        shapes = self._merged_shapes(one_or_list(shapes_of(to_list(inputs))), outputs)
+        shapes = self._output_shapes(to_list(inputs), outputs)
         mask = self.compute_mask(inputs, masks)
         several = isinstance(mask, (list, tuple))
         out_masks = list(mask) if several and len(mask) == len(outputs) else [mask] * len(outputs)
@@ -127,21 +128,32 @@ class Called:
                                 f"but returned {type(x).__name__}{hint}.")
         return outputs
 
-    def _merged_shapes(self: Any, input_shape: Any, outputs: list[Any]) -> list[tuple[int | None, ...]]:
-        """The outputs' shapes: as they are, with unknown sizes taken from `compute_output_shape`.
+    def _output_shapes(self: Any, inputs: list[Any], outputs: list[Any]) -> list[tuple[int | None, ...]]:
+        """The outputs' shapes. A number made of numbers has the shape that was declared of those, if they had any."""
+        shapes = self._merged_shapes(one_or_list(self._shapes_read(inputs)), outputs)
+        if all(shapes) or any(map(K.ndim, inputs)):
+            return shapes
+        of_inputs = next((s for s in shapes_of(inputs) if s), ())
+        return [s or of_inputs for s in shapes]
 
-        Where the two disagree the tensors are right, and the author of the layer is told.
+    def _merged_shapes(self: Any, input_shape: Any, outputs: list[Any]) -> list[tuple[int | None, ...]]:
+        """The outputs' shapes: as they are, with unknown sizes taken from `compute_output_shape`, and axes of length 1
+        at the end that only it has. A single number has whatever shape it says.
+
+        Where else the two disagree the tensors are right; the author of the layer is told.
         """
         real = shapes_of(outputs)
         declared = self._declared_shapes(input_shape)
         if declared is None:
             return real
-        if len(declared) == len(real) and all(map(_agree, declared, real)):
-            return [tuple(r if d is None else d for d, r in zip(ds, rs)) for ds, rs in zip(declared, real)]
-        warnings.warn(f"Layer '{self.name}': compute_output_shape of {type(self).__name__} says "
-                      f"{one_or_list(declared)}, but call() returns {one_or_list(real)}. The latter is "
-                      "used.", UserWarning, stacklevel=5)
-        return real
+        fit = len(declared) == len(real) and all(map(_fit, declared, real))
+        if not fit or any(r and len(d) > len(r) for d, r in zip(declared, real)):
+            used = ("That is the shape that targets have and K.int_shape gives; layers compute with the other."
+                    if fit else "The latter is used.")
+            warnings.warn(f"Layer '{self.name}': compute_output_shape of {type(self).__name__} says "
+                          f"{one_or_list(declared)}, but call() returns {one_or_list(real)}. {used}", UserWarning,
+                          stacklevel=6)
+        return list(map(_merged, declared, real)) if fit else real
 
     def _add_inbound_node(self: Any, input_tensors: Any, output_tensors: Any, input_masks: Any,
                           output_masks: Any, input_shapes: Any, output_shapes: Any,
@@ -165,6 +177,14 @@ def _own(x: Any, inputs: list[Any]) -> Any:
     return K.identity(x) if taken else x
 
 
-def _agree(declared: tuple[int | None, ...], real: tuple[int | None, ...]) -> bool:
-    """Whether two shapes can be the same."""
-    return len(declared) == len(real) and all(a == b for a, b in zip(declared, real) if None not in (a, b))
+def _fit(declared: tuple[int | None, ...], real: tuple[int | None, ...]) -> bool:
+    """Whether two shapes can be the same, but for axes of length 1 that the second lacks at its end; () fits all."""
+    if not real:
+        return True
+    return all(a == b for a, b in zip(declared, real) if None not in (a, b)) and len(declared) >= len(real) and all(
+        n == 1 for n in declared[len(real):])
+
+
+def _merged(declared: tuple[int | None, ...], real: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The declared shape, with what the other knows better."""
+    return tuple(r if d is None else d for d, r in zip_longest(declared, real))

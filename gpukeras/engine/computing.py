@@ -7,7 +7,7 @@ from typing import Any
 from .. import backend as K
 from ..graph import HALVES, is_float, weights_read_as
 from ..utils.generic_utils import has_arg, parameters_of
-from .node import history_of, to_list
+from .node import has_declared_axes, history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
 
 _OWN_PACKAGE = __name__.partition(".")[0]
@@ -24,6 +24,8 @@ class Computing:
     """Whether inputs are cast to the layer's dtype."""
     _keeps_dtype = False
     """Whether an output may have another dtype than the layer's: that of a function, or of a layer inside."""
+    _reads_declared = False
+    """Whether `call` and `build` are to know inputs by the axes that layers declared, if their values have others."""
     _inputs_as_read: tuple[Any, ...] = ()
 
     def _take_policy(self, kwargs: dict[str, Any]) -> None:
@@ -81,9 +83,11 @@ class Computing:
         self._join(tensors)
         dtype = None if self._policy is None else self._policy.compute_dtype
         before = self._inputs_as_read
+        read = self._by_values(inputs) if any(map(has_declared_axes, tensors)) else inputs
         if dtype is not None and self._autocast:
-            inputs = _cast(inputs, dtype)
-            self._inputs_as_read = tuple(to_list(inputs))
+            read = _cast(read, dtype)
+        if read is not inputs:
+            inputs, self._inputs_as_read = read, tuple(to_list(read))
         try:
             with weights_read_as(dtype if dtype != self.variable_dtype else None):
                 result = self.call(inputs, **_with_phase(self.call, kwargs))
@@ -91,6 +95,22 @@ class Computing:
             self._inputs_as_read = before
         own = str(type(self).call.__module__).partition(".")[0] == _OWN_PACKAGE
         return _cast(result, dtype) if dtype in HALVES and own and not self._keeps_dtype else result
+
+    def _knows_declared(self: Any) -> bool:
+        """Whether inputs have the axes that were declared, as in Keras: layers of this package do better without."""
+        return self._reads_declared or not self._is_of_package()
+
+    def _by_values(self: Any, inputs: Any) -> Any:
+        """The inputs for `call`, with the axes that it is to know."""
+        if self._knows_declared():
+            return inputs
+        found = [K.identity(x) if has_declared_axes(x) else x for x in to_list(inputs)]
+        return found if isinstance(inputs, (list, tuple)) else found[0]
+
+    def _shapes_read(self: Any, inputs: Any) -> list[tuple[int | None, ...]]:
+        """The shapes of the inputs, with the axes that `call` is to know."""
+        return [tuple(x.shape) if has_declared_axes(x) and not self._knows_declared() else K.int_shape(x)
+                for x in to_list(inputs)]
 
     def _as_called(self: Any, inputs: Any) -> Any:
         """The inputs of the call at work, for these if they are what `call` was given in their place."""

@@ -34,9 +34,9 @@ class InputSpec:
         said = {k: v for k, v in vars(self).items() if v is not None and v != {}}
         return f"InputSpec({', '.join(f'{k}={v!r}' for k, v in said.items())})"
 
-    def complaint(self, x: Any) -> str | None:
-        """What is wrong with tensor `x`, as "expected ..., found ...", or None."""
-        shape, rank = K.int_shape(x), K.ndim(x)
+    def complaint(self, x: Any, shape: Sequence[int | None] | None = None) -> str | None:
+        """What is wrong with tensor `x` (of another `shape` than it says), as "expected ..., found ...", or None."""
+        shape, rank = K.int_shape(x) if shape is None else shape, K.ndim(x)
         if self.ndim is not None and rank != self.ndim:
             return f"expected ndim={self.ndim}, found ndim={rank}"
         if self.max_ndim is not None and rank > self.max_ndim:
@@ -74,11 +74,11 @@ def check_inputs(layer: Layer, inputs: Any) -> None:
         came = ", ".join(f"{K.int_shape(x)}{source_of(x)}" for x in tensors)
         raise ValueError(f"Layer '{layer.name}' expects {len(specs)} inputs, but it received {len(tensors)}: "
                          f"{came}.")
-    for i, (x, spec) in enumerate(zip(tensors, specs)):
-        wrong = spec.complaint(x) if spec is not None else None
+    for i, (x, shape, spec) in enumerate(zip(tensors, layer._shapes_read(tensors), specs)):
+        wrong = spec.complaint(x, shape) if spec is not None else None
         if wrong:
             raise ValueError(f"Input {i} is incompatible with layer '{layer.name}': {wrong} "
-                             f"(input of shape {K.int_shape(x)}{source_of(x)}).{_hint(x, spec)}")
+                             f"(input of shape {shape}{source_of(x)}).{_hint(x, spec)}")
 
 
 def _hint(x: Any, spec: InputSpec) -> str:

@@ -26,7 +26,7 @@ from .computing import Computing
 from .connections import Connected
 from .held import Holding
 from .input_spec import InputSpec, check_inputs
-from .node import as_shape_list, one_or_list, to_list, to_snake_case, unique
+from .node import as_shape_list, one_or_list, to_snake_case, unique
 from .tracing import Trace, working
 
 
@@ -328,7 +328,7 @@ class Layer(Adding, Called, Computing, Connected, Holding):
             with weights_read_as(None), working(Trace()), self._naming():
                 # As a layer built in another's call: regularizers see weights as they are, and what is called here, on
                 # inputs of its own, is part of no `call`.
-                self.build(one_or_list([StaticShape(K.int_shape(x)) for x in to_list(inputs)]))
+                self.build(one_or_list([StaticShape(s) for s in self._shapes_read(inputs)]))
             self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)

@@ -32,7 +32,7 @@ class Network(Portable, Layer):
 
     input_spec = None
     _autocast = False  # its layers see to that
-    _keeps_dtype = True
+    _keeps_dtype = _reads_declared = True
     _graph: GraphMap
     _first_node_is_own = True
 

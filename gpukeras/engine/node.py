@@ -97,6 +97,11 @@ def shapes_of(tensors: Iterable[Any]) -> list[tuple[int | None, ...]]:
     return [K.int_shape(x) for x in tensors]
 
 
+def has_declared_axes(tensor: Any) -> bool:
+    """Whether the layer that made a tensor declared other axes than its value has."""
+    return K.is_tensor(tensor) and len(K.int_shape(tensor)) != K.ndim(tensor)
+
+
 def as_shape_list(shape: Any) -> list[tuple[int | None, ...]]:
     """A list of shapes, whether one shape (a tuple, or a list of numbers) or several were given.
 

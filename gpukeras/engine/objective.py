@@ -43,7 +43,7 @@ def _score(fn: Callable[..., Any], y_true: Any, y_pred: Any) -> Any:
     """The value of a loss or metric, or a TypeError that names it."""
     name = getattr(fn, "__name__", type(fn).__name__)
     try:
-        score = fn(y_true, y_pred)
+        score = fn(_on_axes(y_true, y_pred), y_pred)
     except (AttributeError, TypeError, IndexError) as error:
         raise TypeError(f"'{name}' can't be computed on the tensors (y_true, y_pred) that compile gives it: {error}. "
                         f"Write def {name}(y_true, y_pred), with functions of K: K.mean, not np.mean") from error
@@ -51,6 +51,14 @@ def _score(fn: Callable[..., Any], y_true: Any, y_pred: Any) -> Any:
         raise TypeError(f"'{name}' must return a tensor, one number for each sample, but returned {score!r}. Write "
                         "return K.mean(K.square(y_pred - y_true), axis=-1), or the like")
     return score
+
+
+def _on_axes(y_true: Any, y_pred: Any) -> Any:
+    """The targets without the last axis of length 1 that the output was only declared to have: as newer Keras, and not
+    2.0.9, which compares all samples with all others then."""
+    shape = K.int_shape(y_pred)
+    lacks = 0 < K.ndim(y_pred) == len(shape) - 1 and shape[-1] == 1 and K.ndim(y_true) == len(shape)
+    return K.squeeze(y_true, -1) if lacks else y_true
 
 
 def per_output(value: Any, names: Sequence[str], what: str, default: Any = None) -> list[Any]:
@@ -167,7 +175,8 @@ class Head:
         if getattr(fn, "stateful", False):
             from ..stateful_metrics import in_step  # late: most metrics are functions
 
-            value, updates = in_step(fn, self.target, self.tensor, self._weights_of_state(weighted))
+            target = _on_axes(self.target, self.tensor)
+            value, updates = in_step(fn, target, self.tensor, self._weights_of_state(weighted))
             return before + name, value, Live(fn.reset_states, updates)
         objective = weighted_masked_objective(fn)
         assert objective is not None

@@ -33,6 +33,8 @@ class Lambda(Layer):
 
     _keeps_lists = True
 
+    _reads_declared = True
+
     def __init__(self, function: Callable[..., Any], output_shape: Any = None, mask: Any = None,
                  arguments: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

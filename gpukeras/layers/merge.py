@@ -46,6 +46,8 @@ class _Merge(Layer):
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """The broadcast shape; the batch size is known if all inputs that know it agree."""
         shapes = self._shapes(input_shape)
+        if not any(shapes):
+            return ()  # numbers, such as losses
         sizes = {s[0] for s in shapes} - {None}
         if len(sizes) > 1:
             raise ValueError(f"Layer '{self.name}': can't merge inputs with different batch sizes, got "
