@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as K
 from ..graph import HALVES, is_float, weights_read_as
+from ..graph.static_shape import plain_shape
 from ..utils.generic_utils import has_arg, parameters_of
 from .node import has_declared_axes, history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
@@ -109,7 +110,7 @@ class Computing:
 
     def _shapes_read(self: Any, inputs: Any) -> list[tuple[int | None, ...]]:
         """The shapes of the inputs, with the axes that `call` is to know."""
-        return [tuple(x.shape) if has_declared_axes(x) and not self._knows_declared() else K.int_shape(x)
+        return [plain_shape(x.shape) if has_declared_axes(x) and not self._knows_declared() else K.int_shape(x)
                 for x in to_list(inputs)]
 
     def _as_called(self: Any, inputs: Any) -> Any:
