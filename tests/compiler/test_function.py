@@ -110,10 +110,9 @@ def test_intermediate_tensors_can_be_fed() -> None:
         assert f([[[1.0, 2.0]]])[0] == 6
 
 
-def test_variables_cannot_be_fed() -> None:
+def test_what_is_fed_for_a_variable_takes_its_place_in_the_call() -> None:
     v = K.variable([1.0, 2.0])
-    with pytest.raises(ValueError, match="variable"):
-        K.function([v], [v * 2])
+    assert K.function([v], [v * 2])([[5.0, 6.0]])[0].tolist() == [10, 12] and K.get_value(v).tolist() == [1, 2]
 
 
 def test_default_of_a_placeholder() -> None:
