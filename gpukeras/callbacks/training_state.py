@@ -16,6 +16,9 @@ def variables_and_draws(model: Any) -> tuple[list[Variable], list[Random]]:
     recurrent layers, running totals, learning rate), and the ops that draw random numbers, each in the order in which
     the graph names them: the same for the same program."""
     function = model.train_function
+    if not hasattr(function, "updates"):
+        raise TypeError(f"a backup of model '{model.name}' needs the train_function that the model makes itself; the "
+                        "program's own, which was put in its place, does not say what it keeps")
     roots = [*function.outputs, *(new for _, new in function.updates)]
     nodes = topological(roots)
     met = [*(v for v, _ in function.updates), *roots, *(t for node in nodes for t in node.inputs),

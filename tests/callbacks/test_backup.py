@@ -221,6 +221,15 @@ def test_backups_of_other_trainings_are_refused(tmp_path):
     assert (tmp_path / FILE).exists()
 
 
+def test_a_training_by_a_programs_own_function_is_refused(tmp_path):
+    model = classifier()
+    model._make_train_function()
+    own = model.train_function
+    model.train_function = lambda inputs: own(inputs)
+    with pytest.raises(TypeError, match="does not say what it keeps"):
+        model.fit(X, Y, callbacks=[BackupAndRestore(tmp_path)], verbose=0)
+
+
 def test_what_an_epoch_begins_with_is_not_done_twice(tmp_path):
     """`on_epoch_begin` of the resumed epoch runs again, on callbacks whose state is then put back."""
     class Flips(Callback):
