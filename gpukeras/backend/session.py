@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..compiler import Function
 from ..graph import OPERATORS, Tensor, Variable
@@ -30,28 +30,35 @@ class Initialization:
         self.variable.write(value.numpy() if isinstance(value, Tensor) else value)
 
 
-class Graph:
-    """What tensors belong to in TensorFlow 1, for programs that make one the default while they load a model or predict
-    in a thread. Here all tensors are in one."""
+_Kind = TypeVar("_Kind", bound="_Default")
 
-    def as_default(self) -> Graph:
-        """The graph itself, for `with`."""
+
+class _Default:
+    """What programs of TensorFlow 1 make the default for a while, which changes nothing here."""
+
+    def as_default(self: _Kind) -> _Kind:
+        """Itself, for `with`."""
         return self
 
-    def finalize(self) -> None:
-        """Nothing is to be done."""
-
-    def __enter__(self) -> Graph:
+    def __enter__(self: _Kind) -> _Kind:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         return None
 
 
+class Graph(_Default):
+    """What tensors belong to in TensorFlow 1, for programs that make one the default while they load a model or predict
+    in a thread. Here all tensors are in one."""
+
+    def finalize(self) -> None:
+        """Nothing is to be done."""
+
+
 GRAPH = Graph()
 
 
-class Session:
+class Session(_Default):
     """Runs tensors. What it is configured with has no effect: memory on a GPU is taken as it is needed.
 
     >>> from gpukeras import backend as K
@@ -94,18 +101,8 @@ class Session:
         ran = {id(u): u.run(fed) for u in {id(item): item for item in fetches if isinstance(item, Update)}.values()}
         return [ran[id(item)] if isinstance(item, Update) else value for item, value in zip(fetches, values)]
 
-    def as_default(self) -> Session:
-        """The session itself, for `with`."""
-        return self
-
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        return None
 
 
 _session = Session()

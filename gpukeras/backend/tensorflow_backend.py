@@ -13,7 +13,7 @@ __all__ = list(_backend.__all__)
 
 def _get_available_gpus() -> list[str]:
     """The GPU that this process computes on, as TensorFlow names it; an empty list on the CPU."""
-    return ["/device:GPU:0"] if _device.config()["backend"] == "cupy" else []
+    return ["/device:GPU:0"] if _device.NAME == "cupy" else []
 
 
 def _to_tensor(x: Any, dtype: Any) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.identity import is_built_in
 from ..utils.messages import warn
 from .data import warn_of_nan
 from .node import history_of
 from .objective import Head, metrics_by_output
-from .own_classes import is_built_in
 
 LOOKED_AT = 1000  # rows of the data
 

@@ -11,11 +11,10 @@ from .. import backend as K
 from ..backend.settings import layer_scope
 from ..graph import Variable, name_of
 from ..utils.generic_utils import has_arg, parameters_of
+from ..utils.identity import is_built_in
 from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
 from .tracing import called
-
-_OWN_PACKAGE = __name__.partition(".")[0]
 
 Run = tuple[list[Any], list[Any], list[Any]]
 """Outputs, their masks and their shapes."""
@@ -37,7 +36,7 @@ class Called:
 
     def _is_of_package(self: Any) -> bool:
         """Whether `call` is none of a program's own."""
-        return (self.call.__module__ or "").partition(".")[0] == _OWN_PACKAGE
+        return is_built_in(self.call)
 
     def _named(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments given by position after the inputs, as keywords of `call`."""

@@ -8,10 +8,9 @@ from .. import backend as K
 from ..graph import HALVES, is_float, weights_read_as
 from ..graph.static_shape import plain_shape
 from ..utils.generic_utils import has_arg, parameters_of
+from ..utils.identity import is_built_in
 from .node import has_declared_axes, history_of, to_list
 from .policy import Policy, described, global_policy, own_policy
-
-_OWN_PACKAGE = __name__.partition(".")[0]
 
 
 class Computing:
@@ -94,7 +93,7 @@ class Computing:
                 result = self.call(inputs, **_with_phase(self.call, kwargs))
         finally:
             self._inputs_as_read = before
-        own = str(type(self).call.__module__).partition(".")[0] == _OWN_PACKAGE
+        own = is_built_in(type(self).call)
         return _cast(result, dtype) if dtype in HALVES and own and not self._keeps_dtype else result
 
     def _knows_declared(self: Any) -> bool:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..graph import Variable
+from ..utils.identity import is_built_in
 from . import both_phases
 from .node import depends_on, unique
 from .tracing import Trace, at_work, working
-
-_OWN_PACKAGE = __name__.partition(".")[0]
 
 
 class Holding:
@@ -24,7 +23,7 @@ class Holding:
 
     def _held(self: Any) -> list[Any]:
         """The layers in the attributes, each once, in the order in which they were set."""
-        if self._listing or type(self).__module__.partition(".")[0] == _OWN_PACKAGE:
+        if self._listing or is_built_in(type(self)):
             return []  # listing: a layer inside of this one keeps it in turn
         found: dict[int, Any] = {}
         for name, value in vars(self).items():
@@ -39,7 +38,7 @@ class Holding:
     def _variables_held(self: Any, trainable: bool) -> list[Any]:
         """The variables in the attributes that were made by TensorFlow's name for it: those are weights there, and
         those of K are not."""
-        if type(self).__module__.partition(".")[0] == _OWN_PACKAGE:
+        if is_built_in(type(self)):
             return []
         return [v for v in vars(self).values() if isinstance(v, Variable)
                 and getattr(v, "trained_by_owner", None) is trainable]
@@ -62,7 +61,7 @@ class Holding:
 
     def _call_and_adopt(self: Any, inputs: Any, kwargs: dict[str, Any]) -> Any:
         """The result of `call`; losses and updates of this call that layers inside add become this layer's."""
-        own = type(self).__module__.partition(".")[0] == _OWN_PACKAGE
+        own = is_built_in(type(self))
         if not own and both_phases.asks_in_python(self, kwargs):
             return both_phases.in_both(self, self._call_adopting, inputs, kwargs)
         return self._call_adopting(inputs, kwargs)

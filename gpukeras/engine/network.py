@@ -11,6 +11,7 @@ from .. import backend as K
 from ..graph import origin
 from ..utils import keras1
 from ..utils.generic_utils import has_arg, to_list, unknown_name
+from ..utils.identity import is_built_in
 from . import operations
 from .adding import _file
 from .graph_map import GraphMap, trace
@@ -52,7 +53,7 @@ class Network(Portable, Layer):
 
     def _says_call(self) -> bool:
         """Whether a subclass says in `call` what it computes. NotImplementedError for one that says nothing at all."""
-        if type(self).call is Network.call and type(self).__module__.partition(".")[0] != __name__.partition(".")[0]:
+        if type(self).call is Network.call and not is_built_in(type(self)):
             raise NotImplementedError(f"{type(self).__name__} has no `call`: a subclass of Model says there what it "
                                       "computes, def call(self, inputs): ..., or gives inputs and outputs to "
                                       "super().__init__(inputs=..., outputs=...)")

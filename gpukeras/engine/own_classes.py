@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..utils.identity import is_built_in
 from .held import layers_in
-
-_OWN_PACKAGE = __name__.partition(".")[0]
-
-
-def is_built_in(found: Any) -> bool:
-    """Whether a class or function is this library's."""
-    return str(getattr(found, "__module__", "")).partition(".")[0] == _OWN_PACKAGE
 
 
 def means_own(name: Any, known: Mapping[str, Any]) -> bool:

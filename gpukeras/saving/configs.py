@@ -10,11 +10,12 @@ from typing import Any
 from ..device import require_bfloat16
 from ..engine import policy
 from ..engine.budget import MAX_NESTING, check_architecture, weight_budget
-from ..engine.own_classes import is_built_in, means_own, own_names
+from ..engine.own_classes import means_own, own_names
 from ..engine.sequential import Sequential
 from ..engine.serialization import described_error, explicit
 from ..engine.training import Model
 from ..utils.generic_utils import get_custom_objects
+from ..utils.identity import is_built_in
 from ..utils.messages import warn
 from . import keras1, keras3_configs
 from .architecture import model_from_config

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.network import Network
-from ..engine.own_classes import is_built_in
+from ..utils.identity import is_built_in
 
 Arrays = list[np.ndarray]
 

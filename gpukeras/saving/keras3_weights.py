@@ -18,9 +18,9 @@ from .. import backend as K
 from ..engine.input_layer import InputLayer
 from ..engine.layer import Layer
 from ..engine.network import Network
-from ..engine.own_classes import is_built_in
 from ..engine.sequential import Sequential
 from ..engine.training import Model
+from ..utils.identity import is_built_in
 from ..utils.messages import warn
 from .errors import BrokenFileError, UnsafeFileError
 from .guarded import MAX_DEPTH, Array, Group

@@ -6,6 +6,8 @@ import os
 import tempfile
 from typing import Any
 
+from ..utils.identity import is_built_in
+
 
 def to_bytes(model: Any) -> tuple[bytes, dict[str, Any]]:
     """What `from_bytes` needs. Classes of the program's own layers go by reference, as in every pickle."""
@@ -17,7 +19,7 @@ def to_bytes(model: Any) -> tuple[bytes, dict[str, Any]]:
         with open(path, "rb") as file:
             content = file.read()
     own = [type(layer) for layer in _all_layers(model)]
-    return content, {c.__name__: c for c in own if c.__module__.partition(".")[0] != __name__.partition(".")[0]}
+    return content, {c.__name__: c for c in own if not is_built_in(c)}
 
 
 def from_bytes(content: bytes, custom_objects: dict[str, Any]) -> Any:

@@ -18,8 +18,7 @@ def reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
     """A reduction in TensorFlow's words."""
     def reduce(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None,
                keep_dims: bool = False, reduction_indices: Any = None) -> Any:
-        axis = axis if axis is not None else reduction_indices
-        return fn(as_tensor(input_tensor), axis=list(axis) if isinstance(axis, tuple) else axis,
+        return fn(as_tensor(input_tensor), axis=reduction_indices if axis is None else axis,
                   keepdims=keepdims or keep_dims)
     return reduce
 
@@ -87,8 +86,7 @@ def extreme(fn: Callable[..., Any]) -> Callable[..., Any]:
     """`tf.argmax` or `tf.argmin`."""
     def place(input: Any, axis: Any = None, name: str | None = None, dimension: Any = None,
               output_type: Any = "int64") -> Any:
-        along = dimension if axis is None else axis
-        return K.cast(fn(as_tensor(input), 0 if along is None else along), output_type or "int64")
+        return K.cast(fn(as_tensor(input), dimension if axis is None else axis), output_type or "int64")
     return place
 
 
@@ -111,7 +109,7 @@ def count_nonzero(input_tensor: Any = None, axis: Any = None, keepdims: bool = F
                   name: str | None = None, keep_dims: bool = False) -> Any:
     """How many elements are not 0."""
     there = K.cast(K.not_equal(as_tensor(input_tensor), 0), dtype)
-    return K.sum(there, list(axis) if isinstance(axis, tuple) else axis, keepdims or keep_dims)
+    return K.sum(there, axis, keepdims or keep_dims)
 
 
 def _divide(a: Any, b: Any) -> Any:

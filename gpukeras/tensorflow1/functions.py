@@ -104,14 +104,14 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     if None in rest:
         raise NotImplementedError(f"tf.tensordot: the second tensor needs a known shape, got {K.int_shape(b)}")
     found = K.dot(a, K.reshape(b, (length, prod(d for d in rest if d is not None))))
-    shape = [s if s is not None else K.shape(found)[i] for i, s in enumerate(K.int_shape(found)[:-1])]
+    shape = sizes(found)[:-1]
     return K.reshape(found, (*shape, *rest))
 
 
 def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False,
          name: str | None = None) -> Any:
     """The Euclidean norm, or with `ord` 1 or infinity the sum or the largest of the absolute values."""
-    x, axis = as_tensor(tensor), list(axis) if isinstance(axis, tuple) else axis
+    x = as_tensor(tensor)
     if ord in ("euclidean", 2):
         return K.sqrt(K.sum(K.square(x), axis, keepdims))
     if ord not in (1, np.inf):
@@ -144,7 +144,7 @@ def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name:
     """
     x, b = as_tensor(input), block_size
     only_channels_last("depth_to_space", data_format)
-    n, h, w = _sizes(x)
+    n, (h, w) = -1, sizes(x)[1:3]
     depth = channels(x) // (b * b)
     x = K.permute_dimensions(K.reshape(x, (n, h, w, b, b, depth)), (0, 1, 3, 2, 4, 5))
     return K.reshape(x, (n, h * b, w * b, depth))
@@ -154,7 +154,7 @@ def space_to_depth(input: Any, block_size: int, data_format: str = "NHWC", name:
     """The pixels of blocks as channels: the inverse of `depth_to_space`."""
     x, b = as_tensor(input), block_size
     only_channels_last("space_to_depth", data_format)
-    n, h, w = _sizes(x)
+    n, (h, w) = -1, sizes(x)[1:3]
     depth = channels(x)
     x = K.permute_dimensions(K.reshape(x, (n, h // b, b, w // b, b, depth)), (0, 1, 3, 2, 4, 5))
     return K.reshape(x, (n, h // b, w // b, b * b * depth))
@@ -164,11 +164,6 @@ def only_channels_last(function: str, data_format: str) -> None:
     """Refuses pictures with channels first."""
     if data_format != "NHWC":
         raise NotImplementedError(f"tf.{function}: data_format must be 'NHWC' here, got {data_format!r}")
-
-
-def _sizes(x: Any) -> list[Any]:
-    """Batch, rows and columns, those that are not known yet as tensors."""
-    return [-1, *(s if s is not None else K.shape(x)[i] for i, s in enumerate(K.int_shape(x)[1:3], 1))]
 
 
 def channels(x: Any) -> int:

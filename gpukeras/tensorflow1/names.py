@@ -14,6 +14,7 @@ from typing import Any
 from .. import activations
 from .. import backend as K
 from ..backend.session import GRAPH, Graph
+from ..device import NAME
 from ..graph.static_shape import AllDimensions, plain_shape
 from . import arrays, elements, functions, images, losses, nets, variables
 from .elements import elementwise
@@ -112,7 +113,7 @@ def _seed(seed: int) -> None:
 
 def _devices(kind: str | None = None) -> list[str]:
     """One name for the GPU in use, where there is one."""
-    gpu = __import__("gpukeras").config()["backend"] == "cupy"
+    gpu = NAME == "cupy"
     return [f"/physical_device:{d}:0" for d in (("GPU",) if gpu else ()) + ("CPU",) if kind in (None, d)]
 
 

@@ -84,7 +84,7 @@ def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | N
     [0.0, 1.0]
     """
     x, over = as_tensor(x), dim if axis is None else axis
-    total = K.sum(K.square(x), list(over) if isinstance(over, tuple) else over, keepdims=True)
+    total = K.sum(K.square(x), over, keepdims=True)
     return x / K.sqrt(K.maximum(total, epsilon))
 
 

@@ -207,7 +207,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:
     """A tensor, scaled down where its norm over some axes is above `clip_norm`."""
     x = as_tensor(t)
-    total = K.sum(K.square(x), list(axes) if isinstance(axes, tuple) else axes, keepdims=True)
+    total = K.sum(K.square(x), axes, keepdims=True)
     there = K.greater(total, 0)
     norm = K.where(there, K.sqrt(K.where(there, total, K.ones_like(total))), total)
     return x * clip_norm / K.maximum(norm, clip_norm)

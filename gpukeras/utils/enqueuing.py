@@ -77,9 +77,7 @@ def log_failure(error: Exception) -> None:
 
 def ended_by(error: Exception) -> WorkerError:
     """What ends the stream of a worker that failed with this exception."""
-    result = WorkerError(f"a worker failed while preparing a batch: {type(error).__name__}: {error}")
-    result.__cause__ = error
-    return result
+    return WorkerError(f"a worker failed while preparing a batch: {type(error).__name__}: {error}")
 
 
 def check_sizes(workers: int, max_queue_size: int) -> None:

@@ -106,7 +106,9 @@ class GeneratorEnqueuer(SequenceEnqueuer):
             error = RuntimeError("a worker process ended without saying why (killed, or out of memory?)")
             log_failure(error)
         self.stop()
-        raise StopIteration if error is None else ended_by(error)
+        if error is None:
+            raise StopIteration
+        raise ended_by(error) from error
 
     def _look_at_ends(self) -> bool:
         """Whether all workers ended, or one failed, which is logged once."""
