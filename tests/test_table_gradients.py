@@ -126,6 +126,28 @@ def test_a_table_with_other_uses_or_parts_is_stepped_as_a_whole():
         assert "put_rows" not in sizes(model, [(BATCH, 5), (BATCH, 1), None])
 
 
+@pytest.mark.parametrize("length, batch", [(15, 2), (15, 40), (LENGTH, 2), (LENGTH, 1500)])
+@pytest.mark.parametrize("name, stays", [("SGD", "all"), ("Adadelta", "all"), ("Adamax", "all"), ("Nadam", "weights"),
+                                         ("Adam", "none"), ("RMSprop", "unused")])
+def test_a_lazy_optimizer_leaves_rows_that_a_batch_has_not(name, stays, length, batch):
+    """Rows seen once and then no more, whatever the table's size, and as many others as there may be."""
+    def table_and_state() -> list[np.ndarray]:
+        return [model.get_weights()[0], *(s for s in model.optimizer.get_weights() if s.shape == (length, 3))]
+
+    model = Sequential([Embedding(length, 3, input_length=1), Flatten(), Dense(1)])
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    model.compile(getattr(optimizers, name)(lr=0.1, lazy=True, **options), "mse")
+    model.train_on_batch(np.full((4, 1), 7), np.ones(4))
+    before = table_and_state()
+    others = np.random.RandomState(0).permutation([i for i in range(length) if i != 7])
+    model.train_on_batch(np.resize(others, (batch, 1)), np.ones(batch))
+    after = table_and_state()
+    same = [bool((a[7] == b[7]).all()) for a, b in zip(after, before, strict=True)]
+    assert same == {"all": [True] * len(same), "weights": [True] + [False] * (len(same) - 1),
+                    "none": [False] * len(same), "unused": [True, False]}[stays]
+    assert (after[0][others[0]] != before[0][others[0]]).any()
+
+
 @pytest.mark.parametrize("way", ["attribute", "set_value"])
 def test_momentum_that_comes_later(way, monkeypatch):
     """With momentum 0 the rows that were not used are not touched; from when it is set they move on."""

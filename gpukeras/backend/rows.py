@@ -24,9 +24,12 @@ class RowGradient:
         self.places, self.sums = distinct.sum_distinct(rows, indices, len(variable))
 
     @classmethod
-    def of(cls, table: Tensor, gradient: Tensor) -> RowGradient | None:
-        """The gradient by rows, if nothing but rows of the table was used, and it pays; else None."""
-        if not isinstance(table, Variable) or not table.shape or len(table) < FEWEST or table.constraint is not None:
+    def of(cls, table: Tensor, gradient: Tensor, small: bool = False) -> RowGradient | None:
+        """The gradient by rows, if nothing but rows of the table was used, and it pays or a `small` table is welcome;
+        else None."""
+        if not isinstance(table, Variable) or not table.shape or table.constraint is not None:
+            return None
+        if len(table) < FEWEST and not small:
             return None
         found = _scattered(gradient)
         if not found or ranks.dealing() and not ranks.rows_by_rank():

@@ -137,6 +137,8 @@ class Adamax(_TwoMoments):
 
     def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """As Adam's."""
+        if self.lazy:
+            return p, state
         m, u = self.beta_1 * state[0], self.beta_2 * state[1]
         return p - self.common * m / (u + self.epsilon), [m, u]
 
@@ -175,6 +177,8 @@ class Nadam(_TwoMoments):
         """As Adam's."""
         _, soon, _, rest_soon, rest_2 = self.common
         m, v = self.beta_1 * state[0], self.beta_2 * state[1]
+        if self.lazy:
+            return p, [m, v]
         return p - self.lr * (soon * (m / rest_soon)) / (root(v / rest_2) + self.epsilon), [m, v]
 
     def get_config(self) -> dict[str, Any]:

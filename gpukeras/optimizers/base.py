@@ -87,7 +87,9 @@ class Optimizer:
     """Base of all optimizers. Subclasses give `get_updates` and `get_config`.
 
     `clipnorm` scales all gradients together so that their common Euclidean norm is at most this; `clipvalue` then
-    keeps each element within [-clipvalue, clipvalue].
+    keeps each element within [-clipvalue, clipvalue]. With `lazy`, SGD, Adadelta, Adamax and Nadam leave the rows of an
+    Embedding's table that a batch does not have as they are, as TensorFlow's older optimizers of these names do; files
+    of those are loaded so.
     """
 
     lr = LearningRate()
@@ -95,6 +97,7 @@ class Optimizer:
     decay = Hyperparameter()
     _schedule: schedules.LearningRateSchedule | None = None
     iterations: Any = None
+    lazy = False
     _scheduled_rate: Any = None
     loss_scaling: Any = None
     """Where the loss is scaled (see `loss_scale.py`): what scales it, takes the scale out of derivatives, and knows
@@ -102,9 +105,10 @@ class Optimizer:
 
     def __init__(self, **kwargs: Any):
         for name in kwargs:
-            if name not in ("clipnorm", "clipvalue", "name"):
+            if name not in ("clipnorm", "clipvalue", "lazy", "name"):
                 raise TypeError(f"{type(self).__name__} got an unexpected argument {name!r}; it takes lr (or "
                                 "learning_rate), its own parameters, clipnorm and clipvalue")
+        self.lazy = bool(kwargs.get("lazy", False))
         if kwargs.get("clipnorm") is not None:
             self.clipnorm = kwargs["clipnorm"]
         if kwargs.get("clipvalue") is not None:
@@ -186,7 +190,8 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal optimizer."""
-        return {name: getattr(self, name) for name in ("clipnorm", "clipvalue") if hasattr(self, name)}
+        config = {name: getattr(self, name) for name in ("clipnorm", "clipvalue") if hasattr(self, name)}
+        return {**config, **({"lazy": True} if self.lazy else {})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Optimizer:
@@ -229,7 +234,7 @@ class FlatOptimizer(Optimizer):
         grads = self.get_gradients(loss, params) if theirs else self._raw_gradients(loss, params)
         params = [p for p, g in zip(params, grads) if g is not None]
         grads = [g for g in grads if g is not None]
-        found = [] if theirs else map(RowGradient.of, params, grads)
+        found = [] if theirs else [RowGradient.of(p, g, self.lazy) for p, g in zip(params, grads)]
         tables = {i: t for i, t in enumerate(found) if t is not None}
         groups = flat_groups(params, without=tables, apart={i for i, g in enumerate(grads)
                                                               if source_of_cast(g) is not None})
@@ -270,7 +275,8 @@ class FlatOptimizer(Optimizer):
                 kept = self.loss_scaling.kept
                 w, u, r = kept(w, v), kept(u, table.taken(v)), kept(r, v)
                 self.loss_scaling.guarded.add(v)
-            self.updates.append(K.update(v, table.choose(table.put(u, r), w)))
+            by_rows = table.put(u, r)
+            self.updates.append(K.update(v, by_rows if self.lazy else table.choose(by_rows, w)))
 
     def rate(self) -> Tensor:
         """The learning rate, lowered by `decay` for each update already made."""

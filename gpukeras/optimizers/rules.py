@@ -44,6 +44,8 @@ class SGD(FlatOptimizer):
 
     def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """The momentum goes on; without one the weights stay."""
+        if self.lazy:
+            return p, state
         v = self.momentum * state[0]
         at_rest = is_zero(self.momentum)
         moved = p + (self.momentum * v if self.nesterov else v)
@@ -137,7 +139,7 @@ class Adadelta(FlatOptimizer):
 
     def coast(self, p: Tensor, *state: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """The averages decay; the weights stay."""
-        return p, [self.rho * state[0], self.rho * state[1]]
+        return p, state if self.lazy else [self.rho * s for s in state]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

@@ -67,7 +67,10 @@ def writable(optimizer: Any) -> dict[str, Any]:
     if is_ours(optimizer):
         config.pop("epsilon_under_root", None)
         config["learning_rate"] = config.pop("lr")
-        if config.get("decay") == 0:
+        if config.pop("lazy", False):
+            config["name"] = type(optimizer).__name__
+            config.setdefault("decay", config.get("schedule_decay"))
+        elif config.get("decay") == 0:
             del config["decay"]
         if config.get("schedule_decay") == 0.004:  # the only one that newer Keras knows
             del config["schedule_decay"]
@@ -111,6 +114,8 @@ def _settings(own: type, config: dict[str, Any], origin: Origin) -> dict[str, An
     elif newer and config.get("clipnorm") is not None and origin.version != "2.0.9":
         warn(f"The file's {own.__name__} clips the norm of each weight's gradient to {config['clipnorm']}; here "
              "clipnorm is of all gradients together.")
+    if "name" in config and "decay" in config and "use_ema" not in config:
+        config["lazy"] = True  # the older optimizers of TensorFlow's Keras; Keras's own have no name
     if own.__name__ == "Nadam":
         decay = config.pop("decay", None)
         if decay:

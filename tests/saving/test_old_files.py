@@ -140,6 +140,20 @@ def test_nadam_of_newer_keras_goes_on(version, product, tmp_path):
         [other.train_on_batch(X, Y) for _ in range(3)], rel=1e-6)
 
 
+@pytest.mark.parametrize("name, config, lazy", [
+    ("SGD", {"name": "SGD", "decay": 0.0}, True), ("Nadam", {"name": "Nadam", "decay": 0.01}, True),
+    ("SGD", {"decay": 0.0}, False), ("SGD", {**NEWER, "name": "SGD"}, False)])
+def test_what_tensorflows_older_optimizers_leave_alone_is_left_alone(name, config, lazy, tmp_path):
+    """They alone have both a name and a decay. Written again they are as they came."""
+    path = write(tmp_path / "m.h5", dense(), weights(), compiled(name, {**config, "learning_rate": 0.1}),
+                 keras_version="2.6.0")
+    for _ in range(2):
+        model = load_model(path)
+        assert model.optimizer.lazy is lazy
+        assert getattr(model.optimizer, "schedule_decay", 0.01) == 0.01
+        model.save(path)
+
+
 def test_nadam_of_keras_2_0_begins_its_product_anew(tmp_path):
     state = {"iterations": np.float32(3), **{f"v_{i}": some(*s) ** 2 for i, s in enumerate([(4, 3), (3,)] * 2)}}
     path = write(tmp_path / "m.h5", dense(), weights(), compiled("Nadam", {"lr": 0.1}), state, keras_version="2.0.9")
