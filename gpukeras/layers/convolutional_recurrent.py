@@ -11,6 +11,7 @@ from ..engine.input_spec import InputSpec
 from ..legacy import interfaces
 from .parts import add_part_weight, part_configs, set_parts, share, whole_number
 from .recurrent.arguments import CellArguments, of_cell
+from .recurrent.legacy import ConvRecurrent2D as ConvRecurrent2D
 from .recurrent.rnn import RNN, known_arguments
 from .spatial import Spatial
 
@@ -106,7 +107,7 @@ class ConvLSTM2DCell(Spatial):
                 **part_configs(self, self._parts)}
 
 
-class ConvRecurrent2D(RNN):
+class ConvRNN2D(RNN):
     """Base of recurrent layers whose states are images: (batch, steps, rows, columns, channels), or channels before
     rows with `data_format='channels_first'`."""
 
@@ -183,7 +184,7 @@ class ConvRecurrent2D(RNN):
         return cls(**known_arguments(config))
 
 
-class ConvLSTM2D(CellArguments, ConvRecurrent2D):
+class ConvLSTM2D(CellArguments, ConvRNN2D):
     """An LSTM whose products are convolutions (Shi et al., 2015, arXiv:1506.04214, without the cell's feedback):
     sequences of images (batch, steps, rows, columns, channels) to images of `filters` channels.
 
@@ -239,6 +240,3 @@ class ConvLSTM2D(CellArguments, ConvRecurrent2D):
     def step(self, inputs: Any, states: Sequence[Any]) -> Any:
         """One step: an image, output and carry (what follows them is left out) to output and new states."""
         return self.cell.call(inputs, states[:2])
-
-
-ConvRNN2D = ConvRecurrent2D  # its name in Keras 2.1.3 and later
