@@ -268,7 +268,7 @@ class Shadow:
             while source in self._program.plan.parts:
                 source = self._program.plan.parts[source].whole
                 mine.add(source)
-            found = {self._owner.get(address) for address in _addresses(self._program._array(v))}
+            found = set(map(self._owner.get, _addresses(self._program._array(v))))
             assert found <= mine, f"{step and step.op.name} reads memory that holds something else"
 
     def _is_part(self, v: Value, whole: Value) -> bool:
@@ -276,12 +276,14 @@ class Shadow:
         return root(v) in parts and parts[root(v)].whole is whole
 
     def _claim(self, array: Any, owner: Any) -> None:
-        for address in _addresses(array):
-            self._owner[address] = owner
+        self._owner.update(dict.fromkeys(_addresses(array), owner))
 
 
 def _share(a: Any, b: Any) -> bool:
-    return not set(_addresses(a)).isdisjoint(_addresses(b))
+    here, there = _addresses(a), _addresses(b)
+    if not here or not there or max(here) < min(there) or max(there) < min(here):
+        return False
+    return not set(here).isdisjoint(there)
 
 
 def _addresses(array: Any) -> list[int]:
@@ -290,5 +292,5 @@ def _addresses(array: Any) -> list[int]:
         np.arange(n).reshape([-1] + [1] * (array.ndim - i - 1)) * s
         for i, (n, s) in enumerate(zip(array.shape, array.strides))
     )
-    firsts = device.address(array) + np.asarray(offsets).reshape(-1)
-    return [] if not array.size else [int(a) + b for a in np.unique(firsts) for b in range(0, array.itemsize, 4)]
+    firsts = device.address(array) + np.asarray(offsets).reshape(-1, 1)
+    return (firsts + np.arange(0, array.itemsize, 4)).ravel().tolist() if array.size else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 import signal
@@ -304,8 +303,7 @@ def test_products_that_add_to_what_is_there(dtype, tolerance):
         bound = openblas.accumulate(a, b, out, beta)
         assert bound is not None
         function, arguments = bound
-        del a, b, bound
-        gc.collect()  # the call keeps what it points to
+        del a, b, bound  # the call keeps what it points to
         function(*arguments)
         np.testing.assert_allclose(out, expected, tolerance, tolerance)
 
