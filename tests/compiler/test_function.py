@@ -352,7 +352,7 @@ def test_many_calls_leave_memory_flat() -> None:
     a = np.ones((3, 4), "float32")
 
     def calls() -> None:
-        for _ in range(4000):
+        for _ in range(1000 if device.xp.__version__.endswith("standin") else 4000):
             f([a])
 
     for _ in range(3):  # on a GPU the first runs compile and record

@@ -101,8 +101,10 @@ def test_no_step_of_a_validation_allocates(steps):
 
 @pytest.fixture
 def grown():
-    """A function that runs some work many times and says by how many bytes memory has grown."""
+    """A function that runs some work many times and says by how many bytes a time memory has grown. The stand-in for
+    CuPy, on which calls take long, makes a quarter of them."""
     def measure(work, times):
+        times = times // 4 if device.xp.__version__.endswith("standin") else times
         for _ in range(20):
             work()
         gc.collect()
@@ -116,7 +118,7 @@ def grown():
             before, _ = tracemalloc.get_traced_memory()
             for _ in range(times):
                 work()
-            return tracemalloc.get_traced_memory()[0] - before
+            return (tracemalloc.get_traced_memory()[0] - before) / times
         finally:
             tracemalloc.stop()
             gc.enable()
@@ -125,7 +127,7 @@ def grown():
 
 def test_ten_thousand_predictions_leave_memory_flat(grown):
     model, x = mlp(), X[:3]
-    assert grown(lambda: model.predict(x), 10_000) < 100_000  # not even one object in five times
+    assert grown(lambda: model.predict(x), 10_000) < 10  # not even one object in five times
 
 
 def test_single_batches_leave_memory_flat(grown):
@@ -136,7 +138,7 @@ def test_single_batches_leave_memory_flat(grown):
         model.test_on_batch(x, y)
         model.predict_on_batch(x)
 
-    assert grown(work, 1000) < 40_000
+    assert grown(work, 1000) < 40
 
 
 def test_whole_trainings_leave_memory_flat(grown):
@@ -146,7 +148,7 @@ def test_whole_trainings_leave_memory_flat(grown):
         model.fit(X, Y, batch_size=BATCH, epochs=1, validation_split=0.1, verbose=0)
         model.evaluate(X, Y, verbose=0)
 
-    assert grown(work, 60) < 40_000
+    assert grown(work, 60) < 660
 
 
 def test_batches_of_many_sizes_hold_a_bounded_number_of_programs():
