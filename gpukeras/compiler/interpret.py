@@ -12,6 +12,7 @@ from .. import device
 from ..graph import Spec, Tensor, Variable, is_float
 from .bodies import run
 from .ir import Step, Value, describe, needed
+from .late import cell_of, settled
 from .lower import Lowering
 
 
@@ -28,7 +29,7 @@ class Interpreter:
         lowering = Lowering(feeds, optimize=False)
         self._inputs = list(inputs)
         self._outputs = [lowering.value(t) for t in outputs]
-        self._updates = [(v, lowering.value(t)) for v, t in updates]
+        self._updates = [(v, settled(lowering.value(t), f"the new value of {v.name}")) for v, t in updates]
         self._steps = needed([*self._outputs, *(v for _, v in self._updates)])
         self._check_numbers = check_numbers
 
@@ -44,6 +45,10 @@ class Interpreter:
                 return fed[v.leaf] if v.leaf in fed else v.leaf.array  # type: ignore[attr-defined]
             return None if v.shape_only else arrays[v]
 
+        def result(v: Value) -> Any:
+            cell = cell_of(v)
+            return array(v) if cell is None else cell.array
+
         for step in self._steps:
             ins = [array(v) for v in step.ins]
             outs = run(step, ins)
@@ -53,7 +58,7 @@ class Interpreter:
                 arrays[v] = a
             if self._check_numbers:
                 self._check(step, ins, outs)
-        results = [np.array(device.to_host(array(v))) for v in self._outputs]
+        results = [np.array(device.to_host(result(v))) for v in self._outputs]
         new = [(variable, device.xp.array(array(v))) for variable, v in self._updates]
         for variable, value in new:
             variable.put(value)

@@ -10,11 +10,12 @@ import numpy as np
 from .. import device
 from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable
 from ..ops.broadcasting import BroadcastTo
-from ..ops.control import Branch
+from ..ops.control import Branch, Print
 from ..ops.scan import Recurrence
 from ..ops.shape import Reshape
 from .bodies import run
 from .ir import Step, Value, needed, replace
+from .late import Cell, Late, cell_of, place_of
 from .rules import simplify
 from .scan import prune, unroll
 
@@ -97,13 +98,31 @@ class Lowering:
         if taken is not None:
             self._values[node.outputs[0]] = self._values[taken]
             return
+        ins = [self._values[t] for t in node.inputs]
         try:
-            made = self.outputs(node.op, *(self._values[t] for t in node.inputs))
+            made = self._late(node.op, ins) if self._is_late(node.op, ins) else self.outputs(node.op, *ins)
         except ValueError as e:
             where = f"layer '{node.origin}': " if node.origin else ""
             raise ValueError(f"{where}{e}") from None
         for t, v in zip(node.outputs, made):
             self._values[t] = v
+
+    def _is_late(self, op: Op, ins: Sequence[Value]) -> bool:
+        """Whether an op, or one of its inputs, has a size that only a run will tell."""
+        return (op.known_from is not None and any(v.const is None for v in ins[op.known_from:])
+                or any(cell_of(v) for v in ins))
+
+    def _late(self, op: Op, ins: Sequence[Value]) -> tuple[Value, ...]:
+        """The outputs of an op that is bound when it runs: tokens of those of unknown shape."""
+        if op.stateful and not isinstance(op, Print):
+            raise ValueError(f"{op.name}: a size that follows from data is not available for random numbers")
+        places = [place_of(v) for v in ins]
+        specs = op.infer(*(place.spec if isinstance(place, Cell) else v.spec for place, v in zip(places, ins)))
+        many = (specs,) if isinstance(specs, Spec) else specs
+        made = tuple(Spec(s.shape, s.dtype) if s.known else Cell(s) for s in many)
+        late = Late(op, tuple(places), made, compute)
+        measured = [self._measure(v) if i in op.shape_only and cell_of(v) is None else v for i, v in enumerate(ins)]
+        return Step(late, measured, late.infer(), self.origin).outs
 
     def __call__(self, op: Op, *ins: Value) -> Value:
         """The (single) output of an op."""
@@ -198,3 +217,47 @@ class Lowering:
         if v.const is not None:
             return v
         return self._measured.setdefault((v.shape, v.dtype), Value(Spec(v.shape, v.dtype), shape_only=True))
+
+
+class Eager(Lowering):
+    """Values that are computed at once where a size depends on them, the others when they are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__({}, optimize=False)
+        self._arrays: dict[Value, Any] = {}
+
+    def given(self, array: Any, spec: Spec) -> Value:
+        """An array as a value; None where only its shape is read."""
+        value = Value(Spec(spec.shape, spec.dtype), shape_only=array is None)
+        if array is not None:
+            self._arrays[value] = array
+        return value
+
+    def outputs(self, op: Op, *ins: Value) -> tuple[Value, ...]:
+        """The outputs of an op on values, those that decide sizes computed first."""
+        if op.known_from is not None:
+            for v in ins[op.known_from:]:
+                v.const = device.to_host(self.array(v))
+        return super().outputs(op, *ins)
+
+    def _is_late(self, op: Op, ins: Sequence[Value]) -> bool:
+        """Never: all sizes are there."""
+        return False
+
+    def array(self, v: Value) -> Any:
+        """The array of a value."""
+        if v.const is not None:
+            return device.asarray(v.const)
+        if v not in self._arrays:
+            assert v.step is not None
+            ins = [None if i.shape_only else self.array(i) for i in v.step.ins]
+            self._arrays.update(zip(v.step.outs, run(v.step, ins)))
+        return self._arrays[v]
+
+
+def compute(op: Op, arrays: Sequence[Any], specs: Sequence[Spec]) -> list[Any]:
+    """The outputs of an op on arrays, in memory of their own."""
+    eager = Eager()
+    given = [eager.given(a, spec) for a, spec in zip(arrays, specs)]
+    made = eager.outputs(op, *given)
+    return [device.xp.array(eager.array(v)) if v in given else eager.array(v) for v in made]

@@ -24,6 +24,7 @@ from .fuse import Fused, fuse
 from .groups import Group
 from .ir import Step, Value, describe, is_view, needed
 from .kept import part_packings
+from .late import Late, cell_of, settled
 from .loops import give_loops
 from .lower import Lowering
 from .pieces import take_apart
@@ -41,12 +42,13 @@ def _nothing() -> None:
 
 class Program:
     """What a Function does for one set of input shapes. `run` makes the calls; `inputs[i]` is the buffer of input i
-    (None if nothing depends on it), `outputs[i]` the array of output i, valid until the next run."""
+    (None if nothing depends on it)."""
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
                  updates: Sequence[tuple[Variable, Tensor]], feeds: dict[Tensor, Spec], memory: Memory):
         lowering = Lowering(feeds)
-        roots = [lowering.value(t) for t in (*outputs, *(t for _, t in updates))]
+        roots = [lowering.value(t) for t in outputs]
+        roots += [settled(lowering.value(t), f"the new value of {v.name}") for v, t in updates]
         roots = lowering.finish(roots)
         prepare(needed(roots))
         words = device.NAME == "numpy" and any(isinstance(step.op, Gather) for step in needed(roots))
@@ -97,15 +99,23 @@ class Program:
             self.calls += [call for op in self._ops() for call in op.finish()]
         self._complaints = [(complaint, self._step(i)) for i, (f, _) in enumerate(self.calls)
                             if isinstance(f, device.Launch) for complaint in f.complaints]
-        self.outputs = [self._array(v) for v in self.plan.outputs]
+        self._results = [self._array(v) for v in self.plan.outputs]
+        self.cells = {i: cell for i, cell in enumerate(map(cell_of, self.plan.outputs)) if cell is not None}
         fed = {v.leaf: a for v, a in self._arrays.items() if v.leaf in feeds}
         self.inputs = [fed.get(t) for t in inputs]
         hold = device.threads.hold(self.calls)
         self._hold = hold if self.whole is not None or not self._changes else Writing(self._changes, hold)
         self._runs = 0
-        self._refuses = False  # to be recorded
+        self._refuses = any(isinstance(step.op, Late) for step in self.plan.steps)  # to be recorded
         self._recording: device.Recording | None = None
         self.recordings = 0  # how often a graph was made of it
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The array of each output, valid until the next run."""
+        if not self.cells:
+            return self._results
+        return [self.cells[i].array if i in self.cells else a for i, a in enumerate(self._results)]
 
     @property
     def whole(self) -> Run | None:

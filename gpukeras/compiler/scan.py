@@ -18,6 +18,7 @@ from .bodies import bind, rooms
 from .fuse import fuse
 from .hoist import hoist_after, hoist_before, multiply_after
 from .ir import Step, Value, contiguous, is_view, needed, replace, root
+from .late import settled
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def unroll(lowering: Lowering, op: Recurrence, ins: Sequence[Value]) -> tuple[Va
         elif leaf.leaf is not None and not _has_no_gaps(v):
             inner.stand_in(t, Step(Gaps(), [leaf], [leaf.spec], lowering.origin).outs[0])
         outside[kind][inner.value(t)] = v
-    roots = [inner.value(t) for t in body.results]
+    roots = [settled(inner.value(t), "what a step makes") for t in body.results]
     outputs, sums = len(body.outputs), len(body.outputs) + len(body.sums)
     for begin, new in zip(ins[len(body.sequences):], roots[sums:]):
         if begin.shape != new.shape:

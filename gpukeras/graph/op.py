@@ -35,6 +35,8 @@ class Op:
     """Of (condition, a, b) it is either a or b, whichever the condition says."""
     shape_only: tuple[int, ...] = ()
     """Inputs of which only the shape is read: they need not be computed."""
+    known_from: int | None = None
+    """From this input on, inputs decide sizes by what they hold: an op is bound when they are known."""
     in_place: tuple[int, ...] = ()
     """Inputs whose memory the first output may take over."""
     contiguous: tuple[int, ...] = ()

@@ -29,6 +29,7 @@ class BroadcastTo(ViewOp):
 
     dims: Dims
     name = "broadcast_to"
+    known_from = 1
 
     def infer(self, *ins: Spec) -> Spec:
         """The target shape."""

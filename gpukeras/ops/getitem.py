@@ -17,8 +17,8 @@ from .slicing import GIVEN, Slice, SliceBetween
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]` with ints, slices, Ellipsis and None; a tensor or an array of ints gathers along axis 0.
 
-    Ints and bounds of slices may be scalar tensors of integers. A bound must follow from shapes (`K.shape`), since the
-    length of the part does; an int may depend on data too.
+    Ints and bounds of slices may be scalar tensors of integers. Where a bound follows from data, so does the length of
+    the part: it is known when a program runs.
     """
     entries = list(index) if isinstance(index, tuple) else [index]
     if len(entries) == 1 and isinstance(entries[0], (Tensor, np.ndarray, list)):

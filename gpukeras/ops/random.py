@@ -47,6 +47,7 @@ class Random(Op):
 
     stateful = True
     generates = True
+    known_from = 0
     c_family = "random"
     gapless = ()
     _rank_draws_its_own = True  # on a GPU

@@ -66,9 +66,10 @@ class Count(ExpandedOp):
 
 @frozen
 class Range(ExpandedOp):
-    """start, start + step, ... before stop, of three scalars that are constant once shapes are known."""
+    """start, start + step, ... before stop, of three scalars."""
 
     name = "arange"
+    known_from = 0
 
     def infer(self, *ins: Spec) -> Spec:
         """A vector; of known length if the scalars are known."""
@@ -79,8 +80,6 @@ class Range(ExpandedOp):
 
     def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
         """The constant."""
-        if any(v.const is None for v in ins):
-            raise ValueError("the ends of a range must follow from shapes, not from data")
         return make.constant(np.arange(*(v.const for v in ins), dtype=ins[0].dtype))  # type: ignore[attr-defined]
 
 
@@ -181,6 +180,7 @@ class Reshape(ViewOp):
 
     dims: Dims
     name = "reshape"
+    known_from = 1
     needs_contiguous = True
     keeps_contiguous = True
 

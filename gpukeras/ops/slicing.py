@@ -108,11 +108,11 @@ class PlaceSlice(Op):
 
 @frozen
 class SliceBetween(ExpandedOp):
-    """A slice of which inputs give some bounds: (x, *bounds), with GIVEN in their places in the index. The bounds are
-    constant once shapes are known."""
+    """A slice of which inputs give some bounds: (x, *bounds), with GIVEN in their places in the index."""
 
     index: Index
     name = "strided_slice"
+    known_from = 1
 
     def infer(self, *ins: Spec) -> Spec:
         """The shape of the part: unknown along an axis with a bound that is not known yet."""
@@ -146,6 +146,7 @@ class PlaceSliceBetween(ExpandedOp):
     index: Index
     name = "place_strided_slice"
     shape_only = (1,)
+    known_from = 2
 
     def infer(self, *ins: Spec) -> Spec:
         """The second shape."""
@@ -176,10 +177,7 @@ def _filled(index: Index, values: Sequence[Any]) -> Index:
 
 
 def _settled(index: Index, bounds: Sequence[Any]) -> Index:
-    """The index with the bounds' constants. ValueError where they are none."""
-    if any(v.const is None for v in bounds):
-        raise ValueError("the bounds of a slice must follow from shapes (K.shape), not from data: how many elements "
-                         "are left would not be known before the program runs. Multiply by a mask instead")
+    """The index with the bounds' constants."""
     return _filled(index, [v.const for v in bounds])
 
 

@@ -93,12 +93,6 @@ def test_mismatch_found_when_shapes_are_known_names_layer_and_shapes() -> None:
         K.function([x, y], [z])([np.zeros((2, 3)), np.zeros((5, 3))])
 
 
-def test_dimensions_that_depend_on_data_are_refused() -> None:
-    x, n = K.placeholder((None,)), K.placeholder((), dtype="int32")
-    with pytest.raises(ValueError, match="reshape.*must follow from shapes"):
-        K.function([x, n], [K.reshape(x, [n, -1])])([np.zeros(4), 2])
-
-
 # Feeding -------------------------------------------------------------------------------------------------------
 def test_intermediate_tensors_can_be_fed() -> None:
     x = K.placeholder((None, 2))

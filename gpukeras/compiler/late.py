@@ -1,0 +1,87 @@
+"""Ops of which the size follows from data: they are bound when their inputs are there, at each run.
+
+All else of a program has its place beforehand. What has no known shape lies in a `Cell`; in the program a token, an
+array of nothing, stands for it and keeps the order of the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import device
+from ..graph import Call, Op, Spec, frozen
+from .ir import Value
+
+TOKEN = Spec((0,), "uint8")
+
+
+class Cell:
+    """Where a value of unknown shape lies: `array`, once a run has made it."""
+
+    def __init__(self, spec: Spec):
+        self.spec = Spec(spec.shape, spec.dtype)
+        self.array: Any = None
+
+
+Place = Spec | Cell
+Compute = Callable[[Op, Sequence[Any], Sequence[Spec]], list[Any]]
+"""The outputs of an op on arrays; where only a shape is read, the array is None, and the spec has it."""
+
+
+@frozen
+class Late(Op):
+    """An op that is bound when it is run. For each of its inputs and outputs there is a Spec, or the Cell that it is
+    in."""
+
+    op: Op
+    given: tuple[Place, ...]
+    made: tuple[Place, ...]
+    compute: Compute
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The op's."""
+        return self.op.name
+
+    def infer(self, *ins: Spec) -> tuple[Spec, ...]:
+        """What is known of the outputs; tokens of the rest."""
+        return tuple(TOKEN if isinstance(place, Cell) else place for place in self.made)
+
+    def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
+        """One call, which does all."""
+        return [(self._run, (tuple(ins), tuple(outs)))]
+
+    def _run(self, ins: Sequence[Any], outs: Sequence[Any]) -> None:
+        arrays = [place.array if isinstance(place, Cell) else a for place, a in zip(self.given, ins)]
+        specs = [Spec(a.shape, a.dtype.name) if isinstance(place, Cell) else place
+                 for place, a in zip(self.given, arrays)]
+        for place, out, array in zip(self.made, outs, self.compute(self.op, arrays, specs)):
+            if isinstance(place, Cell):
+                place.array = array
+            elif array.shape != out.shape:
+                raise ValueError(f"{self.name}: the result has shape {array.shape}, not {out.shape}")
+            else:
+                device.xp.copyto(out, array)
+
+
+def cell_of(v: Value) -> Cell | None:
+    """The cell of a value of unknown shape; None for all others."""
+    if v.step is None or not isinstance(v.step.op, Late):
+        return None
+    place = v.step.op.made[v.step.outs.index(v)]
+    return place if isinstance(place, Cell) else None
+
+
+def place_of(v: Value) -> Place:
+    """Where a value lies: its cell, or its spec."""
+    return cell_of(v) or Spec(v.shape, v.dtype)
+
+
+def settled(v: Value, what: str) -> Value:
+    """A value of known shape. ValueError where it follows from data."""
+    cell = cell_of(v)
+    if cell is not None:
+        raise ValueError(f"{what} must have a size that follows from shapes, not from data; got shape "
+                         f"{cell.spec.shape}")
+    return v
