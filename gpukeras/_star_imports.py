@@ -21,6 +21,7 @@ _WEIGHTS = "constraints initializers regularizers"
 _LAYER = f"InputSpec K Layer interfaces {_WEIGHTS}"
 _NETWORK = ("Activation BatchNormalization Conv2D Dense GlobalAveragePooling2D GlobalMaxPooling2D Input K MaxPooling2D "
             "Model _obtain_input_shape get_file get_source_inputs warnings")
+_TENSORFLOW = "control_flow_ops ctc device_lib functional_ops moving_averages tensor_array_ops tf_variables"
 _BESIDE = {
     "": f"{_MODULES} Input Model Sequential",
     "activations": "K Layer deserialize_keras_object six warnings",
@@ -33,9 +34,9 @@ _BESIDE = {
     "applications.vgg16": f"{_NETWORK} Flatten layer_utils",
     "applications.vgg19": f"{_NETWORK} Flatten layer_utils",
     "applications.xception": f"{_NETWORK} SeparableConv2D imagenet_utils layers",
-    "backend": "common defaultdict has_arg json np os sys tensorflow_backend",
+    "backend": f"{_TENSORFLOW} common defaultdict has_arg json np os sys tensorflow_backend",
     "backend.common": "np",
-    "backend.tensorflow_backend": "defaultdict has_arg np os",
+    "backend.tensorflow_backend": f"{_TENSORFLOW} defaultdict has_arg np os",
     "callbacks": "Iterable K OrderedDict Progbar csv deque json np os requests six time warnings",
     "constraints": f"{_CONFIGS} K six",
     "datasets.cifar10": "K get_file load_batch np os",
@@ -95,8 +96,8 @@ _BESIDE = {
 }
 _OPTIONAL = "h5py linalg ndi pil_image pydot requests yaml".split()
 """None where the package is not installed, as in Keras."""
-_BY_NAME_ONLY = {*_OPTIONAL, "HTTPError", "ThreadPool", "URLError", "legacy_layers", "legacy_models",
-                 "multiprocessing", "six", "tarfile", "tf", "urlopen", "urlretrieve"}
+_BY_NAME_ONLY = {*_OPTIONAL, *_TENSORFLOW.split(), "HTTPError", "ThreadPool", "URLError", "legacy_layers",
+                 "legacy_models", "multiprocessing", "six", "tarfile", "tf", "urlopen", "urlretrieve"}
 """Names that a star leaves out: what they load is heavy, or need not be installed."""
 _PLACES = {
     "abc": "abstractmethod",
@@ -110,6 +111,7 @@ _PLACES = {
     "urllib.request": "urlopen urlretrieve",
     "gpukeras.applications.imagenet_utils": "_obtain_input_shape",
     "gpukeras.backend": "tf",
+    "gpukeras.tensorflow1.names": _TENSORFLOW,
     "gpukeras.datasets.cifar": "load_batch",
     "gpukeras.engine.topology": "Container InputSpec Layer _object_list_uid get_source_inputs",
     "gpukeras.layers": "Activation AveragePooling2D BatchNormalization Concatenate Conv2D Dense Dropout Flatten "

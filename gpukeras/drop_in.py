@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -23,7 +24,8 @@ from gpukeras.utils import identity
 OWN_VERSION, OWN_BACKEND = gpukeras.__version__, identity.backend
 KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
-AROUND = ("tensorflow", "tensorflow.python", "tensorflow.compat", "tensorflow.compat.v1")
+AROUND = ("tensorflow", "tensorflow.python", "tensorflow.python.client", "tensorflow.python.framework",
+          "tensorflow.python.ops", "tensorflow.python.training", "tensorflow.compat", "tensorflow.compat.v1")
 """Packages of which Keras is here, and what `tensorflow1` has."""
 KERAS_VERSION = "2.0.9"
 """The Keras that a program finds, which is `__version__` for it: programs compare that with Keras's versions."""
@@ -94,6 +96,17 @@ class Around(ModuleType):
         if found is None:
             raise AttributeError(refusal(whole))
         return found
+
+
+@cache
+def _around() -> Around:
+    return Around("tensorflow")
+
+
+def tensorflow() -> ModuleType:
+    """`tensorflow`: the module that a program finds under this name, where it finds gpukeras as Keras."""
+    installed = any(isinstance(finder, Finder) for finder in sys.meta_path)
+    return import_module("tensorflow") if installed else _around()
 
 
 class Finder(MetaPathFinder):

@@ -115,7 +115,7 @@ if not TYPE_CHECKING:  # which sees the names that are imported for it above, an
         if name in ("tensorflow_backend", "common"):
             return import_module(f"{__name__}.{name}")
         if name == "tf":  # stands above K: the package knows where
-            return import_module(__name__.partition(".")[0]).drop_in.Around("tensorflow")
+            return import_module(__name__.partition(".")[0]).drop_in.tensorflow()
         if name == "_BACKEND":
             return backend()
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import device
-from ..graph import Call, Op, Spec, frozen
+from ..graph import Call, Op, Shape, Spec, frozen
 from .ir import Value
 
 TOKEN = Spec((0,), "uint8")
@@ -57,12 +57,18 @@ class Late(Op):
         specs = [Spec(a.shape, a.dtype.name) if isinstance(place, Cell) else place
                  for place, a in zip(self.given, arrays)]
         for place, out, array in zip(self.made, outs, self.compute(self.op, arrays, specs)):
+            self._check(array, place.spec.shape if isinstance(place, Cell) else place.shape)
             if isinstance(place, Cell):
                 place.array = array
-            elif array.shape != out.shape:
-                raise ValueError(f"{self.name}: the result has shape {array.shape}, not {out.shape}")
             else:
                 device.xp.copyto(out, array)
+
+    def _check(self, array: Any, expected: Shape) -> None:
+        """Raises ValueError for another shape than the program counts on: a guess is none."""
+        if self.op.unknown and not any(expected):
+            return
+        if len(array.shape) != len(expected) or any(d not in (None, n) for d, n in zip(expected, array.shape)):
+            raise ValueError(f"{self.name}: the result has shape {array.shape}, not {tuple(expected)}")
 
 
 def cell_of(v: Value) -> Cell | None:
@@ -76,6 +82,20 @@ def cell_of(v: Value) -> Cell | None:
 def place_of(v: Value) -> Place:
     """Where a value lies: its cell, or its spec."""
     return cell_of(v) or Spec(v.shape, v.dtype)
+
+
+def spec_of(v: Value) -> Spec:
+    """What is known of a value, also of one in a cell."""
+    cell = cell_of(v)
+    return v.spec if cell is None else cell.spec
+
+
+def place_all(specs: Sequence[Spec], said: Sequence[Shape]) -> tuple[Place, ...]:
+    """Places for outputs of an op. `said` are shapes as the program knows them, by `set_shape` for example."""
+    shapes = [tuple(a if b is None else b for a, b in zip(known, s.shape)) if len(known) == len(s.shape) else known
+              for s, known in zip(specs, said)]
+    merged = [Spec(shape, s.dtype) for s, shape in zip(specs, shapes)]
+    return tuple(s if s.known else Cell(s) for s in merged)
 
 
 def settled(v: Value, what: str) -> Value:

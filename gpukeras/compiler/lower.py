@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from .. import device
 from ..graph import Apply, ComposedOp, ExpandedOp, Op, Placeholder, Spec, Tensor, Variable
 from ..ops.broadcasting import BroadcastTo
 from ..ops.control import Branch, Print
+from ..ops.loops import MOST_UNROLLED, Looping
 from ..ops.scan import Recurrence
 from ..ops.shape import Reshape
 from .bodies import run
 from .ir import Step, Value, needed, replace
-from .late import Cell, Late, cell_of, place_of
+from .late import Late, cell_of, place_all, place_of, spec_of
 from .rules import simplify
 from .scan import prune, unroll
 
@@ -28,6 +30,8 @@ class Lowering:
     Called as `lowering(op, *values)` it applies one op; rules and expansions use it that way. `optimize=False`
     leaves out everything that could change how a number is computed: the interpreter's form.
     """
+
+    most_passes: float = MOST_UNROLLED
 
     def __init__(self, feeds: dict[Tensor, Spec], optimize: bool = True):
         self.feeds = feeds
@@ -100,27 +104,45 @@ class Lowering:
             return
         ins = [self._values[t] for t in node.inputs]
         try:
-            made = self._late(node.op, ins) if self._is_late(node.op, ins) else self.outputs(node.op, *ins)
+            made = None if self._is_late(node.op, ins) else self._made(node.op, ins)
+            made = self._late(node, ins) if made is None else made
         except ValueError as e:
             where = f"layer '{node.origin}': " if node.origin else ""
             raise ValueError(f"{where}{e}") from None
         for t, v in zip(node.outputs, made):
             self._values[t] = v
 
+    def _made(self, op: Op, ins: Sequence[Value]) -> tuple[Value, ...] | None:
+        """The outputs of an op; None of a loop whose end only a run will tell."""
+        if not isinstance(op, Looping):
+            return self.outputs(op, *ins)
+        proxies = [Placeholder(s.shape, s.dtype) for s in map(spec_of, ins)]
+        self._values.update(zip(proxies, ins))
+        origin = self.origin
+        made = op.unrolled(proxies, self._truth, self.most_passes)
+        values = None if made is None else tuple(map(self.value, made))
+        self.origin = origin
+        return values
+
+    def _truth(self, tensor: Tensor) -> bool | None:
+        """What a condition is, if it is known."""
+        known = self.value(tensor).const
+        return None if known is None else bool(known)
+
     def _is_late(self, op: Op, ins: Sequence[Value]) -> bool:
         """Whether an op, or one of its inputs, has a size that only a run will tell."""
-        return (op.known_from is not None and any(v.const is None for v in ins[op.known_from:])
+        return (op.unknown or op.known_from is not None and any(v.const is None for v in ins[op.known_from:])
                 or any(cell_of(v) for v in ins))
 
-    def _late(self, op: Op, ins: Sequence[Value]) -> tuple[Value, ...]:
+    def _late(self, node: Apply, ins: Sequence[Value]) -> tuple[Value, ...]:
         """The outputs of an op that is bound when it runs: tokens of those of unknown shape."""
+        op = node.op
         if op.stateful and not isinstance(op, Print):
             raise ValueError(f"{op.name}: a size that follows from data is not available for random numbers")
-        places = [place_of(v) for v in ins]
-        specs = op.infer(*(place.spec if isinstance(place, Cell) else v.spec for place, v in zip(places, ins)))
-        many = (specs,) if isinstance(specs, Spec) else specs
-        made = tuple(Spec(s.shape, s.dtype) if s.known else Cell(s) for s in many)
-        late = Late(op, tuple(places), made, compute)
+        places = tuple(map(place_of, ins))
+        specs = op.infer(*map(spec_of, ins))
+        made = place_all([specs] if isinstance(specs, Spec) else specs, [t.shape for t in node.outputs])
+        late = Late(op, places, made, compute)
         measured = [self._measure(v) if i in op.shape_only and cell_of(v) is None else v for i, v in enumerate(ins)]
         return Step(late, measured, late.infer(), self.origin).outs
 
@@ -139,7 +161,8 @@ class Lowering:
             if better is not None:
                 return (better,)
         if isinstance(op, ExpandedOp):
-            return (op.expand(self, *ins),)
+            made = op.expand(self, *ins)
+            return made if isinstance(made, tuple) else (made,)
         if isinstance(op, ComposedOp) and (not self.optimize or all(v.const is not None for v in ins)):
             return (self._compose(op, ins),)
         ins = tuple(self._measure(v) if i in op.shape_only else v for i, v in enumerate(ins))
@@ -220,7 +243,9 @@ class Lowering:
 
 
 class Eager(Lowering):
-    """Values that are computed at once where a size depends on them, the others when they are asked for."""
+    """Values that are computed at once, so that sizes may follow from them."""
+
+    most_passes = inf
 
     def __init__(self) -> None:
         super().__init__({}, optimize=False)
@@ -234,22 +259,35 @@ class Eager(Lowering):
         return value
 
     def outputs(self, op: Op, *ins: Value) -> tuple[Value, ...]:
-        """The outputs of an op on values, those that decide sizes computed first."""
+        """The outputs of an op on values. Of a branch it is one side."""
+        if isinstance(op, Branch) and ins[0].size == 1:
+            return (ins[1 if bool(device.to_host(self.array(ins[0]))) else 2],)
+        if isinstance(op, Looping):
+            ends = self._made(op, ins)
+            assert ends is not None
+            return ends
         if op.known_from is not None:
             for v in ins[op.known_from:]:
                 v.const = device.to_host(self.array(v))
-        return super().outputs(op, *ins)
+        made = super().outputs(op, *ins)
+        for v in made:
+            self.array(v)
+        return made
 
     def _is_late(self, op: Op, ins: Sequence[Value]) -> bool:
         """Never: all sizes are there."""
         return False
+
+    def _truth(self, tensor: Tensor) -> bool | None:
+        return bool(device.to_host(self.array(self.value(tensor))))
 
     def array(self, v: Value) -> Any:
         """The array of a value."""
         if v.const is not None:
             return device.asarray(v.const)
         if v not in self._arrays:
-            assert v.step is not None
+            if v.step is None:
+                return None  # only its shape is read
             ins = [None if i.shape_only else self.array(i) for i in v.step.ins]
             self._arrays.update(zip(v.step.outs, run(v.step, ins)))
         return self._arrays[v]

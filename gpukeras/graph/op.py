@@ -37,6 +37,8 @@ class Op:
     """Inputs of which only the shape is read: they need not be computed."""
     known_from: int | None = None
     """From this input on, inputs decide sizes by what they hold: an op is bound when they are known."""
+    unknown = False
+    """Nothing but dtypes is known of the outputs before a run: how many axes they have is a guess."""
     in_place: tuple[int, ...] = ()
     """Inputs whose memory the first output may take over."""
     contiguous: tuple[int, ...] = ()

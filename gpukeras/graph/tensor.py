@@ -144,7 +144,9 @@ class Tensor:
 
     def set_shape(self, shape: Sequence[int | None] | None) -> None:
         """Adds what is known of the static shape: None where nothing is. ValueError where it contradicts."""
-        if shape is not None:
+        if shape is not None and self.producer is not None and self.producer.op.unknown:
+            self.shape = TensorShape(plain_shape(shape))
+        elif shape is not None:
             self.shape = TensorShape(self.shape.merge_with(shape))
 
     def __repr__(self) -> str:

@@ -10,19 +10,22 @@ from ..graph import OPERATORS, Tensor, apply
 from .convert import as_tensor, cast
 from .elementwise import less, where
 from .indexing import gather
+from .selection import chosen
 from .shape import known_number, shape_of, transpose
 from .slicing import GIVEN, Slice, SliceBetween
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """`x[index]` with ints, slices, Ellipsis and None; a tensor or an array of ints gathers along axis 0.
+    """`x[index]` with ints, slices, Ellipsis and None; a tensor or an array of ints gathers along axis 0, one of
+    truths picks what stands where they hold.
 
     Ints and bounds of slices may be scalar tensors of integers. Where a bound follows from data, so does the length of
     the part: it is known when a program runs.
     """
     entries = list(index) if isinstance(index, tuple) else [index]
     if len(entries) == 1 and isinstance(entries[0], (Tensor, np.ndarray, list)):
-        _refuse_truths(as_tensor(entries[0]))
+        if as_tensor(entries[0]).dtype == "bool":
+            return chosen(x, entries[0])
         rows = as_tensor(entries[0], "int32")
         if rows.ndim or rows.dtype not in ("int32", "int64"):
             return gather(x, rows)
@@ -40,15 +43,8 @@ def _place(e: Any) -> Any:
     """An entry of an index, with a tensor as its number if that is known."""
     if not isinstance(e, Tensor):
         return e
-    _refuse_truths(e)
     number = known_number(_scalar(e))
     return e if number is None else number
-
-
-def _refuse_truths(e: Tensor) -> None:
-    if e.dtype == "bool":
-        raise TypeError("can't index a tensor with truths: how many rows are left is not known before the program "
-                        "runs. Use K.switch, or multiply by the mask")
 
 
 def _scalar(e: Tensor) -> Tensor:

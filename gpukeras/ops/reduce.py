@@ -24,6 +24,7 @@ from ..graph import (
     apply,
     canonical_axes,
     frozen,
+    is_float,
 )
 from . import reduce_tasks
 from .broadcasting import broadcast_like
@@ -74,7 +75,8 @@ class Reduce(Op):
 
     def calls(self, ins: Sequence[Any], outs: Sequence[Any], scratch: Sequence[Any]) -> list[Call]:
         """One reduction, in NumPy's fixed order; two where the first can go over longer rows."""
-        self._check(ins[0])
+        if self._is_of_nothing(ins[0]):
+            return [(outs[0].fill, (lowest(self.kind, outs[0].dtype),))]
         if scratch and ins[0].flags.c_contiguous:
             wide, out = scratch[0], outs[0].reshape(-1)
             return [(REDUCTIONS["sum"], (ins[0].reshape(-1, wide.size), 0, None, wide)),
@@ -86,9 +88,9 @@ class Reduce(Op):
         reduction = REDUCTIONS[self.kind]
         return [(_reduce_backwards, (reduction, *arguments)) if backwards else (reduction, arguments)]
 
-    def _check(self, x: Any) -> None:
-        if x.size == 0 and self.kind in ("max", "min"):
-            raise ValueError(f"{self.kind} over no elements: the input has shape {x.shape}")
+    def _is_of_nothing(self, x: Any) -> bool:
+        """Whether it is an extremum of no elements."""
+        return bool(x.size == 0) and self.kind in ("max", "min")
 
     def takes_tasks(self, ins: Sequence[Spec], outs: Sequence[Spec]) -> bool:
         """Where there are elements, of a type that has this kind."""
@@ -114,9 +116,10 @@ class Reduce(Op):
     def launches(self, ins: Sequence[Any], outs: Sequence[Any], room: Sequence[Any]) -> list[Call]:
         """One kernel, or two for results of many elements; x is read as it lies."""
         x, out = ins[0], outs[0]
-        self._check(x)
         if not out.size:
             return []
+        if self._is_of_nothing(x):
+            return [(out.fill, (lowest(self.kind, out.dtype),))]
         length = _count(x.shape, self.axes)
         axes = [(n, s // x.itemsize) for n, s in zip(x.shape, x.strides)]
         kept = _merged(axes[a] for a in range(x.ndim) if a not in self.axes)
@@ -158,6 +161,15 @@ class Reduce(Op):
         if 0 not in self.axes:
             return ROW
         return REDUCE if self.kind == "sum" else MIX
+
+
+def lowest(kind: str, dtype: Any) -> Any:
+    """The maximum of no elements, to which every element is one; or the minimum."""
+    name = np.dtype(dtype).name
+    if name == "bool":
+        return kind == "min"
+    ends = (-np.inf, np.inf) if is_float(name) else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return ends[kind == "min"]
 
 
 def sum_call(x: Any, axes: tuple[int, ...], out: Any, keepdims: bool) -> Call:

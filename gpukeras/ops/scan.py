@@ -43,7 +43,7 @@ class Body:
         self.sequences, self.states = tuple(sequences), tuple(states)
         self.outputs, self.sums, self.new_states = tuple(outputs), tuple(sums), tuple(new_states)
         self.nodes = tuple(nodes)  # whatever depends on a step's inputs was made by one of these
-        self.constants = _closed_over(self.results, [*sequences, *states], nodes)
+        self.constants = closed_over(self.results, [*sequences, *states], nodes)
 
     @property
     def results(self) -> tuple[Tensor, ...]:
@@ -56,7 +56,7 @@ class Body:
         return (*self.sequences, *self.states, *self.constants)
 
 
-def _closed_over(results: Sequence[Tensor], leaves: Sequence[Tensor], nodes: Sequence[Apply]) -> tuple[Tensor, ...]:
+def closed_over(results: Sequence[Tensor], leaves: Sequence[Tensor], nodes: Sequence[Apply]) -> tuple[Tensor, ...]:
     """The tensors that don't depend on `leaves`, are no constants, and that `results` are made of."""
     given, inside = set(leaves), set(leaves)
     own = []

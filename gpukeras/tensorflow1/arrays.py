@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..ops import broadcasting, sorting
+from ..ops import broadcasting, selection, sorting
 from .functions import alike, as_tensor, lengths, sizes
 
 
@@ -147,6 +147,12 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
     return K.gather(K.reshape(x, [_product(whole[:depth]), *whole[depth:]]), place)
 
 
+def boolean_mask(tensor: Any, mask: Any, name: str | None = None, axis: Any = None) -> Any:
+    """The parts of a tensor where a mask is true, whose axes are those of the tensor from `axis` on: how many there are
+    is known when they are computed."""
+    return selection.chosen(tensor, mask, int(axis or 0))
+
+
 def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False,
             name: str | None = None) -> Any:
     """The places of the elements in their order along an axis."""
@@ -168,10 +174,10 @@ def top_k(input: Any, k: int = 1, sorted: bool = True, name: str | None = None) 
     """The k largest values along the last axis, the largest first, and their places."""
     x = as_tensor(input)
     length = K.int_shape(x)[-1]
-    if length is not None and length < k:
+    if isinstance(k, int) and length is not None and length < k:
         raise ValueError(f"tf.nn.top_k: the last axis of shape {K.int_shape(x)} has fewer than {k} elements")
     places = sorting.argsort(x, descending=True)[..., :k]
-    places.set_shape((*K.int_shape(places)[:-1], k))
+    places.set_shape((*K.int_shape(places)[:-1], k if isinstance(k, int) else None))
     return TopK(_taken(x, places), places)
 
 
@@ -193,11 +199,10 @@ def _is_descending(direction: str) -> bool:
 
 
 def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = "bool", name: str | None = None) -> Any:
-    """Truths at the first places of each row, as many as `lengths` say."""
-    if maxlen is None:
-        raise NotImplementedError("tf.sequence_mask: give maxlen; the longest length is not known before the program "
-                                  "runs")
+    """Truths at the first places of each row, as many as `lengths` say. Rows are as long as the longest length, or
+    `maxlen`."""
     counts = K.cast(K.expand_dims(as_tensor(lengths), -1), "int32")
+    maxlen = K.max(counts) if maxlen is None else maxlen
     return K.cast(K.less(K.arange(maxlen), counts), dtype)
 
 
@@ -329,7 +334,8 @@ def _product_of(word: str, x: Any, other: str, y: Any, kept: set[str]) -> tuple[
 
 
 NAMES: dict[str, Any] = {function.__name__: function for function in (
-    argsort, diag, diag_part, einsum, eye, fill, gather, gather_nd, linspace, matrix_band_part, matrix_diag,
+    argsort, boolean_mask, diag, diag_part, einsum, eye, fill, gather, gather_nd, linspace, matrix_band_part,
+    matrix_diag,
     matrix_diag_part, matrix_set_diag, meshgrid, sequence_mask, sort, squeeze, strided_slice, trace)} | {
     "slice": part, "nn.top_k": top_k, "math.top_k": top_k, "lin_space": linspace,
     "batch_gather": lambda params, indices, name=None: gather(

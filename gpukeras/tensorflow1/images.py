@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ..ops import selection
 from .functions import as_tensor, channels, lengths, psnr, sizes
 
 GREY = (0.2989, 0.587, 0.114)
@@ -232,9 +233,16 @@ def ssim(img1: Any, img2: Any, max_val: Any, filter_size: int = 11, filter_sigma
     return K.mean(K.mean(likeness * structure, [-3, -2]), -1)
 
 
+def non_max_suppression(boxes: Any, scores: Any, max_output_size: Any, iou_threshold: Any = 0.5,
+                        score_threshold: Any = float("-inf"), name: str | None = None) -> Any:
+    """The places of the boxes (y, x, y, x) with the highest scores, without those that overlap a better one by more
+    than a threshold: their common area, divided by that of both together."""
+    return selection.non_max_suppression(boxes, scores, max_output_size, iou_threshold, score_threshold)
+
+
 NAMES: dict[str, Any] = {f"image.{function.__name__}": function for function in (
     resize_bilinear, resize_nearest_neighbor, resize_images, rgb_to_grayscale, grayscale_to_rgb,
     per_image_standardization, central_crop, crop_to_bounding_box, adjust_brightness, adjust_contrast, image_gradients,
-    total_variation, ssim, psnr)} | {
+    non_max_suppression, total_variation, ssim, psnr)} | {
     "image.resize": resize_images, "image.ResizeMethod": ResizeMethod, "image.flip_left_right": _flip(-2),
     "image.flip_up_down": _flip(-3)}

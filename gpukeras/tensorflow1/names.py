@@ -16,7 +16,8 @@ from .. import backend as K
 from ..backend.session import GRAPH, Graph
 from ..device import NAME
 from ..graph.static_shape import AllDimensions, plain_shape
-from . import arrays, elements, functions, images, losses, nets, variables
+from ..ops import selection
+from . import arrays, elements, functions, images, loops, losses, nets, variables
 from .elements import elementwise
 from .functions import alike, as_tensor
 
@@ -54,9 +55,10 @@ def _transpose(a: Any, perm: Any = None, name: str | None = None) -> Any:
 
 
 def _where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Any:
+    if x is None and y is None:
+        return selection.places(condition)
     if x is None or y is None:
-        raise NotImplementedError("tf.where without x and y gives as many rows as there are hits, which is not "
-                                  "available here; give both, or multiply by K.cast(condition, 'float32')")
+        raise ValueError("tf.where: x and y must both be given, or none of them")
     return K.switch(condition, *alike(x, y))
 
 
@@ -129,6 +131,14 @@ class OneReplica(Inert):
         yield self
 
 
+class Device:
+    """What a program learns of a device."""
+
+    def __init__(self, kind: str) -> None:
+        self.name, self.device_type = f"/device:{kind}:0", kind
+        self.physical_device_desc = ""
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """For switches of what is not here."""
 
@@ -136,7 +146,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 def _table() -> dict[str, Any]:
     found: dict[str, Any] = {
         **elements.NAMES, **arrays.NAMES, **images.NAMES, **losses.NAMES,
-        **nets.NAMES, **variables.NAMES,
+        **loops.NAMES, **nets.NAMES, **variables.NAMES,
         "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
         "linalg.matmul": _matmul, "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
         "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),
@@ -213,6 +223,8 @@ def _table() -> dict[str, Any]:
         "config.experimental_run_functions_eagerly": _nothing,
         "config.threading.set_intra_op_parallelism_threads": _nothing,
         "config.threading.set_inter_op_parallelism_threads": _nothing,
+        "device_lib.list_local_devices": lambda session_config=None:
+        [Device("CPU"), *([Device("GPU")] if _devices("GPU") else [])],
         "logging.set_verbosity": _nothing, "logging.ERROR": 40, "logging.WARN": 30, "logging.INFO": 20,
         "logging.DEBUG": 10, "logging.FATAL": 50, "get_logger": lambda: logging.getLogger("tensorflow"),
         "autograph.set_verbosity": _nothing,
@@ -226,6 +238,13 @@ def _table() -> dict[str, Any]:
 
 
 _TABLE = _table()
+_PRIVATE = {
+    **dict.fromkeys("array_ops check_ops clip_ops constant_op control_flow_ops data_flow_ops dtypes functional_ops "
+                    "init_ops map_fn math_ops ops random_ops script_ops state_ops tensor_array_ops tensor_shape "
+                    "variable_scope variables".split(), ""),
+    **dict.fromkeys("ctc_ops embedding_ops nn nn_impl nn_ops".split(), "nn."), "device_lib": "device_lib.",
+    "image_ops": "image.", "linalg_ops": "linalg.", "moving_averages": "moving_averages."}
+"""TensorFlow's own modules (`tensorflow.python.ops.math_ops`), and where what is in them stands in the table."""
 
 
 class Names:
@@ -249,6 +268,11 @@ def named(name: str) -> Any:
     """
     for old in ("compat.v1.", "compat.v2.", "contrib."):
         name = name.removeprefix(old)
+    if name.startswith("python."):
+        _, _, module, *rest = [*name.split(".", 3), ""][:4]
+        if module not in _PRIVATE:
+            return None
+        return named(_PRIVATE[module] + rest[0]) if rest[0] else Names(_PRIVATE[module])
     if name in ("compat", "compat.v1", "compat.v2"):
         return Names("compat.v1." if name != "compat" else "compat.")
     if name in _TABLE:
@@ -260,3 +284,8 @@ def refusal(name: str) -> str:
     """What is said of a name that is not here."""
     return (f"tensorflow.{name}: gpukeras stands for TensorFlow here: tensorflow.keras, and functions of tensors that "
             "keras.backend also has. Look there for what replaces this one.")
+
+
+control_flow_ops = functional_ops = tensor_array_ops = tf_variables = Names("")
+ctc, device_lib, moving_averages = Names("nn."), Names("device_lib."), Names("moving_averages.")
+"""What Keras's backend has of TensorFlow's own modules."""

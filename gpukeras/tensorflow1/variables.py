@@ -1,4 +1,4 @@
-"""Variables of TensorFlow 1's programs, their scopes and first values; derivatives, loops and printing."""
+"""Variables of TensorFlow 1's programs, their scopes and first values; derivatives and printing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from .. import backend as K
 from .. import initializers
 from ..graph import Tensor, apply, gradients
 from ..ops import broadcasting, control
-from ..ops import scan as recurrences
 from .functions import as_tensor
 
 AUTO_REUSE = "AUTO_REUSE"
@@ -122,6 +121,15 @@ def assign_sub(ref: Any, value: Any, use_locking: Any = None, name: str | None =
     return K.update_sub(ref, value)
 
 
+def assign_moving_average(variable: Any, value: Any, decay: Any, zero_debias: bool = True,
+                          name: str | None = None) -> Any:
+    """An update: the variable becomes decay * variable + (1 - decay) * value. NotImplementedError for `zero_debias`,
+    which takes variables beside it."""
+    if zero_debias:
+        raise NotImplementedError("assign_moving_average: give zero_debias=False, as Keras does")
+    return K.moving_average_update(variable, value, decay)
+
+
 @contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
     """Around what is to be computed after others: tensors, whose order is nobody's concern here. NotImplementedError
@@ -213,45 +221,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     return x * clip_norm / K.maximum(norm, clip_norm)
 
 
-# Loops and printing ----------------------------------------------------------------------------------------------
-def scan(fn: Callable[..., Any], elems: Any, initializer: Any = None, parallel_iterations: int = 10,
-         back_prop: bool = True, swap_memory: bool = False, infer_shape: bool = True, reverse: bool = False,
-         name: str | None = None) -> Any:
-    """All of what `foldl` comes by, from the first element to the last: fn(before, element) at each one. `elems` and
-    `initializer` may be several tensors.
-
-    >>> K.eval(scan(lambda total, x: total + x, K.constant([1., 2., 3.]))).tolist()
-    [1.0, 3.0, 6.0]
-    """
-    several = isinstance(elems, (list, tuple))
-    begin = initializer if initializer is not None else type(elems)(t[-1 if reverse else 0] for t in elems) if several \
-        else elems[-1 if reverse else 0]
-    many = isinstance(begin, (list, tuple))
-    sequences = [K.reverse(as_tensor(t), 0) if reverse else as_tensor(t) for t in (elems if several else [elems])]
-
-    def step(xs: list[Tensor], states: list[Tensor]) -> tuple[list[Any], list[Any]]:
-        made = fn(type(begin)(states) if many else states[0], type(elems)(xs) if several else xs[0])
-        return [], list(made) if many else [made]
-    _, states = recurrences.scan(step, sequences if initializer is not None else [t[1:] for t in sequences],
-                                 [as_tensor(t) for t in (begin if many else [begin])])
-    found = [t[1:] if initializer is not None else t for t in states]
-    found = [K.reverse(t, 0) if reverse else t for t in found]
-    return type(begin)(found) if many else found[0]
-
-
-def _fold(fold: Callable[..., Any]) -> Callable[..., Any]:
-    def folded(fn: Callable[..., Any], elems: Any, initializer: Any = None, parallel_iterations: int = 10,
-               back_prop: bool = True, swap_memory: bool = False, name: str | None = None) -> Any:
-        return fold(fn, elems, initializer)
-    return folded
-
-
-def map_fn(fn: Callable[..., Any], elems: Any, dtype: Any = None, parallel_iterations: Any = None,
-           back_prop: bool = True, swap_memory: bool = False, infer_shape: bool = True, name: str | None = None) -> Any:
-    """`fn` of each element along axis 0, stacked."""
-    return K.map_fn(fn, elems, name, dtype)
-
-
+# Printing -------------------------------------------------------------------------------------------------------
 def print_data(input_: Any, data: Any, message: str | None = None, first_n: int | None = None,
                summarize: int | None = None, name: str | None = None) -> Any:
     """The input; whenever it is computed, the message and the values of the tensors in `data` are printed."""
@@ -261,9 +231,10 @@ def print_data(input_: Any, data: Any, message: str | None = None, first_n: int 
 NAMES: dict[str, Any] = {
     "Variable": Variable, "get_variable": get_variable, "variable_scope": variable_scope, "AUTO_REUSE": AUTO_REUSE,
     "get_variable_scope": lambda: _scopes[-1], "Tensor": Tensor, "assign": assign, "assign_add": assign_add,
-    "assign_sub": assign_sub, "control_dependencies": control_dependencies, "gradients": derivatives,
+    "assign_sub": assign_sub,
+    "moving_averages.assign_moving_average": assign_moving_average,
+    "control_dependencies": control_dependencies, "gradients": derivatives,
     "global_norm": global_norm, "linalg.global_norm": global_norm, "clip_by_global_norm": clip_by_global_norm,
-    "clip_by_norm": clip_by_norm, "scan": scan, "foldl": _fold(K.foldl), "foldr": _fold(K.foldr), "map_fn": map_fn,
-    "Print": print_data,
+    "clip_by_norm": clip_by_norm, "Print": print_data,
     **{f"{name}_initializer": make for name, make in _INITIALIZERS.items()},
     **{f"initializers.{name}": make for name, make in _INITIALIZERS.items()}}

@@ -50,11 +50,11 @@ def test_truths_combine_with_truths_and_with_arrays():
 
 
 def test_truths_are_no_row_numbers():
-    """They were taken for the rows 0 and 1; TensorFlow picks rows by them, whose number is not known here."""
+    """They were taken for the rows 0 and 1; TensorFlow picks rows by them."""
     x = K.constant([[1, 2], [3, 4]])
-    for mask in (x > 2, np.array([True, False]), [True, False]):
-        with pytest.raises(TypeError, match="K.switch"):
-            x[mask]
+    for mask in (x[:, 0] < 2, np.array([True, False]), [True, False]):
+        assert K.eval(x[mask]).tolist() == [[1, 2]]
+    assert K.eval(x[x > 2]).tolist() == [3, 4]
     assert K.eval(x[[1, 0]]).tolist() == [[3, 4], [1, 2]]
 
 

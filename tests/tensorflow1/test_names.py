@@ -76,8 +76,6 @@ def test_switches_and_refusals():
     assert isinstance(session, K.Session) and named("GradientTape") is None and named("data") is None
     with pytest.raises(AttributeError, match="tensorflow.nn.conv9d"):
         _ = named("nn").conv9d
-    with pytest.raises(NotImplementedError, match="give both"):
-        named("where")(K.constant(A) > 0)
 
 
 @pytest.mark.parametrize(("module", "name", "same"), [
