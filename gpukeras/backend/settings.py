@@ -152,12 +152,22 @@ def set_learning_phase(value: int) -> None:
     _phase = int(value)
 
 
+def set_phase(phase: Any) -> None:
+    """Lets a number or a tensor be the learning phase of what is built from now on, or with None what is fed."""
+    global _phase
+    if phase is not None or isinstance(_phase, int):  # the placeholder stays: models that are alive are fed through it
+        _phase = phase
+
+
+def uids() -> dict[str, int]:
+    """The last number of each prefix."""
+    return _uids
+
+
 def clear_session() -> None:
     """Forgets automatic names and a fixed learning phase; models that nobody refers to are freed by Python."""
-    global _phase
     reset_uids()
-    if isinstance(_phase, int):  # the placeholder stays: models that are still alive are fed through it
-        _phase = None
+    set_phase(None)
 
 
 def manual_variable_initialization(value: bool) -> None:

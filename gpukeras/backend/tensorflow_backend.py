@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from gpukeras import backend as _backend
 from gpukeras import device as _device
 from gpukeras.backend import *  # noqa: F403
+from gpukeras.backend import settings as _settings
+from gpukeras.backend.session import GRAPH as _GRAPH
 
 __all__ = list(_backend.__all__)
+_MANUAL_VAR_INIT = False
+
+
+class _OfGraph(MutableMapping[Any, Any]):
+    """A dict of what belongs to a graph, of which there is one; `write` gets what a program puts there, or None."""
+
+    def __init__(self, read: Callable[[], Any], write: Callable[[Any], None]) -> None:
+        self._read, self._write = read, write
+
+    def __getitem__(self, graph: Any) -> Any:
+        return self._read()
+
+    def __setitem__(self, graph: Any, value: Any) -> None:
+        self._write(value)
+
+    def __delitem__(self, graph: Any) -> None:
+        self._write(None)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([_GRAPH])
+
+    def __len__(self) -> int:
+        return 1
+
+    def clear(self) -> None:
+        self._write(None)
+
+
+def _set_uids(numbers: Any) -> None:
+    _settings.uids().clear()
+    _settings.uids().update(numbers or {})
+
+
+_GRAPH_LEARNING_PHASES = _OfGraph(_settings.learning_phase, _settings.set_phase)
+_GRAPH_UID_DICTS = _OfGraph(_settings.uids, _set_uids)
 
 
 def _get_available_gpus() -> list[str]:
@@ -49,4 +87,6 @@ def _preprocess_padding(padding: str) -> str:
 
 
 def __getattr__(name: str) -> object:
+    if name == "_SESSION":
+        return _backend.get_session()
     return getattr(_backend, name)
