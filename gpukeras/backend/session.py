@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..compiler import Function
-from ..graph import OPERATORS, Tensor, Variable
+from ..graph import OPERATORS, Tensor, Variable, naming
+from .functions import function
 from .updates import Update
 
 
@@ -54,6 +54,39 @@ class Graph(_Default):
     def finalize(self) -> None:
         """Nothing is to be done."""
 
+    def get_tensor_by_name(self, name: str) -> Any:
+        """The tensor of a name, as long as it is held, or was called so by the program. ValueError for the name of an
+        operation, KeyError where there is none.
+
+        >>> from gpukeras import backend as K
+        >>> x = K.placeholder((2,), name='doc_x')
+        >>> GRAPH.get_tensor_by_name('doc_x:0') is x
+        True
+        """
+        if ":" not in name:
+            raise ValueError(f"The name {name!r} is that of an operation; a tensor's is '<operation>:<number>'.")
+        found = naming.find(name)
+        if found is None:
+            raise KeyError(f"There is no tensor of the name {name!r}.")
+        return found
+
+    def get_operation_by_name(self, name: str) -> Any:
+        """The operation of a name. KeyError where there is none."""
+        found = naming.find(f"{name}:0")
+        if found is None:
+            raise KeyError(f"There is no operation of the name {name!r}.")
+        return found.op
+
+    def get_operations(self) -> list[Any]:
+        """All operations of which a tensor is held."""
+        return list({t.name.rpartition(":")[0]: t.op for t in naming.living()}.values())
+
+    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+        """What stands for a tensor or a name: a tensor, or where the name has no number an operation."""
+        if not isinstance(obj, str):
+            return obj
+        return self.get_tensor_by_name(obj) if ":" in obj else self.get_operation_by_name(obj)
+
 
 GRAPH = Graph()
 
@@ -74,35 +107,62 @@ class Session(_Default):
 
     def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None,
             run_metadata: Any = None) -> Any:
-        """The value of a tensor, or those of a list, a tuple or a dict of tensors. An update is carried out once, after
-        all tensors are computed, and gives the new value. A weight's `initializer` gives None, as does
-        None, which the initializer of all variables is here: they have their values already. TypeError for anything
-        else."""
-        if isinstance(fetches, Update):
-            return self._values([fetches], feed_dict)[0]
-        if isinstance(fetches, (list, tuple)):
-            return type(fetches)(self._values(list(fetches), feed_dict))
-        if isinstance(fetches, Mapping):
-            return dict(zip(fetches, self._values(list(fetches.values()), feed_dict)))
-        return self._values([fetches], feed_dict)[0]
+        """The value of a tensor, or those of lists, tuples and dicts of tensors, which may hold others. A tensor may be
+        given by its name, here and as a key of `feed_dict`. An update is carried out once, after all tensors are
+        computed, and gives the new value. An operation or a weight's `initializer` gives None, as does None, which the
+        initializer of all variables is here: they have their values already. ValueError for a name that there is not,
+        TypeError for anything else."""
+        leaves: list[Any] = []
+        filled = _taken_apart(fetches, leaves)
+        return filled(self._values(leaves, feed_dict))
 
     @staticmethod
     def _values(fetches: list[Any], feed_dict: Mapping[Any, Any] | None) -> list[Any]:
+        fetches = [_element(item) for item in fetches]
         for item in fetches:
             if isinstance(item, Initialization):
                 item.run()
-            elif item is not None and not isinstance(item, (Tensor, Update)):
+            elif item is not None and not isinstance(item, (Tensor, Update, naming.Operation)):
                 raise TypeError(f"Session.run runs tensors, got {item!r:.200}. Training steps of TensorFlow's "
                                 "optimizers are not here: compile a model, or use an optimizer's get_updates")
-        fed = {k: v for k, v in (feed_dict or {}).items() if isinstance(k, Tensor)}  # a fixed phase is a number
+        given = {_element(k): v for k, v in (feed_dict or {}).items()}
+        fed = {k: v for k, v in given.items() if isinstance(k, Tensor)}  # a fixed phase is a number
         wanted = [item for item in fetches if isinstance(item, Tensor)]
-        found = iter(Function(list(fed), wanted, name="Session.run")(list(fed.values())) if wanted else [])
+        found = iter(function(list(fed), wanted)(list(fed.values())) if wanted else [])
         values = [next(found) if isinstance(item, Tensor) else None for item in fetches]
         ran = {id(u): u.run(fed) for u in {id(item): item for item in fetches if isinstance(item, Update)}.values()}
         return [ran[id(item)] if isinstance(item, Update) else value for item, value in zip(fetches, values)]
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+Rebuild = Callable[[list[Any]], Any]
+
+
+def _taken_apart(nested: Any, leaves: list[Any]) -> Rebuild:
+    """Puts what a structure holds into `leaves`; returns what makes the same structure of other leaves."""
+    if isinstance(nested, Mapping):
+        parts = {key: _taken_apart(part, leaves) for key, part in nested.items()}
+        kind: Any = type(nested) if isinstance(nested, dict) else dict
+        return lambda values: kind((key, part(values)) for key, part in parts.items())
+    if isinstance(nested, (list, tuple)) and not isinstance(nested, Update):
+        several = [_taken_apart(part, leaves) for part in nested]
+        make: Any = type(nested)._make if hasattr(nested, "_make") else type(nested)
+        return lambda values: make([part(values) for part in several])
+    place = len(leaves)
+    leaves.append(nested)
+    return lambda values: values[place]
+
+
+def _element(item: Any) -> Any:
+    """A tensor or an operation for its name."""
+    if not isinstance(item, str):
+        return item
+    try:
+        return GRAPH.as_graph_element(item)
+    except KeyError as error:
+        raise ValueError(f"Session.run: {error.args[0]}") from None
 
 
 _session = Session()
@@ -123,4 +183,4 @@ def _evaluate_fed(x: Tensor, feed_dict: Mapping[Any, Any]) -> Any:
     return x.read() if isinstance(x, Variable) else _session.run(x, feed_dict)
 
 
-OPERATORS.update(evaluate_fed=_evaluate_fed)
+OPERATORS.update(evaluate_fed=_evaluate_fed, graph=lambda: GRAPH)

@@ -163,8 +163,8 @@ def eval(x: Any) -> Any:
         return x.run()
     if not isinstance(x, Tensor):
         return np.asarray(x)
-    if x.value is not None:
-        return np.array(x.value)[()]
+    if x.const is not None:
+        return np.array(x.const)[()]
     from ..compiler import Function
     return Function([], [x], name="eval")([])[0]
 

@@ -70,8 +70,8 @@ class Lowering:
         if t in self.feeds:
             spec = self.feeds[t]
             return self.constant(spec.value) if spec.value is not None else Value(spec, leaf=t)
-        if t.value is not None:
-            return self.constant(t.value)
+        if t.const is not None:
+            return self.constant(t.const)
         if isinstance(t, Variable):
             return Value(Spec(t.shape, t.dtype), leaf=t)
         if isinstance(t, Placeholder):

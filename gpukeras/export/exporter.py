@@ -190,13 +190,13 @@ class Exporter:
                 varies = self._is_varying(self._taken_side(node))
             else:
                 varies = isinstance(node.op, Random) or any(given)
-            self._varies.update((t, varies and t.value is None) for t in node.outputs if t not in self._varies)
+            self._varies.update((t, varies and t.const is None) for t in node.outputs if t not in self._varies)
         for t in tensors:
             self._is_varying(t)
 
     def _is_varying(self, t: Tensor) -> bool:
         if t not in self._varies:  # no op makes it
-            self._varies[t] = t.value is None and not isinstance(t, Variable) and getattr(t, "default", None) is None
+            self._varies[t] = t.const is None and not isinstance(t, Variable) and getattr(t, "default", None) is None
         return self._varies[t]
 
     def meant(self, t: Tensor) -> Tensor:
@@ -252,6 +252,6 @@ class Exporter:
 
 def _evaluated(t: Tensor) -> np.ndarray:
     """The value of a tensor that depends on no input."""
-    if t.value is not None:
-        return np.asarray(t.value)
+    if t.const is not None:
+        return np.asarray(t.const)
     return np.asarray(t.read() if isinstance(t, Variable) else K.function([], [t])([])[0])

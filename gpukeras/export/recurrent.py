@@ -102,7 +102,7 @@ def _are_ones(e: Exporter, t: Tensor) -> bool:
     """Whether a tensor holds nothing but ones, however many: what dropout leaves to inference."""
     t = e.meant(t)
     if t.producer is None:
-        return t.value is not None and bool((t.value == 1).all())
+        return t.const is not None and bool((t.const == 1).all())
     inputs = t.producer.inputs
     if isinstance(t.producer.op, Concatenate):
         return all(_are_ones(e, x) for x in inputs)

@@ -7,10 +7,12 @@ in TensorFlow and several here say so: what they are made of does not count.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 _Maker = TypeVar("_Maker", bound=Callable[..., Any])
 
@@ -82,8 +84,38 @@ def scope(prefix: str | None = None) -> Iterator[None]:
 
 
 def forget() -> None:
-    """Numbers outside of all scopes start anew."""
+    """Numbers outside of all scopes start anew, and what was made before is found by its name no more."""
     _scopes[0].counts.clear()
+    _living.clear()
+    _called.clear()
+
+
+_numbers = itertools.count()
+_living: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_called: list[Any] = []
+
+
+def remember(tensor: Any) -> None:
+    """Lets a tensor be found as long as somebody holds it."""
+    _living[next(_numbers)] = tensor
+
+
+def living() -> list[Any]:
+    """The tensors that are held, in the order in which they were made."""
+    return list(_living.values())
+
+
+def call(tensor: Any, name: str) -> Any:
+    """The tensor, which has just been made, under a name that a program gives it, and by which it asks for it: until
+    `forget` it need not be held."""
+    _called.append(tensor)
+    tensor.name = name_of(_scopes[-1].label(name), 0)
+    return tensor
+
+
+def find(name: str) -> Any:
+    """The tensor of this name, 'dense_1/Relu:0': of several the last; None where there is none."""
+    return next((t for t in reversed(living()) if t.name == name), None)
 
 
 def named(tensor: _Tensor, word: str) -> _Tensor:

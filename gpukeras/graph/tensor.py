@@ -88,11 +88,12 @@ class Tensor:
     def __init__(self, spec: Spec, producer: Apply | None = None, index: int = 0, name: str | None = None):
         self.shape = TensorShape(spec.shape)
         self.dtype = dtype_named(spec.dtype)
-        self.value = spec.value
+        self.const = spec.value
         self.producer = producer
         self.index = index
         self.origin = current_origin()
         self._name = name
+        naming.remember(self)
 
     @property
     def name(self) -> str:
@@ -116,6 +117,16 @@ class Tensor:
         return naming.Operation(self)
 
     @property
+    def graph(self) -> Any:
+        """What TensorFlow 1 calls the graph, of which there is one."""
+        return OPERATORS["graph"]()
+
+    def consumers(self) -> list[naming.Operation]:
+        """The operations that read it, of those that somebody holds."""
+        found = {t.producer: t for t in naming.living() if t.producer is not None and self in t.producer.inputs}
+        return [t.op for t in found.values()]
+
+    @property
     def _keras_shape(self) -> Any:
         """The shape as Keras's programs read and set it: the layer that made the tensor may know more of it."""
         return self.__dict__.get("_said_shape", self.shape)
@@ -131,7 +142,7 @@ class Tensor:
     @property
     def spec(self) -> Spec:
         """Shape, dtype and, if constant, value."""
-        return Spec(self.shape, self.dtype, self.value)
+        return Spec(self.shape, self.dtype, self.const)
 
     @property
     def ndim(self) -> int:
@@ -184,7 +195,7 @@ class Tensor:
 
     def is_known(self) -> bool:
         """Whether the tensor has a value already: whether it depends on nothing that must be fed."""
-        pending, seen = [self] if self.value is None else [], {self}
+        pending, seen = [self] if self.const is None else [], {self}
         while pending:
             t = pending.pop()
             if isinstance(t, Placeholder) and t.default is None:
@@ -359,6 +370,10 @@ class Variable(Tensor):
     def load(self, value: Any, session: Any = None) -> None:
         """Sets the value at once, by TensorFlow 1's name; the session has no effect."""
         self.assign(value)
+
+    def value(self) -> Variable:
+        """The variable itself, which is read whenever it is computed with."""
+        return self
 
     def read_value(self) -> Variable:
         """The variable itself, which is read whenever it is computed with."""

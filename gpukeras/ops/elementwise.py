@@ -261,8 +261,8 @@ def _sigmoid_gradient(g: Tensor, y: Tensor, x: Tensor) -> Sequence[Tensor | None
 
 
 def _power_gradient(g: Tensor, y: Tensor, x: Tensor, a: Tensor) -> Sequence[Tensor | None]:
-    if a.value is not None:
-        return [g * a * power(x, constant(a.value - 1, a.dtype)), None]
+    if a.const is not None:
+        return [g * a * power(x, constant(a.const - 1, a.dtype)), None]
     positive = greater(x, 0)
     return [g * a * power(x, a - 1), g * y * mask(log(where(positive, x, 1)), positive)]
 

@@ -68,7 +68,7 @@ def closed_over(results: Sequence[Tensor], leaves: Sequence[Tensor], nodes: Sequ
     for node in reversed(own):
         if any(t in wanted for t in node.outputs):
             wanted.update(dict.fromkeys(node.inputs))
-    return tuple(t for t in wanted if t not in inside and t.value is None)
+    return tuple(t for t in wanted if t not in inside and t.const is None)
 
 
 @frozen
@@ -271,5 +271,5 @@ def _is_zero(g: Tensor) -> bool:
     made = g.producer
     if made is None or not isinstance(made.op, (BroadcastLike, BroadcastTo)):
         return False
-    value = made.inputs[0].value
+    value = made.inputs[0].const
     return value is not None and not value.any()

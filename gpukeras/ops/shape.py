@@ -120,8 +120,8 @@ def numbers(given: Any) -> list[Any]:
 def known_number(t: Tensor) -> int | None:
     """The value of a scalar of integers if it is known: a constant, or an entry of ``shape_of(x)`` for an axis of
     known length, also of a vector that was put together of such."""
-    if t.value is not None:
-        return int(t.value)
+    if t.const is not None:
+        return int(t.const)
     node = t.producer
     if node is None or not isinstance(node.op, Slice) or node.inputs[0].ndim != 1 or t.ndim:
         return None
@@ -133,8 +133,8 @@ def _entry(vector: Tensor, i: int) -> int | Tensor | None:
     """Entry i of a vector: its number if known, else the scalar that was put there; None for what is neither."""
     from .elementwise import Cast
     from .joining import Concatenate
-    if vector.value is not None:
-        return int(vector.value[i])
+    if vector.const is not None:
+        return int(vector.const[i])
     node = vector.producer
     if node is None:
         return None

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 from .. import activations
 from .. import backend as K
 from ..backend.session import GRAPH, Graph
 from ..device import NAME
+from ..graph import naming
 from ..graph.static_shape import AllDimensions, plain_shape
 from ..ops import selection
 from . import arrays, elements, functions, images, loops, losses, nets, variables
@@ -143,6 +145,23 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """For switches of what is not here."""
 
 
+def _called(function: Any) -> Any:
+    """The function, whose result has the `name` that it is given."""
+    code = getattr(function, "__code__", None)
+    if code is None or "name" not in code.co_varnames[:code.co_argcount]:
+        return function
+    place = code.co_varnames.index("name")
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        name = args[place] if len(args) > place else kwargs.get("name")
+        if name and K.is_tensor(made) and made.producer is not None and not any(made is a for a in args):
+            naming.call(made, name)
+        return made
+    return call
+
+
 def _table() -> dict[str, Any]:
     found: dict[str, Any] = {
         **elements.NAMES, **arrays.NAMES, **images.NAMES, **losses.NAMES,
@@ -237,7 +256,7 @@ def _table() -> dict[str, Any]:
     return found
 
 
-_TABLE = _table()
+_TABLE = {name: _called(found) for name, found in _table().items()}
 _PRIVATE = {
     **dict.fromkeys("array_ops check_ops clip_ops constant_op control_flow_ops data_flow_ops dtypes functional_ops "
                     "init_ops map_fn math_ops ops random_ops script_ops state_ops tensor_array_ops tensor_shape "

@@ -161,7 +161,7 @@ def test_errors_name_the_layers() -> None:
 )
 def test_as_tensor(value: Any, dtype: str | None, expected: str) -> None:
     t = as_tensor(value, dtype)
-    assert t.dtype == expected and np.asarray(t.value).tolist() == np.asarray(value).tolist()
+    assert t.dtype == expected and np.asarray(t.const).tolist() == np.asarray(value).tolist()
 
 
 def test_as_tensor_of_tensors() -> None:
@@ -179,9 +179,9 @@ def test_constants_cannot_be_changed() -> None:
     a = np.ones(2)
     t = constant(a, "float32")
     a[0] = 5
-    assert t.value.tolist() == [1, 1]
+    assert t.const.tolist() == [1, 1]
     with pytest.raises(ValueError):
-        t.value[0] = 2
+        t.const[0] = 2
 
 
 @pytest.mark.parametrize(
