@@ -41,6 +41,8 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
             raise TypeError(f"function: {what} must be a list or a tuple, got {given!r:.200}")
     pairs = together(updates or [])
     tensors = [convert.as_tensor(t) for t in outputs]
+    given = {variable for variable, _ in pairs}
+    pairs += [(variable, new) for variable, new in dict(control.assignments(tensors)).items() if variable not in given]
     fed: dict[Tensor, Tensor] = {v: Placeholder(v.shape, v.dtype) for v in inputs if isinstance(v, Variable)}
     if fed:  # which keep their values: others are computed with
         tensors = [substitute(t, fed) for t in tensors]

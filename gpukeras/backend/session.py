@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..graph import OPERATORS, Tensor, Variable, naming
@@ -45,6 +45,17 @@ class _Default:
 
     def __exit__(self, *exc_info: object) -> None:
         return None
+
+
+class Group:
+    """Several updates and tensors as one operation, which a session runs for their effect."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = list(parts)
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Carries all of it out."""
+        _session.run(self, feed_dict)
 
 
 class Graph(_Default):
@@ -119,10 +130,13 @@ class Session(_Default):
     @staticmethod
     def _values(fetches: list[Any], feed_dict: Mapping[Any, Any] | None) -> list[Any]:
         fetches = [_element(item) for item in fetches]
+        hidden = [part for item in fetches for part in _parts(item)]
+        if hidden:
+            return Session._values([None if _parts(f) else f for f in fetches] + hidden, feed_dict)[:len(fetches)]
         for item in fetches:
             if isinstance(item, Initialization):
                 item.run()
-            elif item is not None and not isinstance(item, (Tensor, Update, naming.Operation)):
+            elif item is not None and not isinstance(item, (Tensor, Update, Group)):
                 raise TypeError(f"Session.run runs tensors, got {item!r:.200}. Training steps of TensorFlow's "
                                 "optimizers are not here: compile a model, or use an optimizer's get_updates")
         given = {_element(k): v for k, v in (feed_dict or {}).items()}
@@ -153,6 +167,11 @@ def _taken_apart(nested: Any, leaves: list[Any]) -> Rebuild:
     place = len(leaves)
     leaves.append(nested)
     return lambda values: values[place]
+
+
+def _parts(item: Any) -> Sequence[Any]:
+    """What is computed for an operation, which gives nothing itself."""
+    return item.parts if isinstance(item, Group) else item.outputs if isinstance(item, naming.Operation) else ()
 
 
 def _element(item: Any) -> Any:

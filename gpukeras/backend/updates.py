@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from ..device import own_value
 from ..graph import Tensor, Variable, weights_read_as
-from ..ops import convert
+from ..ops import control, convert
 
 
 class Update(tuple[Variable, Tensor]):
     """A variable and what it becomes: for `function` and layers, or carried out at once by `eval` or a session.
 
+    It may also be computed with, as TensorFlow's updates may: as the `tensor` of the new value, which the variable gets
+    when a function computes it.
+
     `change` makes the new value from the one before. It is None where the new value is what it is, whatever was before.
     """
 
     change: Callable[[Tensor], Any] | None = None
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """The new value."""
+        variable, new = self
+        return control.assigned(new, variable)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.tensor, name)
 
     def after(self, before: Tensor) -> Tensor:
         """The new value, if other updates gave the variable the value `before`."""
@@ -32,6 +46,16 @@ class Update(tuple[Variable, Tensor]):
         fed = dict(feeds or {})
         Function(list(fed), [], updates=[self], name="update")(list(fed.values()))
         return own_value(self[0].array)
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    def operate(self: Update, *others: Any) -> Any:
+        return getattr(self.tensor, name)(*others)
+    return operate
+
+
+for _name in "add radd sub rsub mul rmul truediv rtruediv pow rpow neg lt le gt ge".split():
+    setattr(Update, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def together(updates: Iterable[Any]) -> list[tuple[Variable, Tensor]]:

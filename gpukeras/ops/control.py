@@ -9,7 +9,22 @@ import numpy as np
 
 from ..device import to_host, xp
 from ..device.tasks import Task
-from ..graph import MIX, OPERATORS, ROW, Apply, Call, ExpandedOp, Op, Spec, Tensor, Variable, ViewOp, apply, frozen
+from ..graph import (
+    MIX,
+    OPERATORS,
+    ROW,
+    Apply,
+    Call,
+    ExpandedOp,
+    Op,
+    Spec,
+    Tensor,
+    Variable,
+    ViewOp,
+    apply,
+    frozen,
+    topological,
+)
 from . import copies
 from .convert import as_tensor, unify
 from .elementwise import Cast, Elementwise
@@ -145,6 +160,59 @@ class Identity(Op):
 def identity(x: Tensor) -> Tensor:
     """A tensor with the same value."""
     return apply(Identity(), x)
+
+
+@frozen
+class After(ExpandedOp):
+    """The first input; the others are there for the `Assigned` that they are made of."""
+
+    name = "identity"
+
+    def infer(self, *ins: Spec) -> Spec:
+        """The first input's."""
+        return Spec(ins[0].shape, ins[0].dtype)
+
+    def expand(self, make: Callable[..., Any], *ins: Any) -> Any:
+        """The first input."""
+        return ins[0]
+
+    def gradient(self, node: Apply, *grads: Tensor) -> Sequence[Tensor | None]:
+        """Passed on."""
+        return [grads[0], *[None] * (len(node.inputs) - 1)]
+
+    def batch(self, carries: Sequence[bool], ins: Sequence[Spec]) -> str:
+        """Row-wise."""
+        return ROW
+
+
+@frozen
+class Assigned(After):
+    """(new value, variable) -> the new value. A function of what is made of it also gives it to the variable."""
+
+    name = "assign"
+    shape_only = (1,)
+
+
+def assigned(new: Tensor, variable: Variable) -> Tensor:
+    """A new value of a variable, which is the variable's once it was computed."""
+    _assignments.append(True)
+    return apply(Assigned(), new, variable)
+
+
+_assignments: list[bool] = []
+
+
+def assignments(tensors: Sequence[Tensor]) -> list[tuple[Variable, Tensor]]:
+    """The variables that get a value where these tensors are computed, with their new values."""
+    if not _assignments:  # which is most often so: the graph need not be walked
+        return []
+    nodes = [node for node in topological(tensors) if isinstance(node.op, Assigned)]
+    return [(node.inputs[1], node.inputs[0]) for node in nodes]  # type: ignore[misc]
+
+
+def after(x: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """The same value; where it is computed the others count as computed too."""
+    return apply(After(), x, *others)
 
 
 @frozen

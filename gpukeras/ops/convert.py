@@ -21,6 +21,8 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
     if isinstance(value, Tensor):
         return as_read(value)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
+        if isinstance(getattr(value, "tensor", None), Tensor):  # an update
+            return as_read(value.tensor)  # type: ignore[union-attr]
         from .joining import stack
         return stack([as_tensor(v, dtype) for v in value], 0)
     value = as_host(value)

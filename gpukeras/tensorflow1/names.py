@@ -18,7 +18,7 @@ from ..backend.session import GRAPH, Graph
 from ..device import NAME
 from ..graph import naming
 from ..graph.static_shape import AllDimensions, plain_shape
-from ..ops import selection
+from ..ops import control, selection
 from . import arrays, elements, functions, images, loops, losses, nets, variables
 from .elements import elementwise
 from .functions import alike, as_tensor
@@ -156,6 +156,9 @@ def _called(function: Any) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         made = function(*args, **kwargs)
         name = args[place] if len(args) > place else kwargs.get("name")
+        waits = variables.awaited()
+        if waits and K.is_tensor(made) and made.producer is not None:
+            made = control.after(made, waits)
         if name and K.is_tensor(made) and made.producer is not None and not any(made is a for a in args):
             naming.call(made, name)
         return made

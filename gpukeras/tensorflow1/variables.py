@@ -9,6 +9,8 @@ from weakref import WeakValueDictionary
 
 from .. import backend as K
 from .. import initializers
+from ..backend.session import Group
+from ..backend.updates import Update
 from ..graph import Tensor, apply, gradients
 from ..ops import broadcasting, control
 from .functions import as_tensor
@@ -130,14 +132,30 @@ def assign_moving_average(variable: Any, value: Any, decay: Any, zero_debias: bo
     return K.moving_average_update(variable, value, decay)
 
 
+_awaited: list[list[Any]] = []
+
+
 @contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
-    """Around what is to be computed after others: tensors, whose order is nobody's concern here. NotImplementedError
-    for updates, which nothing would carry out."""
-    if not all(x is None or isinstance(x, Tensor) for x in control_inputs or ()):
-        raise NotImplementedError("tf.control_dependencies: updates are not carried out beside a tensor here; hand "
-                                  "them to add_update of the layer, or to K.function")
-    yield
+    """Around what is to be computed with others: where a tensor that a function of TensorFlow makes inside is computed,
+    these updates are carried out too. All values are those before the updates."""
+    parts = [p for x in control_inputs or () for p in (x.parts if isinstance(x, Group) else [x])]
+    _awaited.append([as_tensor(p) for p in parts if isinstance(p, (Tensor, Update))])
+    try:
+        yield
+    finally:
+        _awaited.pop()
+
+
+def awaited() -> list[Any]:
+    """What is to be computed with what is made now."""
+    return [t for tensors in _awaited for t in tensors]
+
+
+def group(*inputs: Any, name: str | None = None) -> Group:
+    """Updates and tensors as one operation for a session."""
+    parts = [p for x in inputs for p in (x if isinstance(x, list) else [x])]
+    return Group([p for x in [*parts, *awaited()] for p in (x.parts if isinstance(x, Group) else [x])])
 
 
 # First values ----------------------------------------------------------------------------------------------------
@@ -233,7 +251,8 @@ NAMES: dict[str, Any] = {
     "get_variable_scope": lambda: _scopes[-1], "Tensor": Tensor, "assign": assign, "assign_add": assign_add,
     "assign_sub": assign_sub,
     "moving_averages.assign_moving_average": assign_moving_average,
-    "control_dependencies": control_dependencies, "gradients": derivatives,
+    "group": group, "no_op": lambda name=None: group(), "tuple": lambda tensors, name=None, control_inputs=None:
+    list(tensors), "control_dependencies": control_dependencies, "gradients": derivatives,
     "global_norm": global_norm, "linalg.global_norm": global_norm, "clip_by_global_norm": clip_by_global_norm,
     "clip_by_norm": clip_by_norm, "Print": print_data,
     **{f"{name}_initializer": make for name, make in _INITIALIZERS.items()},

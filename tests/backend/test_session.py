@@ -36,7 +36,7 @@ def test_tensors_have_the_names_that_programs_give_them_and_are_found_by_them() 
     assert {"x", "doubled", "doubled_1", "inner/flat"} <= {op.name for op in graph.get_operations()}
     assert [op.name for op in inner.consumers()] == [] and "inner/flat" in [op.name for op in x.consumers()]
     assert session.run("doubled:0", {"x:0": ROW}).tolist() == session.run("doubled:0", {x: ROW}).tolist() == [[2, 4]]
-    assert session.run("doubled") is None and session.run(other.op) is None
+    assert session.run("doubled", {x: ROW}) is None and session.run(other.op, {x: ROW}) is None
     for fail, error, words in ((lambda: graph.get_tensor_by_name("x"), ValueError, "that of an operation"),
                                (lambda: graph.get_tensor_by_name("none:0"), KeyError, "no tensor of the name 'none:0'"),
                                (lambda: graph.get_operation_by_name("none"), KeyError, "no operation"),
@@ -74,3 +74,45 @@ def test_a_variable_is_read_by_value_and_fed_for_one_run() -> None:
     run = K.get_session().run
     assert run(v.value() + 0.0).tolist() == [1, 2]
     assert run(v * 2, {v: [3.0, 4.0]}).tolist() == [6, 8] and K.get_value(v).tolist() == [1, 2]
+
+
+# Updates ---------------------------------------------------------------------------------------------------------
+def test_an_update_is_computed_with_and_takes_effect() -> None:
+    v = K.variable([1.0, 2.0])
+    run = K.get_session().run
+    grown = K.update_add(v, v)
+    assert (K.int_shape(grown), K.dtype(grown)) == ((2,), "float32")
+    assert grown.name and grown.get_shape().as_list() == [2]
+    for use, made, left in ((lambda: run(grown), [2, 4], [2, 4]), (lambda: run(grown + 1.0), [5, 9], [4, 8]),
+                            (lambda: run(2.0 * K.sum(grown)), 48.0, [8, 16]),
+                            (lambda: K.function([], [grown])([])[0], [16, 32], [16, 32]),
+                            (lambda: run(K.update(v, [1.0, 1.0]).op), None, [1, 1]),
+                            (lambda: run([-K.update(v, [3.0, 4.0]), v]), [[-3, -4], [1, 1]], [3, 4])):
+        found = use()
+        found = [a.tolist() for a in found] if isinstance(found, list) else found
+        assert (found if found is None or isinstance(found, list) else found.tolist()) == made
+        assert K.get_value(v).tolist() == left
+    both = K.function([], [grown * 1.0], updates=[K.update(v, [7.0, 7.0])])
+    assert both([])[0].tolist() == [6, 8] and K.get_value(v).tolist() == [7, 7]
+    slope = K.gradients(K.sum(K.square(K.update_sub(v, 1.0) * 1.0)), [v])
+    assert run(slope)[0].tolist() == [12, 12]
+
+
+def test_updates_are_carried_out_with_what_stands_beside_them() -> None:
+    x, count, v = K.placeholder((None, 2)), K.variable(0.0), K.variable(5.0)
+    run, group = K.get_session().run, named("group")
+    with named("control_dependencies")([K.update_add(count, 1.0), None]):
+        kept = named("identity")(x)
+        nothing = named("no_op")()
+        nested = group(K.update(v, 6.0))
+    assert run(kept * 2, {x: ROW}).tolist() == [[2, 4]] and K.get_value(count) == 1
+    assert run([nothing, kept], {x: ROW})[0] is None and K.get_value(count) == 2
+    assert run(nested) is None and (K.get_value(count), K.get_value(v)) == (3, 6)
+    (slope,) = K.gradients(K.sum(K.square(kept)), [x])
+    assert run(slope, {x: ROW}).tolist() == [[2, 4]]
+    assert run(group(nested, [K.update(v, 9.0)])) is None and K.get_value(count) == 5
+    assert run(named("no_op")()) is None
+    with named("control_dependencies")([nested]):
+        named("identity")(x, name="beside")
+    run("beside", {x: ROW})
+    assert K.get_value(count) == 6

@@ -103,5 +103,3 @@ def test_an_order_that_only_tensors_ask_for():
     order = named("control_dependencies")
     with order(None), order([K.constant(1.0)]):
         assert K.eval(named("identity")(K.constant(2.0))) == 2
-    with pytest.raises(NotImplementedError, match="add_update"), order([named("assign")(K.variable(1.0), 2.0)]):
-        pass
