@@ -30,6 +30,7 @@ def variable(value: Any, dtype: str | None = None, name: str | None = None, cons
         value = value.toarray()
     v = Variable(value, dtype_name(dtype or floatx()), name_in_graph(name, "Variable"), constraint)
     v._keras_shape = v.shape
+    v.is_listed = True
     v._is_sparse = sparse  # type: ignore[attr-defined]
     return v
 
@@ -166,7 +167,7 @@ def eval(x: Any) -> Any:
     if x.const is not None:
         return np.array(x.const)[()]
     from ..compiler import Function
-    return Function([], [x], name="eval")([])[0]
+    return Function([], [x], control.assignments([x]), name="eval")([])[0]
 
 
 OPERATORS.update(evaluate=eval)

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from ..device import own_value
-from ..graph import Tensor, Variable, weights_read_as
+from ..graph import OPERATORS, Tensor, Variable, weights_read_as
 from ..ops import control, convert
 
 
@@ -89,6 +89,9 @@ def _checked(u: Any) -> tuple[Variable, Tensor]:
 def update(x: Variable, new_x: Any) -> Update:
     """An update for `function`: x becomes new_x."""
     return Update((x, _of_variable(x, new_x)))
+
+
+OPERATORS.update(update=update)
 
 
 def update_add(x: Variable, increment: Any) -> Update:

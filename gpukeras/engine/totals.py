@@ -33,6 +33,7 @@ class Totals:
 
     def __init__(self, count: int, live: Mapping[int, Any] | None = None):
         self.sums = K.variable(np.zeros(count), dtype="float64", name="totals")
+        self.sums.is_listed = False
         self.live = live or {}  # metrics with a state, by place: their last value counts, and not the mean
         self.averaged = np.array([i not in self.live for i in range(count)], "float64")
         self.by_samples = True  # a batch counts as many times as it has samples

@@ -333,6 +333,7 @@ class Variable(Tensor):
         self.constraint = constraint
         self.trainable = True
         self.adapts = False  # whether layers that compute in another float dtype read it in that
+        self.is_listed = False  # among the variables of the graph, as those of `K.variable`
         self.updated = False  # by a program
         self.initializer: Any = None  # of a layer's weight: to be run by a session, which gives it a first value again
         self.is_zero: bool | None = None  # kept up where programs are made for it: see ops.control.is_zero
@@ -362,8 +363,11 @@ class Variable(Tensor):
         with self.storage.changes:
             self.array[...] = array
 
-    def assign(self, value: Any) -> Variable:
-        """Sets the value at once, as TensorFlow 2 does outside of its functions."""
+    def assign(self, value: Any) -> Any:
+        """Sets the value at once, as TensorFlow 2 does outside of its functions. A tensor that has no value yet makes
+        an update."""
+        if isinstance(value, Tensor) and not value.is_known():
+            return OPERATORS["update"](self, value)
         self.write(value.numpy() if isinstance(value, Tensor) else value)
         return self
 
@@ -383,12 +387,16 @@ class Variable(Tensor):
         """The variable itself, which always has a value."""
         return self
 
-    def assign_add(self, value: Any) -> Variable:
+    def assign_add(self, value: Any) -> Any:
         """Adds to the value at once."""
+        if isinstance(value, Tensor) and not value.is_known():
+            return OPERATORS["update"](self, self + value)
         return self.assign(self.read() + np.asarray(value, self.dtype))
 
-    def assign_sub(self, value: Any) -> Variable:
+    def assign_sub(self, value: Any) -> Any:
         """Subtracts from the value at once."""
+        if isinstance(value, Tensor) and not value.is_known():
+            return OPERATORS["update"](self, self - value)
         return self.assign(self.read() - np.asarray(value, self.dtype))
 
     def will_be_updated(self) -> None:
