@@ -30,6 +30,27 @@ drawn = np.random.rand()
 tf.set_random_seed(5)
 assert drawn == np.random.rand()
 """
+OF_TENSORFLOW = """
+import tensorflow as tf
+from keras import backend as K
+from keras.backend import tensorflow_backend as KTF
+from tensorflow.python.client import device_lib
+from tensorflow.python.framework import ops
+from tensorflow.python.ops import control_flow_ops, math_ops, nn_ops
+from tensorflow.python.training import moving_averages
+assert K.tf is KTF.tf is tf and ops.get_default_graph() is tf.get_default_graph()
+assert K.control_flow_ops.while_loop is control_flow_ops.while_loop is tf.while_loop
+assert KTF.tensor_array_ops.TensorArray is tf.TensorArray and KTF.functional_ops.foldl is tf.foldl
+assert math_ops.reduce_sum is tf.reduce_sum and nn_ops.softmax is tf.nn.softmax
+assert 'CPU' in [d.device_type for d in device_lib.list_local_devices()]
+v = K.variable(1.)
+K.get_session().run(K.moving_averages.assign_moving_average(v, 3., 0.9, zero_debias=False))
+assert abs(K.get_value(v) - 1.2) < 1e-6
+try:
+    moving_averages.assign_moving_average(v, 3., 0.9)
+except NotImplementedError as error:
+    print(error)
+"""
 WORKERS = """
 import multiprocessing, sys
 import keras
@@ -70,6 +91,10 @@ def test_a_program_finds_the_same_modules(program):
     where = "import sys; print(sys.argv[1:], __name__, __file__ == sys.argv[0], sys.path[0] == __file__[:-11])"
     path = program(f"{SAME}\n{where}")
     assert printed("-m", "gpukeras", str(path), "a", "--b") == "['a', '--b'] __main__ True True\n"
+
+
+def test_tensorflows_own_modules_are_found_by_their_names(program):
+    assert "zero_debias=False" in printed("-m", "gpukeras", str(program(OF_TENSORFLOW)))
 
 
 def test_a_star_brings_what_it_brings_in_keras(program):

@@ -38,6 +38,35 @@ def test_those_of_the_backend():
         tf_backend._preprocess_padding("full")
 
 
+def test_what_the_backend_keeps_for_a_graph():
+    from gpukeras.backend import common
+    from gpukeras.backend import tensorflow_backend as tf_backend
+
+    K.clear_session()
+    phases, uids, graph = tf_backend._GRAPH_LEARNING_PHASES, tf_backend._GRAPH_UID_DICTS, K.get_session().graph
+    fed = K.learning_phase()
+    assert graph in phases and list(phases.values()) == [phases[graph]] == [fed] and len(phases) == 1
+    phases[graph] = 1
+    assert K.learning_phase() == 1
+    phases.clear()
+    assert K.learning_phase() is not fed and K.is_placeholder(K.learning_phase())
+    fed = K.learning_phase()
+    del phases[graph]
+    assert K.learning_phase() is fed
+    assert K.get_uid("doc") == 1 and uids[graph]["doc"] == 1
+    uids[graph]["doc"] = 7
+    assert K.get_uid("doc") == 8
+    uids[graph] = {"doc": 2}
+    assert K.get_uid("doc") == 3
+    uids.clear()
+    assert K.get_uid("doc") == 1
+    assert tf_backend._SESSION is K.get_session() and tf_backend._MANUAL_VAR_INIT is False
+    common.set_image_dim_ordering("th")
+    assert (common.image_dim_ordering(), common._IMAGE_DATA_FORMAT) == ("th", "channels_first")
+    common.set_image_dim_ordering("tf")
+    assert (K.image_data_format(), common._FLOATX, common._EPSILON) == ("channels_last", "float32", 1e-7)
+
+
 @pytest.mark.parametrize(("gpus", "shape", "layout"), [([], (2, 4, 5, 3), "NHWC"), ([""], (2, 3, 4, 5), "NCHW")])
 def test_images_as_tensorflow_convolves_them(monkeypatch, gpus, shape, layout):
     from gpukeras.backend import tensorflow_backend as tf_backend
