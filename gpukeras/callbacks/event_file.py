@@ -12,6 +12,7 @@ import struct
 import time
 import weakref
 from collections.abc import Iterable
+from typing import Any
 
 _LARGEST = 3.4028234663852886e38
 _files = itertools.count()  # two trainings may begin in the same second
@@ -40,6 +41,10 @@ class EventFile:
     def add(self, step: int, values: Iterable[bytes]) -> None:
         """Values (`scalar`, `histogram`, `image`, `note`) at one step."""
         self._write(_integer(2, step) + _block(5, b"".join(_block(1, value) for value in values)))
+
+    def add_summary(self, summary: Any, global_step: Any = None) -> None:
+        """The values of a `tf.Summary` that a program made, at one step: a method of TensorFlow's writer."""
+        self.add(0 if global_step is None else int(global_step), [value.encoded() for value in summary.value])
 
     def add_graph(self, nodes: Iterable[tuple[str, str, Iterable[str]]]) -> None:
         """A graph of nodes: name, kind, and the names of those that it reads from."""
@@ -78,9 +83,9 @@ def histogram(tag: str, fields: dict[str, float | list[float]]) -> bytes:
     return _text(1, tag) + _block(5, made)
 
 
-def image(tag: str, height: int, width: int, png: bytes) -> bytes:
-    """A grey picture."""
-    return _text(1, tag) + _block(4, _integer(1, height) + _integer(2, width) + _integer(3, 1) + _block(4, png))
+def image(tag: str, height: int, width: int, png: bytes, channels: int = 1) -> bytes:
+    """A picture, grey unless it has more channels."""
+    return _text(1, tag) + _block(4, _integer(1, height) + _integer(2, width) + _integer(3, channels) + _block(4, png))
 
 
 def note(tag: str, text: str) -> bytes:

@@ -121,6 +121,14 @@ class RankedCallbackList(CallbackList):
         super().__init__(callbacks)
         self._job, self._model = job, model
 
+    def set_model(self, model: Any) -> None:
+        """Give every callback the model. Where none is called, none hears of it: `TensorBoard` opens its file then."""
+        if not self._job.together or not self._job.rank:
+            super().set_model(model)
+            return
+        for callback in self.callbacks:
+            callback.model = model
+
     def _call(self, hook: str, *args: Any, logs: Any, always: bool = True) -> None:
         if not self._job.together:
             super()._call(hook, *args, logs=logs, always=always)

@@ -54,8 +54,9 @@ class TensorBoard(Callback):
         """The number of batches so far."""
         return {"_batches": self._batches}
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Open a new file of events, and describe the model in it."""
+    def set_model(self, model: Any) -> None:
+        """Opens a new file of events, and describes the model in it."""
+        super().set_model(model)
         if self.writer is not None:  # an earlier training that was interrupted
             self.writer.close()
         self.writer = EventFile(self.log_dir)
@@ -93,7 +94,7 @@ class TensorBoard(Callback):
     # ------------------------------------------------------------------------------------------ what is written
 
     def _opened(self) -> EventFile:
-        assert self.writer is not None, "on_train_begin opens the file"
+        assert self.writer is not None, "set_model opens the file"
         return self.writer
 
     def _add(self, step: int, value: bytes) -> None:

@@ -88,15 +88,16 @@ def topological(outputs: Sequence[Tensor], given: Sequence[Tensor] = ()) -> list
 
 
 @naming.scope("gradients/")
-def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None) -> list[Tensor | None]:
+def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None,
+              fixed: Sequence[Tensor] = ()) -> list[Tensor | None]:
     """d sum(loss) / d x for each x in `wrt`; None where the loss does not depend on it. The derivatives are total:
-    if one x is made of another, what flows through it counts.
+    if one x is made of another, what flows through it counts. Nothing flows through tensors that are `fixed`.
 
     With a `seed` of the loss's shape, the partial derivatives of sum(loss * seed) instead, as an op's own rule needs
     them: the seed and the other x are held fixed. The results are ordinary tensors, so they can be differentiated
     again.
     """
-    order = topological([loss], () if seed is None else wrt)
+    order = topological([loss], fixed if seed is None else [*wrt, *fixed])
     targets = set(wrt)
     reaches = set(targets)  # tensors that depend on a target
     for node in order:

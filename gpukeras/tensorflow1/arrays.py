@@ -128,7 +128,8 @@ def _within(at: Any, length: Any) -> Any:
 
 
 def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: int = 0) -> Any:
-    """The parts of `params` at the places in the last axis of `indices`, each of which numbers its first axes.
+    """The parts of `params` at the places in the last axis of `indices`, each of which numbers its first axes; all of
+    its axes, if the size of that last axis is not known.
 
     >>> K.eval(gather_nd([[1., 2.], [3., 4.]], [[0, 1], [1, 0]])).tolist()
     [2.0, 3.0]
@@ -137,7 +138,9 @@ def gather_nd(params: Any, indices: Any, name: str | None = None, batch_dims: in
         raise NotImplementedError("tf.gather_nd: batch_dims is not available here; use tf.gather")
     x, at = as_tensor(params), K.cast(as_tensor(indices), "int32")
     depth, whole = K.int_shape(at)[-1], sizes(x)
-    if depth is None or depth > K.ndim(x):
+    if depth is None:
+        depth = K.ndim(x)
+    if depth > K.ndim(x):
         raise ValueError(f"tf.gather_nd: the last axis of indices of shape {K.int_shape(at)} must number axes of shape "
                          f"{K.int_shape(x)}")
     place = K.zeros_like(at[..., 0], "int32") if not depth else _within(at[..., 0], whole[0])

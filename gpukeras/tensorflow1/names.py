@@ -19,7 +19,7 @@ from ..device import NAME
 from ..graph import naming
 from ..graph.static_shape import AllDimensions, plain_shape
 from ..ops import control, selection
-from . import arrays, checkpoints, elements, functions, images, loops, losses, nets, variables
+from . import arrays, checkpoints, elements, functions, images, loops, losses, nets, summaries, variables
 from .elements import elementwise
 from .functions import alike, as_tensor
 
@@ -168,7 +168,7 @@ def _called(function: Any) -> Any:
 def _table() -> dict[str, Any]:
     found: dict[str, Any] = {
         **elements.NAMES, **arrays.NAMES, **checkpoints.NAMES, **images.NAMES, **losses.NAMES,
-        **loops.NAMES, **nets.NAMES, **variables.NAMES,
+        **loops.NAMES, **nets.NAMES, **summaries.NAMES, **variables.NAMES,
         "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
         "linalg.matmul": _matmul, "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
         "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),
@@ -227,7 +227,7 @@ def _table() -> dict[str, Any]:
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
         "variables_initializer": lambda var_list, name="init": [v.initializer for v in var_list],
-        "local_variables_initializer": _nothing,
+        "local_variables_initializer": _nothing, "add_to_collection": _nothing,
         "is_variable_initialized": lambda variable: K.constant(True, "bool"), "executing_eagerly": lambda: False,
         "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
         "reset_default_graph": K.clear_session, "get_default_graph": lambda: GRAPH, "Graph": Graph, "device": Inert,

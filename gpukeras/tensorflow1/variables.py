@@ -199,14 +199,17 @@ def derivatives(ys: Any, xs: Any, grad_ys: Any = None, name: str = "gradients", 
                 gate_gradients: Any = None, aggregation_method: Any = None, stop_gradients: Any = None,
                 unconnected_gradients: Any = "none") -> list[Any]:
     """The derivatives of the sum of all ys by each x, None for one that they do not depend on; with `grad_ys` those of
-    the sum of ys * grad_ys."""
-    if stop_gradients is not None:
-        raise NotImplementedError("tf.gradients: stop_gradients is not available here; use tf.stop_gradient")
-    if grad_ys is None:
+    the sum of ys * grad_ys. Nothing flows through the tensors of `stop_gradients`."""
+    if grad_ys is None and stop_gradients is None:
         return K.gradients(ys, xs)
-    tensors, seeds, wanted = (list(t) if isinstance(t, (list, tuple)) else [t] for t in (ys, grad_ys, xs))
-    return [_added([gradients(y, [x], broadcasting.broadcast_like(as_tensor(1.0 if g is None else g, y.dtype), y))[0]
-                    for y, g in zip(tensors, seeds)]) for x in wanted]
+    tensors, wanted, fixed = _listed(ys), _listed(xs), [] if stop_gradients is None else _listed(stop_gradients)
+    seeds = [None] * len(tensors) if grad_ys is None else _listed(grad_ys)
+    return [_added([gradients(y, [x], broadcasting.broadcast_like(as_tensor(1.0 if g is None else g, y.dtype), y),
+                              fixed)[0] for y, g in zip(tensors, seeds)]) for x in wanted]
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _added(terms: list[Any]) -> Any:

@@ -173,3 +173,33 @@ def test_png_has_the_grey_values():
     assert seen(np.array([[0.0, 1.0, 0.5]])).tolist() == [[0, 255, 128]]
     assert seen(np.full((2, 3), 7.0)).tolist() == [[128] * 3] * 2
     assert seen(np.array([[np.nan, -1.0], [1.0, np.inf]])).tolist() == [[128, 0], [255, 128]]
+
+
+def test_a_program_logs_its_own_loop_by_the_writer(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from gpukeras.tensorflow1.summaries import FileWriter, HistogramProto, Summary
+
+    model, board = convnet(), TensorBoard(tmp_path / "logs")
+    board.set_model(model)
+    for step in range(2):
+        summary = Summary()
+        value = summary.value.add()
+        value.simple_value, value.tag = model.train_on_batch(X, Y)[0], "train_loss"
+        board.writer.add_summary(summary, step)
+        board.writer.flush()
+    events = EventAccumulator(str(tmp_path / "logs")).Reload()
+    assert [e.step for e in events.Scalars("train_loss")] == [0, 1]
+    writer = FileWriter(tmp_path / "own", graph=None)
+    picture = Summary.Image(encoded_image_string=png(np.zeros((2, 3), "uint8")), height=2, width=3, colorspace=1)
+    histogram = HistogramProto(min=0, max=1, num=2, sum=1)
+    histogram.bucket_limit.append(1.0)
+    histogram.bucket.append(2)
+    writer.add_summary(Summary([Summary.Value(tag="picture", image=picture)]))
+    writer.add_summary(Summary([Summary.Value(tag="values", histo=histogram)]), global_step=np.int64(4))
+    writer.close()
+    events = EventAccumulator(str(tmp_path / "own")).Reload()
+    assert (events.Images("picture")[0].width, events.Images("picture")[0].height) == (3, 2)
+    found, = events.Histograms("values")
+    assert (found.step, found.histogram_value.bucket) == (4, [2.0])

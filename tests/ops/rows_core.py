@@ -198,6 +198,8 @@ OTHERS = [
     Row("Average", lambda x: ranks.mean_over_ranks(x, parts()), (X,), None),
     Row("Ratio", lambda x: ranks.ratio("share", parts(), "float64"), (X,), None, constant=True),
     Row("Identity", control.identity, (X,)),
+    Row("After", lambda x, y: control.after(x, [y]), (X, In((2,))), None),
+    Row("Assigned", lambda x: control.assigned(x, Variable(np.zeros((2, 3)), "float64")), (In((2, 3)),), None),
     Row("Print", lambda x: control.print_tensor(x, "shown"), (X,), MIX),
     Row("Print", lambda x, y: apply(control.Print("shown"), x, y), (X, In((2,))), MIX, note="another"),
 ]

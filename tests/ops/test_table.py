@@ -29,6 +29,9 @@ NEED_LENGTHS = ("SparseCrossentropy", "SparseCrossentropyGradient", "SparseSoftm
 
 OF_JOBS = {"AllReduce", "AllGather"}
 """What others become in programs of several ranks: tests/distribute."""
+OF_DATA = {"HostFunction", "Looping", "Places", "Selection", "Suppression", "While", "WhileGradient"}
+"""Of which the size, or the number of passes, is known when they run: tests/compiler/test_late.py and
+tests/tensorflow1/test_loops.py."""
 
 every = pytest.mark.parametrize("row", ROWS, ids=str)
 
@@ -38,7 +41,7 @@ def op_classes() -> set[str]:
     modules = [importlib.import_module(f"gpukeras.ops.{m.name}") for m in pkgutil.iter_modules(ops.__path__)]
     found = {c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, Op)}
     names = {c.__name__ for c in found if c.__module__.startswith("gpukeras.ops")}
-    return {n for n in names if not n.startswith("_")} - {"Elementwise", *OF_JOBS}
+    return {n for n in names if not n.startswith("_")} - {"Elementwise", *OF_JOBS, *OF_DATA}
 
 
 def test_every_op_has_a_row() -> None:

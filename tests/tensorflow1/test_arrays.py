@@ -115,6 +115,12 @@ def test_dtypes():
     assert isinstance(K.constant(1.0), named("Tensor"))
 
 
+def test_places_of_a_size_that_is_not_known_number_all_axes():
+    x, places = K.placeholder((None, 5)), K.placeholder((None, None), dtype="int32")
+    found, = K.function([x, places], [named("gather_nd")(x, places)])([A, [[3, 4], [0, 1]]])
+    np.testing.assert_allclose(found, A[[3, 0], [4, 1]])
+
+
 def test_refusals():
     x, at = K.placeholder((4, 5)), K.placeholder((4, 2), dtype="int32")
     for picked in (named("gather")(x, at, batch_dims=1), named("gather_nd")(x, at)):

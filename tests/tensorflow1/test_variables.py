@@ -62,8 +62,12 @@ def test_derivatives():
     slope = 1 - np.tanh(A) ** 2
     for value, expected in zip(found, (seed * slope, 2 * A * seed + np.cos(A), slope, slope)):
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(NotImplementedError, match="stop_gradients"):
-        gradients(x, x, stop_gradients=[x])
+    inner = K.square(x)
+    outer = inner * x
+    partial, held = gradients(outer, [x, inner], stop_gradients=[inner])
+    seeded, = gradients(outer, [x], grad_ys=[g], stop_gradients=inner)
+    for value, expected in zip(K.function([x, g], [partial, held, seeded])([A, seed]), (A ** 2, A, seed * A ** 2)):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
 def test_clipping_by_norms():
