@@ -25,7 +25,8 @@ OWN_VERSION, OWN_BACKEND = gpukeras.__version__, identity.backend
 KERAS = ("tensorflow.python.keras", "tensorflow.compat.v1.keras", "tensorflow.keras", "keras")
 """Names that gpukeras goes by."""
 AROUND = ("tensorflow", "tensorflow.python", "tensorflow.python.client", "tensorflow.python.framework",
-          "tensorflow.python.ops", "tensorflow.python.training", "tensorflow.compat", "tensorflow.compat.v1")
+          "tensorflow.python.framework.ops", "tensorflow.python.ops", "tensorflow.python.training", "tensorflow.compat",
+          "tensorflow.compat.v1")
 """Packages of which Keras is here, and what `tensorflow1` has."""
 KERAS_VERSION = "2.0.9"
 """The Keras that a program finds, which is `__version__` for it: programs compare that with Keras's versions."""

@@ -20,6 +20,9 @@ from keras.layers import Dense
 from tensorflow import keras as tf_keras
 from tensorflow.keras.layers import Dense as TfDense
 from tensorflow.python.keras.layers import Dense as PythonDense
+from tensorflow.python.framework import ops
+from tensorflow.python.framework.ops import RegisterGradient
+assert RegisterGradient is tf.RegisterGradient and ops._gradient_registry._registry == {}
 assert keras is gpukeras is tf_keras is tf.keras and K is K2 is gpukeras.backend
 assert Dense is TfDense is PythonDense is gpukeras.layers.core.Dense and Conv2D is gpukeras.layers.Conv2D
 assert keras.layers.core.__spec__.name == keras.layers.core.__name__ == 'gpukeras.layers.core'

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from ..graph import OPERATORS, Tensor, Variable, naming
+from ..graph import OPERATORS, Apply, Tensor, Variable, naming, ruled
 from .functions import function
 from .updates import Update
 
@@ -97,6 +98,50 @@ class Graph(_Default):
         if not isinstance(obj, str):
             return obj
         return self.get_tensor_by_name(obj) if ":" in obj else self.get_operation_by_name(obj)
+
+    def gradient_override_map(self, op_type_map: Mapping[str, str]) -> AbstractContextManager[None]:
+        """Inside, ops of these types have the derivatives that were registered under these names: {'Relu': 'Guided'}.
+        LookupError for a name that was not."""
+        return ruled({kind: _rule(name) for kind, name in op_type_map.items()})
+
+
+class RegisterGradient:
+    """Decorates a function of an op and the derivatives of its outputs, which makes those of its inputs; ops take it by
+    its name within `gradient_override_map`. KeyError for a name that has one.
+
+    >>> from gpukeras import backend as K
+    >>> @RegisterGradient('Doubled')
+    ... def doubled(op, grad):
+    ...     return grad * 2.0
+    >>> x = K.variable(3.0)
+    >>> with GRAPH.gradient_override_map({'Square': 'Doubled'}):
+    ...     y = K.square(x)
+    >>> float(K.eval(K.gradients(y, [x])[0]))
+    2.0
+    """
+
+    def __init__(self, op_type: str) -> None:
+        self._name = op_type
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if self._name in REGISTERED:
+            raise KeyError(f"a gradient of the name {self._name!r} is registered already")
+        REGISTERED[self._name] = fn
+        return fn
+
+
+REGISTERED: dict[str, Callable[..., Any]] = {}
+
+
+def _rule(name: str) -> Callable[..., list[Any]]:
+    if name not in REGISTERED:
+        raise LookupError(f"gradient_override_map: no gradient is registered as {name!r}; write "
+                          f"@tf.RegisterGradient({name!r}) above a function of (op, grad)")
+
+    def derivatives(node: Apply, *grads: Tensor) -> list[Any]:
+        found = REGISTERED[name](naming.Operation(node.outputs[0]), *grads)
+        return list(found) if isinstance(found, (list, tuple)) else [found]
+    return derivatives
 
 
 GRAPH = Graph()

@@ -18,6 +18,7 @@ from .tensor import (
     constant,
     made_inside,
     origin,
+    ruled,
     weights_read_as,
 )
 
@@ -25,6 +26,6 @@ __all__ = [
     "HALVES", "MIX", "OPERATORS", "REDUCE", "ROW", "Apply", "Call", "ComposedOp", "ExpandedOp", "Flow", "Op",
     "Placeholder", "Shape", "Spec", "Tensor", "Variable", "ViewOp", "apply", "as_read", "broadcast_shapes",
     "canonical_axes", "constant", "differentiate", "dtype_name", "forget", "frozen", "gradients", "is_float",
-    "known_as", "made_inside", "merge_dtypes", "name_of", "named", "origin", "scope", "size_of", "topological",
+    "known_as", "made_inside", "merge_dtypes", "name_of", "named", "origin", "ruled", "scope", "size_of", "topological",
     "weights_read_as",
 ]

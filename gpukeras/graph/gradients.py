@@ -117,7 +117,8 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], seed: Tensor | None = None,
         shares = [g for g in incoming if g is not None]
         depth = _common(shares)
         filled = [OPERATORS["zeros_like"](t) if g is None else g.at(depth) for t, g in zip(node.outputs, incoming)]
-        for i, (t, g, want) in enumerate(zip(node.inputs, node.op.gradient(node, *filled), wanted)):
+        found = node.op.gradient(node, *filled) if node.rule is None else node.rule(node, *filled)
+        for i, (t, g, want) in enumerate(zip(node.inputs, found, wanted)):
             if g is None or not want:
                 continue
             if node.op.elementwise:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,6 +52,28 @@ def made_inside() -> Iterator[list[Apply]]:
     _watchers.append(made)
     try:
         yield made
+    finally:
+        _watchers.pop()
+
+
+class _Ruled(list["Apply"]):
+    """Gives op applications the rules for derivatives that are said of their kinds; none is kept."""
+
+    def __init__(self, rules: Mapping[str, Callable[..., Sequence[Tensor | None]]]) -> None:
+        super().__init__()
+        self._rules = rules
+
+    def append(self, node: Apply) -> None:
+        node.rule = self._rules.get(node.label[1])
+
+
+@contextmanager
+def ruled(rules: Mapping[str, Callable[..., Sequence[Tensor | None]]]) -> Iterator[None]:
+    """Ops made inside have other derivatives: `rules` says, by what TensorFlow calls a kind of ops, which function of
+    the op's application and the derivatives of its outputs makes those of its inputs."""
+    _watchers.append(_Ruled(rules))
+    try:
+        yield
     finally:
         _watchers.pop()
 
@@ -420,9 +442,9 @@ class Variable(Tensor):
 
 
 class Apply:
-    """One use of an op: its inputs and the tensors that come out."""
+    """One use of an op: its inputs and the tensors that come out, and a rule for derivatives if it is not the op's."""
 
-    __slots__ = ("op", "inputs", "outputs", "origin", "label")
+    __slots__ = ("op", "inputs", "outputs", "origin", "label", "rule")
 
     def __init__(self, op: Any, inputs: Sequence[Tensor]):
         self.op = op
@@ -430,6 +452,7 @@ class Apply:
         self.origin = current_origin()
         self.outputs: tuple[Tensor, ...] = ()
         self.label = naming.label_for(op.name)
+        self.rule: Callable[..., Sequence[Tensor | None]] | None = None
 
 
 def apply(op: Any, *inputs: Tensor) -> Any:

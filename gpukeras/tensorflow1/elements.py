@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log, pi
 from typing import Any
 
 from .. import backend as K
@@ -124,6 +125,34 @@ def _divide_no_nan(a: Any, b: Any) -> Any:
     return K.where(none, 0.0, a / K.where(none, 1.0, b))
 
 
+def lgamma(x: Any) -> Any:
+    """The logarithm of the absolute value of the gamma function, by Stirling's series from 5 on, to which smaller
+    numbers are brought by the recurrence, and those below 1/2 by the reflection.
+
+    >>> round(float(K.eval(lgamma(K.constant(5.)))), 3)
+    3.178
+    """
+    low = K.less(x, 0.5)
+    y = K.where(low, 1.0 - x, x)
+    small = K.less(y, 5.0)
+    steps = K.where(small, y * (y + 1.0) * (y + 2.0) * (y + 3.0) * (y + 4.0), 1.0)
+    y = K.where(small, y + 5.0, y)
+    part = 1.0 / (y * y)
+    series = (1 / 12 - part * (1 / 360 - part * (1 / 1260 - part / 1680))) / y
+    above = (y - 0.5) * K.log(y) - y + 0.5 * log(2 * pi) + series - K.log(steps)
+    angle = pi * K.where(low, x - K.stop_gradient(K.round(x)), 0.5)
+    return K.where(low, log(pi) - K.log(K.abs(K.sin(angle))) - above, above)
+
+
+def digamma(x: Any) -> Any:
+    """The derivative of `lgamma`.
+
+    >>> round(float(K.eval(digamma(K.constant(1.)))), 4)
+    -0.5772
+    """
+    return K.gradients(lgamma(x), [x])[0]
+
+
 def _is_finite(x: Any) -> Any:
     return e.logical_not(e.logical_or(e.is_nan(x), e.is_inf(x)))
 
@@ -148,7 +177,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "not_equal": K.not_equal, "greater": K.greater, "greater_equal": K.greater_equal, "less": K.less,
     "less_equal": K.less_equal, "sigmoid": K.sigmoid, "log_sigmoid": lambda a: -K.softplus(-a),
     "softplus": K.softplus, "softsign": K.softsign, "squared_difference": lambda a, b: K.square(a - b),
-    "is_nan": K.is_nan, "is_inf": K.is_inf, "is_finite": _is_finite}
+    "is_nan": K.is_nan, "is_inf": K.is_inf, "is_finite": _is_finite, "lgamma": lgamma, "digamma": digamma}
 NAMES: dict[str, Any] = {
     **DTYPES, **{f"dtypes.{name}": d for name, d in DTYPES.items()}, "as_dtype": lambda t: dtype_named(dtype_name(t)),
     "cast": cast, "dtypes.cast": cast, "constant": constant, "convert_to_tensor": convert_to_tensor,

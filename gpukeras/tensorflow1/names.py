@@ -10,11 +10,12 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any
 
 from .. import activations
 from .. import backend as K
-from ..backend.session import GRAPH, Graph
+from ..backend.session import GRAPH, REGISTERED, Graph, RegisterGradient
 from ..device import NAME
 from ..graph import naming
 from ..graph.static_shape import AllDimensions, plain_shape
@@ -223,6 +224,10 @@ def _table() -> dict[str, Any]:
         # switches
         "distribute.MirroredStrategy": OneReplica, "distribute.OneDeviceStrategy": OneReplica,
         "distribute.get_strategy": OneReplica, "distribute.Strategy": OneReplica,
+        "RegisterGradient": RegisterGradient, "python.framework.ops.RegisterGradient": RegisterGradient,
+        "_gradient_registry": SimpleNamespace(_registry=REGISTERED),
+        "python.framework.ops.get_default_graph": lambda: GRAPH,
+        "python.framework.ops.reset_default_graph": K.clear_session,
         "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,

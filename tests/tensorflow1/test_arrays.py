@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,17 @@ def test_refusals():
             A, AT, batch_dims=1), lambda: named("strided_slice")(A, [0], [1], new_axis_mask=1)):
         with pytest.raises(NotImplementedError):
             call()
+
+
+def test_the_gamma_function():
+    x = np.concatenate([np.linspace(-3.9, 12, 50), [1e-10, 1e3, 1e6]]).astype("float32")
+    given = K.placeholder((None,))
+    value, slope, same = K.function([given], [named("lgamma")(given), named("digamma")(given), *K.gradients(
+        named("math.lgamma")(given), [given])])([x])
+    expected = np.array([math.lgamma(v) for v in x.astype(float)])
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=3e-6)
+    step = 1e-6 * np.maximum(1, np.abs(x.astype(float)))[x > 0.1]
+    up, down = ([math.lgamma(v) for v in x.astype(float)[x > 0.1] + way * step] for way in (1, -1))
+    np.testing.assert_allclose(slope[x > 0.1], (np.array(up) - down) / (2 * step), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(slope, same)
+    assert K.eval(named("lgamma")([0.0, -2.0])).tolist() == [np.inf, np.inf]

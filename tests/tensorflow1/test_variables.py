@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
+from gpukeras.layers import Dense
+from gpukeras.models import Sequential
 from gpukeras.tensorflow1.names import named
 
 A = np.random.RandomState(0).randn(4, 3).astype("float32")
@@ -107,3 +109,34 @@ def test_an_order_that_only_tensors_ask_for():
     order = named("control_dependencies")
     with order(None), order([K.constant(1.0)]):
         assert K.eval(named("identity")(K.constant(2.0))) == 2
+
+
+def test_a_derivative_of_a_program_s_own_as_guided_backpropagation_has_it():
+    graph, name = named("get_default_graph")(), "GuidedReluOfTheTest"
+
+    @named("RegisterGradient")(name)
+    def guided(op, grad):
+        assert op.type == "Relu" and op.outputs[0].shape == grad.shape
+        kind = op.inputs[0].dtype
+        return grad * K.cast(grad > 0, kind) * K.cast(op.inputs[0] > 0, kind)
+
+    assert name in named("python.framework.ops._gradient_registry")._registry
+    kernels = [np.random.RandomState(i).randn(4, 4) for i in range(2)]
+
+    def derivative():
+        model = Sequential([Dense(4, activation="relu", input_shape=(4,), use_bias=False, weights=[k])
+                            for k in kernels])
+        return K.function(model.inputs, K.gradients(K.sum(model.output), model.inputs))
+
+    with graph.gradient_override_map({"Relu": name}):
+        changed = derivative()
+    x = np.random.RandomState(2).randn(3, 4)
+    first = x @ kernels[0]
+    second = np.maximum(first, 0) @ kernels[1]
+    back = (second > 0) @ kernels[1].T
+    for fn, expected in ((changed, back * (back > 0)), (derivative(), back)):
+        np.testing.assert_allclose(fn([x])[0], expected * (first > 0) @ kernels[0].T, rtol=1e-4)
+    with pytest.raises(KeyError, match="registered already"):
+        named("RegisterGradient")(name)(guided)
+    with pytest.raises(LookupError, match="no gradient is registered as 'Unheard'"):
+        graph.gradient_override_map({"Relu": "Unheard"})
