@@ -110,8 +110,9 @@ class Called:
             self._inputs_at_work = before
         shapes = self._output_shapes(to_list(inputs), outputs)
         mask = self.compute_mask(inputs, masks)
-        several = isinstance(mask, (list, tuple))
-        out_masks = list(mask) if several and len(mask) == len(outputs) else [mask] * len(outputs)
+        out_masks = [mask] * len(outputs)
+        if isinstance(mask, (list, tuple)):  # of all inputs, if the layer passes masks on
+            out_masks = [*mask, *[None] * len(outputs)][:len(outputs)]
         if self.activity_regularizer is not None:
             self.add_loss([self.activity_regularizer(in_single(x) if self._uses_policy() else x) for x in outputs],
                           to_list(inputs))

@@ -7,7 +7,8 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.engine import InputSpec
-from gpukeras.layers import Dense, Input, Lambda, Layer, Masking, deserialize, serialize
+from gpukeras.engine.node import masks_of
+from gpukeras.layers import Dense, Embedding, Input, Lambda, Layer, Masking, deserialize, serialize
 from gpukeras.models import Model, Sequential, model_from_json
 
 
@@ -225,3 +226,31 @@ def test_shape_first_and_the_name_by_keyword():
     second = layer.add_weight((3,), "zeros", name="b")
     assert [w.name.split("/")[-1].partition(":")[0] for w in (first, second)] == ["mine_W", "b"]
     assert K.eval(first).tolist() == [[1, 1, 1]] * 2 and K.eval(second).tolist() == [0, 0, 0]
+
+
+class Sum(Layer):
+    """A layer of several inputs that supports masking and says nothing of the masks."""
+
+    def __init__(self, outputs=1, **kwargs):
+        super().__init__(**kwargs)
+        self.outputs, self.supports_masking = outputs, True
+
+    def call(self, inputs, mask=None):
+        return inputs[0] + inputs[1] if self.outputs == 1 else [inputs[0] + inputs[1], *inputs[1:], inputs[0]]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0] if self.outputs == 1 else [input_shape[0]] * self.outputs
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_masks_of_several_inputs_go_to_the_outputs_in_their_order(outputs):
+    words, others = Input((4,)), Input((4,))
+    masked = Embedding(5, 3, mask_zero=True)
+    tensors = [masked(words), Embedding(5, 3)(others)]
+    for given, expected in ((tensors, [True, False, False]), (tensors[::-1], [False, True, False])):
+        made = Sum(outputs)(given)
+        found = masks_of(made)
+        assert [m is not None for m in (found if isinstance(found, list) else [found])] == expected[:outputs]
+        model = Model([words, others], made)
+        model.compile("sgd", "mse")
+        assert np.isfinite(model.test_on_batch([np.ones((2, 4))] * 2, [np.zeros((2, 4, 3))] * outputs)).all()
