@@ -53,6 +53,18 @@ def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False
     return (turned(a) if transpose_a else a) @ (turned(b) if transpose_b else b)
 
 
+def _sparse_matmul(sp_a: Any, b: Any, adjoint_a: bool = False, adjoint_b: bool = False, name: str | None = None) -> Any:
+    """Inputs that are declared sparse are dense here."""
+    return _matmul(sp_a, b, adjoint_a, adjoint_b)
+
+
+def _dense(sp_input: Any, default_value: Any = None, validate_indices: bool = True, name: str | None = None) -> Any:
+    if default_value:
+        raise NotImplementedError(f"tf.sparse_tensor_to_dense: a default_value other than 0 is not available here, got "
+                                  f"{default_value!r}")
+    return as_tensor(sp_input)
+
+
 def _transpose(a: Any, perm: Any = None, name: str | None = None) -> Any:
     return K.transpose(a) if perm is None else K.permute_dimensions(a, tuple(perm))
 
@@ -171,7 +183,11 @@ def _table() -> dict[str, Any]:
         **elements.NAMES, **arrays.NAMES, **checkpoints.NAMES, **images.NAMES, **losses.NAMES,
         **loops.NAMES, **nets.NAMES, **summaries.NAMES, **variables.NAMES,
         "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
-        "linalg.matmul": _matmul, "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
+        **{name: _sparse_matmul for name in ("sparse_tensor_dense_matmul", "sparse.sparse_dense_matmul",
+                                             "sparse.matmul")},
+        "sparse_tensor_to_dense": _dense, "sparse.to_dense": _dense,
+        "sparse_transpose": _transpose, "sparse.transpose": _transpose, "linalg.matmul": _matmul,
+        "shape": lambda input, name=None, out_type="int32": K.cast(K.shape(input), out_type),
         "reshape": lambda tensor, shape, name=None: K.reshape(tensor, shape),
         "expand_dims": lambda input, axis=None, name=None, dim=-1: K.expand_dims(as_tensor(input),
                                                                                   dim if axis is None else axis),

@@ -22,6 +22,8 @@ B = np.array([[0.5, 2.0], [-1.0, 4.0]], "float32")
     ("math.reduce_std", lambda f: f(K.constant(A), 0), A.std(0)),
     ("matmul", lambda f: f(A, B, transpose_b=True), A @ B.T),
     ("matmul", lambda f: f(A, B, transpose_a=True), A.T @ B),
+    ("sparse_tensor_dense_matmul", lambda f: f(K.constant(A), B, adjoint_a=True), A.T @ B),
+    ("sparse_tensor_to_dense", lambda f: f(K.constant(A)), A),
     ("where", lambda f: f(K.constant(A) > 0, A, B), np.where(A > 0, A, B)),
     ("math.squared_difference", lambda f: f(A, B), (A - B) ** 2),
     ("concat", lambda f: f([K.constant(A), K.constant(B)], axis=0), np.concatenate([A, B])),
