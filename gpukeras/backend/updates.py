@@ -91,9 +91,6 @@ def update(x: Variable, new_x: Any) -> Update:
     return Update((x, _of_variable(x, new_x)))
 
 
-OPERATORS.update(update=update)
-
-
 def update_add(x: Variable, increment: Any) -> Update:
     """An update for `function`: x grows by an increment."""
     return _changing(x, partial(_grown, by=increment))
@@ -131,3 +128,6 @@ def _shrunk(x: Tensor, by: Any) -> Any:
 
 def _averaged(x: Tensor, value: Any, momentum: float) -> Any:
     return x * momentum + value * (1.0 - momentum)
+
+
+OPERATORS.update(update=update, update_add=update_add, update_sub=update_sub)

@@ -14,7 +14,7 @@ from ..utils.generic_utils import has_arg, parameters_of
 from ..utils.identity import is_built_in
 from .computing import in_single
 from .node import Node, TensorHistory, all_none, history_of, masks_of, one_or_list, shapes_of, to_list
-from .tracing import called
+from .tracing import LAYER, called
 
 Run = tuple[list[Any], list[Any], list[Any]]
 """Outputs, their masks and their shapes."""
@@ -103,10 +103,12 @@ class Called:
         if not all_none(masks) and "mask" not in kwargs and has_arg(self.call, "mask"):
             kwargs = {**kwargs, "mask": masks}
         before, self._inputs_at_work = self._inputs_at_work, to_list(inputs)
+        around = LAYER.set(self)
         try:
             with self._naming(calling=True):
                 outputs = self._checked_outputs(self._call_and_adopt(inputs, kwargs))
         finally:
+            LAYER.reset(around)
             self._inputs_at_work = before
         shapes = self._output_shapes(to_list(inputs), outputs)
         mask = self.compute_mask(inputs, masks)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from ..graph import OPERATORS
 from ..utils.generic_utils import has_arg
 from .node import to_list
 
@@ -28,6 +29,9 @@ class Trace:
 
 
 _at_work: ContextVar[Trace | None] = ContextVar("call at work", default=None)
+LAYER: ContextVar[Any] = ContextVar("layer at work", default=None)
+"""The innermost layer whose `call` runs now."""
+OPERATORS.update(in_call=lambda: LAYER.get() is not None)
 
 
 def at_work() -> Trace | None:

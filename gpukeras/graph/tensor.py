@@ -15,7 +15,7 @@ from . import naming
 from .spec import Spec, dtype_named, is_float
 from .static_shape import AllDimensions, TensorShape, plain_shape
 
-OPERATORS: dict[str, Callable[..., Any]] = {}
+OPERATORS: dict[str, Callable[..., Any]] = {"in_call": lambda: False}
 """What `+`, `@`, `x[...]` and gradients build; the floor above (ops) fills it in."""
 
 
@@ -385,10 +385,10 @@ class Variable(Tensor):
         with self.storage.changes:
             self.array[...] = array
 
-    def assign(self, value: Any) -> Any:
-        """Sets the value at once, as TensorFlow 2 does outside of its functions. A tensor that has no value yet makes
-        an update."""
-        if isinstance(value, Tensor) and not value.is_known():
+    def assign(self, value: Any, use_locking: bool = False, name: str | None = None) -> Any:
+        """Sets the value at once, as TensorFlow 2 does outside of its functions. A tensor makes an update, as on
+        TensorFlow 1, if it has no value yet, or in the `call` of a layer."""
+        if _is_to_come(value):
             return OPERATORS["update"](self, value)
         self.write(value.numpy() if isinstance(value, Tensor) else value)
         return self
@@ -409,16 +409,16 @@ class Variable(Tensor):
         """The variable itself, which always has a value."""
         return self
 
-    def assign_add(self, value: Any) -> Any:
-        """Adds to the value at once."""
-        if isinstance(value, Tensor) and not value.is_known():
-            return OPERATORS["update"](self, self + value)
+    def assign_add(self, value: Any, use_locking: bool = False, name: str | None = None) -> Any:
+        """Adds to the value, at once or as an update, as `assign` does."""
+        if _is_to_come(value):
+            return OPERATORS["update_add"](self, value)
         return self.assign(self.read() + np.asarray(value, self.dtype))
 
-    def assign_sub(self, value: Any) -> Any:
-        """Subtracts from the value at once."""
-        if isinstance(value, Tensor) and not value.is_known():
-            return OPERATORS["update"](self, self - value)
+    def assign_sub(self, value: Any, use_locking: bool = False, name: str | None = None) -> Any:
+        """Subtracts from the value, at once or as an update, as `assign` does."""
+        if _is_to_come(value):
+            return OPERATORS["update_sub"](self, value)
         return self.assign(self.read() - np.asarray(value, self.dtype))
 
     def will_be_updated(self) -> None:
@@ -439,6 +439,11 @@ class Variable(Tensor):
         self.array, self.storage, self.offset = array, owner, start
         owner.holds_others = True
         Variable.layout += 1
+
+
+def _is_to_come(value: Any) -> bool:
+    """Whether a variable can only get this value by an update."""
+    return isinstance(value, Tensor) and (OPERATORS["in_call"]() or not value.is_known())
 
 
 class Apply:

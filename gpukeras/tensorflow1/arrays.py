@@ -173,9 +173,9 @@ def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | 
     return K.permute_dimensions(_taken(x, sorting.argsort(x, _is_descending(direction))), turned)
 
 
-def top_k(input: Any, k: int = 1, sorted: bool = True, name: str | None = None) -> TopK:
+def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) -> TopK:
     """The k largest values along the last axis, the largest first, and their places."""
-    x = as_tensor(input)
+    x, (k,) = as_tensor(input), lengths([k])
     length = K.int_shape(x)[-1]
     if isinstance(k, int) and length is not None and length < k:
         raise ValueError(f"tf.nn.top_k: the last axis of shape {K.int_shape(x)} has fewer than {k} elements")

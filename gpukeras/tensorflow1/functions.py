@@ -212,9 +212,10 @@ def dropout(x: Any, keep_prob: float | None = None, noise_shape: Any = None, see
     return K.dropout(as_tensor(x), level, noise_shape, seed)
 
 
-def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:
+def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, strict: bool = False, name: str | None = None,
+         fn1: Any = None, fn2: Any = None) -> Any:
     """One of two results, by a condition."""
-    return K.switch(pred, true_fn, false_fn)
+    return K.switch(pred, true_fn or fn1, false_fn or fn2)
 
 
 def optimizer(kind: str, renamed: dict[str, str], defaults: Sequence[tuple[str, float]] = ()) -> Callable[..., Any]:

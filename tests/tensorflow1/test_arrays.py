@@ -140,6 +140,15 @@ def test_refusals():
             call()
 
 
+def test_as_many_of_the_largest_as_a_tensor_says():
+    x = K.placeholder((None,))
+    run = K.function([x], [named("nn.top_k")(x, K.shape(x)[0]).values, named("nn.top_k")(x, k=3)[1]])
+    values, places = run([[3.0, 1.0, 2.0, 4.0]])
+    assert values.tolist() == [4.0, 3.0, 2.0, 1.0] and places.tolist() == [3, 0, 2]
+    assert float(K.eval(named("cond")(K.constant(1) > 0, lambda: K.constant(1.0), lambda: K.constant(2.0),
+                                      strict=True))) == 1.0
+
+
 def test_the_gamma_function():
     x = np.concatenate([np.linspace(-3.9, 12, 50), [1e-10, 1e3, 1e6]]).astype("float32")
     given = K.placeholder((None,))

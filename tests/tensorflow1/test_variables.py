@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpukeras import backend as K
-from gpukeras.layers import Dense
+from gpukeras.layers import Dense, Layer
 from gpukeras.models import Sequential
 from gpukeras.tensorflow1.names import named
 
@@ -140,3 +140,50 @@ def test_a_derivative_of_a_program_s_own_as_guided_backpropagation_has_it():
         named("RegisterGradient")(name)(guided)
     with pytest.raises(LookupError, match="no gradient is registered as 'Unheard'"):
         graph.gradient_override_map({"Relu": "Unheard"})
+
+
+class Centred(Layer):
+    """Takes a running mean off, which it keeps by assignments of TensorFlow 1, in one of three ways."""
+
+    def __init__(self, way, **kwargs):
+        super().__init__(**kwargs)
+        self.way = way
+
+    def build(self, input_shape):
+        self.mean = self.add_weight(name="mean", shape=(input_shape[-1],), initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def call(self, x):
+        if self.way == "added":
+            self.add_update([self.mean.assign(K.mean(x, axis=0))], x)
+            return x - self.mean
+        update = self.mean.assign_add(K.mean(x, axis=0)) if self.way == "grown" else named("assign")(
+            self.mean, self.mean + K.ones((3,)))
+        with named("control_dependencies")([update]):
+            return x - named("identity")(self.mean)
+
+
+@pytest.mark.parametrize(("way", "expected"), [
+    ("added", A.mean(axis=0)), ("grown", 2 * A.mean(axis=0)), ("counted", [2.0, 2.0, 2.0])])
+def test_assignments_in_a_layer_are_carried_out(way, expected):
+    """Those that something waits for also when it predicts, as on TensorFlow 1."""
+    model = Sequential([Centred(way, input_shape=(3,)), Dense(1)])
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        model.train_on_batch(A, np.ones((4, 1)))
+    mean = model.layers[0].get_weights()[0]
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+    model.predict(A)
+    np.testing.assert_allclose(model.layers[0].get_weights()[0], mean * (1 if way == "added" else 1.5), rtol=1e-5)
+
+
+def test_an_assignment_in_build_is_made_at_once():
+    class Scaled(Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight(name="scale", shape=(3,), initializer="zeros")
+            self.scale.assign(K.ones((3,)) * 2.0)
+            super().build(input_shape)
+
+        def call(self, x):
+            return x * self.scale
+    np.testing.assert_allclose(Sequential([Scaled(input_shape=(3,))]).predict(A), A * 2)
