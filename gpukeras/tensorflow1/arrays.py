@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import backend as K
-from ..ops import broadcasting, selection, sorting
+from ..graph import apply
+from ..ops import broadcasting, indexing, selection, sorting
 from .functions import alike, as_tensor, lengths, sizes
 
 
@@ -154,6 +155,32 @@ def boolean_mask(tensor: Any, mask: Any, name: str | None = None, axis: Any = No
     """The parts of a tensor where a mask is true, whose axes are those of the tensor from `axis` on: how many there are
     is known when they are computed."""
     return selection.chosen(tensor, mask, int(axis or 0))
+
+
+def confusion_matrix(labels: Any, predictions: Any, num_classes: int | None = None, dtype: Any = "int32",
+                     name: str | None = None, weights: Any = None) -> Any:
+    """How often (or with which weights) each class of the labels, in rows, meets each one of the predictions.
+
+    >>> K.eval(confusion_matrix([0, 1, 1], [0, 1, 0], 2)).tolist()
+    [[1, 0], [1, 1]]
+    """
+    if num_classes is None:
+        raise NotImplementedError("tf.confusion_matrix: the number of classes must be known here; give num_classes")
+    y, p = (K.one_hot(K.cast(K.flatten(as_tensor(t)), "int32"), num_classes) for t in (labels, predictions))
+    if weights is not None:
+        y = y * K.reshape(K.cast(as_tensor(weights), K.dtype(y)), (-1, 1))
+    return K.cast(K.dot(K.transpose(y), p), dtype)
+
+
+def unsorted_segment_sum(data: Any, segment_ids: Any, num_segments: int, name: str | None = None) -> Any:
+    """The sums of the rows with the same number, for all numbers below `num_segments`.
+
+    >>> K.eval(unsorted_segment_sum([[1.], [2.], [4.]], [0, 2, 0], 3)).tolist()
+    [[5.0], [0.0], [2.0]]
+    """
+    rows, (count,) = as_tensor(data), lengths([num_segments])
+    return apply(indexing.ScatterRows(), rows, K.cast(as_tensor(segment_ids), "int32"),
+                 K.constant(0.0, K.dtype(rows), [count, *sizes(rows)[1:]]))
 
 
 def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False,
@@ -337,9 +364,10 @@ def _product_of(word: str, x: Any, other: str, y: Any, kept: set[str]) -> tuple[
 
 
 NAMES: dict[str, Any] = {function.__name__: function for function in (
-    argsort, boolean_mask, diag, diag_part, einsum, eye, fill, gather, gather_nd, linspace, matrix_band_part,
-    matrix_diag,
-    matrix_diag_part, matrix_set_diag, meshgrid, sequence_mask, sort, squeeze, strided_slice, trace)} | {
+    argsort, boolean_mask, confusion_matrix, diag, diag_part, einsum, eye, fill, gather, gather_nd, linspace,
+    matrix_band_part, matrix_diag, matrix_diag_part, matrix_set_diag, meshgrid, sequence_mask, sort, squeeze,
+    strided_slice, trace, unsorted_segment_sum)} | {
+    "math.confusion_matrix": confusion_matrix, "math.unsorted_segment_sum": unsorted_segment_sum,
     "slice": part, "nn.top_k": top_k, "math.top_k": top_k, "lin_space": linspace,
     "batch_gather": lambda params, indices, name=None: gather(
         params, indices, batch_dims=K.ndim(as_tensor(indices)) - 1),

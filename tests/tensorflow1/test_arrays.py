@@ -33,6 +33,9 @@ RANK = np.argsort(-A, -1, kind="stable")
     ("batch_gather", lambda f: f(A, AT), np.take_along_axis(A, AT, 1)),
     ("gather_nd", lambda f: f(A, [[3, 4], [0, 1]]), A[[3, 0], [4, 1]]),
     ("gather_nd", lambda f: f(C, [[[1, 3]]]), C[[[1]], [[3]]]),
+    ("confusion_matrix", lambda f: f([0, 2, 2, 1], [0, 1, 2, 1], 3, weights=[1, 2, 3, 4]),
+     [[1, 0, 0], [0, 4, 0], [0, 2, 3]]),
+    ("unsorted_segment_sum", lambda f: f(A, [0, 2, 0, 2], 3), [A[0] + A[2], np.zeros(5), A[1] + A[3]]),
     ("nn.top_k", lambda f: f(A, 2).values, np.take_along_axis(A, RANK, 1)[:, :2]),
     ("nn.top_k", lambda f: f(np.array([1, 3, 3, 2]), 3)[1], [1, 2, 3]),
     ("nn.in_top_k", lambda f: f(A, RANK[:, 1], 1), np.zeros(4)), ("argsort", lambda f: f(A, 0), A.argsort(0)),
@@ -91,7 +94,7 @@ def test_lengths_that_are_not_known_before_the_program_runs():
     lambda x: named("nn.top_k")(x, 2).values, lambda x: named("gather")(x, AT, batch_dims=1),
     lambda x: named("gather_nd")(x, [[1, 2], [1, 2]]), lambda x: named("sort")(x, 0) ** 3,
     lambda x: named("matrix_band_part")(x, 0, 1), lambda x: named("einsum")("ij,kj->ik", x, K.sin(x)),
-    lambda x: named("matrix_diag")(x) ** 2,
+    lambda x: named("matrix_diag")(x) ** 2, lambda x: named("unsorted_segment_sum")(x, [0, 1, 0, 1], 2),
 ])
 def test_gradients(call):
     """Against differences in a random direction."""
