@@ -8,7 +8,7 @@ from typing import Any
 from .. import backend as K
 from ..engine.input_spec import InputSpec
 from ..legacy import interfaces
-from .parts import add_part_weight, part_configs, set_parts, whole_number
+from .parts import add_part_weight, in_order, part_configs, set_parts, whole_number
 from .spatial import Spatial
 
 Sizes = int | Sequence[int]
@@ -70,8 +70,8 @@ class Filters(Spatial):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in self._arguments},
-                **part_configs(self, self._parts)}
+        return in_order(self, {**super().get_config(), **{name: getattr(self, name) for name in self._arguments},
+                               **part_configs(self, self._parts)})
 
 
 class _Conv(Filters):

@@ -7,7 +7,7 @@ from typing import Any
 from .. import backend as K
 from ..legacy import interfaces
 from .conv import Conv1D, Conv2D, Filters, Sizes, _Conv
-from .parts import add_part_weight, set_parts, whole_number
+from .parts import add_part_weight, in_order, set_parts, whole_number
 
 
 class _Depthwise(_Conv):
@@ -21,6 +21,12 @@ class _Depthwise(_Conv):
     def _set_depthwise(self, depth_multiplier: int, **parts: Any) -> None:
         self.depth_multiplier = whole_number(self, "depth_multiplier", depth_multiplier)
         set_parts(self, **parts)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, at the end those that other convolutions don't have."""
+        config = super().get_config()
+        own = {name: config.pop(name) for name in list(config) if name.startswith(("depth", "point"))}
+        return {**in_order(self, config, Conv2D), **own}
 
     def _add_kernels(self, channels: int) -> None:
         self.depthwise_kernel = add_part_weight(self, "depthwise_kernel",

@@ -9,7 +9,7 @@ from .. import backend as K
 from .. import regularizers
 from ..engine.input_spec import InputSpec
 from ..legacy import interfaces
-from .parts import add_part_weight, part_configs, set_parts, share, whole_number
+from .parts import add_part_weight, in_order, part_configs, set_parts, share, whole_number
 from .recurrent.arguments import CellArguments, of_cell
 from .recurrent.legacy import ConvRecurrent2D as ConvRecurrent2D
 from .recurrent.rnn import RNN, known_arguments
@@ -175,8 +175,8 @@ class ConvRNN2D(RNN):
 
     def _cell_config(self) -> dict[str, Any]:
         own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable", "dtype")}
-        return {**own, "implementation": self.implementation,
-                "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
+        own["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return {"implementation": self.implementation, **in_order(self, own)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

@@ -11,7 +11,7 @@ from ..engine.layer import Layer
 from ..legacy import interfaces
 from .dropout import Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from .lambda_layer import Lambda
-from .parts import part_configs, set_parts, whole_number
+from .parts import in_order, part_configs, set_parts, whole_number
 from .reshaping import Flatten, Permute, RepeatVector, Reshape
 
 # Here is where Keras 2.0.9 has all of these.
@@ -83,8 +83,8 @@ class Dense(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "use_bias": self.use_bias,
-                **part_configs(self, self._parts)}
+        return in_order(self, {**super().get_config(), "units": self.units, "use_bias": self.use_bias,
+                               **part_configs(self, self._parts)})
 
 
 class Activation(Layer):

@@ -11,6 +11,8 @@ from typing import Any
 
 from .. import activations, constraints, initializers, regularizers
 from ..engine.layer import Layer
+from ..utils.functions import parameters_of
+from ..utils.identity import is_built_in
 from ..utils.messages import warn
 
 _MODULES: dict[str, Any] = {"activation": activations, "constraint": constraints, "initializer": initializers,
@@ -26,6 +28,16 @@ def set_parts(layer: Layer, **given: Any) -> None:
 def part_configs(layer: Layer, names: Iterable[str]) -> dict[str, Any]:
     """What a config says of these attributes."""
     return {name: _module(name).serialize(getattr(layer, name)) for name in names}
+
+
+def in_order(layer: Layer, config: dict[str, Any], kind: Any = None) -> dict[str, Any]:
+    """The config with the arguments in the order of a constructor, as in Keras 2's texts, behind what all layers say.
+
+    The constructor is that of the class `kind`, or else of the layer's first class that is no program's own.
+    """
+    kind = kind or next(base for base in type(layer).__mro__ if is_built_in(base))
+    order = {name: place for place, name in enumerate(parameters_of(kind.__init__))}
+    return dict(sorted(config.items(), key=lambda item: order.get(item[0], 0)))
 
 
 def _module(name: str) -> Any:

@@ -39,8 +39,11 @@ class _Pooling(Spatial):
         return self._windows("pool_size", axis, size, self.strides[axis], self.padding)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+        """The constructor's arguments, in the order that Keras 2 writes them in."""
+        config = super().get_config()
+        layout = {name: config.pop(name) for name in ("data_format",) if name in config}
+        names = ("strides", "pool_size", "padding") if self.rank == 1 else ("pool_size", "padding", "strides")
+        return {**config, **{name: getattr(self, name) for name in names}, **layout}
 
 
 class _Pooling1D(_Pooling):

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import backend as K
 from ..legacy import interfaces
+from .parts import in_order
 from .spatial import Spatial
 
 Pair = tuple[int, int]
@@ -50,7 +51,7 @@ class _AtEdges(Spatial):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), self._argument: getattr(self, self._argument)}
+        return in_order(self, {**super().get_config(), self._argument: getattr(self, self._argument)})
 
 
 class _ZeroPadding(_AtEdges):
@@ -168,7 +169,7 @@ class _UpSampling(Spatial):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "size": self.size}
+        return in_order(self, {**super().get_config(), "size": self.size})
 
 
 class UpSampling1D(_UpSampling):

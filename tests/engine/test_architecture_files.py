@@ -10,7 +10,19 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.engine import own_functions
-from gpukeras.layers import Dense, Input, Lambda, deserialize
+from gpukeras.layers import (
+    Conv2D,
+    ConvLSTM2D,
+    Dense,
+    Input,
+    Lambda,
+    MaxPooling1D,
+    MaxPooling2D,
+    SeparableConv2D,
+    SimpleRNN,
+    ZeroPadding2D,
+    deserialize,
+)
 from gpukeras.models import Model, Sequential, clone_model, model_from_json, model_from_yaml
 
 
@@ -130,3 +142,51 @@ def test_unused_inputs_are_left_out():
     a, b = Input(shape=(1,), name="a"), Input(shape=(1,), name="b")
     config = Model([a, b], Dense(1)(a)).get_config()
     assert config["input_layers"] == [["a", 0, 0]] and [layer["name"] for layer in config["layers"]][0] == "a"
+
+
+def test_arguments_stand_in_keras2_order():
+    common = ["name", "trainable"]
+    weighted = ["kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+                "activity_regularizer", "kernel_constraint", "bias_constraint"]
+    assert list(Dense(3).get_config()) == [*common, "units", "activation", "use_bias", *weighted]
+    assert list(Conv2D(3, 2).get_config()) == [
+        *common, "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
+        "use_bias", *weighted]
+    assert list(MaxPooling1D().get_config()) == [*common, "strides", "pool_size", "padding"]
+    assert list(MaxPooling2D().get_config()) == [*common, "pool_size", "padding", "strides", "data_format"]
+    assert list(ZeroPadding2D().get_config()) == [*common, "padding", "data_format"]
+    assert list(SeparableConv2D(3, 2).get_config())[-5:] == [
+        "pointwise_initializer", "depthwise_regularizer", "pointwise_regularizer", "depthwise_constraint",
+        "pointwise_constraint"]
+    recurrent = [*common, "return_sequences", "return_state", "go_backwards", "stateful", "unroll"]
+    assert list(SimpleRNN(3).get_config()) == [
+        *recurrent, "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer",
+        "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
+        "activity_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint",
+        "dropout", "recurrent_dropout"]
+    assert list(ConvLSTM2D(3, 2).get_config())[len(recurrent):][:3] == ["implementation", "filters", "kernel_size"]
+
+
+def test_order_of_a_program_s_layer_is_its_base_s():
+    class Mine(Dense):
+        def __init__(self, activation=None, units=3, **kwargs):
+            super().__init__(units, activation=activation, **kwargs)
+
+    assert list(Mine().get_config()) == list(Dense(3).get_config())
+
+
+def test_yaml_of_keras2_itself():
+    pytest.importorskip("yaml")
+    text = """backend: !!python/unicode 'tensorflow'
+class_name: Sequential
+config:
+- class_name: Conv2D
+  config:
+    batch_input_shape: !!python/tuple [null, 5, 6, 1]
+    filters: !!python/long 2
+    kernel_size: !!python/tuple [2, 3]
+    strides: &id001 !!python/tuple [1, 1]
+    dilation_rate: *id001
+keras_version: 2.0.9
+"""
+    assert model_from_yaml(text).output_shape == (None, 4, 4, 2)

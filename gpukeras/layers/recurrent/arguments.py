@@ -7,6 +7,7 @@ from typing import Any
 from ... import backend as K
 from ... import regularizers
 from ...utils.messages import warn
+from ..parts import in_order
 from .cells import Cell
 from .rnn import RNN, known_arguments
 
@@ -64,7 +65,7 @@ class CellLayer(CellArguments, RNN):
 
     def _cell_config(self) -> dict[str, Any]:
         own = {k: v for k, v in self.cell.get_config().items() if k not in ("name", "trainable", "dtype")}
-        return {**own, "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
+        return in_order(self, {**own, "activity_regularizer": regularizers.serialize(self.activity_regularizer)})
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

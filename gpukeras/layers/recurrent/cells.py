@@ -9,7 +9,7 @@ from ... import activations, initializers
 from ... import backend as K
 from ...backend.recurrent import FUSED_ACTIVATIONS, gru_sequence, lstm_sequence, simple_rnn_sequence
 from ...engine.layer import Layer
-from ..parts import add_part_weight, part_configs, set_parts, share, whole_number
+from ..parts import add_part_weight, in_order, part_configs, set_parts, share, whole_number
 
 Masks = Sequence[Any] | None
 
@@ -152,8 +152,8 @@ class Cell(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), **{name: getattr(self, name) for name in self._arguments},
-                **part_configs(self, self._parts)}
+        return in_order(self, {**super().get_config(), **{name: getattr(self, name) for name in self._arguments},
+                               **part_configs(self, self._parts)})
 
 
 _OWN_MODULES = (__name__, "gpukeras.layers.cudnn_recurrent")
