@@ -14,6 +14,11 @@ KERAS_VERSION = "2.0.9"
 """The Keras whose layout the files have: readers decide by it how to take weights and configs."""
 
 
+_PYTHON_TAGS = {"tuple": "construct_yaml_seq", "unicode": "construct_yaml_str", "str": "construct_yaml_str",
+                "long": "construct_yaml_int"}
+"""Plain data that PyYAML, by which Keras 2 wrote YAML, calls Python's, and PyYAML's functions that read them."""
+
+
 def json_ready(value: Any) -> Any:
     """NumPy scalars, arrays and types as JSON can hold them; TypeError for anything else.
 
@@ -78,11 +83,14 @@ def read_json(text: str) -> Any:
 
 
 def read_yaml(text: str) -> Any:
-    """Plain data from YAML. Tags that would make Python objects are refused by the reader; ValueError for them, and for
-    what is no YAML."""
+    """Plain data from YAML. Python's tuples and texts, as Keras 2 writes them, are lists and texts; other tags, which
+    would make Python objects, are refused by the reader: ValueError for them, and for what is no YAML."""
     yaml = _yaml()
+    loader: Any = type("PlainLoader", (yaml.SafeLoader,), {})
+    for tag, construct in _PYTHON_TAGS.items():
+        loader.add_constructor(f"tag:yaml.org,2002:python/{tag}", getattr(loader, construct))
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, loader)
     except yaml.YAMLError as error:
         kind = type("NoPlainYAML", (ValueError, yaml.YAMLError), {})  # PyYAML's own errors are no ValueErrors
         raise kind(f"the text is no YAML of plain data: {error}") from error
