@@ -124,7 +124,7 @@ def test_sessions_run_tensors():
         assert session.run({"v": K.variable(2.0)}) == {"v": 2.0}
     assert float((x[0] + 1).eval({x: [1.0, 2.0]}, session=K.get_session())) == 2.0
     with pytest.raises(TypeError, match="runs tensors"):
-        K.get_session().run("train")
+        K.get_session().run(object())
 
 
 def test_functions_of_one_tensor_and_gradients_of_several():

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import backend as K
 from ..graph import Apply, ComposedOp, Tensor, Variable, origin, topological
-from ..ops.control import Branch, Identity, Print, StopGradient
+from ..ops.control import After, Branch, Identity, Print, StopGradient
 from ..ops.random import Random
 from .graph import Graph, Node, Port, element_type
 
@@ -20,7 +20,7 @@ TRANSLATIONS: dict[type, Translation] = {}
 output (None where ONNX can't say it)."""
 
 _SMALL = 1024  # bytes of a constant up to which equal ones are kept once
-_PASSED = (Identity, StopGradient, Print)
+_PASSED = (Identity, StopGradient, Print, After)
 
 
 class ExportError(ValueError):

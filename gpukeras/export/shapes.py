@@ -14,6 +14,7 @@ from ..ops import shape as s
 from ..ops.control import Branch
 from ..ops.joining import Concatenate, ConcatenatePart
 from ..ops.patches import Pad
+from ..ops.selection import Places
 from ..ops.slicing import GIVEN, Reverse, Slice, SliceBetween
 from ..ops.sorting import ArgSort
 from .exporter import Exporter, translates
@@ -217,6 +218,12 @@ def argsort(e: Exporter, node: Apply) -> str:
     count = e.add("Gather", lengths(e, x), e.ints([x.ndim - 1]))
     _, places = e.add("TopK", e.name(x), count, count=2, axis=-1, largest=int(node.op.descending), sorted=1)
     return e.cast(places, "int32")
+
+
+@translates(Places)
+def places(e: Exporter, node: Apply) -> str:
+    """ONNX has a row for each axis."""
+    return e.add("Transpose", e.add("NonZero", e.name(node.inputs[0])), perm=[1, 0])
 
 
 @translates(i.OneHot)
