@@ -42,7 +42,8 @@ def function(inputs: Any, outputs: Any, updates: Sequence[Any] | None = None,
     pairs = together(updates or [])
     tensors = [convert.as_tensor(t) for t in outputs]
     given = {variable for variable, _ in pairs}
-    pairs += [(variable, new) for variable, new in dict(control.assignments(tensors)).items() if variable not in given]
+    hidden = dict(control.assignments([*tensors, *(new for _, new in pairs)]))
+    pairs += [(variable, new) for variable, new in hidden.items() if variable not in given]
     fed: dict[Tensor, Tensor] = {v: Placeholder(v.shape, v.dtype) for v in inputs if isinstance(v, Variable)}
     if fed:  # which keep their values: others are computed with
         tensors = [substitute(t, fed) for t in tensors]

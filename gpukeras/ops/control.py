@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -193,21 +194,26 @@ class Assigned(After):
     shape_only = (1,)
 
 
+_assigned: WeakSet[Tensor] = WeakSet()
+
+
 def assigned(new: Tensor, variable: Variable) -> Tensor:
     """A new value of a variable, which is the variable's once it was computed."""
-    _assignments.append(True)
-    return apply(Assigned(), new, variable)
+    made: Tensor = apply(Assigned(), new, variable)
+    _assigned.add(made)
+    return made
 
 
-_assignments: list[bool] = []
+def assigned_in(tensors: Sequence[Tensor]) -> list[Apply]:
+    """The applications of `Assigned` that these tensors are made of, in their order."""
+    if not _assigned:  # which is most often so: the graph need not be walked
+        return []
+    return [node for node in topological(tensors) if isinstance(node.op, Assigned)]
 
 
 def assignments(tensors: Sequence[Tensor]) -> list[tuple[Variable, Tensor]]:
     """The variables that get a value where these tensors are computed, with their new values."""
-    if not _assignments:  # which is most often so: the graph need not be walked
-        return []
-    nodes = [node for node in topological(tensors) if isinstance(node.op, Assigned)]
-    return [(node.inputs[1], node.inputs[0]) for node in nodes]  # type: ignore[misc]
+    return [(node.inputs[1], node.inputs[0]) for node in assigned_in(tensors)]  # type: ignore[misc]
 
 
 def after(x: Tensor, others: Sequence[Tensor]) -> Tensor:

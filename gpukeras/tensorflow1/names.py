@@ -19,8 +19,8 @@ from ..backend.session import GRAPH, REGISTERED, Graph, RegisterGradient
 from ..device import NAME
 from ..graph import naming
 from ..graph.static_shape import AllDimensions, plain_shape
-from ..ops import control, selection
-from . import arrays, checkpoints, elements, functions, images, loops, losses, nets, summaries, variables
+from ..ops import selection
+from . import arrays, checkpoints, elements, functions, images, loops, losses, metrics, nets, summaries, variables
 from .elements import elementwise
 from .functions import alike, as_tensor
 
@@ -169,9 +169,8 @@ def _called(function: Any) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
         made = function(*args, **kwargs)
         name = args[place] if len(args) > place else kwargs.get("name")
-        waits = variables.awaited()
-        if waits and K.is_tensor(made) and made.producer is not None:
-            made = control.after(made, waits)
+        if K.is_tensor(made) and made.producer is not None:
+            made = variables.waiting(made)
         if name and K.is_tensor(made) and made.producer is not None and not any(made is a for a in args):
             naming.call(made, name)
         return made
@@ -181,7 +180,7 @@ def _called(function: Any) -> Any:
 def _table() -> dict[str, Any]:
     found: dict[str, Any] = {
         **elements.NAMES, **arrays.NAMES, **checkpoints.NAMES, **images.NAMES, **losses.NAMES,
-        **loops.NAMES, **nets.NAMES, **summaries.NAMES, **variables.NAMES,
+        **loops.NAMES, **metrics.NAMES, **nets.NAMES, **summaries.NAMES, **variables.NAMES,
         "matmul": _matmul, "transpose": _transpose, "where": _where, "unstack": _unstack, "add_n": _add_n,
         **{name: _sparse_matmul for name in ("sparse_tensor_dense_matmul", "sparse.sparse_dense_matmul",
                                              "sparse.matmul")},
@@ -248,7 +247,7 @@ def _table() -> dict[str, Any]:
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
         "variables_initializer": lambda var_list, name="init": [v.initializer for v in var_list],
-        "local_variables_initializer": _nothing, "add_to_collection": _nothing,
+        "add_to_collection": _nothing,
         "is_variable_initialized": lambda variable: K.constant(True, "bool"), "executing_eagerly": lambda: False,
         "disable_eager_execution": _nothing, "disable_v2_behavior": _nothing, "enable_eager_execution": _nothing,
         "reset_default_graph": K.clear_session, "get_default_graph": lambda: GRAPH, "Graph": Graph, "device": Inert,
@@ -317,8 +316,8 @@ def named(name: str) -> Any:
         if module not in _PRIVATE:
             return None
         return named(_PRIVATE[module] + rest[0]) if rest[0] else Names(_PRIVATE[module])
-    if name in ("compat", "compat.v1", "compat.v2"):
-        return Names("compat.v1." if name != "compat" else "compat.")
+    if name in ("compat", "compat.v1", "compat.v2", "contrib"):
+        return Names(f"{name}." if name in ("compat", "contrib") else "compat.v1.")
     if name in _TABLE:
         return _TABLE[name]
     return Names(name + ".") if any(known.startswith(name + ".") for known in _TABLE) else None

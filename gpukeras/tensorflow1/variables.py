@@ -11,7 +11,8 @@ from .. import backend as K
 from .. import initializers
 from ..backend.session import Group
 from ..backend.updates import Update
-from ..graph import Tensor, apply, gradients
+from ..graph import Tensor, apply, gradients, topological
+from ..graph.substitute import substitute
 from ..ops import broadcasting, control
 from .functions import as_tensor
 
@@ -137,8 +138,15 @@ _awaited: list[list[Any]] = []
 
 @contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
-    """Around what is to be computed with others: where a tensor that a function of TensorFlow makes inside is computed,
-    these updates are carried out too. All values are those before the updates."""
+    """Around what is computed after others: where a tensor that a function of TensorFlow makes inside is computed,
+    these updates are carried out too. It sees the new values, except in what the updates are made of.
+
+    >>> v = K.variable(1.)
+    >>> with control_dependencies([assign_add(v, 2.)]):
+    ...     later = waiting(v * 10.)
+    >>> [float(K.eval(later)) for _ in range(2)]
+    [30.0, 50.0]
+    """
     parts = [p for x in control_inputs or () for p in (x.parts if isinstance(x, Group) else [x])]
     _awaited.append([as_tensor(p) for p in parts if isinstance(p, (Tensor, Update))])
     try:
@@ -150,6 +158,16 @@ def control_dependencies(control_inputs: Any) -> Iterator[None]:
 def awaited() -> list[Any]:
     """What is to be computed with what is made now."""
     return [t for tensors in _awaited for t in tensors]
+
+
+def waiting(made: Tensor) -> Tensor:
+    """A tensor as it is after what `control_dependencies` says."""
+    for tensors in _awaited:
+        assigned = control.assigned_in(tensors)
+        known = {t: t for node in topological([node.inputs[0] for node in assigned]) for t in node.outputs}
+        new = {node.inputs[1]: node.outputs[0] for node in assigned}
+        made = control.after(substitute(made, {**known, **new}), tensors) if tensors else made
+    return made
 
 
 def group(*inputs: Any, name: str | None = None) -> Group:
