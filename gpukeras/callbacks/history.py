@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from gpukeras.callbacks.base import Callback, skippable
-from gpukeras.callbacks.logs import Logs
+from gpukeras.callbacks.logs import Average, Logs
 
 
 class BaseLogger(Callback):
@@ -42,7 +42,7 @@ class BaseLogger(Callback):
             return
         for name in self.params.get("metrics", ()):
             if name in self.totals:
-                logs[name] = self.totals[name] / (1 if name in self.stateful_metrics else self.seen)
+                logs[name] = Average(self.totals[name] / (1 if name in self.stateful_metrics else self.seen))
 
 
 class History(Callback):

@@ -4,7 +4,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from gpukeras.utils.metric_names import other_name
+
+
+class Average(float):
+    """A float that prints as one under any NumPy, and has the methods of np.float64, which averages are in Keras 2.0.9.
+
+    >>> Average(0.25), Average(0.25).item(), Average(0.25).shape
+    (0.25, 0.25, ())
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(np.float64(self), name)
 
 
 class Logs(dict[str, Any]):

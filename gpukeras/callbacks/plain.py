@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gpukeras.callbacks.logs import Average
+
 _Store = Callable[[np.ndarray], int]
 
 KINDS = "biuf"
@@ -28,7 +30,7 @@ def pack(value: Any, store: _Store) -> Any:
     >>> pack({"wait": 2, "rates": (0.1, np.ones(2))}, lambda a: kept.append(a) or len(kept) - 1)
     {'dict': [['wait', 2], ['rates', {'tuple': [0.1, {'array': 0}]}]]}
     """
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in (bool, int, float, str, Average):
         return value
     if isinstance(value, bytes):
         return {"bytes": value.hex()}

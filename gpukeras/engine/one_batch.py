@@ -39,6 +39,6 @@ def _takes(model: Any, x: np.ndarray) -> bool:
 def single(values: list[Any]) -> Any:
     """What a function returned, for users: the value itself where there is one; numbers in place of arrays of them."""
     values = [v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in values]
-    if len(values) == 1 and type(values[0]) is float:
+    if len(values) == 1 and isinstance(values[0], float):
         return np.float64(values[0])  # a float with a shape, as Keras's loss was
     return values[0] if len(values) == 1 else values

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import backend as K
 from .. import device
+from ..callbacks.logs import Average
 from ..compiler import Function
 from ..compiler.function import is_debugging
 
@@ -77,7 +78,7 @@ class Totals:
 
     def averages(self, sums: np.ndarray, seen: int) -> list[float]:
         """The averages over `seen` samples of such sums."""
-        return (sums / np.where(self.averaged, max(seen, 1), 1)).tolist()
+        return [*map(Average, (sums / np.where(self.averaged, max(seen, 1), 1)).tolist())]
 
     @contextmanager
     def kept(self) -> Iterator[None]:

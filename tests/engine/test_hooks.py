@@ -136,7 +136,7 @@ def test_callbacks_may_use_the_model_they_watch(model):
     history = model.fit(X, Y, batch_size=4, epochs=1, verbose=0, shuffle=False,
                         callbacks=[LambdaCallback(on_batch_end=train)]).history
     np.testing.assert_allclose([v[0] for v in history.values()], plain, rtol=1e-6)
-    assert all(type(v[0]) is float for v in history.values())
+    assert all(repr(v) == repr([float(v[0])]) and v[0].item() == v[0] for v in history.values())
 
 
 def test_params_of_a_generator_are_those_of_keras_209():
