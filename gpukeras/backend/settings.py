@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..device import precision, set_precision
-from ..graph import Placeholder, forget, scope
+from ..graph import Placeholder, forget, naming, scope
 from ..ops import convert
 from ..utils import identity
 from ..utils.messages import warn
@@ -119,6 +119,8 @@ def reset_uids() -> None:
     _uids.clear()
     _names.clear()
     forget()
+    if isinstance(_phase, Placeholder):
+        naming.remember(_phase)
 
 
 def name_in_graph(name: str | None, kind: str) -> str:

@@ -44,7 +44,9 @@ def test_tensors_have_the_names_that_programs_give_them_and_are_found_by_them() 
                                (lambda: session.run(other, {"none:0": ROW}), ValueError, "no tensor")):
         with pytest.raises(error, match=words):
             fail()
+    K.learning_phase()
     K.clear_session()
+    assert graph.get_tensor_by_name("keras_learning_phase:0") is K.learning_phase()
     with pytest.raises(KeyError):
         graph.get_tensor_by_name("doubled:0")
 
