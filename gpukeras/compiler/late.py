@@ -17,10 +17,10 @@ TOKEN = Spec((0,), "uint8")
 
 
 class Cell:
-    """Where a value of unknown shape lies: `array`, once a run has made it."""
+    """Where a value of unknown shape lies: `array`, once a run has made it. `guessed`: so is the number of its axes."""
 
-    def __init__(self, spec: Spec):
-        self.spec = Spec(spec.shape, spec.dtype)
+    def __init__(self, spec: Spec, guessed: bool):
+        self.spec, self.guessed = Spec(spec.shape, spec.dtype), guessed and not any(spec.shape)
         self.array: Any = None
 
 
@@ -57,16 +57,16 @@ class Late(Op):
         specs = [Spec(a.shape, a.dtype.name) if isinstance(place, Cell) else place
                  for place, a in zip(self.given, arrays)]
         for place, out, array in zip(self.made, outs, self.compute(self.op, arrays, specs)):
-            self._check(array, place.spec.shape if isinstance(place, Cell) else place.shape)
-            if isinstance(place, Cell):
-                place.array = array
-            else:
+            if not isinstance(place, Cell):
+                self._check(array, place.shape)
                 device.xp.copyto(out, array)
+                continue
+            if not place.guessed:
+                self._check(array, place.spec.shape)
+            place.array = array
 
     def _check(self, array: Any, expected: Shape) -> None:
-        """Raises ValueError for another shape than the program counts on: a guess is none."""
-        if self.op.unknown and not any(expected):
-            return
+        """Raises ValueError for another shape than the program counts on."""
         if len(array.shape) != len(expected) or any(d not in (None, n) for d, n in zip(expected, array.shape)):
             raise ValueError(f"{self.name}: the result has shape {array.shape}, not {tuple(expected)}")
 
@@ -90,12 +90,18 @@ def spec_of(v: Value) -> Spec:
     return v.spec if cell is None else cell.spec
 
 
-def place_all(specs: Sequence[Spec], said: Sequence[Shape]) -> tuple[Place, ...]:
+def is_guess(op: Op, ins: Sequence[Value]) -> bool:
+    """Whether the numbers of axes of an op's outputs are a guess."""
+    cells = [cell for cell in map(cell_of, ins) if cell is not None]
+    return op.unknown or op.elementwise and any(cell.guessed for cell in cells)
+
+
+def place_all(specs: Sequence[Spec], said: Sequence[Shape], guessed: bool) -> tuple[Place, ...]:
     """Places for outputs of an op. `said` are shapes as the program knows them, by `set_shape` for example."""
     shapes = [tuple(a if b is None else b for a, b in zip(known, s.shape)) if len(known) == len(s.shape) else known
               for s, known in zip(specs, said)]
     merged = [Spec(shape, s.dtype) for s, shape in zip(specs, shapes)]
-    return tuple(s if s.known else Cell(s) for s in merged)
+    return tuple(s if s.known else Cell(s, guessed) for s in merged)
 
 
 def settled(v: Value, what: str) -> Value:

@@ -17,7 +17,7 @@ from ..ops.scan import Recurrence
 from ..ops.shape import Reshape
 from .bodies import run
 from .ir import Step, Value, needed, replace
-from .late import Late, cell_of, place_all, place_of, spec_of
+from .late import Late, cell_of, is_guess, place_all, place_of, spec_of
 from .rules import simplify
 from .scan import prune, unroll
 
@@ -141,7 +141,8 @@ class Lowering:
             raise ValueError(f"{op.name}: a size that follows from data is not available for random numbers")
         places = tuple(map(place_of, ins))
         specs = op.infer(*map(spec_of, ins))
-        made = place_all([specs] if isinstance(specs, Spec) else specs, [t.shape for t in node.outputs])
+        made = place_all([specs] if isinstance(specs, Spec) else specs, [t.shape for t in node.outputs],
+                         is_guess(op, ins))
         late = Late(op, places, made, compute)
         measured = [self._measure(v) if i in op.shape_only and cell_of(v) is None else v for i, v in enumerate(ins)]
         return Step(late, measured, late.infer(), self.origin).outs

@@ -404,7 +404,7 @@ def _product_of_others(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def reduce(kind: str, x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The reduction over one axis, several, or all (None)."""
-    t = as_tensor(x)
+    t = _whole(as_tensor(x), axis)
     if kind in ("any", "all"):
         t = cast(t, "bool")
     elif kind in ("sum", "prod") and t.dtype == "bool":
@@ -413,9 +413,23 @@ def reduce(kind: str, x: Any, axis: Any = None, keepdims: bool = False) -> Tenso
     return apply(Reduce(kind, axes, bool(keepdims)), t) if axes else t
 
 
+def _whole(x: Tensor, axis: Any) -> Tensor:
+    """A tensor that is to be reduced: a vector, if its number of axes is a guess and all of them are meant."""
+    todo, seen = [x] if axis is None else [], set()
+    while todo:
+        node = todo.pop().producer
+        if node is None or node in seen:
+            continue
+        if node.op.unknown:
+            return reshape(x, (-1,))
+        seen.add(node)
+        todo += node.inputs if node.op.elementwise else ()
+    return x
+
+
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The average over one axis, several, or all. Of 16-bit floats too, whose sum could overflow."""
-    given = as_float(x)
+    given = as_float(_whole(as_tensor(x), axis))
     t = cast(given, sum_dtype(given.dtype))
     axes = canonical_axes(axis, t.ndim)
     if t is not given:

@@ -170,6 +170,8 @@ _PAIRED: dict[str, Callable[..., Pair]] = {
     "precision": _of_hits("precision", _KINDS[:2], lambda hits, alarms: _ratio(hits, hits + alarms)),
     "recall": _of_hits("recall", (_KINDS[0], _KINDS[2]), lambda hits, missed: _ratio(hits, hits + missed)),
     **{kind: _of_hits(kind, (kind,), lambda count: count) for kind in _KINDS}}
+for _name, _metric in _PAIRED.items():
+    _metric.__name__ = _name  # by which Keras calls a metric
 NAMES: dict[str, Any] = {
     "confusion_matrix": confusion_matrix, "math.confusion_matrix": confusion_matrix,
     "local_variables_initializer": _begin_anew, "metrics.mean": mean, "metrics.streaming_mean": mean,

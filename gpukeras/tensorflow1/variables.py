@@ -11,7 +11,7 @@ from .. import backend as K
 from .. import initializers
 from ..backend.session import Group
 from ..backend.updates import Update
-from ..graph import Tensor, apply, gradients, topological
+from ..graph import Apply, Tensor, apply, gradients, made_inside, topological
 from ..graph.substitute import substitute
 from ..ops import broadcasting, control
 from .functions import as_tensor
@@ -133,13 +133,14 @@ def assign_moving_average(variable: Any, value: Any, decay: Any, zero_debias: bo
     return K.moving_average_update(variable, value, decay)
 
 
-_awaited: list[list[Any]] = []
+_awaited: list[tuple[list[Any], list[Apply]]] = []
+"""What is to be computed before, and what has been made since that was said."""
 
 
 @contextmanager
 def control_dependencies(control_inputs: Any) -> Iterator[None]:
     """Around what is computed after others: where a tensor that a function of TensorFlow makes inside is computed,
-    these updates are carried out too. It sees the new values, except in what the updates are made of.
+    these updates are carried out too. What is made inside sees the new values, what was made before the old ones.
 
     >>> v = K.variable(1.)
     >>> with control_dependencies([assign_add(v, 2.)]):
@@ -148,25 +149,27 @@ def control_dependencies(control_inputs: Any) -> Iterator[None]:
     [30.0, 50.0]
     """
     parts = [p for x in control_inputs or () for p in (x.parts if isinstance(x, Group) else [x])]
-    _awaited.append([as_tensor(p) for p in parts if isinstance(p, (Tensor, Update))])
-    try:
-        yield
-    finally:
-        _awaited.pop()
+    tensors = [as_tensor(p) for p in parts if isinstance(p, (Tensor, Update))]
+    with made_inside() as nodes:
+        _awaited.append((tensors, nodes))
+        try:
+            yield
+        finally:
+            _awaited.pop()
 
 
 def awaited() -> list[Any]:
     """What is to be computed with what is made now."""
-    return [t for tensors in _awaited for t in tensors]
+    return [t for tensors, _ in _awaited for t in tensors]
 
 
 def waiting(made: Tensor) -> Tensor:
     """A tensor as it is after what `control_dependencies` says."""
-    for tensors in _awaited:
-        assigned = control.assigned_in(tensors)
-        known = {t: t for node in topological([node.inputs[0] for node in assigned]) for t in node.outputs}
-        new = {node.inputs[1]: node.outputs[0] for node in assigned}
-        made = control.after(substitute(made, {**known, **new}), tensors) if tensors else made
+    for tensors, nodes in _awaited:
+        inside = set(nodes)
+        before = {t: t for node in topological([made]) if node not in inside for t in node.outputs}
+        new = {node.inputs[1]: node.outputs[0] for node in control.assigned_in(tensors)}
+        made = control.after(substitute(made, {**before, **new}), tensors) if tensors else made
     return made
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gpukeras import backend as K
 from gpukeras.layers import Dense, Input, Lambda
-from gpukeras.models import Model
+from gpukeras.models import Model, Sequential
 from gpukeras.tensorflow1.names import named
 
 X = np.arange(12, dtype="float32").reshape(3, 4)
@@ -167,6 +167,19 @@ def test_a_loss_masks_what_overlaps_in_each_sample() -> None:
 
 
 # Functions of Python ---------------------------------------------------------------------------------------------
+def test_functions_of_arrays_as_metrics() -> None:
+    """Whatever the number of axes of what they return, of which the mean is taken."""
+    def spread(y: Any, p: Any) -> Any:
+        return named("py_func")(lambda a, b: np.ptp(b), [y, p], named("float32"))
+
+    def by_sample(y: Any, p: Any) -> Any:
+        return 1.0 - named("py_func")(lambda a, b: abs(a - b).mean(1), [y, p], named("float32"))
+    model = Sequential([Dense(2, input_shape=(4,))])
+    model.compile("sgd", "mse", metrics=[spread, by_sample])
+    y, p = np.ones((3, 2), "float32"), model.predict(X)
+    np.testing.assert_allclose(model.test_on_batch(X, y)[1:], [np.ptp(p), 1 - abs(y - p).mean()], rtol=1e-5)
+
+
 def test_a_function_of_arrays_is_called_whenever_it_is_computed() -> None:
     calls = []
 
