@@ -48,7 +48,7 @@ test: $(TESTING)
 
 # the tests that compute, with the CuPy backend on a stand-in for CuPy: no GPU needed (tests/standin). The stand-in runs
 # raw kernels with the harness of tests/kernels, whose own tests need no second run.
-COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph layers ops test_activations.py \
+COMPUTING := gpukeras $(addprefix tests/,backend callbacks compiler engine graph layers ops tensorflow1 test_activations.py \
     test_constraints.py test_initializers.py test_losses.py test_metrics.py test_optimizers.py test_regularizers.py \
     $(addprefix device/test_,arrays.py blas.py epilogues.py halves.py nccl.py standin.py))
 test-cupy: $(TESTING)
