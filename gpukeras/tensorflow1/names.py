@@ -239,10 +239,7 @@ def _table() -> dict[str, Any]:
         # switches
         "distribute.MirroredStrategy": OneReplica, "distribute.OneDeviceStrategy": OneReplica,
         "distribute.get_strategy": OneReplica, "distribute.Strategy": OneReplica,
-        "RegisterGradient": RegisterGradient, "python.framework.ops.RegisterGradient": RegisterGradient,
-        "_gradient_registry": SimpleNamespace(_registry=REGISTERED),
-        "python.framework.ops.get_default_graph": lambda: GRAPH,
-        "python.framework.ops.reset_default_graph": K.clear_session,
+        "RegisterGradient": RegisterGradient, "_gradient_registry": SimpleNamespace(_registry=REGISTERED),
         "set_random_seed": _seed, "random.set_seed": _seed, "random.set_random_seed": _seed,
         "Session": K.Session, "InteractiveSession": K.Session, "ConfigProto": Inert, "GPUOptions": Inert,
         "global_variables_initializer": _nothing, "initialize_all_variables": _nothing,
