@@ -118,7 +118,7 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: An
     begin = _begun(body, begin)
     kept = _leaves(begin)
     moving = [i for i, leaf in enumerate(kept) if not _is_blank(leaf)]
-    said = [None] * len(kept) if shape_invariants is None else _leaves_of_shapes(shape_invariants)
+    said = [None] * len(kept) if shape_invariants is None else _leaves(shape_invariants)
     shapes = [kept[i].known_shape if isinstance(kept[i], TensorArray) else _shape_of(said[i], kept[i]) for i in moving]
     counted = maximum_iterations is not None
 
@@ -169,14 +169,9 @@ def _as_list(found: Any, like: Any) -> Any:
 
 
 def _leaves(nested: Any) -> list[Any]:
-    if isinstance(nested, (list, tuple)):
-        return [leaf for part in nested for leaf in _leaves(part)]
-    return [nested]
-
-
-def _leaves_of_shapes(nested: Any) -> list[Any]:
+    """What lists and tuples hold, save shapes, which are tuples too."""
     if isinstance(nested, (list, tuple)) and not hasattr(nested, "as_list"):
-        return [leaf for part in nested for leaf in _leaves_of_shapes(part)]
+        return [leaf for part in nested for leaf in _leaves(part)]
     return [nested]
 
 

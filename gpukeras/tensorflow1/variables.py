@@ -14,6 +14,7 @@ from ..backend.updates import Update
 from ..graph import Apply, Tensor, apply, gradients, made_inside, topological
 from ..graph.substitute import substitute
 from ..ops import broadcasting, control
+from ..utils.generic_utils import to_list
 from .functions import as_tensor
 
 AUTO_REUSE = "AUTO_REUSE"
@@ -223,14 +224,10 @@ def derivatives(ys: Any, xs: Any, grad_ys: Any = None, name: str = "gradients", 
     the sum of ys * grad_ys. Nothing flows through the tensors of `stop_gradients`."""
     if grad_ys is None and stop_gradients is None:
         return K.gradients(ys, xs)
-    tensors, wanted, fixed = _listed(ys), _listed(xs), [] if stop_gradients is None else _listed(stop_gradients)
-    seeds = [None] * len(tensors) if grad_ys is None else _listed(grad_ys)
+    tensors, wanted, fixed = to_list(ys), to_list(xs), [] if stop_gradients is None else to_list(stop_gradients)
+    seeds = [None] * len(tensors) if grad_ys is None else to_list(grad_ys)
     return [_added([gradients(y, [x], broadcasting.broadcast_like(as_tensor(1.0 if g is None else g, y.dtype), y),
                               fixed)[0] for y, g in zip(tensors, seeds)]) for x in wanted]
-
-
-def _listed(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _added(terms: list[Any]) -> Any:
